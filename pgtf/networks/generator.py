@@ -1,0 +1,133 @@
+"""The generator of the paper: Table 2, with the options of the original TensorFlow release."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from pgtf.networks.layers import (
+    GAIN_LINEAR,
+    GAIN_RELU,
+    EqualizedConv2D,
+    EqualizedDense,
+    PixelNorm,
+    WeightedSum,
+)
+from pgtf.networks.network import Network, keras_name
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorConfig:
+    """Options of G; the first three follow from the dataset. Paper, Table 2 and App. A.1."""
+
+    num_channels: int = 1  # of the images: 3 = RGB, 1 = gray
+    resolution: int = 32  # of the images, a power of two
+    label_size: int = 0  # length of the label vector, 0 = none
+    fmap_base: int = 8192  # feature maps of stage s: min(fmap_base / 2**(s * fmap_decay), fmap_max)
+    fmap_decay: float = 1.0  # log2 of the ratio of feature maps between stages
+    fmap_max: int = 512
+    latent_size: int | None = None  # length of a latent vector; None = feature maps of stage 0
+    normalize_latents: bool = True  # pixel norm of [latent, label] before the first layer
+    use_wscale: bool = True  # equalized learning rate
+    use_pixelnorm: bool = True
+    pixelnorm_epsilon: float = 1e-8
+    use_leakyrelu: bool = True  # False = ReLU
+    fused_scale: bool = True  # upscale inside the convolution
+
+
+class Generator(Network):
+    """Maps latent vectors to images; keyword arguments are the fields of GeneratorConfig.
+
+    Called with latents [N, latent_size] (any scale when normalized), labels [N, label_size] or
+    None for zeros, and a lod (None = `self.lod`), it returns images [N, R, R, num_channels],
+    float32 in about [-1, 1], R = resolution >> floor(lod).
+    """
+
+    def __init__(self, *, seed=None, **options):
+        super().__init__(GeneratorConfig(**options), seed)
+        latent_size = self.config.latent_size
+        self.latent_size = self.nf(0) if latent_size is None else latent_size
+        self._blocks, self._to_rgb = {}, {}
+        for res in range(2, self.resolution_log2 + 1):
+            self._blocks[res] = self._block(res)
+            self._to_rgb[res] = self._rgb(res)
+
+    def __call__(self, latents, labels=None, lod=None):
+        resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
+        return self.model(resolution_log2)(self.inputs(latents, labels, alpha))
+
+    def inputs(self, latents, labels, alpha):
+        """The inputs of a model: [latents, alpha], or [latents, labels, alpha] with labels."""
+        latents = tf.convert_to_tensor(latents, tf.float32)
+        if not self.config.label_size:
+            return [latents, alpha]
+        if labels is None:
+            labels = tf.zeros([tf.shape(latents)[0], self.config.label_size])
+        return [latents, tf.convert_to_tensor(labels, tf.float32), alpha]
+
+    def _block(self, res):
+        """Builds the layers that make the feature maps of resolution 2**res."""
+        name, fmaps = f"{2**res}x{2**res}", self.nf(res - 1)
+        if res == 2:
+            num_inputs = self.latent_size + self.config.label_size
+            # Gain as if the 16 outputs of a channel were one 4x4 convolution: original release.
+            dense = EqualizedDense(fmaps, map_size=4, **self._options(f"{name}/Dense", gain=0.25))
+            conv = EqualizedConv2D(fmaps, 3, **self._options(f"{name}/Conv"))
+            layers, shape = [*self._epilogue(dense), *self._epilogue(conv)], (None, num_inputs)
+            self.layers |= {f"{name}/Dense": dense, f"{name}/Conv": conv}
+            if self.config.normalize_latents:
+                layers.insert(0, PixelNorm(self.config.pixelnorm_epsilon))
+        else:
+            fused = self.config.fused_scale
+            conv0_name = f"{name}/Conv0_up" if fused else f"{name}/Conv0"
+            conv0 = EqualizedConv2D(fmaps, 3, up=fused, **self._options(conv0_name))
+            conv1 = EqualizedConv2D(fmaps, 3, **self._options(f"{name}/Conv1"))
+            layers = [*self._epilogue(conv0), *self._epilogue(conv1)]
+            shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
+            self.layers |= {conv0_name: conv0, f"{name}/Conv1": conv1}
+            if not fused:
+                layers.insert(0, keras.layers.UpSampling2D())
+        block = keras.Sequential(layers, name=name)
+        block.build(shape)
+        return block
+
+    def _epilogue(self, layer):
+        """A layer with what follows it: activation, then pixel norm."""
+        slope = 0.2 if self.config.use_leakyrelu else 0.0
+        layers = [layer, keras.layers.LeakyReLU(negative_slope=slope)]
+        if self.config.use_pixelnorm:
+            layers.append(PixelNorm(self.config.pixelnorm_epsilon))
+        return layers
+
+    def _rgb(self, res):
+        layer_name = f"ToRGB_lod{self.resolution_log2 - res}"
+        options = self._options(layer_name) | {"gain": GAIN_LINEAR}
+        layer = EqualizedConv2D(self.config.num_channels, 1, **options)
+        layer.build((None, 2**res, 2**res, self.nf(res - 1)))
+        self.layers[layer_name] = layer
+        return layer
+
+    def _options(self, layer_name, gain=1.0):
+        return {
+            "name": keras_name(layer_name),
+            "gain": GAIN_RELU * gain,
+            "use_wscale": self.config.use_wscale,
+            "seed": self._seed_of(layer_name),
+        }
+
+    def _wire(self, resolution_log2):
+        latents = keras.Input((self.latent_size,), name="latents")  # [N, latent_size]
+        alpha = keras.Input(batch_shape=(), name="alpha")  # true scalar: one trace per resolution
+        inputs, x = [latents, alpha], latents
+        if self.config.label_size:
+            labels = keras.Input((self.config.label_size,), name="labels")  # [N, label_size]
+            inputs = [latents, labels, alpha]
+            x = keras.layers.Concatenate()([latents, labels])
+        coarser = x
+        for res in range(2, resolution_log2 + 1):
+            x, coarser = self._blocks[res](x), x  # [N, 2**res, 2**res, nf(res - 1)]
+        images = self._to_rgb[resolution_log2](x)  # linear, no tanh: App. A.1
+        if resolution_log2 > 2:
+            old = keras.layers.UpSampling2D()(self._to_rgb[resolution_log2 - 1](coarser))
+            images = WeightedSum()(old, images, alpha)
+        return keras.Model(inputs, images, name=f"G_{2**resolution_log2}")

@@ -1,0 +1,190 @@
+"""The layers of the paper. Images and feature maps are NHWC; weights keep the layout and the names
+of the original TensorFlow release, so that its networks load without rearranging anything.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+GAIN_RELU = float(np.sqrt(2))  # He et al. 2015; the paper keeps it for leaky ReLU too
+GAIN_LINEAR = 1.0
+
+
+class _Equalized(keras.layers.Layer):
+    """Holds a weight whose He constant is applied at run time. Paper, Section 4.1."""
+
+    def __init__(self, gain=GAIN_RELU, use_wscale=True, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.gain = gain
+        self.use_wscale = use_wscale  # False: the He constant goes into the initial value instead
+        self.seed = seed  # of the initial weight; None draws a new one each time
+
+    def _add_weights(self, shape, fan_in, num_biases):
+        he_std = self.gain / np.sqrt(fan_in)
+        self._scale = float(he_std) if self.use_wscale else None
+        stddev = 1.0 if self.use_wscale else float(he_std)
+        self.weight = self.add_weight(
+            name="weight",
+            shape=shape,
+            initializer=keras.initializers.RandomNormal(stddev=stddev, seed=self.seed),
+        )
+        self.bias = self.add_weight(name="bias", shape=(num_biases,), initializer="zeros")
+
+    def _scaled_weight(self):
+        weight = tf.convert_to_tensor(self.weight)
+        return weight if self._scale is None else weight * tf.cast(self._scale, weight.dtype)
+
+    def get_config(self):
+        config = {"gain": self.gain, "use_wscale": self.use_wscale, "seed": self.seed}
+        return super().get_config() | config
+
+
+@keras.saving.register_keras_serializable(package="pgtf")
+class EqualizedDense(_Equalized):
+    """Dense layer with equalized learning rate: [N, in] -> [N, units]. Paper, Section 4.1.
+
+    With `map_size` the output is a feature map [N, map_size, map_size, units] with one bias per
+    channel: the first layer of G.
+    """
+
+    def __init__(self, units, map_size=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.map_size = map_size
+
+    def build(self, input_shape):
+        fan_in = input_shape[-1]
+        num_outputs = self.units * (self.map_size or 1) ** 2
+        self._add_weights((fan_in, num_outputs), fan_in, self.units)
+
+    def call(self, x):
+        y = tf.matmul(x, self._scaled_weight())
+        if self.map_size:
+            y = tf.reshape(y, [-1, self.units, self.map_size, self.map_size])  # channel is slow
+            y = tf.transpose(y, [0, 2, 3, 1])  # [N, map_size, map_size, units]
+        return y + tf.convert_to_tensor(self.bias)
+
+    def get_config(self):
+        return super().get_config() | {"units": self.units, "map_size": self.map_size}
+
+
+@keras.saving.register_keras_serializable(package="pgtf")
+class EqualizedConv2D(_Equalized):
+    """Convolution with equalized learning rate: [N, H, W, in] -> [N, H', W', filters].
+
+    `up` doubles and `down` halves the size inside the convolution ("fused"): four shifted copies
+    of the kernel make a kernel one larger with stride 2, which saves the convolution at the larger
+    size (`up`) or the values that pooling would average away (`down`). Original release,
+    `fused_scale`; without `up` and `down` the size stays. Paper, Sections 2 and 4.1.
+    """
+
+    def __init__(self, filters, kernel_size, up=False, down=False, **kwargs):
+        super().__init__(**kwargs)
+        if up and down:
+            raise ValueError("`up` and `down` exclude each other. Received: up=True, down=True.")
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.up = up
+        self.down = down
+
+    def build(self, input_shape):
+        size, fmaps = self.kernel_size, input_shape[-1]
+        channels = (self.filters, fmaps) if self.up else (fmaps, self.filters)
+        self._add_weights((size, size, *channels), size * size * fmaps, self.filters)
+
+    def call(self, x):
+        kernel = self._scaled_weight()
+        if self.up:
+            y = _upscale_conv2d(x, kernel)
+        elif self.down:
+            y = tf.nn.conv2d(x, _smeared(kernel) * 0.25, strides=2, padding="SAME")
+        else:
+            y = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+        return y + tf.convert_to_tensor(self.bias)
+
+    def get_config(self):
+        config = {"filters": self.filters, "kernel_size": self.kernel_size}
+        return super().get_config() | config | {"up": self.up, "down": self.down}
+
+
+def _smeared(kernel):
+    """Sums the four copies of a kernel shifted by 0 or 1: [k, k, ...] -> [k + 1, k + 1, ...]."""
+    padded = tf.pad(kernel, [[1, 1], [1, 1], [0, 0], [0, 0]])
+    return padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]
+
+
+def _upscale_conv2d(x, kernel):
+    """Transposed convolution of stride 2: [N, H, W, in] * [k, k, out, in] -> [N, 2H, 2W, out]."""
+    batch, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
+    output_shape = [batch, 2 * height, 2 * width, kernel.shape[2]]
+    return tf.nn.conv2d_transpose(x, _smeared(kernel), output_shape, strides=2, padding="SAME")
+
+
+@keras.saving.register_keras_serializable(package="pgtf")
+class PixelNorm(keras.layers.Layer):
+    """Scales each pixel's features to unit mean square: [N, ..., C] -> same. Paper, Section 4.2."""
+
+    def __init__(self, epsilon=1e-8, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def call(self, x):
+        mean_square = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
+        return x * tf.math.rsqrt(mean_square + self.epsilon)
+
+    def get_config(self):
+        return super().get_config() | {"epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="pgtf")
+class MinibatchStdDev(keras.layers.Layer):
+    """Appends the mean standard deviation over groups: [N, H, W, C] -> [N, H, W, C + 1].
+
+    A group is every (N / group)-th sample, `group` being at most N. Paper, Section 3; groups as in
+    the original release, reference A.
+
+    Raises:
+        ValueError: if N is larger than the group and not a multiple of it.
+    """
+
+    def __init__(self, group_size=4, epsilon=1e-8, **kwargs):
+        super().__init__(**kwargs)
+        self.group_size = group_size
+        self.epsilon = epsilon
+
+    def call(self, x):
+        batch, height, width, fmaps = x.shape
+        check_group(batch, self.group_size)
+        group = tf.minimum(self.group_size, tf.shape(x)[0])
+        y = tf.reshape(x, [group, -1, height, width, fmaps])  # [group, N / group, H, W, C]
+        variance = tf.reduce_mean(tf.square(y - tf.reduce_mean(y, axis=0)), axis=0)
+        stddev = tf.reduce_mean(tf.sqrt(variance + self.epsilon), axis=[1, 2, 3], keepdims=True)
+        return tf.concat([x, tf.tile(stddev, [group, height, width, 1])], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] + 1)
+
+    def get_config(self):
+        config = {"group_size": self.group_size, "epsilon": self.epsilon}
+        return super().get_config() | config
+
+
+def check_group(batch, group_size):
+    """Raises ValueError unless `batch` samples (None = unknown) make whole groups."""
+    if batch is not None and batch > group_size and batch % group_size:
+        raise ValueError(
+            "the minibatch of D must be a multiple of `mbstd_group_size`, or smaller than it. "
+            f"Received: minibatch={batch}, mbstd_group_size={group_size}."
+        )
+
+
+@keras.saving.register_keras_serializable(package="pgtf")
+class WeightedSum(keras.layers.Layer):
+    """Fades from `old` to `new`: two [N, H, W, C], alpha [] in [0, 1] -> same. Paper, Figure 2.
+
+    Exactly `old` at alpha 0 and exactly `new` at alpha 1.
+    """
+
+    def call(self, old, new, alpha):
+        alpha = tf.cast(alpha, new.dtype)
+        return new * alpha + old * (1 - alpha)

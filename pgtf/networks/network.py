@@ -1,0 +1,92 @@
+"""What the generator and the discriminator have in common."""
+
+import abc
+import math
+import zlib
+
+import keras
+import tensorflow as tf
+
+
+class Network(abc.ABC):
+    """Named layers made once, and a Keras model per resolution that wires the same layers.
+
+    Growing therefore copies no weights: the model of the next resolution holds the very variables
+    of the one before.
+
+    Attributes:
+        config: the frozen dataclass of options it was made from.
+        lod: level of detail stored with the network, 0 = full resolution; the original's `lod`.
+        layers: the layers with weights by the original's names ("16x16/Conv1"), in its order.
+    """
+
+    def __init__(self, config, seed=None):
+        if config.resolution < 4 or config.resolution & (config.resolution - 1):
+            raise ValueError(
+                "`resolution` must be a power of two, at least 4. "
+                f"Received: resolution={config.resolution}."
+            )
+        self.config = config
+        self.lod = 0.0
+        self.resolution_log2 = int(math.log2(config.resolution))
+        self.layers: dict[str, keras.layers.Layer] = {}
+        self._seed = seed
+        self._models: dict[int, keras.Model] = {}
+
+    def nf(self, stage):
+        """Number of feature maps of a stage; resolution 2**r is stage r - 1. Paper, Table 2."""
+        config = self.config
+        return min(int(config.fmap_base / 2.0 ** (stage * config.fmap_decay)), config.fmap_max)
+
+    def model(self, resolution_log2):
+        """The Keras model at resolution 2**resolution_log2; its last input is alpha, a scalar."""
+        if not 2 <= resolution_log2 <= self.resolution_log2:
+            raise ValueError(
+                f"`resolution_log2` must be in 2 ... {self.resolution_log2}. "
+                f"Received: resolution_log2={resolution_log2}."
+            )
+        if resolution_log2 not in self._models:
+            self._models[resolution_log2] = self._wire(resolution_log2)
+        return self._models[resolution_log2]
+
+    @property
+    def variables_by_name(self):
+        """Weights and biases by the original's names, in its order: {"4x4/Conv/weight": variable}."""
+        return {
+            f"{layer_name}/{kind}": getattr(layer, kind)
+            for layer_name, layer in self.layers.items()
+            for kind in ("weight", "bias")
+        }
+
+    @property
+    def trainable_variables(self):
+        return list(self.variables_by_name.values())
+
+    def stage(self, lod):
+        """Splits a level of detail: lod -> (resolution_log2, alpha), alpha a float32 scalar."""
+        if not 0 <= lod <= self.resolution_log2 - 2:
+            raise ValueError(
+                f"`lod` must be in 0 ... {self.resolution_log2 - 2}. Received: lod={lod}."
+            )
+        return self.resolution_log2 - math.floor(lod), tf.constant(1 - lod % 1, tf.float32)
+
+    def copy_weights_from(self, other):
+        """Takes over all weights and the lod of a network of the same configuration."""
+        for target, source in zip(self.trainable_variables, other.trainable_variables, strict=True):
+            target.assign(source)
+        self.lod = other.lod
+
+    def _seed_of(self, layer_name):
+        # One seed a name, so that weights do not depend on the order in which layers are made.
+        if self._seed is None:
+            return None
+        return zlib.crc32(f"{self._seed}/{type(self).__name__}/{layer_name}".encode())
+
+    @abc.abstractmethod
+    def _wire(self, resolution_log2):
+        """Makes the Keras model of one resolution out of the layers."""
+
+
+def keras_name(layer_name):
+    """Keras 3 forbids the slash of the original's names."""
+    return layer_name.replace("/", "_")
