@@ -1,0 +1,57 @@
+"""Losses of the paper as functions of tensors, one value per sample.
+
+Where the original release broadcasts [N, 1] terms with [N] ones into an [N, N] matrix, these are
+the [N] values whose mean is the same (reference, section A).
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms. Paper, App. A.1; Gulrajani et al. 2017; Odena et al. 2017."""
+
+    wgan_lambda: float = 10.0  # weight of the gradient penalty
+    wgan_epsilon: float = 0.001  # weight of the drift term, which keeps real scores near zero
+    wgan_target: float = 1.0  # gradient norm that the penalty asks for
+    cond_weight: float = 1.0  # weight of the AC-GAN label terms, 0 = off
+
+
+def mix(reals, fakes, weights):
+    """Interpolates towards the fakes: two [N, H, W, C], weights [N, 1, 1, 1] in [0, 1] -> same."""
+    return reals + (fakes - reals) * weights
+
+
+def gradient_norms(scores_of, images):
+    """Norm of the gradient of the summed scores: [N, H, W, C] -> scores [N, 1], norms [N].
+
+    Without an epsilon under the root, as the original: a gradient of exactly zero makes the update
+    non-finite, and it is skipped. Gulrajani et al. 2017, Eq. 3.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        scores = scores_of(images)
+        total = tf.reduce_sum(scores)
+    gradients = tape.gradient(total, images)
+    return scores, tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3]))
+
+
+def wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config):
+    """Loss of D: scores [N, 1] twice, norms [N] -> [N]. Gulrajani et al. 2017, Eq. 3; App. A.1."""
+    real_scores, fake_scores = real_scores[:, 0], fake_scores[:, 0]
+    penalty = tf.square(mixed_norms - config.wgan_target) / config.wgan_target**2
+    drift = tf.square(real_scores)
+    wasserstein = fake_scores - real_scores
+    return wasserstein + config.wgan_lambda * penalty + config.wgan_epsilon * drift
+
+
+def wgan_generator(fake_scores):
+    """Loss of G: [N, 1] -> [N]. Arjovsky et al. 2017."""
+    return -fake_scores[:, 0]
+
+
+def label_penalty(label_logits, labels):
+    """Cross-entropy against label vectors, one-hot or not: two [N, L] -> [N]. Odena et al. 2017."""
+    return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=label_logits)

@@ -1,0 +1,101 @@
+"""When to grow, as a pure function of images shown. Paper, Section 2 and App. A.1."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+# Ticks get shorter as images get slower: original release, TrainingSchedule.
+_TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 20, 1024: 10}
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleState:
+    """What the schedule says at one moment."""
+
+    nimg: int  # real images shown so far
+    lod: float  # level of detail, 0 = full resolution
+    resolution: int  # of the training images, 2**(resolution_log2 - floor(lod))
+    minibatch: int  # global, over all replicas
+    G_lrate: float
+    D_lrate: float
+    tick_kimg: float  # thousands of images between two status lines
+
+    @property
+    def alpha(self) -> float:
+        """Weight of the new, finer branch; 1 when no fade is running."""
+        return 1 - (self.lod - math.floor(self.lod))
+
+    @property
+    def stage(self) -> tuple[int, int]:
+        """Changes when a fade begins and when it ends: the moments of Adam's reset."""
+        return math.floor(self.lod), math.ceil(self.lod)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Growth, minibatch, learning rates and ticks; dictionaries are keyed by resolution.
+
+    The first two fields follow from the dataset and the machine.
+    """
+
+    resolution_log2: int = 10  # of the dataset: 10 = 1024x1024
+    num_gpus: int = 1  # replicas that share a minibatch
+    lod_initial_resolution: int = 4  # pixels at the start
+    lod_training_kimg: float = 600  # stable phase, thousands of reals
+    lod_transition_kimg: float = 600  # fade-in phase, thousands of reals; 0 = no fade
+    minibatch_base: int = 16  # global minibatch where minibatch_dict is silent
+    minibatch_dict: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    max_minibatch_per_gpu: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    G_lrate_base: float = 0.001
+    G_lrate_dict: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    D_lrate_base: float = 0.001
+    D_lrate_dict: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    tick_kimg_base: float = 160
+    tick_kimg_dict: Mapping[int, float] = dataclasses.field(default_factory=_TICK_KIMG.copy)
+
+    def __post_init__(self) -> None:
+        initial, full = self.lod_initial_resolution, 2**self.resolution_log2
+        if not 4 <= initial <= full or initial & (initial - 1):
+            raise ValueError(
+                f"`lod_initial_resolution` must be a power of two in 4 ... {full}. "
+                f"Received: lod_initial_resolution={initial}."
+            )
+        for name in ("lod_training_kimg", "lod_transition_kimg"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must be at least 0. Received: {getattr(self, name)}.")
+        if self.num_gpus < 1:
+            raise ValueError(f"`num_gpus` must be at least 1. Received: num_gpus={self.num_gpus}.")
+
+    def lod(self, nimg: int) -> float:
+        """Level of detail after `nimg` images: stable phases at integers, fades between them."""
+        kimg = nimg / 1000
+        phase_kimg = self.lod_training_kimg + self.lod_transition_kimg
+        phase = math.floor(kimg / phase_kimg) if phase_kimg > 0 else 0
+        kimg_in_phase = kimg - phase * phase_kimg
+        lod = self.resolution_log2 - math.log2(self.lod_initial_resolution) - phase
+        if self.lod_transition_kimg > 0:
+            lod -= max(kimg_in_phase - self.lod_training_kimg, 0) / self.lod_transition_kimg
+        return max(lod, 0.0)
+
+    def at(self, nimg: int) -> ScheduleState:
+        """Everything the training loop needs to know after `nimg` images."""
+        lod = self.lod(nimg)
+        resolution: int = 2 ** (self.resolution_log2 - math.floor(lod))
+        return ScheduleState(
+            nimg=nimg,
+            lod=lod,
+            resolution=resolution,
+            minibatch=self.minibatch(resolution),
+            G_lrate=self.G_lrate_dict.get(resolution, self.G_lrate_base),
+            D_lrate=self.D_lrate_dict.get(resolution, self.D_lrate_base),
+            tick_kimg=self.tick_kimg_dict.get(resolution, self.tick_kimg_base),
+        )
+
+    def minibatch(self, resolution: int) -> int:
+        """Global minibatch: rounded down to whole replicas, then capped by their memory."""
+        minibatch = self.minibatch_dict.get(resolution, self.minibatch_base)
+        minibatch -= minibatch % self.num_gpus
+        if resolution in self.max_minibatch_per_gpu:
+            cap = self.max_minibatch_per_gpu[resolution] * self.num_gpus
+            minibatch = min(minibatch, cap)
+        return minibatch
