@@ -1,0 +1,163 @@
+"""Dynamic range, rounding to uint8, grids and PNG files: the one place that does it.
+
+Arrays are NHWC in [-1, 1] unless said otherwise; grayscale has C = 1. TensorFlow is imported by the
+one function that needs it, so that the dataset tool and its workers stay small.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+DRANGE = (-1.0, 1.0)  # of every image tensor in this package
+UINT8_DRANGE = (0.0, 255.0)
+# What one picture on a screen of that size holds: (width, height), fewest and most cells a side.
+SCREENS = {"1080p": ((1920, 1080), (3, 2)), "4k": ((3840, 2160), (7, 4))}
+MAX_GRID_SIDE = 32
+
+
+def adjust_drange(x: Any, drange_in: tuple[float, float], drange_out: tuple[float, float]) -> Any:
+    """Maps one dynamic range linearly onto another: float array or tensor -> same shape.
+
+    The factor and the offset are rounded to float32, as in the original release.
+    """
+    if tuple(drange_in) == tuple(drange_out):
+        return x
+    low_in, high_in, low_out, high_out = (np.float32(bound) for bound in (*drange_in, *drange_out))
+    scale = (high_out - low_out) / (high_in - low_in)
+    return x * scale + (low_out - low_in * scale)
+
+
+def to_float(images: np.ndarray) -> np.ndarray:
+    """uint8 [...] -> float32 of the same shape in [-1, 1]."""
+    return adjust_drange(np.asarray(images).astype(np.float32), UINT8_DRANGE, DRANGE)
+
+
+def to_uint8(images: np.ndarray, drange: tuple[float, float] = DRANGE) -> np.ndarray:
+    """float [...] in `drange` -> uint8, rounded half to even and clipped."""
+    x = adjust_drange(np.asarray(images), drange, UINT8_DRANGE)
+    return np.rint(x).clip(0, 255).astype(np.uint8)
+
+
+def tensor_to_uint8(images: Any) -> Any:
+    """`to_uint8` for TensorFlow tensors in [-1, 1], usable inside tf.function."""
+    import tensorflow as tf
+
+    x = adjust_drange(images, DRANGE, UINT8_DRANGE)
+    return tf.saturate_cast(tf.round(x), tf.uint8)  # tf.round rounds half to even
+
+
+def image_grid(images: np.ndarray, grid_size: tuple[int, int] | None = None) -> np.ndarray:
+    """Tiles images row by row: [N, H, W, C] or [N, H, W] -> [rows * H, columns * W(, C)].
+
+    Args:
+        images: any dtype; kept.
+        grid_size: (columns, rows); None = the smallest nearly square grid. Cells without an image
+            are 0, which is mid-gray in the range [-1, 1].
+
+    Raises:
+        ValueError: the grid has fewer cells than there are images.
+    """
+    images = np.asarray(images)
+    num = len(images)
+    if grid_size is None:
+        columns = max(math.isqrt(max(num - 1, 0)) + 1, 1)  # ceil(sqrt(num))
+        grid_size = (columns, max((num - 1) // columns + 1, 1))
+    columns, rows = grid_size
+    if num > columns * rows:
+        raise ValueError(
+            "`grid_size` must have a cell for every image. "
+            f"Received: grid_size={columns}x{rows}, images={num}."
+        )
+    height, width, *rest = images.shape[1:]
+    cells = np.zeros((rows * columns, height, width, *rest), images.dtype)
+    cells[:num] = images
+    cells = cells.reshape(rows, columns, height, width, *rest).swapaxes(1, 2)
+    return cells.reshape(rows * height, columns * width, *rest)
+
+
+def snapshot_grid_size(screen: str | None, resolution: int) -> tuple[int, int]:
+    """(columns, rows) of images that fill a screen ("1080p", "4k"); another name gives one cell."""
+    if screen not in SCREENS:
+        return 1, 1
+    (width, height), (min_columns, min_rows) = SCREENS[screen]
+    columns = min(max(width // resolution, min_columns), MAX_GRID_SIDE)
+    rows = min(max(height // resolution, min_rows), MAX_GRID_SIDE)
+    return columns, rows
+
+
+def row_per_class(labels: Iterable[np.ndarray], grid_size: tuple[int, int]) -> list[int]:
+    """Places in a stream of label rows [L] that fill a grid whose row r shows class r mod L.
+
+    The stream is read once, in order; items that do not match the row in turn are passed over.
+    Without labels (L = 0) the first columns * rows items are taken.
+    """
+    columns, rows = grid_size
+    chosen: list[int] = []
+    for index, label in enumerate(labels):
+        if len(chosen) == columns * rows:
+            break
+        if len(label) == 0 or label[len(chosen) // columns % len(label)] != 0:
+            chosen.append(index)
+    return chosen
+
+
+def to_pil(image: np.ndarray, drange: tuple[float, float] = DRANGE) -> PIL.Image.Image:
+    """[H, W, 1 or 3] or [H, W], uint8 or float in `drange` -> Pillow image of mode L or RGB."""
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        image = to_uint8(image, drange)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.ndim != 2 and (image.ndim != 3 or image.shape[2] != 3):
+        raise ValueError(
+            f"`image` must be [H, W], [H, W, 1] or [H, W, 3]. Received: {image.shape}."
+        )
+    return PIL.Image.fromarray(image)
+
+
+def png_bytes(image: np.ndarray, drange: tuple[float, float] = DRANGE) -> bytes:
+    """Encodes one image as PNG: see `to_pil`."""
+    buffer = io.BytesIO()
+    to_pil(image, drange).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def save_png(
+    path: str | os.PathLike[str], image: np.ndarray, drange: tuple[float, float] = DRANGE
+) -> None:
+    """Writes one image as a PNG file that appears whole or not at all: see `to_pil`."""
+    write_atomically(path, png_bytes(image, drange))
+
+
+def save_image_grid(
+    path: str | os.PathLike[str],
+    images: np.ndarray,
+    grid_size: tuple[int, int] | None = None,
+    drange: tuple[float, float] = DRANGE,
+) -> None:
+    """Writes `image_grid` of [N, H, W, C] as a PNG file."""
+    save_png(path, image_grid(images, grid_size), drange)
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file under a temporary name beside it, syncs and renames it."""
+    path = os.fspath(path)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
