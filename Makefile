@@ -1,0 +1,82 @@
+# Python 3.10-3.13 and make are all that has to be there. An environment is made once, and again
+# when a requirements or constraints file it was made from changes.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL := -m pip install --disable-pip-version-check --no-input -qq
+PYTHONS := 3.13 3.12 3.11 3.10
+PYTHONS_OLDEST := 3.12 3.11 3.10
+PYTHONS_ADDONS := 3.11 3.10 3.9
+PYTHON :=
+DEMO_EXPORT := serving/demo
+
+.PHONY: help demo test test-slow test-oldest test-addons lint format clean
+
+help:  ## this list (default)
+	@sed -n 's/^\([a-z-]*\):.*  ## /make \1	/p' Makefile | expand -t 20
+	@echo 'PYTHON=/path/to/python chooses the Python of an environment that is not made yet.'
+
+# Needs requirements.txt only. train.py without flags: the demo preset on the demo dataset.
+demo: $(VENV)/run.stamp  ## train on cartoon faces, 4x4 -> 32x32, then a grid and a SavedModel
+	$(PY) train.py
+	@run=$$(ls -d results/*-demo-demo | tail -n 1) && set -x && \
+	$(PY) generate.py grid --run="$$run" --out="$$run/grid.png" && \
+	$(PY) generate.py export --run="$$run" --out=$(DEMO_EXPORT) && { set +x; } 2>/dev/null && \
+	echo "Image grid: $$run/grid.png" && \
+	echo "SavedModel: $$(ls -td $(DEMO_EXPORT)/*/ | head -n 1)"
+
+test: $(VENV)/dev.stamp  ## quick tests
+	$(PY) -m pytest
+
+test-slow: $(VENV)/dev.stamp  ## tests marked slow
+	$(PY) -m pytest -m 'slow and not gpu'
+
+test-oldest: .venv-oldest/dev.stamp  ## quick tests with the oldest versions supported
+	.venv-oldest/bin/python -m pytest
+
+# -W default: warnings of TensorFlow 2.15 are not ours to fix.
+test-addons: .venv-addons/addons.stamp  ## our reference values against tensorflow-addons
+	.venv-addons/bin/python -m pytest -W default tests/addons
+
+lint: $(VENV)/dev.stamp  ## ruff and mypy
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: $(VENV)/dev.stamp  ## let ruff rewrite the sources
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+clean:  ## remove environments and caches; datasets and results stay
+	rm -rf .venv .venv-oldest .venv-addons .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call make_env,VERSIONS): keeps the target's environment if its Python is one of VERSIONS.
+define make_env
+@PYTHON=$(@D)/bin/python sh .ci/find_python $(@D) $(1) >/dev/null 2>&1 || { \
+	python=$$(PYTHON='$(PYTHON)' sh .ci/find_python '$(MAKECMDGOALS)' $(1)) && \
+	echo "Making $(@D) with $$python" && "$$python" -m venv --clear $(@D); }
+endef
+
+$(VENV)/run.stamp: requirements.txt constraints.txt
+	$(call make_env,$(PYTHONS))
+	@echo 'Installing requirements.txt into $(VENV): TensorFlow alone is about 600 MB ...'
+	@$(PY) $(PIP_INSTALL) -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	@echo 'Installing requirements-dev.txt into $(VENV) ...'
+	@$(PY) $(PIP_INSTALL) -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+.venv-oldest/dev.stamp: requirements.txt requirements-dev.txt constraints-oldest.txt
+	$(call make_env,$(PYTHONS_OLDEST))
+	@echo 'Installing the oldest supported versions into $(@D) ...'
+	@$(@D)/bin/python $(PIP_INSTALL) -r requirements-dev.txt -c constraints-oldest.txt
+	@touch $@
+
+.venv-addons/addons.stamp: requirements-addons.txt
+	$(call make_env,$(PYTHONS_ADDONS))
+	@echo 'Installing requirements-addons.txt into $(@D) ...'
+	@$(@D)/bin/python $(PIP_INSTALL) -r requirements-addons.txt
+	@touch $@
