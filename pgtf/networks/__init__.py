@@ -2,6 +2,7 @@
 
 from pgtf.networks.discriminator import Discriminator, DiscriminatorConfig
 from pgtf.networks.generator import Generator, GeneratorConfig
+from pgtf.networks.latents import latents_from_seeds
 from pgtf.networks.layers import (
     EqualizedConv2D,
     EqualizedDense,
@@ -22,4 +23,5 @@ __all__ = [
     "Network",
     "PixelNorm",
     "WeightedSum",
+    "latents_from_seeds",
 ]

@@ -51,12 +51,22 @@ class Network(abc.ABC):
 
     @property
     def variables_by_name(self):
-        """Weights and biases by the original's names, in its order: {"4x4/Conv/weight": variable}."""
+        """tf.Variables by the original's names, in its order: {"4x4/Conv/weight": variable}."""
         return {
-            f"{layer_name}/{kind}": getattr(layer, kind)
+            f"{layer_name}/{kind}": getattr(layer, kind).value
             for layer_name, layer in self.layers.items()
             for kind in ("weight", "bias")
         }
+
+    def variables_at(self, resolution_log2):
+        """The part of `variables_by_name` that the model of this resolution uses."""
+        used = {id(v.value) for v in self.model(resolution_log2).trainable_variables}
+        return {k: v for k, v in self.variables_by_name.items() if id(v) in used}
+
+    def variables_reached(self, resolution_log2):
+        """The part of `variables_by_name` used at this resolution or a coarser one."""
+        names = set().union(*(self.variables_at(r) for r in range(2, resolution_log2 + 1)))
+        return {k: v for k, v in self.variables_by_name.items() if k in names}
 
     @property
     def trainable_variables(self):

@@ -1,0 +1,131 @@
+"""One typed configuration for a training run: presets, single overrides, JSON in and out."""
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pgtf.dataset.config import DatasetConfig
+from pgtf.losses import LossConfig
+from pgtf.networks import DiscriminatorConfig, GeneratorConfig
+from pgtf.schedule import Schedule
+from pgtf.training.config import TrainingConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides the numbers of a run."""
+
+    dataset: DatasetConfig = DatasetConfig()
+    G: GeneratorConfig = GeneratorConfig()
+    D: DiscriminatorConfig = DiscriminatorConfig()
+    loss: LossConfig = LossConfig()
+    schedule: Schedule = Schedule()
+    training: TrainingConfig = TrainingConfig()
+
+    def replace(self, changes: Mapping[str, Any]) -> "Config":
+        """A copy with fields changed by dotted name: {"schedule.minibatch_base": 8}.
+
+        Raises:
+            ValueError: for a name that is no field; names the nearest one.
+        """
+        known = dict(fields(self))
+        grouped: dict[str, dict[str, Any]] = {}
+        for name, value in changes.items():
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+                raise ValueError(f"no configuration field `{name}`. Did you mean `{near}`?")
+            group, _, field = name.partition(".")
+            grouped.setdefault(group, {})[field] = value
+        parts = {
+            group: dataclasses.replace(getattr(self, group), **values)
+            for group, values in grouped.items()
+        }
+        return dataclasses.replace(self, **parts)
+
+    def to_json(self) -> str:
+        """Readable JSON, fields in the order of their definition."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Config":
+        """Reads what `to_json` wrote; ValueError names unknown fields and wrong types."""
+        changes = {}
+        known = dict(fields(cls()))
+        for group, values in json.loads(text).items():
+            for field, value in values.items():
+                name = f"{group}.{field}"
+                changes[name] = _from_json(name, value, known[name]) if name in known else value
+        return cls().replace(changes)
+
+    def differences(self, other: "Config") -> list[str]:
+        """One line a field whose value differs, `other` being the newer configuration."""
+        return [
+            f"{name}: {_value(self, name)!r} -> {_value(other, name)!r}"
+            for name, _ in fields(self)
+            if _value(self, name) != _value(other, name)
+        ]
+
+
+def fields(config: Config) -> Iterator[tuple[str, Any]]:
+    """Yields (dotted name, type) of every field of a configuration."""
+    for group in dataclasses.fields(config):
+        hints = typing.get_type_hints(type(getattr(config, group.name)))
+        for field in dataclasses.fields(getattr(config, group.name)):
+            yield f"{group.name}.{field.name}", hints[field.name]
+
+
+def parse(name: str, text: str, kind: Any) -> Any:
+    """Turns the text of a flag into a value of a field's type.
+
+    `none` is None where the type allows it; a table is written "256:16,512:8".
+
+    Raises:
+        ValueError: naming the field and the type, when the text does not fit.
+    """
+    choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if types.NoneType in choices and text.lower() == "none":
+        return None
+    for choice in choices:
+        try:
+            if typing.get_origin(choice) is Mapping:
+                return _parse_table(text, choice)
+            if choice is bool:
+                return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+            if choice is not types.NoneType:
+                return choice(text)
+        except (ValueError, KeyError):
+            continue
+    raise ValueError(f"`--config.{name}` must be {describe(kind)}. Received: {text!r}.")
+
+
+def describe(kind: Any) -> str:
+    """How a type is written on the command line."""
+    if isinstance(kind, types.UnionType):
+        return " or ".join(describe(choice) for choice in typing.get_args(kind))
+    if typing.get_origin(kind) is Mapping:
+        return "a table such as 256:16,512:8"
+    names = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
+    return names.get(kind, "none")
+
+
+def _parse_table(text: str, kind: Any) -> dict[Any, Any]:
+    key_type, value_type = typing.get_args(kind)
+    pairs = [pair.split(":") for pair in text.split(",") if pair]
+    return {key_type(key): value_type(value) for key, value in pairs}
+
+
+def _from_json(name: str, value: Any, kind: Any) -> Any:
+    if isinstance(value, dict):
+        value = ",".join(f"{k}:{v}" for k, v in value.items())
+    elif not isinstance(value, str):
+        value = json.dumps(value) if value is not None else "none"
+    return parse(name, value, kind)
+
+
+def _value(config: Config, name: str) -> Any:
+    group, _, field = name.partition(".")
+    return getattr(getattr(config, group), field)

@@ -1,0 +1,79 @@
+"""Adam as the original release runs it: skipped when not finite, reset when the networks grow."""
+
+import tensorflow as tf
+
+
+class Adam:
+    """Optimizer state of named variables, updated by TensorFlow's fused kernel. Kingma & Ba 2015.
+
+    Not keras.optimizers.Adam: that one cannot skip a non-finite update under a strategy, nor be
+    reset, and the original's products of betas are part of its numbers.
+
+    Attributes:
+        variables_by_name: the state, for checkpoints: {"m/4x4/Conv/weight": variable}.
+    """
+
+    def __init__(self, trained, beta1, beta2, epsilon):
+        """Makes the state of `trained`, {name: variable}, inside the scope of the strategy.
+
+        `epsilon` is added to sqrt(v), which is not bias-corrected.
+        """
+        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+        zeros = {name: tf.zeros(variable.shape) for name, variable in trained.items()}
+        self._m = {name: tf.Variable(value, trainable=False) for name, value in zeros.items()}
+        self._v = {name: tf.Variable(value, trainable=False) for name, value in zeros.items()}
+        self._beta1_power = tf.Variable(beta1, dtype=tf.float32, trainable=False)
+        self._beta2_power = tf.Variable(beta2, dtype=tf.float32, trainable=False)
+
+    @property
+    def variables_by_name(self):
+        moments = {"m": self._m, "v": self._v}
+        slots = {f"{kind}/{name}": v for kind in moments for name, v in moments[kind].items()}
+        return slots | {"beta1_power": self._beta1_power, "beta2_power": self._beta2_power}
+
+    def reset(self):
+        """Forgets all moments and the step count. Original release, `reset_optimizer_state`."""
+        for slot in (*self._m.values(), *self._v.values()):
+            slot.assign(tf.zeros_like(slot))
+        self._beta1_power.assign(self._beta1)
+        self._beta2_power.assign(self._beta2)
+
+    def apply(self, variables, gradients, lrate):
+        """Updates variables unless a gradient is not finite; called in replica context.
+
+        Args:
+            variables: {name: variable}, all or some of those it was made for.
+            gradients: {name: tensor}, already averaged over the replicas.
+            lrate: [] float32, learning rate.
+
+        Returns:
+            [] bool: whether the update was made.
+        """
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients.values()])
+        tf.cond(finite, lambda: self._update(variables, gradients, lrate), lambda: None)
+        return finite
+
+    def _update(self, variables, gradients, lrate):
+        beta1_power, beta2_power = self._beta1_power.read_value(), self._beta2_power.read_value()
+        for name, gradient in gradients.items():
+            # Every replica updates its own copy with the same gradient. Going through handles
+            # avoids a merge of the replicas, which is not allowed inside tf.cond.
+            tf.raw_ops.ResourceApplyAdam(
+                var=variables[name].handle,
+                m=self._m[name].handle,
+                v=self._v[name].handle,
+                beta1_power=beta1_power,
+                beta2_power=beta2_power,
+                lr=lrate,
+                beta1=self._beta1,
+                beta2=self._beta2,
+                epsilon=self._epsilon,
+                grad=gradient,
+            )
+        assign_local(self._beta1_power, beta1_power * self._beta1)
+        assign_local(self._beta2_power, beta2_power * self._beta2)
+
+
+def assign_local(variable, value):
+    """Assigns to this replica's copy of a variable; all replicas must assign the same value."""
+    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)

@@ -1,0 +1,106 @@
+"""One training iteration: D update with the moving average of G, then G update. Paper, App. A.1."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from pgtf import losses
+from pgtf.training.adam import assign_local
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """A loss and what it is made of, one value per sample."""
+
+    loss: tf.Tensor  # [N]
+    components: dict[str, tf.Tensor]  # each [N]; see discriminator_terms and generator_terms
+
+
+def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config):
+    """Loss of D; the fakes get the labels of the reals.
+
+    Args:
+        G, D: networks; `reals` decide the resolution.
+        reals: [N, R, R, C] in [-1, 1], already faded and mirrored.
+        labels: [N, label_size].
+        latents: [N, latent_size].
+        mixing: [N, 1, 1, 1] in [0, 1), the position between real and fake.
+        alpha: [] weight of the finest branch.
+        config: losses.LossConfig.
+
+    Returns:
+        Terms with components real_scores, fake_scores, mixed_scores, mixed_norms, drift and, with
+        labels, real_label_penalty and fake_label_penalty.
+    """
+    G_model, D_model = _models(G, D, reals.shape[1])
+    fakes = G_model(G.inputs(latents, labels, alpha))
+    real_scores, real_logits = D_model([reals, alpha])
+    fake_scores, fake_logits = D_model([fakes, alpha])
+    mixed_scores, mixed_norms = losses.gradient_norms(
+        lambda images: D_model([images, alpha])[0], losses.mix(reals, fakes, mixing)
+    )
+    loss = losses.wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config)
+    components = {
+        "real_scores": real_scores[:, 0],
+        "fake_scores": fake_scores[:, 0],
+        "mixed_scores": mixed_scores[:, 0],
+        "mixed_norms": mixed_norms,
+        "drift": tf.square(real_scores[:, 0]),
+    }
+    if D.config.label_size:
+        real_penalty = losses.label_penalty(real_logits, labels)
+        fake_penalty = losses.label_penalty(fake_logits, labels)
+        components |= {"real_label_penalty": real_penalty, "fake_label_penalty": fake_penalty}
+        loss += config.cond_weight * (real_penalty + fake_penalty)
+    return Terms(loss, components)
+
+
+def generator_terms(G, D, latents, labels, resolution, alpha, config):
+    """Loss of G: latents [N, latent_size], labels [N, label_size] -> Terms.
+
+    Components are fake_scores and, with labels, label_penalty.
+    """
+    G_model, D_model = _models(G, D, resolution)
+    scores, logits = D_model([G_model(G.inputs(latents, labels, alpha)), alpha])
+    loss, components = losses.wgan_generator(scores), {"fake_scores": scores[:, 0]}
+    if D.config.label_size:
+        components["label_penalty"] = losses.label_penalty(logits, labels)
+        loss += config.cond_weight * components["label_penalty"]
+    return Terms(loss, components)
+
+
+def gradients_of(terms_function, variables):
+    """Gradients of the mean loss: a function -> Terms, {name: variable} -> Terms, {name: tensor}.
+
+    Only the given variables are watched, so nothing is computed for the other network.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(list(variables.values()))
+        terms = terms_function()
+        mean_loss = tf.reduce_mean(terms.loss)
+    gradients = tape.gradient(mean_loss, list(variables.values()), unconnected_gradients="zero")
+    return terms, dict(zip(variables, gradients, strict=True))
+
+
+def average_over_replicas(gradients):
+    """Mean over replicas of {name: tensor}; the original averages its GPUs alike."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return gradients
+    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(gradients.values()))
+    return dict(zip(gradients, means, strict=True))
+
+
+def update_moving_average(averages, sources, decay):
+    """Gs = G + (Gs - G) * decay for dictionaries of variables, in replica context. App. A.1.
+
+    The original runs this together with the update of D, so Gs sees G one iteration late.
+    """
+    for name, source in sources.items():
+        value = source.read_value()
+        assign_local(averages[name], value + (averages[name].read_value() - value) * decay)
+
+
+def _models(G, D, resolution):
+    resolution_log2 = resolution.bit_length() - 1
+    return G.model(resolution_log2), D.model(resolution_log2)
