@@ -24,18 +24,22 @@ def mix(reals, fakes, weights):
     return reals + (fakes - reals) * weights
 
 
-def gradient_norms(scores_of, images):
+def gradient_norms(scores_of, images, enlargement):
     """Norm of the gradient of the summed scores: [N, H, W, C] -> scores [N, 1], norms [N].
 
-    Without an epsilon under the root, as the original: a gradient of exactly zero makes the update
-    non-finite, and it is skipped. Gulrajani et al. 2017, Eq. 3.
+    The original differentiates with respect to images enlarged to the full resolution, each pixel
+    repeated `enlargement` x `enlargement` times and averaged again by D: every copy gets an
+    `enlargement`**2-th of the gradient, so the norm is that of the small image / `enlargement`.
+
+    There is no epsilon under the root, as in the original: a gradient of exactly zero makes the
+    update non-finite, and it is skipped. Gulrajani et al. 2017, Eq. 3.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         scores = scores_of(images)
         total = tf.reduce_sum(scores)
     gradients = tape.gradient(total, images)
-    return scores, tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3]))
+    return scores, tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])) / enlargement
 
 
 def wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config):

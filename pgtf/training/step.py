@@ -37,7 +37,9 @@ def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config):
     real_scores, real_logits = D_model([reals, alpha])
     fake_scores, fake_logits = D_model([fakes, alpha])
     mixed_scores, mixed_norms = losses.gradient_norms(
-        lambda images: D_model([images, alpha])[0], losses.mix(reals, fakes, mixing)
+        lambda images: D_model([images, alpha])[0],
+        losses.mix(reals, fakes, mixing),
+        enlargement=D.config.resolution // reals.shape[1],
     )
     loss = losses.wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config)
     components = {
