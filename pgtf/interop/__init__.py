@@ -1,0 +1,5 @@
+"""Networks in files: the snapshots of this program, the pickles of the original releases."""
+
+from pgtf.interop.snapshots import load_meta, load_snapshot, save_snapshot
+
+__all__ = ["load_meta", "load_snapshot", "save_snapshot"]

@@ -1,0 +1,54 @@
+"""Named arrays <-> the variables of a network, checked by name and shape."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def to_arrays(network):
+    """Weights and biases of a network: {"4x4/Conv/weight": float32 array}."""
+    variables = network.variables_by_name
+    return {name: tf.convert_to_tensor(variable).numpy() for name, variable in variables.items()}
+
+
+def build(network_class, options, lod, arrays, source):
+    """Makes a network of the given options, lod and weights; arguments as in `assign`.
+
+    Raises:
+        ValueError: if an option or the lod is impossible, or the weights do not fit.
+    """
+    try:
+        network = network_class(**options)
+        network.stage(lod)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{source}: {error}") from None
+    assign(network, arrays, source)
+    network.lod = lod
+    return network
+
+
+def assign(network, arrays, source):
+    """Sets all variables of a network from arrays named like them.
+
+    Args:
+        network: Generator or Discriminator.
+        arrays: {"4x4/Conv/weight": array}.
+        source: where the arrays come from, for the error message.
+
+    Raises:
+        ValueError: if an array is missing, superfluous, misshapen or not of floats: all are named.
+            No variable has been set then.
+    """
+    variables = network.variables_by_name
+    problems = [f"{name} is missing" for name in variables if name not in arrays]
+    problems += [f"{name} is unknown" for name in arrays if name not in variables]
+    for name in variables.keys() & arrays.keys():
+        expected, found = tuple(variables[name].shape), tuple(np.shape(arrays[name]))
+        if expected != found:
+            problems.append(f"{name} must have shape {expected}, found {found}")
+        elif np.asarray(arrays[name]).dtype.kind != "f":
+            problems.append(f"{name} must be of floats, found {np.asarray(arrays[name]).dtype}")
+    if problems:
+        kind = type(network).__name__
+        raise ValueError(f"{source}: weights do not fit {kind}: {'; '.join(sorted(problems))}.")
+    for name, variable in variables.items():
+        variable.assign(np.asarray(arrays[name], dtype="float32"))

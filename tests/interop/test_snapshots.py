@@ -1,0 +1,292 @@
+"""Snapshots and the HDF5 files they are made of."""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import time
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pgtf.interop import load_meta, load_snapshot, save_snapshot
+from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
+from pgtf.interop.snapshots import pack, unpack
+from pgtf.networks import Discriminator, Generator
+
+OPTIONS = {"resolution": 16, "num_channels": 3, "label_size": 2, "fmap_base": 32, "fmap_max": 8}
+
+
+@pytest.fixture(scope="module")
+def networks():
+    G = Generator(**OPTIONS, fused_scale=False, seed=1)
+    D = Discriminator(**OPTIONS, mbstd_group_size=2, seed=2)
+    Gs = Generator(**OPTIONS, fused_scale=False, seed=3)
+    G.lod = D.lod = 0.5
+    Gs.lod = 1.0
+    return G, D, Gs
+
+
+@pytest.fixture
+def snapshot(tmp_path, networks):
+    path = tmp_path / "network-snapshot-000001.h5"
+    save_snapshot(path, *networks, cur_nimg=1000, config={"preset": "demo"})
+    return path
+
+
+def arrays_of(network):
+    variables = network.variables_by_name
+    return {name: tf.convert_to_tensor(variable).numpy() for name, variable in variables.items()}
+
+
+def test_a_loaded_snapshot_has_the_same_weights_options_lod_and_meta(snapshot, networks):
+    for saved, loaded in zip(networks, load_snapshot(snapshot), strict=True):
+        assert type(saved) is type(loaded)
+        assert saved.config == loaded.config
+        assert saved.lod == loaded.lod
+        assert saved.variables_by_name.keys() == loaded.variables_by_name.keys()
+        for name, array in arrays_of(saved).items():
+            assert np.array_equal(array, arrays_of(loaded)[name])
+    assert load_meta(snapshot) == {"cur_nimg": 1000, "config": {"preset": "demo"}}
+
+
+def test_a_loaded_generator_makes_the_same_bits(snapshot, networks):
+    latents, labels = np.ones([2, networks[2].latent_size], "float32"), np.eye(2, dtype="float32")
+    expected = networks[2](latents, labels)
+    assert expected.shape == (2, 8, 8, 3)  # the lod stored with Gs
+    assert np.array_equal(expected, load_snapshot(snapshot)[2](latents, labels))
+
+
+def test_the_same_networks_give_the_same_bytes_a_second_later(snapshot, networks, tmp_path):
+    time.sleep(1.1)  # the resolution of the times that HDF5 would store
+    other = tmp_path / "other.h5"
+    save_snapshot(other, *networks, config={"preset": "demo"}, cur_nimg=1000)
+    assert other.read_bytes() == snapshot.read_bytes()
+
+
+def test_one_changed_weight_gives_other_bytes(snapshot, networks, tmp_path):
+    G, D, _ = networks
+    save_snapshot(tmp_path / "other.h5", G, D, G, cur_nimg=1000, config={"preset": "demo"})
+    assert (tmp_path / "other.h5").read_bytes() != snapshot.read_bytes()
+
+
+def test_a_snapshot_holds_only_numbers_and_json(snapshot):
+    with h5py.File(snapshot) as file:
+        kinds = set()
+        file.visititems(lambda name, item: kinds.add(getattr(item, "dtype", None)))
+        assert kinds == {None, np.dtype("float32")}
+        assert sorted(file.attrs) == ["format", "meta", "networks", "version"]
+        assert json.loads(file.attrs["networks"])["D"]["options"]["mbstd_group_size"] == 2
+
+
+def test_arrays_of_every_rank_and_attributes_come_back_equal(tmp_path):
+    arrays = {
+        "scalar": np.float64(0.1),
+        "empty": np.zeros([0, 3], "float32"),
+        "flags": np.array([True, False]),
+        "deep/er/name": np.arange(6, dtype=">i8").reshape(2, 3)[:, ::-1],
+    }
+    attributes = {"text": "ä" * 100_000, "count": 2**60, "rate": 0.1}
+    write_hdf5(tmp_path / "a.h5", {"training": arrays, "none": {}}, attributes)
+    groups, read = read_hdf5(tmp_path / "a.h5")
+    assert read == attributes == read_attributes(tmp_path / "a.h5")
+    assert groups.keys() == {"training", "none"} and groups["training"].keys() == arrays.keys()
+    for name, array in arrays.items():
+        found = groups["training"][name]
+        assert found.dtype == array.dtype and np.array_equal(found, array)
+
+
+def test_packed_networks_go_back_into_existing_ones(networks):
+    groups, attributes = pack(G=networks[0], Gs=networks[2])
+    other = Generator(**OPTIONS, fused_scale=False, seed=9)
+    unpack(groups, attributes, "checkpoint", Gs=other)
+    assert other.lod == 1.0
+    assert all(np.array_equal(a, arrays_of(other)[n]) for n, a in groups["Gs"].items())
+    with pytest.raises(ValueError, match="G was stored with another `fused_scale`"):
+        unpack(groups, attributes, "checkpoint", G=Generator(**OPTIONS))
+    with pytest.raises(ValueError, match="no network D in it"):
+        unpack(groups, attributes, "checkpoint", D=networks[1])
+
+
+class FullDisk:
+    """A file on a disk that is full after `room` bytes."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def write(self, data):
+        self.file.write(data[: self.room])
+        self.file.flush()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.file.close()
+
+
+def test_a_full_disk_leaves_the_previous_snapshot_and_no_litter(snapshot, networks, monkeypatch):
+    before = snapshot.read_bytes()
+    real_open = open
+    monkeypatch.setattr("builtins.open", lambda *a, **k: FullDisk(real_open(*a, **k), 4096))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        save_snapshot(snapshot, *networks, cur_nimg=2000)
+    monkeypatch.undo()
+    assert caught.value.errno == errno.ENOSPC
+    assert str(snapshot) in str(caught.value) and "\n" not in str(caught.value)
+    assert snapshot.read_bytes() == before
+    assert os.listdir(snapshot.parent) == [snapshot.name]
+
+
+def test_a_file_size_limit_leaves_the_previous_snapshot(snapshot, networks):
+    resource = pytest.importorskip("resource", reason="POSIX only")
+    before, limits = snapshot.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_snapshot(snapshot, *networks)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert snapshot.read_bytes() == before
+    assert os.listdir(snapshot.parent) == [snapshot.name]
+
+
+def test_an_interrupt_while_renaming_leaves_the_previous_snapshot(snapshot, networks, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    before = snapshot.read_bytes()
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_snapshot(snapshot, *networks, cur_nimg=2000)
+    assert snapshot.read_bytes() == before
+    assert os.listdir(snapshot.parent) == [snapshot.name]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 3000, -1])
+def test_a_truncated_snapshot_is_an_error_that_names_it(snapshot, kept):
+    snapshot.write_bytes(snapshot.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=re.escape(str(snapshot))) as caught:
+        load_snapshot(snapshot)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_flipped_byte_is_noticed(snapshot):
+    whole = bytearray(snapshot.read_bytes())
+    for position in [*range(0, len(whole), len(whole) // 60), len(whole) - 1]:
+        damaged = whole.copy()
+        damaged[position] ^= 0x55
+        snapshot.write_bytes(damaged)
+        with pytest.raises(ValueError, match=re.escape(str(snapshot))):
+            load_snapshot(snapshot)
+
+
+def test_no_such_file_foreign_hdf5_and_other_versions_are_named(tmp_path):
+    path = tmp_path / "x.h5"
+    with pytest.raises(FileNotFoundError, match="x.h5: no such file"):
+        load_snapshot(path)
+    with h5py.File(path, "w") as file:
+        file["data"] = np.zeros(3)
+    with pytest.raises(ValueError, match="x.h5: truncated, damaged or of another program"):
+        load_snapshot(path)
+    write_hdf5(path, {}, {"format": "pgtf-checkpoint"})
+    with pytest.raises(ValueError, match=r"x.h5: not a snapshot.*pgtf-checkpoint"):
+        load_snapshot(path)
+    write_hdf5(path, {}, {"format": "pgtf-snapshot", "version": 99})
+    with pytest.raises(ValueError, match=r"another version.*version=99"):
+        load_snapshot(path)
+    write_hdf5(path, {}, {"format": "pgtf-snapshot", "version": 1, "networks": "{}"})
+    with pytest.raises(ValueError, match="no network G in it"):
+        load_snapshot(path)
+
+
+def edited(snapshot, edit):
+    """Rewrites a snapshot with a right checksum after `edit(groups, networks)`."""
+    groups, attributes = read_hdf5(snapshot)
+    networks = json.loads(attributes["networks"])
+    edit(groups, networks)
+    write_hdf5(snapshot, groups, attributes | {"networks": json.dumps(networks)})
+
+
+def test_weights_that_do_not_fit_are_all_named(snapshot):
+    def edit(groups, _):
+        del groups["D"]["4x4/Conv/bias"]
+        groups["D"]["4x4/Conv/extra"] = np.zeros(3, "float32")
+        groups["D"]["4x4/Dense1/weight"] = np.zeros([2, 3], "float32")
+        groups["D"]["4x4/Dense1/bias"] = np.zeros(3, "int32")
+
+    edited(snapshot, edit)
+    with pytest.raises(ValueError, match=r"snapshot-000001.h5, D: ") as caught:
+        load_snapshot(snapshot)
+    for part in (
+        "4x4/Conv/bias is missing",
+        "4x4/Conv/extra is unknown",
+        "4x4/Dense1/weight must have shape (8, 3), found (2, 3)",
+        "4x4/Dense1/bias must be of floats, found int32",
+    ):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"options": {"resolution": 12}}, r"Gs: `resolution` must be a power of two"),
+        ({"options": {"noise": 1}}, "Gs: .*noise"),
+        ({"lod": 7.0}, r"Gs: `lod` must be in 0 ... 2"),
+        ({"lod": None}, "no lod of network Gs"),
+    ],
+)
+def test_impossible_options_are_named(snapshot, change, message):
+    edited(snapshot, lambda _, networks: networks["Gs"].update(change))
+    with pytest.raises(ValueError, match=message):
+        load_snapshot(snapshot)
+
+
+def with_dataset(path, **options):
+    """Writes a file with a right checksum and the dataset G/weight of unusual storage."""
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        file.create_dataset("G/weight", **options)
+    path.write_bytes(image.getvalue() + checksum_line(image.getvalue()))
+
+
+def checksum_line(data):
+    return f"\nsha256:{hashlib.sha256(data).hexdigest()}\n".encode()
+
+
+def test_data_outside_the_file_is_not_read(tmp_path):
+    (tmp_path / "secret.bin").write_bytes(b"0" * 12)
+    place = [(str(tmp_path / "secret.bin"), 0, 12)]
+    with_dataset(tmp_path / "a.h5", shape=(3,), dtype="float32", external=place)
+    with pytest.raises(ValueError, match="G/weight is not stored as this program stores"):
+        read_hdf5(tmp_path / "a.h5")
+
+
+def test_a_huge_array_that_is_not_there_is_not_allocated(tmp_path):
+    with_dataset(tmp_path / "a.h5", shape=(10**13,), dtype="float32")
+    with pytest.raises(ValueError, match="G/weight is not stored as this program stores"):
+        read_hdf5(tmp_path / "a.h5")
+
+
+def test_text_in_place_of_weights_is_refused(tmp_path):
+    with_dataset(tmp_path / "a.h5", data=np.array([b"import os"]))
+    with pytest.raises(ValueError, match="G/weight is not numeric"):
+        read_hdf5(tmp_path / "a.h5")
+
+
+def test_mirrored_variables_are_saved_and_loaded(tmp_path):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        G, D = Generator(**OPTIONS, seed=1), Discriminator(**OPTIONS, seed=2)
+    save_snapshot(tmp_path / "a.h5", G, D, G)
+    groups, attributes = read_hdf5(tmp_path / "a.h5")
+    assert np.array_equal(groups["G"]["4x4/Conv/weight"], arrays_of(G)["4x4/Conv/weight"])
+    with strategy.scope():
+        other = Generator(**OPTIONS, seed=5)
+    unpack(groups, attributes, "a.h5", G=other)
+    assert np.array_equal(groups["G"]["4x4/Conv/weight"], arrays_of(other)["4x4/Conv/weight"])
