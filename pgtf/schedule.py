@@ -99,3 +99,19 @@ class Schedule:
             cap = self.max_minibatch_per_gpu[resolution] * self.num_gpus
             minibatch = min(minibatch, cap)
         return minibatch
+
+    def stages(self, total_kimg: float) -> list[tuple[float, ScheduleState]]:
+        """Stable phases and fades until `total_kimg`: (thousands of images at the end, state).
+
+        The state is that of one image after the stage's beginning, when its resolution is in force.
+        """
+        begin, stages = 0.0, []
+        while begin < total_kimg:
+            state = self.at(math.floor(begin * 1000) + 1)
+            fading = state.alpha < 1
+            end = begin + (self.lod_transition_kimg if fading else self.lod_training_kimg)
+            if state.lod == 0 or end <= begin:
+                end = total_kimg
+            stages.append((min(end, total_kimg), state))
+            begin = end
+        return stages

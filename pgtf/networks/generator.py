@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pgtf.networks.layers import (
@@ -47,7 +48,7 @@ class Generator(Network):
         super().__init__(GeneratorConfig(**options), seed)
         latent_size = self.config.latent_size
         self.latent_size = self.nf(0) if latent_size is None else latent_size
-        self._blocks, self._to_rgb = {}, {}
+        self._blocks, self._to_rgb, self._compiled = {}, {}, {}
         for res in range(2, self.resolution_log2 + 1):
             self._blocks[res] = self._block(res)
             self._to_rgb[res] = self._rgb(res)
@@ -55,6 +56,30 @@ class Generator(Network):
     def __call__(self, latents, labels=None, lod=None):
         resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
         return self.model(resolution_log2)(self.inputs(latents, labels, alpha))
+
+    def run(self, latents, labels=None, lod=None, minibatch_size=16):
+        """Makes many images in minibatches through a compiled model; as `__call__`, but NumPy.
+
+        Args:
+            latents: [N, latent_size].
+            labels: [N, label_size] or None.
+            lod: level of detail; None = `self.lod`.
+            minibatch_size: images at a time.
+
+        Returns:
+            [N, R, R, num_channels] float32.
+        """
+        resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
+        if resolution_log2 not in self._compiled:
+            self._compiled[resolution_log2] = tf.function(
+                self.model(resolution_log2), reduce_retracing=True
+            )
+        images = []
+        for begin in range(0, len(latents), minibatch_size):
+            part = slice(begin, begin + minibatch_size)
+            inputs = self.inputs(latents[part], None if labels is None else labels[part], alpha)
+            images.append(self._compiled[resolution_log2](inputs).numpy())
+        return np.concatenate(images)
 
     def inputs(self, latents, labels, alpha):
         """The inputs of a model: [latents, alpha], or [latents, labels, alpha] with labels."""

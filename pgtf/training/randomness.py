@@ -12,7 +12,8 @@ class Draw(enum.IntEnum):
     MIXING = 1
     MIRROR = 2
     G_LATENTS = 3
-    GRID_LATENTS = 4
+    G_LABELS = 4
+    GRID_LATENTS = 5
 
 
 _NUM_STREAMS = 16  # streams a seed: room for more purposes without moving the existing ones

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pgtf.dataset.config import DatasetConfig
+from pgtf.dataset import DatasetConfig
 from pgtf.losses import LossConfig
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 from pgtf.schedule import Schedule
@@ -45,6 +45,20 @@ class Config:
             for group, values in grouped.items()
         }
         return dataclasses.replace(self, **parts)
+
+    def fitted(
+        self, resolution_log2: int, num_channels: int, label_size: int, num_gpus: int
+    ) -> "Config":
+        """A copy whose networks and schedule fit a dataset and a number of replicas."""
+        shape = {
+            "num_channels": num_channels,
+            "resolution": 2**resolution_log2,
+            "label_size": label_size,
+        }
+        changes: dict[str, Any] = {f"G.{k}": v for k, v in shape.items()}
+        changes |= {f"D.{k}": v for k, v in shape.items()}
+        changes |= {"schedule.resolution_log2": resolution_log2, "schedule.num_gpus": num_gpus}
+        return self.replace(changes)
 
     def to_json(self) -> str:
         """Readable JSON, fields in the order of their definition."""

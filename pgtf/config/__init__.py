@@ -1,0 +1,14 @@
+"""The configuration of a training run, and the presets."""
+
+from pgtf.config.config import Config, describe, fields, parse
+from pgtf.config.presets import PRESETS, max_minibatch_per_gpu, preset_for
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "describe",
+    "fields",
+    "max_minibatch_per_gpu",
+    "parse",
+    "preset_for",
+]

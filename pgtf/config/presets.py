@@ -1,0 +1,106 @@
+"""Named configurations: the original TensorFlow release's, and a demo for the CPU."""
+
+from collections.abc import Mapping
+
+from pgtf.config.config import Config
+from pgtf.dataset import DatasetConfig
+from pgtf.networks import DiscriminatorConfig, GeneratorConfig
+from pgtf.schedule import Schedule
+from pgtf.training.config import TrainingConfig
+
+# What 16 GB of GPU memory held in the original release, by precision and resolution.
+_MAX_MINIBATCH_PER_GPU = {
+    "fp32": {256: 16, 512: 8, 1024: 4},
+    "fp16": {512: 16, 1024: 8},
+}
+
+
+def max_minibatch_per_gpu(precision: str) -> dict[int, int]:
+    """The original's memory limits by resolution, for "fp32" or "fp16"."""
+    return dict(_MAX_MINIBATCH_PER_GPU[precision])
+
+
+def _v2(
+    num_gpus: int,
+    minibatch_base: int,
+    minibatch_dict: Mapping[int, int],
+    lrate_dict: Mapping[int, float],
+) -> Config:
+    """A preset of the original release for one machine: larger minibatches, 12 million images."""
+    schedule = Schedule(
+        num_gpus=num_gpus,
+        minibatch_base=minibatch_base,
+        minibatch_dict=minibatch_dict,
+        max_minibatch_per_gpu=max_minibatch_per_gpu("fp32"),
+        G_lrate_dict=lrate_dict,
+        D_lrate_dict=lrate_dict,
+    )
+    return Config(schedule=schedule, training=TrainingConfig(total_kimg=12000))
+
+
+# Original release, config.py: V1 is the paper's CelebA-HQ run, V2 what its authors then preferred.
+PRESETS: dict[str, Config] = {
+    "v1-1gpu": Config(
+        D=DiscriminatorConfig(mbstd_group_size=16),
+        schedule=Schedule(
+            lod_training_kimg=800,
+            lod_transition_kimg=800,
+            minibatch_base=16,
+            minibatch_dict={256: 14, 512: 6, 1024: 3},
+            max_minibatch_per_gpu=max_minibatch_per_gpu("fp32"),
+        ),
+        training=TrainingConfig(total_kimg=19000),
+    ),
+    "v2-1gpu": _v2(
+        1,
+        4,
+        {4: 128, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4},
+        {1024: 0.0015},
+    ),
+    "v2-2gpus": _v2(
+        2,
+        8,
+        {4: 256, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8},
+        {512: 0.0015, 1024: 0.002},
+    ),
+    "v2-4gpus": _v2(
+        4,
+        16,
+        {4: 512, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16},
+        {256: 0.0015, 512: 0.002, 1024: 0.003},
+    ),
+    "v2-8gpus": _v2(
+        8,
+        32,
+        {4: 512, 8: 256, 16: 128, 32: 64, 64: 32},
+        {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003},
+    ),
+    # Five minutes on two CPU cores, for 32x32 cartoon faces.
+    "demo": Config(
+        dataset=DatasetConfig(path="datasets/demo", max_label_size=0),
+        G=GeneratorConfig(fmap_base=512, fmap_max=64, latent_size=64),
+        D=DiscriminatorConfig(fmap_base=512, fmap_max=64),
+        schedule=Schedule(
+            resolution_log2=5,
+            lod_training_kimg=12,
+            lod_transition_kimg=12,
+            minibatch_base=16,
+            G_lrate_base=0.002,
+            D_lrate_base=0.002,
+            tick_kimg_base=4,
+            tick_kimg_dict={},
+        ),
+        training=TrainingConfig(total_kimg=160, G_smoothing=0.995),
+    ),
+}
+
+
+def preset_for(num_gpus: int) -> str:
+    """Name of the v2 preset for a number of GPUs; ValueError when there is none."""
+    name = f"v2-{num_gpus}gpu" if num_gpus == 1 else f"v2-{num_gpus}gpus"
+    if name not in PRESETS:
+        known = ", ".join(sorted(PRESETS))
+        raise ValueError(
+            f"`--preset` is needed for --gpus={num_gpus}, which has no v2 preset. Presets: {known}."
+        )
+    return name

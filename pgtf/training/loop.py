@@ -1,0 +1,155 @@
+"""The training loop: plan, step, tick, until all images are shown. Paper, App. A.1."""
+
+import dataclasses
+import math
+import time
+
+from absl import logging
+
+from pgtf.training import actions, plan
+from pgtf.training.run_folder import CHECKPOINT_FOLDER, FINISHED_FILE
+from pgtf.training.state import TrainingState, checkpoints
+from pgtf.training.stepper import STATISTICS, Stepper
+
+CHECKPOINT_SEC = 600.0  # most work, in seconds, that a crash can cost
+
+
+def run(config, dataset, strategy, folder, start=None, more_actions=()):
+    """Trains until `total_kimg`, continuing from the newest checkpoint in the run folder.
+
+    Args:
+        config: the whole configuration, fitted to dataset and replicas, and checked.
+        dataset: pgtf.dataset.Dataset.
+        strategy: tf.distribute strategy.
+        folder: run folder.
+        start: (G, D, Gs, nimg) to begin a new run with, or None.
+        more_actions: called as action(tick, state, final) at the end of each tick.
+    """
+    state = TrainingState(config, strategy)
+    if not _restore(state, folder) and start is not None:
+        state.adopt(*start)
+    progress, total_nimg = state.progress, math.ceil(config.training.total_kimg * 1000)
+    if not progress.cur_nimg:
+        _set_lod(state, config.schedule.at(0))
+    stepper = Stepper(state, config, dataset, strategy)
+    on_tick = [*_standard_actions(folder, dataset, state, config), *more_actions]
+    saved = ticked = time.monotonic()
+    logging.info("Training to %.0f kimg in %s", config.training.total_kimg, folder)
+    while progress.cur_nimg < total_nimg:
+        call = plan.next_call(
+            config.schedule, config.training, progress.cur_nimg, progress.tick_start_nimg
+        )
+        _enter(state, config.schedule.at(progress.cur_nimg), config.training)
+        started = time.monotonic()
+        _count(progress, stepper.run(call), call, started)
+        now, final = time.monotonic(), progress.cur_nimg >= total_nimg
+        last = config.schedule.at(call.nimgs[-1])
+        if final or progress.cur_nimg >= progress.tick_start_nimg + last.tick_kimg * 1000:
+            tick = _finish_tick(progress, last, now - ticked, total_nimg)
+            for action in on_tick:
+                action(tick, state, final)
+            ticked = time.monotonic()
+        if final or now - saved > CHECKPOINT_SEC:
+            state.save(folder / CHECKPOINT_FOLDER, config.to_json())
+            saved = time.monotonic()
+    (folder / FINISHED_FILE).touch()
+    logging.info("Finished %s", folder)
+
+
+def check(config):
+    """Raises ValueError unless every stage's minibatch fits the replicas and D's groups."""
+    schedule, group = config.schedule, config.D.mbstd_group_size
+    resolution = schedule.lod_initial_resolution
+    while resolution <= 2**schedule.resolution_log2:
+        asked = schedule.minibatch_dict.get(resolution, schedule.minibatch_base)
+        # Deviation: the original rounds down silently, and then trains with another minibatch.
+        if asked % schedule.num_gpus or asked < 1:
+            raise ValueError(
+                "`minibatch` must be a multiple of the replica count. Received: "
+                f"minibatch={asked} at {resolution}x{resolution}, replicas={schedule.num_gpus}."
+            )
+        per_replica = schedule.minibatch(resolution) // schedule.num_gpus
+        if group > 1 and per_replica > group and per_replica % group:
+            raise ValueError(
+                "`minibatch` of a replica must be a multiple of `mbstd_group_size`, or smaller. "
+                f"Received: {per_replica} at {resolution}x{resolution}, mbstd_group_size={group}."
+            )
+        resolution *= 2
+
+
+def _restore(state, folder):
+    """Restores the newest intact checkpoint; False if there is none."""
+    for path in checkpoints(folder / CHECKPOINT_FOLDER):
+        try:
+            state.restore(path)
+        except ValueError as error:
+            logging.warning("%s Trying the checkpoint before.", error)
+            continue
+        logging.info("Resuming from %s", path)
+        return True
+    return False
+
+
+def _standard_actions(folder, dataset, state, config):
+    tensorboard = actions.TensorBoard(folder)
+    return [
+        actions.StatusLine(),
+        actions.StatsFile(folder, state.progress.cur_nimg),
+        tensorboard,
+        actions.ImageGrid(folder, dataset, state, config, tensorboard),
+        actions.Snapshot(folder, config),
+    ]
+
+
+def _enter(state, now, training):
+    """Resets Adam when a fade begins or ends, and tells the networks the level of detail."""
+    if state.progress.stage != now.stage and training.reset_opt_for_new_lod:
+        state.G_opt.reset()
+        state.D_opt.reset()
+    state.progress.stage = now.stage
+    _set_lod(state, now)
+
+
+def _set_lod(state, now):
+    for network in state.networks().values():
+        network.lod = now.lod
+
+
+def _count(progress, rows, call, started):
+    """Adds the statistics of a call, iteration by iteration, so that calls may be cut anywhere."""
+    for row in rows:
+        statistics = dict(zip(STATISTICS, map(float, row), strict=True))
+        progress.num_skipped += round(statistics.pop("skipped"))
+        if all(map(math.isfinite, statistics.values())):
+            progress.num_rows += 1
+            for name, value in statistics.items():
+                progress.sums[name] = progress.sums.get(name, 0.0) + value
+    progress.train_sec += time.monotonic() - started
+    progress.cur_nimg = call.end_nimg
+
+
+def _finish_tick(progress, now, sec_per_tick, total_nimg):
+    """Closes the tick in `progress`: -> actions.Tick."""
+    num_nimg = progress.cur_nimg - progress.tick_start_nimg
+    sec_per_kimg = sec_per_tick / num_nimg * 1000
+    means = {k: progress.sums.get(k, math.nan) / max(progress.num_rows, 1) for k in STATISTICS[:-1]}
+    fields = {f.name for f in dataclasses.fields(now)} & {
+        f.name for f in dataclasses.fields(actions.Tick)
+    }
+    tick = actions.Tick(
+        tick=progress.tick,
+        kimg=progress.cur_nimg / 1000,
+        alpha=now.alpha,
+        **{name: getattr(now, name) for name in fields},
+        **means,
+        skipped_updates=progress.num_skipped,
+        sec_per_kimg=sec_per_kimg,
+        sec_per_tick=sec_per_tick,
+        train_hours=progress.train_sec / 3600,
+        eta_hours=max(total_nimg - progress.cur_nimg, 0) / 1000 * sec_per_kimg / 3600,
+        peak_gib=actions.peak_gib(),
+    )
+    progress.tick += 1
+    progress.tick_start_nimg = progress.cur_nimg
+    progress.sums, progress.num_rows = {}, 0
+    return tick

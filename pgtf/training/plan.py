@@ -1,0 +1,43 @@
+"""Which iterations run in one call: as many as the schedule, the tick and the total allow."""
+
+import dataclasses
+import math
+
+CALL_PIXELS = 64  # evaluations of the schedule in a call: CALL_PIXELS // resolution, at least 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """Iterations that one traced function runs, in order."""
+
+    resolution: int
+    minibatch: int  # global
+    nimgs: list[int]  # images shown before each iteration
+    alphas: list[float]
+    G_lrates: list[float]
+    D_lrates: list[float]
+    end_nimg: int  # images shown after the last
+
+
+def next_call(schedule, training, cur_nimg, tick_start_nimg):
+    """Plans from `cur_nimg` to a change of stage or of minibatch, or the end of the tick.
+
+    As in the original release, the schedule is looked at every `minibatch_repeats` iterations, and
+    only minibatches of D count as progress. The numbers do not depend on where calls are split.
+    """
+    first = schedule.at(cur_nimg)
+    call = Call(first.resolution, first.minibatch, [], [], [], [], cur_nimg)
+    nimg, total_nimg = cur_nimg, math.ceil(training.total_kimg * 1000)
+    for _ in range(max(CALL_PIXELS // first.resolution, 1)):
+        state = schedule.at(nimg)
+        if (state.stage, state.minibatch) != (first.stage, first.minibatch):
+            break
+        for _ in range(training.minibatch_repeats):
+            call.nimgs.append(nimg)
+            call.alphas.append(state.alpha)
+            call.G_lrates.append(state.G_lrate)
+            call.D_lrates.append(state.D_lrate)
+            nimg += state.minibatch * training.D_repeats
+        if nimg >= min(total_nimg, tick_start_nimg + state.tick_kimg * 1000):
+            break
+    return dataclasses.replace(call, end_nimg=nimg)

@@ -1,0 +1,82 @@
+"""Run folders results/NNN-<dataset>-<preset>/: found again by their configuration."""
+
+import re
+from pathlib import Path
+
+from pgtf import images
+
+CONFIG_FILE = "config.json"
+STATS_FILE = "stats.jsonl"
+CHECKPOINT_FOLDER = "checkpoint"
+FINISHED_FILE = "finished"  # empty; its presence says that the last image was shown
+_NAME = re.compile(r"(\d{3,})-(.+)")
+
+
+def open_run(outdir, title, config, new=False):
+    """Finds the run to continue, or makes the next folder NNN-<title>: -> (folder, finished).
+
+    A run of the same title and configuration is continued, or reported as finished. A changed
+    configuration starts another run only when the newest one is finished, or with `new`.
+
+    Raises:
+        ValueError: if the newest run is unfinished and its configuration differs; tells how.
+    """
+    folders = [folder for _, folder, found in _runs(outdir) if found == title]
+    for folder in [] if new else reversed(folders):
+        differences = _stored_config(folder, config).differences(config)
+        finished = (folder / FINISHED_FILE).exists()
+        if not differences:
+            return folder, finished
+        if folder == folders[-1] and not finished:
+            raise ValueError(
+                f"{folder} is unfinished and has another configuration: "
+                f"{'; '.join(differences)}. Start another run with --new, or undo the change."
+            )
+    return _create(outdir, title, config), False
+
+
+def locate(outdir, run):
+    """A run by its folder, or by its number in `outdir`: "3" or "003" -> results/003-demo-demo.
+
+    Raises:
+        ValueError: if there is no such run; names those there are.
+    """
+    if Path(run).is_dir():
+        return Path(run)
+    runs = _runs(outdir)
+    for number, folder, _ in runs:
+        if str(run).isdecimal() and int(run) == number:
+            return folder
+    names = ", ".join(folder.name for _, folder, _ in runs) or "none"
+    raise ValueError(f"no run {run!r} in {outdir}. Runs there: {names}.")
+
+
+def newest_snapshot(folder):
+    """The last network-snapshot-NNNNNN.h5 of a run; ValueError if there is none yet."""
+    snapshots = sorted(Path(folder).glob("network-snapshot-*.h5"))
+    if not snapshots:
+        raise ValueError(f"{folder}: no network snapshot yet. Let the run reach its first one.")
+    return snapshots[-1]
+
+
+def _create(outdir, title, config):
+    runs = _runs(outdir)
+    number = runs[-1][0] + 1 if runs else 0
+    folder = Path(outdir) / f"{number:03d}-{title}"
+    folder.mkdir(parents=True)
+    images.write_atomically(folder / CONFIG_FILE, config.to_json().encode())
+    return folder
+
+
+def _stored_config(folder, config):
+    try:
+        return type(config).from_json((folder / CONFIG_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}/{CONFIG_FILE}: {error} Start another run with --new.") from None
+
+
+def _runs(outdir):
+    """(number, folder, title) of all runs, in order."""
+    folders = Path(outdir).iterdir() if Path(outdir).is_dir() else ()
+    matches = [(folder, _NAME.fullmatch(folder.name)) for folder in folders if folder.is_dir()]
+    return sorted((int(match[1]), folder, match[2]) for folder, match in matches if match)

@@ -1,0 +1,89 @@
+"""What a checkpoint holds: networks, optimizers and counters."""
+
+import dataclasses
+import json
+import re
+
+from pgtf.interop import hdf5, snapshots
+from pgtf.networks import Discriminator, Generator
+from pgtf.training.adam import Adam
+
+KEPT_CHECKPOINTS = 2  # the newest, and the one before in case the newest is damaged
+_FORMAT = "pgtf-checkpoint"
+
+
+@dataclasses.dataclass
+class Progress:
+    """Counters of a run; everything else about its position follows from them."""
+
+    cur_nimg: int = 0  # real images shown
+    tick: int = 0
+    tick_start_nimg: int = 0
+    stage: tuple[int, int] | None = None  # floor and ceil of the lod at the last iteration
+    train_sec: float = 0.0  # wall time spent training, over all resumptions
+    num_rows: int = 0  # iterations in this tick
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)  # of their statistics
+    num_skipped: int = 0  # updates skipped since the start because a gradient was not finite
+
+
+class TrainingState:
+    """G, D, the moving average Gs, their optimizers and the progress; made under a strategy."""
+
+    def __init__(self, config, strategy):
+        """Initializes all of it from `config`, whose networks are sized for the dataset."""
+        training = config.training
+        with strategy.scope():
+            self.G = Generator(**dataclasses.asdict(config.G), seed=training.seed)
+            self.D = Discriminator(**dataclasses.asdict(config.D), seed=training.seed)
+            self.Gs = Generator(**dataclasses.asdict(config.G), seed=training.seed)
+            adam = (training.adam_beta1, training.adam_beta2, training.adam_epsilon)
+            self.G_opt = Adam(self.G.variables_by_name, *adam)
+            self.D_opt = Adam(self.D.variables_by_name, *adam)
+        self.progress = Progress()
+
+    def networks(self):
+        return {"G": self.G, "D": self.D, "Gs": self.Gs}
+
+    def adopt(self, G, D, Gs, nimg):
+        """Continues from the networks of a snapshot or a pickle, as if `nimg` images were shown."""
+        for mine, theirs in zip(self.networks().values(), (G, D, Gs), strict=True):
+            mine.copy_weights_from(theirs)
+        self.progress.cur_nimg = self.progress.tick_start_nimg = nimg
+
+    def save(self, folder, config_json):
+        """Writes a checkpoint, then removes all but the newest ones."""
+        groups, attributes = snapshots.pack(**self.networks())
+        for name, optimizer in self._optimizers().items():
+            groups[name] = {k: v.numpy() for k, v in optimizer.variables_by_name.items()}
+        attributes |= {"format": _FORMAT, "config": config_json}
+        attributes["progress"] = json.dumps(dataclasses.asdict(self.progress))
+        folder.mkdir(exist_ok=True)
+        path = folder / f"checkpoint-{self.progress.cur_nimg:09d}.h5"
+        hdf5.write_hdf5(path, groups, attributes)
+        for old in checkpoints(folder)[KEPT_CHECKPOINTS:]:
+            old.unlink()
+
+    def restore(self, path):
+        """Takes over everything from a checkpoint; ValueError when it is damaged or foreign."""
+        groups, attributes = hdf5.read_hdf5(path)
+        if attributes.get("format") != _FORMAT:
+            raise ValueError(f"{path}: not a checkpoint of a training run.")
+        snapshots.unpack(groups, attributes, path, **self.networks())
+        for name, optimizer in self._optimizers().items():
+            for key, variable in optimizer.variables_by_name.items():
+                if key not in groups.get(name, {}):
+                    raise ValueError(f"{path}: no {name}/{key} in this checkpoint.")
+                variable.assign(groups[name][key])
+        progress = Progress(**json.loads(attributes["progress"]))
+        if progress.stage is not None:
+            progress.stage = tuple(progress.stage)
+        self.progress = progress
+
+    def _optimizers(self):
+        return {"G_opt": self.G_opt, "D_opt": self.D_opt}
+
+
+def checkpoints(folder):
+    """The checkpoints in a folder, newest first."""
+    files = [p for p in folder.glob("checkpoint-*.h5") if re.fullmatch(r".*-\d+\.h5", p.name)]
+    return sorted(files, key=lambda path: path.name, reverse=True)

@@ -1,0 +1,142 @@
+"""Several iterations in one call of a traced function, on all replicas. DESIGN: one trace a stage."""
+
+import numpy as np
+import tensorflow as tf
+
+from pgtf.dataset import pipeline
+from pgtf.training import randomness, step
+from pgtf.training.randomness import Draw
+
+STATISTICS = ("G_loss", "D_loss", "real_scores", "fake_scores", "mixed_norms", "skipped")
+
+
+class Stepper:
+    """Runs planned iterations on the state of a run.
+
+    A function is traced once for each resolution; the iterator over the data is kept from call to
+    call, and made anew when resolution or minibatch change.
+    """
+
+    def __init__(self, state, config, dataset, strategy):
+        self._state = state
+        self._config = config
+        self._dataset = dataset
+        self._strategy = strategy
+        self._functions = {}
+        self._iterator, self._iterator_at = None, None
+        self._labels = None
+        if dataset.label_size:
+            self._labels = tf.constant(dataset.read_labels(range(dataset.num_images)))
+
+    def run(self, call):
+        """Runs a plan.Call: -> float64 [iterations, len(STATISTICS)], means over the minibatch."""
+        key = (call.resolution, call.minibatch)
+        if self._iterator_at != (key, call.nimgs[0]):
+            self._iterator = self._iterate(call)
+        if key not in self._functions:
+            numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
+            steps = self._function(call.minibatch)
+            self._functions[key] = steps.get_concrete_function(self._iterator, *numbers)
+        rows = self._functions[key](
+            self._iterator,
+            tf.constant(call.nimgs, tf.int64),
+            *(tf.constant(x, tf.float32) for x in (call.alphas, call.G_lrates, call.D_lrates)),
+        )
+        self._iterator_at = (key, call.end_nimg)
+        return rows.numpy().astype(np.float64)
+
+    def _iterate(self, call):
+        replica_batch = call.minibatch // self._strategy.num_replicas_in_sync
+
+        def batches_of_worker(context):
+            worker_batches = pipeline.batches(
+                self._dataset,
+                resolution_log2=call.resolution.bit_length() - 1,
+                minibatch=call.minibatch,
+                seed=self._config.training.seed,
+                position=call.nimgs[0],
+                shard=(context.input_pipeline_id, context.num_input_pipelines),
+            )
+            # One element a replica, in the order of the replicas.
+            return worker_batches.rebatch(replica_batch, drop_remainder=True).prefetch(2)
+
+        return iter(self._strategy.distribute_datasets_from_function(batches_of_worker))
+
+    def _function(self, minibatch):
+        replicas = self._strategy.num_replicas_in_sync
+        D_repeats = self._config.training.D_repeats
+
+        def iteration(batches, nimg, alpha, G_lrate, D_lrate):
+            return self._iteration(batches, minibatch, nimg, alpha, G_lrate, D_lrate)
+
+        @tf.function
+        def steps(iterator, nimgs, alphas, G_lrates, D_lrates):
+            num_steps = tf.shape(nimgs)[0]
+            rows = tf.TensorArray(tf.float32, num_steps, element_shape=[len(STATISTICS)])
+            for i in tf.range(num_steps):
+                batches = [next(iterator) for _ in range(D_repeats)]
+                args = (batches, nimgs[i], alphas[i], G_lrates[i], D_lrates[i])
+                per_replica = self._strategy.run(iteration, args=args)
+                row = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+                rows = rows.write(i, row / replicas)
+            return rows.stack()
+
+        return steps
+
+    def _iteration(self, batches, minibatch, nimg, alpha, G_lrate, D_lrate):
+        """One iteration on one replica: -> [len(STATISTICS)]."""
+        for repeat, (images, labels) in enumerate(batches):
+            D_nimg = nimg + repeat * minibatch
+            D_terms, D_updated = self._update_D(images, labels, minibatch, D_nimg, alpha, D_lrate)
+        resolution = batches[0][0].shape[1]
+        G_terms, G_updated = self._update_G(resolution, minibatch, nimg, alpha, G_lrate)
+        means = [G_terms.loss, D_terms.loss]
+        means += [D_terms.components[name] for name in STATISTICS[2:5]]
+        skipped = 2.0 - tf.cast(G_updated, tf.float32) - tf.cast(D_updated, tf.float32)
+        return tf.stack([*map(tf.reduce_mean, means), skipped])
+
+    def _update_D(self, images, labels, minibatch, nimg, alpha, lrate):
+        G, D, Gs, config = self._state.G, self._state.D, self._state.Gs, self._config
+        resolution_log2 = images.shape[1].bit_length() - 1
+        mirror = None
+        if config.dataset.mirror_augment:
+            mirror = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIRROR)
+        reals = pipeline.process_reals(images, alpha, mirror)
+        latents = self._latents(minibatch, nimg, Draw.D_LATENTS)
+        mixing = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIXING)
+        variables = D.variables_at(resolution_log2)
+        terms, gradients = step.gradients_of(
+            lambda: step.discriminator_terms(
+                G, D, reals, labels, latents, mixing, alpha, config.loss
+            ),
+            variables,
+        )
+        gradients = step.average_over_replicas(gradients)
+        updated = self._state.D_opt.apply(variables, gradients, lrate)
+        reached = (network.variables_reached(resolution_log2) for network in (Gs, G))
+        step.update_moving_average(*reached, config.training.G_smoothing)
+        return terms, updated
+
+    def _update_G(self, resolution, minibatch, nimg, alpha, lrate):
+        G, D, config = self._state.G, self._state.D, self._config
+        latents = self._latents(minibatch, nimg, Draw.G_LATENTS)
+        labels = None
+        if self._labels is not None:
+            # Uniform rows of the training labels, as in the original.
+            which = self._draw(randomness.uniform, [minibatch], nimg, Draw.G_LABELS)
+            num_labels = self._labels.shape[0]
+            labels = tf.gather(self._labels, tf.cast(which * num_labels, tf.int64))
+        variables = G.variables_at(resolution.bit_length() - 1)
+        terms, gradients = step.gradients_of(
+            lambda: step.generator_terms(G, D, latents, labels, resolution, alpha, config.loss),
+            variables,
+        )
+        gradients = step.average_over_replicas(gradients)
+        return terms, self._state.G_opt.apply(variables, gradients, lrate)
+
+    def _latents(self, minibatch, nimg, purpose):
+        return self._draw(randomness.normal, [minibatch, self._state.G.latent_size], nimg, purpose)
+
+    def _draw(self, distribution, shape, nimg, purpose):
+        values = distribution(shape, self._config.training.seed, nimg, purpose)
+        return randomness.of_this_replica(values)
