@@ -10,6 +10,20 @@ def to_arrays(network):
     return {name: tf.convert_to_tensor(variable).numpy() for name, variable in variables.items()}
 
 
+def plain_options(options, source):
+    """Checks that options from outside are numbers, truth values or None: NumPy's become Python's.
+
+    Raises:
+        ValueError: if one is something else; the message names it.
+    """
+    plain = {}
+    for name, value in options.items():
+        plain[name] = value.item() if isinstance(value, np.generic) else value
+        if plain[name] is not None and not isinstance(plain[name], bool | int | float):
+            raise ValueError(f"{source}: option `{name}` must be a number or a truth value.")
+    return plain
+
+
 def build(network_class, options, lod, arrays, source):
     """Makes a network of the given options, lod and weights; arguments as in `assign`.
 

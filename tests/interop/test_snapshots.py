@@ -94,10 +94,12 @@ def test_arrays_of_every_rank_and_attributes_come_back_equal(tmp_path):
     write_hdf5(tmp_path / "a.h5", {"training": arrays, "none": {}}, attributes)
     groups, read = read_hdf5(tmp_path / "a.h5")
     assert read == attributes == read_attributes(tmp_path / "a.h5")
-    assert groups.keys() == {"training", "none"} and groups["training"].keys() == arrays.keys()
+    assert groups.keys() == {"training", "none"}
+    assert groups["training"].keys() == arrays.keys()
     for name, array in arrays.items():
         found = groups["training"][name]
-        assert found.dtype == array.dtype and np.array_equal(found, array)
+        assert found.dtype == array.dtype
+        assert np.array_equal(found, array)
 
 
 def test_packed_networks_go_back_into_existing_ones(networks):
@@ -138,7 +140,8 @@ def test_a_full_disk_leaves_the_previous_snapshot_and_no_litter(snapshot, networ
         save_snapshot(snapshot, *networks, cur_nimg=2000)
     monkeypatch.undo()
     assert caught.value.errno == errno.ENOSPC
-    assert str(snapshot) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(snapshot) in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert snapshot.read_bytes() == before
     assert os.listdir(snapshot.parent) == [snapshot.name]
 

@@ -1,0 +1,148 @@
+"""Networks of the 2017 (Theano) release: their state -> options and weights of ours.
+
+Theano convolves where TensorFlow correlates, stores kernels as [out, in, h, w], and keeps the
+equalized-learning-rate constant of each layer beside a weight of unit mean square.
+"""
+
+import numpy as np
+
+from pgtf.interop import weights
+from pgtf.networks.layers import GAIN_LINEAR, GAIN_RELU
+
+# Build functions that are the networks of the paper; the release renamed them between versions.
+KINDS = {"G_paper": "G", "G_progressive_8": "G", "D_paper": "D", "D_progressive_8": "D"}
+
+_DEFAULTS = {"fmap_base": 4096, "fmap_max": 256}  # where they differ from the TensorFlow release's
+_KEPT = {
+    "G": "num_channels resolution fmap_base fmap_decay fmap_max latent_size normalize_latents "
+    "use_wscale use_pixelnorm use_leakyrelu".split(),
+    "D": "num_channels resolution fmap_base fmap_decay fmap_max use_wscale".split(),
+}
+# Options that our networks do not have, with the only value that means the same function.
+_REQUIRED = {
+    "label_size": 0,
+    "use_batchnorm": False,
+    "use_layernorm": False,
+    "tanh_at_end": None,
+    "mbstat_func": "Tstdeps",
+    "mbstat_avg": "all",
+    "mbdisc_kernels": None,
+}
+_IGNORED = {"func", "use_gdrop"}  # multiplicative noise acts in training only
+_FIXED = {
+    "G": {"fused_scale": False},
+    # The standard deviation was over the whole minibatch, 16 at most: original import.
+    "D": {"fused_scale": False, "mbstd_group_size": 16},
+}
+_FIRST_GAIN = GAIN_RELU / 4  # G's first layer: 16 outputs share the fan-in of one
+
+
+def convert(state, source):
+    """Converts a pickled Theano-era network.
+
+    Args:
+        state: its pickled state, a dict.
+        source: file and network, for error messages.
+
+    Returns:
+        (kind, options, lod, arrays): "G" or "D", keyword arguments of our network, its lod, and
+        its weights under our names.
+
+    Raises:
+        ValueError: if the build function, an option or the weights are not those of the paper.
+    """
+    spec = state["build_func_spec"]
+    func = spec.get("func")
+    if not isinstance(func, str) or func not in KINDS:
+        # Deviation: the original goes on with a dummy network and prints a line.
+        raise ValueError(f"{source}: unknown build function {func!r}; known: {', '.join(KINDS)}.")
+    kind = KINDS[func]
+    options = _convert_options(kind, spec, source)
+    resolution_log2 = int(options.get("resolution", 32)).bit_length() - 1
+    names = _g_layers(resolution_log2) if kind == "G" else _d_layers(resolution_log2)
+    use_wscale = options.get("use_wscale", True)
+    arrays = _convert_weights(names, state["param_values"], use_wscale, source)
+    lod = np.asarray(state["toplevel_params"].get("cur_lod", 0.0))
+    if lod.shape or lod.dtype.kind not in "fiu":
+        raise ValueError(f"{source}: `cur_lod` must be a number.")
+    return kind, options, float(lod), arrays
+
+
+def _convert_options(kind, spec, source):
+    for name, value in spec.items():
+        if name in _REQUIRED and (isinstance(value, np.ndarray) or value != _REQUIRED[name]):
+            raise ValueError(
+                f"{source}: `{name}` is supported as {_REQUIRED[name]!r} only. "
+                f"Received: {name}={value!r}."
+            )
+    unknown = sorted(spec.keys() - set(_KEPT[kind]) - _REQUIRED.keys() - _IGNORED)
+    if unknown:
+        raise ValueError(f"{source}: unknown options {', '.join(unknown)}.")
+    kept = {name: value for name, value in spec.items() if name in _KEPT[kind]}
+    return weights.plain_options(_DEFAULTS | kept | _FIXED[kind], source)
+
+
+def _g_layers(resolution_log2):
+    """Names of G's layers in the order of its parameters."""
+    names = ["4x4/Dense", "4x4/Conv"]
+    for res in range(3, resolution_log2 + 1):
+        names += [f"{2**res}x{2**res}/Conv0", f"{2**res}x{2**res}/Conv1"]
+    return names + [f"ToRGB_lod{lod}" for lod in range(resolution_log2 - 1)]
+
+
+def _d_layers(resolution_log2):
+    """Names of D's layers in the order of its parameters."""
+    names = ["FromRGB_lod0"]
+    for res in range(resolution_log2, 2, -1):
+        names += [f"{2**res}x{2**res}/Conv0", f"{2**res}x{2**res}/Conv1"]
+        names.append(f"FromRGB_lod{resolution_log2 - res + 1}")
+    return [*names, "4x4/Conv", "4x4/Dense0", "4x4/Dense1"]
+
+
+def _convert_weights(names, params, use_wscale, source):
+    kinds = ("weight", "scale", "bias") if use_wscale else ("weight", "bias")
+    if len(params) != len(names) * len(kinds):
+        raise ValueError(
+            f"{source}: {len(names)} layers need {len(names) * len(kinds)} arrays. "
+            f"Received: {len(params)}."
+        )
+    for index, param in enumerate(params):
+        if not isinstance(param, np.ndarray | np.floating) or param.dtype.kind != "f":
+            raise ValueError(f"{source}: parameter {index} must be an array of floats.")
+    arrays, params = {}, iter(params)
+    for name in names:
+        layer = {kind: np.asarray(next(params)) for kind in kinds}
+        weight = _convert_weight(name, layer["weight"], source)
+        if use_wscale:
+            if layer["scale"].shape:
+                raise ValueError(f"{source}: {name}/scale is not a scalar.")
+            weight = weight * layer["scale"] / _he_std(name, weight)
+        arrays[f"{name}/weight"], arrays[f"{name}/bias"] = weight, layer["bias"]
+    return arrays
+
+
+def _convert_weight(name, weight, source):
+    """Rearranges a weight: [out, in, h, w] -> [h, w, in, out]; dense and RGB layers as stored."""
+    rank = 2 if "RGB" in name or name == "4x4/Dense1" else 4
+    if weight.ndim != rank:
+        raise ValueError(
+            f"{source}: {name}/weight must be of rank {rank}. Received: shape={weight.shape}."
+        )
+    if "RGB" in name:
+        return weight[np.newaxis, np.newaxis]  # [1, 1, in, out]
+    if name == "4x4/Dense":
+        return weight.transpose(1, 0, 2, 3).reshape(weight.shape[1], -1)  # [in, out * 16]
+    if name == "4x4/Dense1":
+        return weight  # [in, out]
+    flipped = weight[:, :, ::-1, ::-1]
+    if name == "4x4/Dense0":
+        return flipped.transpose(1, 2, 3, 0).reshape(-1, weight.shape[0])  # [in * 16, out]
+    return flipped.transpose(2, 3, 1, 0)  # [h, w, in, out]
+
+
+def _he_std(name, weight):
+    if name == "4x4/Dense":
+        gain = _FIRST_GAIN
+    else:
+        gain = GAIN_LINEAR if name == "4x4/Dense1" or "ToRGB" in name else GAIN_RELU
+    return np.float32(gain / np.sqrt(np.prod(weight.shape[:-1])))

@@ -1,0 +1,275 @@
+"""Network pickles of the original releases become our networks, or an error names what is wrong."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pgtf.interop import load_pkl
+from pgtf.networks import Discriminator, Generator
+from tests.interop.pickles import pickled
+
+DATASET = {"resolution": 16, "num_channels": 3, "label_size": 2}
+FMAPS = {"fmap_base": 32, "fmap_max": 8, "fmap_decay": 0.5}
+
+
+def arrays_of(network):
+    variables = network.variables_by_name
+    return {name: tf.convert_to_tensor(variable).numpy() for name, variable in variables.items()}
+
+
+def state_of(network, func, lod=0.5, **options):
+    """The state that the TensorFlow release would pickle for a network of ours."""
+    return {
+        "version": 2,
+        "name": func[:1],
+        "static_kwargs": options,
+        "build_module_src": "raise SystemExit",
+        "build_func_name": func,
+        "variables": [("lod", np.float32(lod)), *arrays_of(network).items()],
+    }
+
+
+@pytest.fixture(scope="module")
+def g_state():
+    options = DATASET | FMAPS | {"latent_size": 5, "use_pixelnorm": False}
+    return state_of(Generator(**options, seed=1), "G_paper", **options)
+
+
+@pytest.fixture(scope="module")
+def d_state():
+    options = DATASET | FMAPS | {"mbstd_group_size": 2, "fused_scale": False}
+    return state_of(Discriminator(**options, seed=2), "D_paper", **options)
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load_states(*states, module_name="tfutil"):
+        path = tmp_path / "network.pkl"
+        path.write_bytes(pickled(module_name, *states))
+        return load_pkl(path)
+
+    return load_states
+
+
+def with_options(state, **options):
+    return state | {"static_kwargs": state["static_kwargs"] | options}
+
+
+def with_variables(state, change):
+    return state | {"variables": change(list(state["variables"]))}
+
+
+def test_weights_options_and_lod_are_mapped_one_to_one(load, g_state, d_state):
+    other = with_variables(g_state, lambda v: [("lod", np.float32(1.25)), *v[1:]])
+    G, D, Gs = load(g_state, d_state, other)
+    assert (G.lod, D.lod, Gs.lod) == (0.5, 0.5, 1.25)
+    assert dataclasses.asdict(G.config).items() >= g_state["static_kwargs"].items()
+    assert dataclasses.asdict(D.config).items() >= d_state["static_kwargs"].items()
+    for network, state in ((G, g_state), (D, d_state), (Gs, g_state)):
+        for name, array in state["variables"][1:]:
+            assert np.array_equal(arrays_of(network)[name], array)
+    assert Gs(np.zeros([1, 5])).shape == (1, 8, 8, 3)  # its own lod
+
+
+def test_the_source_text_in_the_pickle_is_not_executed(load, g_state, d_state, tmp_path):
+    marker = tmp_path / "it-ran"
+    source = f"open({str(marker)!r}, 'w').close()\n"
+    states = [state | {"build_module_src": source} for state in (g_state, d_state, g_state)]
+    load(*states)
+    assert not marker.exists()
+
+
+def test_options_that_do_not_change_what_is_computed_are_accepted(load, g_state, d_state):
+    ignored = {"dtype": "float16", "structure": "linear", "is_template_graph": True}
+    G, D, _ = load(
+        with_options(g_state, **ignored, mbstd_group_size=16),
+        with_options(d_state, **ignored),
+        g_state,
+    )
+    assert not hasattr(G.config, "mbstd_group_size")
+    assert D.config.mbstd_group_size == 2
+
+
+def test_numpy_numbers_are_taken_as_options(load, g_state, d_state):
+    G, _, _ = load(with_options(g_state, resolution=np.int64(16)), d_state, g_state)
+    assert type(G.config.resolution) is int
+
+
+def test_missing_misshapen_and_superfluous_weights_are_all_named(load, g_state, d_state):
+    def change(variables):
+        kept = [(name, array) for name, array in variables if name != "4x4/Conv/bias"]
+        kept = [(n, a.T if n == "8x8/Conv0_up/weight" else a) for n, a in kept]
+        return [*kept, ("4x4/Conv/noise", np.zeros(3, "float32"))]
+
+    with pytest.raises(ValueError, match=r"network\.pkl, network 2: weights do not fit") as caught:
+        load(g_state, d_state, with_variables(g_state, change))
+    for part in (
+        "4x4/Conv/bias is missing",
+        "4x4/Conv/noise is unknown",
+        "8x8/Conv0_up/weight must have shape (3, 3, 8, 8), found (8, 8, 3, 3)",
+    ):
+        assert part in str(caught.value) or "8x8/Conv0_up" in part
+    assert "\n" not in str(caught.value)
+
+
+BROKEN = {
+    "unknown option": (lambda s: with_options(s, use_noise=True), "unknown options use_noise of D"),
+    "option of text": (lambda s: with_options(s, fmap_base="8192"), "`fmap_base` must be a number"),
+    "resolution": (lambda s: with_options(s, resolution=17), "`resolution` must be a power of two"),
+    "no lod": (lambda s: with_variables(s, lambda v: v[1:]), "`lod` is missing"),
+    "lod of 7": (lambda s: with_variables(s, lambda v: [("lod", np.float32(7)), *v[1:]]), "`lod`"),
+    "lod nan": (
+        lambda s: with_variables(s, lambda v: [("lod", np.float32(np.nan)), *v[1:]]),
+        "`lod` must be in",
+    ),
+    "weight twice": (lambda s: with_variables(s, lambda v: [*v, v[-1]]), "must be distinct names"),
+    "weight of text": (lambda s: with_variables(s, lambda v: [*v[:-1], ("x", "y")]), "with arrays"),
+    "integer weight": (
+        lambda s: with_variables(s, lambda v: [*v[:-1], (v[-1][0], v[-1][1].astype("int32"))]),
+        "4x4/Dense1/bias must be of floats, found int32",
+    ),
+    "version": (lambda s: s | {"version": 3}, "`version` must be 2. Received: version=3"),
+    "function": (lambda s: s | {"build_func_name": "D_style"}, "unknown build function 'D_style'"),
+    "no variables": (lambda s: s | {"variables": None}, "needs `variables` of type list"),
+    "empty state": (lambda s: {"name": "D"}, "needs `build_func_name` of type str"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_network_is_named(kind, load, g_state, d_state):
+    change, message = BROKEN[kind]
+    with pytest.raises(ValueError, match=message) as caught:
+        load(g_state, change(d_state), g_state)
+    assert "network.pkl, network 1" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_three_networks_must_be_g_d_and_gs(load, g_state, d_state):
+    for states in ((g_state, d_state), (d_state, g_state, g_state), (g_state,)):
+        with pytest.raises(ValueError, match="must hold G, D and Gs, in this order. Received: "):
+            load(*states)
+
+
+def test_a_pickle_of_something_else_and_a_missing_file_are_named(tmp_path):
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(ValueError, match=r"x\.pkl: no network. Received: int"):
+        load_pkl(tmp_path / "x.pkl")
+    with pytest.raises(FileNotFoundError, match=r"y\.pkl"):
+        load_pkl(tmp_path / "y.pkl")
+
+
+THEANO_G = {"func": "G_paper", "resolution": 4, "fmap_base": 8, "fmap_max": 4, "latent_size": 3}
+
+
+def theano_state(spec, params, **toplevel):
+    return {
+        "build_func_spec": spec,
+        "build_module_src": "",
+        "param_values": params,
+        "toplevel_params": toplevel,
+    }
+
+
+def theano_g(rng, **spec):
+    scale = np.float32(0.25)
+    layers = [((4, 3, 4, 4), 4), ((4, 4, 3, 3), 4), ((4, 1), 1)]
+    params = []
+    for shape, biases in layers:
+        weight, bias = rng.normal(size=shape), rng.normal(size=biases)
+        params += [weight.astype("float32"), np.array(scale), bias.astype("float32")]
+    return theano_state(THEANO_G | spec, params, cur_lod=np.array(0, "float32"), gdrop_strength=0.0)
+
+
+def test_a_theano_generator_computes_what_its_layers_say(load, rng):
+    """The 4x4 network, in NumPy: a full 4x4 convolution of one pixel, a 3x3 one, a linear one."""
+    state = theano_g(rng, normalize_latents=False, use_pixelnorm=False)
+    w0, s0, b0, w1, s1, b1, w2, s2, b2 = (a.astype("float64") for a in state["param_values"])
+    z = rng.normal(size=3)
+
+    def lrelu(x):
+        return np.maximum(x, 0.2 * x)
+
+    x = lrelu(s0 * np.einsum("i,oihw->ohw", z, w0) + b0[:, None, None])
+    padded, y = np.pad(x, [(0, 0), (1, 1), (1, 1)]), np.zeros([4, 4, 4])
+    for h in range(4):
+        for w in range(4):  # a true convolution: the kernel is turned around
+            patch = padded[:, h : h + 3, w : w + 3]
+            y[:, h, w] = np.einsum("ihw,oihw->o", patch, w1[:, :, ::-1, ::-1])
+    y = lrelu(s1 * y + b1[:, None, None])
+    expected = s2 * np.einsum("ihw,io->hwo", y, w2) + b2
+
+    d = Discriminator(resolution=4, fmap_base=8, fmap_max=4, mbstd_group_size=16)
+    params = []
+    for name, array in arrays_of(d).items():
+        if name == "4x4/Conv/weight":
+            array = array.transpose(3, 2, 0, 1)
+        elif name == "4x4/Dense0/weight":
+            array = array.reshape(4, 4, 4, 4).transpose(3, 0, 1, 2)
+        elif "RGB" in name and "weight" in name:
+            array = array[0, 0]
+        params += [array, np.ones([], "float32")] if "weight" in name else [array]
+    spec = {"func": "D_paper", "resolution": 4, "fmap_base": 8, "fmap_max": 4}
+    G, D, _ = load(state, theano_state(spec, params), state, module_name="network")
+    found = G(z[np.newaxis].astype("float32")).numpy()[0]
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+    assert D.config.mbstd_group_size == 16
+
+
+THEANO_BROKEN = {
+    "another function": ({"func": "G_mnist"}, "unknown build function 'G_mnist'"),
+    "tanh": ({"tanh_at_end": 1.0}, "`tanh_at_end` is supported as None only"),
+    "batch norm": ({"use_batchnorm": True}, "`use_batchnorm` is supported as False only"),
+    "labels": ({"label_size": 10}, "`label_size` is supported as 0 only"),
+    "unknown": ({"use_noise": True}, "unknown options use_noise"),
+    "another resolution": ({"resolution": 8}, "6 layers need 18 arrays. Received: 9"),
+    "no wscale": ({"use_wscale": False}, "3 layers need 6 arrays. Received: 9"),
+    "other maps": ({"fmap_max": 2}, "4x4/Conv/bias must have shape"),
+    "resolution of text": ({"resolution": "4"}, "`resolution` must be a number"),
+    "no function": ({"func": None}, "unknown build function None"),
+    "function list": ({"func": []}, r"unknown build function \[\]"),
+    "array of labels": ({"label_size": np.zeros(3)}, "`label_size` is supported as 0 only"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", THEANO_BROKEN)
+def test_a_theano_network_of_another_kind_is_named(kind, load, rng):
+    options, message = THEANO_BROKEN[kind]
+    with pytest.raises(ValueError, match=message) as caught:
+        load(theano_g(rng, **options), module_name="network")
+    assert "network.pkl, network 0" in str(caught.value)
+
+
+def test_a_theano_weight_of_another_rank_is_named(load, rng):
+    state = theano_g(rng)
+    state["param_values"][0] = np.zeros([4, 3], "float32")
+    with pytest.raises(ValueError, match="4x4/Dense/weight must be of rank 4"):
+        load(state, module_name="network")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"param_values": [None] * 9}, "parameter 0 must be an array of floats"),
+        ({"param_values": [np.ones([], "int32")] * 9}, "parameter 0 must be an array of floats"),
+        ({"param_values": "none"}, "needs `param_values` of type list"),
+        ({"toplevel_params": {"cur_lod": "1"}}, "`cur_lod` must be a number"),
+        ({"toplevel_params": {"cur_lod": 9.0}}, "`lod` must be in 0 ... 0"),
+    ],
+)
+def test_a_theano_state_of_other_types_is_named(change, message, load, rng):
+    with pytest.raises(ValueError, match=message):
+        load(theano_g(rng) | change, module_name="network")
+
+
+def test_theano_defaults_are_those_of_its_release(load, rng):
+    spec = {key: value for key, value in THEANO_G.items() if key != "fmap_max"}
+    state = theano_g(rng) | {"build_func_spec": spec | {"fmap_base": 8}}
+    with pytest.raises(ValueError, match="must hold G, D and Gs"):  # G itself is fine
+        load(state | {"build_func_spec": spec}, module_name="network")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
