@@ -44,6 +44,9 @@ _SEED = flags.DEFINE_integer("seed", None, "Of weights, data order, latents (def
 _TOTAL_KIMG = flags.DEFINE_float(
     "total_kimg", None, "Length of training, thousands of images (default: the preset's)."
 )
+_CHECKPOINT_MINUTES = flags.DEFINE_float(
+    "checkpoint_minutes", 10, "Most work that a crash can cost, in minutes (default: 10)."
+)
 _NEW = flags.DEFINE_bool("new", False, "Start another run, do not continue (default: no).")
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print the configuration and the table of stages, then stop (default: no)."
@@ -80,7 +83,8 @@ def main(argv):
     _log_to(folder / "log.txt")
     absl_logging.info("%s\n%s", config.to_json(), _stage_table(config))
     with one_line_errors(OSError):
-        loop.run(config, dataset, strategy, folder)
+        checkpoint_sec = _CHECKPOINT_MINUTES.value * 60
+        loop.run(config, dataset, strategy, folder, checkpoint_sec=checkpoint_sec)
 
 
 def _configured():

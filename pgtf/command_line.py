@@ -7,11 +7,11 @@ from absl import flags
 
 
 @contextlib.contextmanager
-def one_line_errors(*kinds):
-    """Turns exceptions of the given kinds (default ValueError, OSError) into one line and exit 2."""
+def one_line_errors(kinds=(ValueError, OSError)):
+    """Turns exceptions of these kinds into one line on standard error and exit code 2."""
     try:
         yield
-    except kinds or (ValueError, OSError) as error:
+    except kinds as error:
         message = " ".join(str(error).split()) or type(error).__name__
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)

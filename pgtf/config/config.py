@@ -100,13 +100,15 @@ def parse(name: str, text: str, kind: Any) -> Any:
     Raises:
         ValueError: naming the field and the type, when the text does not fit.
     """
-    choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    choices = _choices(kind)
     if types.NoneType in choices and text.lower() == "none":
         return None
     for choice in choices:
         try:
             if typing.get_origin(choice) is Mapping:
                 return _parse_table(text, choice)
+            if typing.get_origin(choice) is typing.Literal:
+                return {word: word for word in typing.get_args(choice)}[text]
             if choice is bool:
                 return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
             if choice is not types.NoneType:
@@ -118,12 +120,20 @@ def parse(name: str, text: str, kind: Any) -> Any:
 
 def describe(kind: Any) -> str:
     """How a type is written on the command line."""
-    if isinstance(kind, types.UnionType):
-        return " or ".join(describe(choice) for choice in typing.get_args(kind))
+    if len(choices := _choices(kind)) > 1:
+        return " or ".join(map(describe, choices))
     if typing.get_origin(kind) is Mapping:
         return "a table such as 256:16,512:8"
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(typing.get_args(kind))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
     return names.get(kind, "none")
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """The members of a union; a type that is none is its only member."""
+    unions = (types.UnionType, typing.Union)
+    return typing.get_args(kind) if typing.get_origin(kind) in unions else (kind,)
 
 
 def _parse_table(text: str, kind: Any) -> dict[Any, Any]:

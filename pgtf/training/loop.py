@@ -11,10 +11,8 @@ from pgtf.training.run_folder import CHECKPOINT_FOLDER, FINISHED_FILE
 from pgtf.training.state import TrainingState, checkpoints
 from pgtf.training.stepper import STATISTICS, Stepper
 
-CHECKPOINT_SEC = 600.0  # most work, in seconds, that a crash can cost
 
-
-def run(config, dataset, strategy, folder, start=None, more_actions=()):
+def run(config, dataset, strategy, folder, *, start=None, more_actions=(), checkpoint_sec=600.0):
     """Trains until `total_kimg`, continuing from the newest checkpoint in the run folder.
 
     Args:
@@ -24,6 +22,7 @@ def run(config, dataset, strategy, folder, start=None, more_actions=()):
         folder: run folder.
         start: (G, D, Gs, nimg) to begin a new run with, or None.
         more_actions: called as action(tick, state, final) at the end of each tick.
+        checkpoint_sec: seconds between checkpoints: the most work that a crash can cost.
     """
     state = TrainingState(config, strategy)
     if not _restore(state, folder) and start is not None:
@@ -42,14 +41,14 @@ def run(config, dataset, strategy, folder, start=None, more_actions=()):
         _enter(state, config.schedule.at(progress.cur_nimg), config.training)
         started = time.monotonic()
         _count(progress, stepper.run(call), call, started)
+        _set_lod(state, call.now)
         now, final = time.monotonic(), progress.cur_nimg >= total_nimg
-        last = config.schedule.at(call.nimgs[-1])
-        if final or progress.cur_nimg >= progress.tick_start_nimg + last.tick_kimg * 1000:
-            tick = _finish_tick(progress, last, now - ticked, total_nimg)
+        if final or progress.cur_nimg >= progress.tick_start_nimg + call.now.tick_kimg * 1000:
+            tick = _finish_tick(progress, call.now, now - ticked, total_nimg)
             for action in on_tick:
                 action(tick, state, final)
             ticked = time.monotonic()
-        if final or now - saved > CHECKPOINT_SEC:
+        if final or now - saved > checkpoint_sec:
             state.save(folder / CHECKPOINT_FOLDER, config.to_json())
             saved = time.monotonic()
     (folder / FINISHED_FILE).touch()
@@ -102,12 +101,11 @@ def _standard_actions(folder, dataset, state, config):
 
 
 def _enter(state, now, training):
-    """Resets Adam when a fade begins or ends, and tells the networks the level of detail."""
+    """Resets Adam when a fade begins or ends."""
     if state.progress.stage != now.stage and training.reset_opt_for_new_lod:
         state.G_opt.reset()
         state.D_opt.reset()
     state.progress.stage = now.stage
-    _set_lod(state, now)
 
 
 def _set_lod(state, now):

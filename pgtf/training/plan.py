@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from pgtf.schedule import ScheduleState
+
 CALL_PIXELS = 64  # evaluations of the schedule in a call: CALL_PIXELS // resolution, at least 1
 
 
@@ -10,8 +12,7 @@ CALL_PIXELS = 64  # evaluations of the schedule in a call: CALL_PIXELS // resolu
 class Call:
     """Iterations that one traced function runs, in order."""
 
-    resolution: int
-    minibatch: int  # global
+    now: ScheduleState  # at the last look at the schedule
     nimgs: list[int]  # images shown before each iteration
     alphas: list[float]
     G_lrates: list[float]
@@ -25,19 +26,20 @@ def next_call(schedule, training, cur_nimg, tick_start_nimg):
     As in the original release, the schedule is looked at every `minibatch_repeats` iterations, and
     only minibatches of D count as progress. The numbers do not depend on where calls are split.
     """
-    first = schedule.at(cur_nimg)
-    call = Call(first.resolution, first.minibatch, [], [], [], [], cur_nimg)
+    now = first = schedule.at(cur_nimg)
+    call = Call(first, [], [], [], [], cur_nimg)
     nimg, total_nimg = cur_nimg, math.ceil(training.total_kimg * 1000)
     for _ in range(max(CALL_PIXELS // first.resolution, 1)):
         state = schedule.at(nimg)
         if (state.stage, state.minibatch) != (first.stage, first.minibatch):
             break
+        now = state
         for _ in range(training.minibatch_repeats):
             call.nimgs.append(nimg)
-            call.alphas.append(state.alpha)
-            call.G_lrates.append(state.G_lrate)
-            call.D_lrates.append(state.D_lrate)
-            nimg += state.minibatch * training.D_repeats
-        if nimg >= min(total_nimg, tick_start_nimg + state.tick_kimg * 1000):
+            call.alphas.append(now.alpha)
+            call.G_lrates.append(now.G_lrate)
+            call.D_lrates.append(now.D_lrate)
+            nimg += now.minibatch * training.D_repeats
+        if nimg >= min(total_nimg, tick_start_nimg + now.tick_kimg * 1000):
             break
-    return dataclasses.replace(call, end_nimg=nimg)
+    return dataclasses.replace(call, now=now, end_nimg=nimg)

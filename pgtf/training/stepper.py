@@ -1,4 +1,4 @@
-"""Several iterations in one call of a traced function, on all replicas. DESIGN: one trace a stage."""
+"""Several iterations in one call of a traced function, on all replicas."""
 
 import numpy as np
 import tensorflow as tf
@@ -30,12 +30,12 @@ class Stepper:
 
     def run(self, call):
         """Runs a plan.Call: -> float64 [iterations, len(STATISTICS)], means over the minibatch."""
-        key = (call.resolution, call.minibatch)
+        key = (call.now.resolution, call.now.minibatch)
         if self._iterator_at != (key, call.nimgs[0]):
             self._iterator = self._iterate(call)
         if key not in self._functions:
             numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
-            steps = self._function(call.minibatch)
+            steps = self._function(call.now.minibatch)
             self._functions[key] = steps.get_concrete_function(self._iterator, *numbers)
         rows = self._functions[key](
             self._iterator,
@@ -46,13 +46,13 @@ class Stepper:
         return rows.numpy().astype(np.float64)
 
     def _iterate(self, call):
-        replica_batch = call.minibatch // self._strategy.num_replicas_in_sync
+        replica_batch = call.now.minibatch // self._strategy.num_replicas_in_sync
 
         def batches_of_worker(context):
             worker_batches = pipeline.batches(
                 self._dataset,
-                resolution_log2=call.resolution.bit_length() - 1,
-                minibatch=call.minibatch,
+                resolution_log2=call.now.resolution.bit_length() - 1,
+                minibatch=call.now.minibatch,
                 seed=self._config.training.seed,
                 position=call.nimgs[0],
                 shard=(context.input_pipeline_id, context.num_input_pipelines),

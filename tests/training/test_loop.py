@@ -1,0 +1,171 @@
+import dataclasses
+import json
+import math
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from pgtf.training import actions, loop
+from pgtf.training.state import TrainingState, checkpoints
+from pgtf.training.stepper import Stepper
+
+
+class Killed(Exception):
+    """Stands for a process that ends without a word."""
+
+
+def kill_at(number):
+    """An action that ends the run at a tick, before its checkpoint is written."""
+
+    def action(tick, state, final):
+        if tick.tick == number:
+            raise Killed
+
+    return action
+
+
+@pytest.fixture(scope="session")
+def finished(config, dataset, strategy, tmp_path_factory):
+    """The folder of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("finished")
+    loop.run(config, dataset, strategy, folder)
+    return folder
+
+
+def stats(folder):
+    lines = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in x.items() if k not in actions.TIME_FIELDS} for x in lines]
+
+
+def arrays(path):
+    """All arrays of an HDF5 file by name."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: np.array(item)}))
+    return {name: array for name, array in found.items() if array.dtype.kind == "f"}
+
+
+def test_a_run_shows_all_images_and_ticks_at_each_96(finished):
+    assert [x["kimg"] for x in stats(finished)] == [0.096, 0.192, 0.288]
+    assert [x["lod"] for x in stats(finished)] == [0.75, 0.0, 0.0]
+    assert [x["resolution"] for x in stats(finished)] == [8, 8, 8]
+
+
+def test_every_statistic_of_every_tick_is_finite(finished):
+    for line in (finished / "stats.jsonl").read_text().splitlines():
+        assert all(math.isfinite(value) for value in json.loads(line).values())
+
+
+def test_the_run_folder_holds_what_the_design_names(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert {"stats.jsonl", "reals.png", "fakes000000.png", "network-snapshot-000000.h5"} <= names
+    assert {"checkpoint", "finished"} <= names
+    assert [path.name for path in checkpoints(finished / "checkpoint")] == [
+        "checkpoint-000000288.h5"
+    ]
+    assert sum(name.startswith("events.out.tfevents") for name in names) == 1
+
+
+@pytest.mark.parametrize("tick", [0, 1], ids=["within the fade", "after the fade"])
+def test_a_killed_and_resumed_run_ends_with_the_same_bits(
+    config, dataset, strategy, finished, tmp_path, tick
+):
+    with pytest.raises(Killed):
+        loop.run(
+            config, dataset, strategy, tmp_path, more_actions=[kill_at(tick)], checkpoint_sec=0
+        )
+    assert not (tmp_path / "finished").exists()
+    loop.run(config, dataset, strategy, tmp_path)
+    assert stats(tmp_path) == stats(finished)
+    pictures = sorted(path.name for path in finished.glob("*.png"))
+    snapshots = sorted(path.name for path in finished.glob("*.h5"))
+    assert len(pictures) == 2
+    assert len(snapshots) == 1
+    for name in pictures + snapshots:
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes(), name
+    left, right = (
+        arrays(x / "checkpoint" / "checkpoint-000000288.h5") for x in (finished, tmp_path)
+    )
+    assert left.keys() == right.keys()
+    assert any(name.startswith("D_opt/v/") for name in left)
+    for name, array in left.items():
+        np.testing.assert_array_equal(array, right[name], err_msg=name)
+
+
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
+    config, dataset, strategy, finished, tmp_path
+):
+    with pytest.raises(Killed):
+        loop.run(config, dataset, strategy, tmp_path, more_actions=[kill_at(1)], checkpoint_sec=0)
+    newest, before = checkpoints(tmp_path / "checkpoint")
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    state = TrainingState(config, strategy)
+    assert loop._restore(state, tmp_path)
+    assert state.progress.cur_nimg == int(before.stem.removeprefix("checkpoint-"))
+    loop.run(config, dataset, strategy, tmp_path)
+    name = "network-snapshot-000000.h5"
+    assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_resuming_a_finished_run_changes_nothing(config, dataset, strategy, finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    loop.run(config, dataset, strategy, folder)
+    assert stats(folder) == stats(finished)
+
+
+def test_statistics_after_the_checkpoint_are_cut_when_a_run_resumes(tmp_path):
+    lines = [json.dumps({"kimg": kimg}) for kimg in (0.096, 0.192)]
+    (tmp_path / "stats.jsonl").write_text("\n".join([*lines, '{"kimg": 0.2']))
+    actions.StatsFile(tmp_path, 100)
+    assert (tmp_path / "stats.jsonl").read_text() == lines[0] + "\n"
+
+
+def test_adam_forgets_when_a_fade_begins_and_when_it_ends(config, dataset, strategy):
+    state = TrainingState(config, strategy)
+    resets = []
+    for nimg in range(0, 288, 16):
+        for optimizer in (state.G_opt, state.D_opt):
+            optimizer.variables_by_name["beta2_power"].assign(0.5)
+        loop._enter(state, config.schedule.at(nimg), config.training)
+        powers = {float(o.variables_by_name["beta2_power"]) for o in (state.G_opt, state.D_opt)}
+        if powers == {np.float32(0.99)}:
+            resets.append(nimg)
+    assert resets == [0, 80, 128]  # the fade begins one image after 64
+
+
+def test_one_trace_per_resolution(config, dataset, strategy):
+    state = TrainingState(config, strategy)
+    stepper = Stepper(state, config, dataset, strategy)
+    progress = state.progress
+    while progress.cur_nimg < 288:
+        call = loop.plan.next_call(config.schedule, config.training, progress.cur_nimg, 0)
+        stepper.run(call)
+        progress.cur_nimg = call.end_nimg
+    assert sorted(stepper._functions) == [(4, 8), (8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule.num_gpus": 3}, r"minibatch=8 at 4x4, replicas=3"),
+        ({"schedule.minibatch_dict": {8: 6}}, r"Received: 6 at 8x8, mbstd_group_size=4"),
+        ({"schedule.minibatch_base": 0}, r"minibatch=0 at 4x4"),
+    ],
+)
+def test_a_minibatch_that_cannot_be_divided_is_refused(config, changes, message):
+    with pytest.raises(ValueError, match=message):
+        loop.check(config.replace(changes))
+
+
+def test_a_minibatch_smaller_than_the_group_is_accepted(config):
+    loop.check(config.replace({"schedule.minibatch_base": 3}))
+
+
+def test_a_tick_has_no_field_that_stats_do_not_explain():
+    names = [field.name for field in dataclasses.fields(actions.Tick)]
+    assert names[-len(actions.TIME_FIELDS) :] == list(actions.TIME_FIELDS)

@@ -1,0 +1,54 @@
+import pytest
+
+from pgtf.training import run_folder
+
+
+def test_runs_are_numbered_and_found_again_by_title_and_configuration(tmp_path, config):
+    first, finished = run_folder.open_run(tmp_path, "blocks-demo", config)
+    assert (first.name, finished) == ("000-blocks-demo", False)
+    assert run_folder.open_run(tmp_path, "blocks-demo", config) == (first, False)
+    other, _ = run_folder.open_run(tmp_path, "faces-demo", config)
+    assert other.name == "001-faces-demo"
+
+
+def test_new_starts_another_run(tmp_path, config):
+    run_folder.open_run(tmp_path, "a-demo", config)
+    folder, finished = run_folder.open_run(tmp_path, "a-demo", config, new=True)
+    assert (folder.name, finished) == ("001-a-demo", False)
+
+
+def test_a_changed_configuration_of_an_unfinished_run_is_refused_with_the_difference(
+    tmp_path, config
+):
+    run_folder.open_run(tmp_path, "a-demo", config)
+    changed = config.replace({"training.seed": 7})
+    with pytest.raises(ValueError, match=r"training.seed: 1000 -> 7.*--new"):
+        run_folder.open_run(tmp_path, "a-demo", changed)
+    assert [path.name for path in tmp_path.iterdir()] == ["000-a-demo"]
+
+
+def test_a_finished_run_is_reported_even_after_a_newer_one(tmp_path, config):
+    first, _ = run_folder.open_run(tmp_path, "a-demo", config)
+    (first / "finished").touch()
+    changed = config.replace({"training.seed": 7})
+    second, finished = run_folder.open_run(tmp_path, "a-demo", changed)
+    assert (second.name, finished) == ("001-a-demo", False)
+    (second / "finished").touch()
+    assert run_folder.open_run(tmp_path, "a-demo", config) == (first, True)
+
+
+def test_a_run_is_located_by_number_or_folder_and_a_miss_names_the_runs(tmp_path, config):
+    folder, _ = run_folder.open_run(tmp_path, "a-demo", config)
+    assert run_folder.locate(tmp_path, "0") == folder
+    assert run_folder.locate(tmp_path, "000") == folder
+    assert run_folder.locate(tmp_path, folder) == folder
+    with pytest.raises(ValueError, match=r"no run '3'.*000-a-demo"):
+        run_folder.locate(tmp_path, "3")
+
+
+def test_the_newest_snapshot_is_the_one_with_most_images(tmp_path):
+    with pytest.raises(ValueError, match="no network snapshot yet"):
+        run_folder.newest_snapshot(tmp_path)
+    for kimg in (40, 1200, 200):
+        (tmp_path / f"network-snapshot-{kimg:06d}.h5").touch()
+    assert run_folder.newest_snapshot(tmp_path).name == "network-snapshot-001200.h5"
