@@ -1,0 +1,74 @@
+"""Handwritten digits, from scikit-learn's scans to generated ones and a judgement of them.
+
+python examples/digits.py export datasets/digits-png
+python dataset_tool.py create_from_images datasets/digits datasets/digits-png
+python train.py --dataset=datasets/digits --preset=demo ...   (README, "Real images")
+python generate.py images --run=... --seeds=0-999 --out=digits-fakes
+python examples/digits.py judge digits-fakes
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+import PIL.Image
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
+
+CONFIDENT = 0.9
+
+
+def scans():
+    """1,797 scans as uint8 [N, 8, 8], and their classes [N]; scikit-learn stores 0 ... 16."""
+    digits = load_digits()
+    return np.rint(digits.images * (255 / 16)).astype(np.uint8), digits.target
+
+
+def export(folder):
+    """Writes the scans as gray PNG files <number>-<class>.png."""
+    folder.mkdir(parents=True)
+    for number, (image, label) in enumerate(zip(*scans(), strict=True)):
+        PIL.Image.fromarray(image).save(folder / f"{number:04d}-{label}.png")
+    print(f"Wrote {number + 1} images to {folder}")
+
+
+def judge(folder):
+    """Prints how a classifier trained on the scans sees the images of a folder."""
+    images, labels = scans()
+    train_x, test_x, train_y, test_y = train_test_split(
+        images.reshape(len(images), -1), labels, test_size=0.2, random_state=0, stratify=labels
+    )
+    network = MLPClassifier((256,), alpha=0.01, max_iter=400, random_state=0)
+    classifier = make_pipeline(MaxAbsScaler(), network).fit(train_x, train_y)
+    reals = classifier.predict_proba(test_x)
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise SystemExit(f"error: no PNG files in {folder}. Make some with generate.py images.")
+    fakes = np.stack([np.asarray(PIL.Image.open(file).convert("L")) for file in files])
+    predicted = classifier.predict_proba(fakes.reshape(len(fakes), -1))
+    confident = predicted.max(1) > CONFIDENT
+    classes = np.bincount(predicted.argmax(1)[confident], minlength=10)
+    print(f"classifier accuracy on held-out scans    {classifier.score(test_x, test_y):.3f}")
+    print(
+        f"held-out scans in one class > {CONFIDENT}       {np.mean(reals.max(1) > CONFIDENT):.3f}"
+    )
+    print(f"generated digits in one class > {CONFIDENT}     {confident.mean():.3f}")
+    print(f"classes that appear                      {np.count_nonzero(classes)} of 10")
+    print("confident digits per class               " + " ".join(map(str, classes)))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("command", choices=["export", "judge"])
+    parser.add_argument("folder", type=pathlib.Path)
+    args = parser.parse_args()
+    {"export": export, "judge": judge}[args.command](args.folder)
+
+
+if __name__ == "__main__":
+    main()
