@@ -1,0 +1,249 @@
+"""A dataset folder: `NAME-rLL.tfrecords` per resolution 2^LL, and `NAME-rxx.labels`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from absl import logging
+
+from pgtf.dataset.tfrecords import RecordFile, open_records
+
+MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
+META_FILE = "dataset.json"  # our own; absent from the original's folders
+CONTACT_SHEET = "contact-sheet.png"
+RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetConfig:
+    """Which images to train on, and how they are fed."""
+
+    path: str = "datasets/demo"  # folder made by dataset_tool.py or by the original release
+    resolution: int | None = (
+        None  # pixels; None = that of the dataset; smaller = ignore finer levels
+    )
+    max_label_size: int | Literal["full"] | None = None  # label columns used; None = 0, but say so
+    mirror_augment: bool = False  # whether to flip each real with probability 0.5
+    prefetch: int = 4  # minibatches read ahead
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """A label file, read row by row so that memory does not grow with it."""
+
+    path: str
+    shape: tuple[int, int]  # images, columns
+    dtype: np.dtype[Any]
+    offset: int  # bytes before the first row
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Reads rows by number: [n] -> float32 [n, columns]."""
+        rows = np.empty((len(indices), self.shape[1]), self.dtype)
+        stride = self.shape[1] * self.dtype.itemsize
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            for row, index in zip(rows.view(np.uint8), indices, strict=True):
+                if os.preadv(descriptor, [row.data], self.offset + int(index) * stride) != stride:
+                    raise ValueError(f"{self.path} row {index}: the file ends within the row.")
+        finally:
+            os.close(descriptor)
+        return rows.astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """An opened dataset folder: what is known without reading its images. See `open_dataset`."""
+
+    path: str
+    name: str  # of the folder
+    resolution_log2: int
+    num_channels: int
+    num_images: int
+    label_size: int  # columns in use
+    label_names: tuple[str, ...]  # of the columns in use; empty when the folder does not say
+    files: Mapping[int, RecordFile]  # by resolution_log2, from 2 upwards
+    label_file: Labels | None  # None = unlabelled
+    meta: Mapping[str, Any]  # content of dataset.json, {} when absent
+
+    @property
+    def resolution(self) -> int:
+        return 1 << self.resolution_log2
+
+    def read_images(
+        self, indices: Sequence[int] | np.ndarray, resolution_log2: int | None = None
+    ) -> np.ndarray:
+        """Reads one pyramid level by record number: [n] -> uint8 NHWC [n, R, R, C]."""
+        level = self.resolution_log2 if resolution_log2 is None else resolution_log2
+        return self.files[level].read(indices).transpose(0, 2, 3, 1)
+
+    def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Reads labels by record number: [n] -> float32 [n, label_size], also when that is 0."""
+        if self.label_file is None or self.label_size == 0:
+            return np.zeros((len(indices), 0), np.float32)
+        return self.label_file.read(indices)[:, : self.label_size]
+
+
+def open_dataset(
+    path: str | os.PathLike[str],
+    *,
+    resolution: int | None = None,
+    max_label_size: int | Literal["full"] | None = None,
+) -> Dataset:
+    """Opens a dataset folder and checks that it is whole, without reading all of it.
+
+    Args:
+        path: folder made by dataset_tool.py or by the original release.
+        resolution: use the levels up to this one only, in pixels; None = all.
+        max_label_size: use so many label columns ("full" = all); None = none, with a warning for a
+            labelled dataset.
+
+    Raises:
+        OSError: there is no such folder, or a file cannot be read.
+        ValueError: a level is missing, or a file is truncated, foreign or of the wrong length.
+    """
+    path = os.fspath(path)
+    if not os.path.isdir(path):
+        raise FileNotFoundError(f"{path}: no such dataset folder. Create it with dataset_tool.py.")
+    names = os.listdir(path)
+    files = _open_levels(path, names)
+    top = files[max(files)]
+    labels = _open_labels(path, names, top.num_records)
+    meta = _read_meta(path, names)
+    if meta.get("num_images", top.num_records) != top.num_records:
+        raise ValueError(
+            f"{top.path}: must hold the {meta['num_images']} images that {META_FILE} names. "
+            f"Received: {top.num_records} records. Restore the files or create the dataset anew."
+        )
+    level = _level_of(path, resolution, files)
+    label_size = _label_size(path, labels, max_label_size)
+    return Dataset(
+        path=path,
+        name=os.path.basename(os.path.abspath(path)),
+        resolution_log2=level,
+        num_channels=top.shape[0],
+        num_images=top.num_records,
+        label_size=label_size,
+        label_names=tuple(meta.get("label_names", ()))[:label_size],
+        files={log2: file for log2, file in files.items() if log2 <= level},
+        label_file=labels,
+        meta=meta,
+    )
+
+
+def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:
+    matches = [match for name in sorted(names) if (match := RECORDS_NAME.fullmatch(name))]
+    if not matches:
+        raise ValueError(
+            f"{path}: no dataset in it (no file NAME-rLL.tfrecords). "
+            "Create one with dataset_tool.py, for example create_from_images."
+        )
+    if len(basenames := {match["name"] for match in matches}) > 1:
+        raise ValueError(f"{path}: must hold one dataset. Received: {sorted(basenames)}.")
+    files = {int(match["log2"]): open_records(f"{path}/{match[0]}") for match in matches}
+    top = files[max(files)]
+    for log2 in range(MIN_RESOLUTION_LOG2, max(files) + 1):
+        name = f"{matches[0]['name']}-r{log2:02d}.tfrecords"
+        if log2 not in files:
+            raise ValueError(
+                f"{path}: the file of resolution {1 << log2}, {name}, is missing. "
+                "Restore it or create the dataset anew."
+            )
+        expected = (top.shape[0], 1 << log2, 1 << log2)
+        if files[log2].shape != expected:
+            raise ValueError(
+                f"{files[log2].path} record 0: must have shape {list(expected)}. "
+                f"Received: {list(files[log2].shape)}."
+            )
+        if files[log2].num_records != top.num_records:
+            raise ValueError(
+                f"{files[log2].path}: must hold as many records as {os.path.basename(top.path)}. "
+                f"Received: {files[log2].num_records}, not {top.num_records}. "
+                "Restore the shorter one or create the dataset anew."
+            )
+    return {log2: files[log2] for log2 in sorted(files) if log2 >= MIN_RESOLUTION_LOG2}
+
+
+def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | None:
+    found = sorted(name for name in names if name.endswith(".labels"))
+    if not found:
+        return None
+    if len(found) > 1:
+        raise ValueError(f"{path}: must hold one label file. Received: {found}.")
+    file_path = f"{path}/{found[0]}"
+    with open(file_path, "rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            if version == (1, 0):
+                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+            else:
+                shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
+        except ValueError as error:
+            raise ValueError(f"{file_path}: not a NumPy array file ({error}).") from error
+        offset = file.tell()
+        size = file.seek(0, os.SEEK_END)
+    if len(shape) != 2 or fortran_order or dtype.kind not in "fiub":
+        raise ValueError(
+            f"{file_path}: must be a C-ordered matrix of numbers, a row per image. "
+            f"Received: shape={shape}, dtype={dtype}."
+        )
+    if shape[0] != num_images:
+        raise ValueError(
+            f"{file_path}: must have a row per image. "
+            f"Received: {shape[0]} rows for {num_images} images. Create the labels anew."
+        )
+    if size != offset + shape[0] * shape[1] * dtype.itemsize:
+        raise ValueError(f"{file_path}: the file is truncated. Received: {size} bytes.")
+    return Labels(file_path, (shape[0], shape[1]), dtype, offset)
+
+
+def _read_meta(path: str, names: Sequence[str]) -> dict[str, Any]:
+    if META_FILE not in names:
+        return {}
+    with open(f"{path}/{META_FILE}", encoding="utf-8") as file:
+        try:
+            meta = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path}/{META_FILE}: not JSON ({error}).") from error
+    if not isinstance(meta, dict):
+        raise ValueError(f"{path}/{META_FILE}: must hold a JSON object.")
+    return meta
+
+
+def _level_of(path: str, resolution: int | None, files: Mapping[int, RecordFile]) -> int:
+    if resolution is None:
+        return max(files)
+    levels = {1 << log2: log2 for log2 in files}
+    if resolution not in levels:
+        raise ValueError(
+            f"`resolution` must be one of those in {path}: {sorted(levels)}. "
+            f"Received: resolution={resolution}."
+        )
+    return levels[resolution]
+
+
+def _label_size(
+    path: str, labels: Labels | None, max_label_size: int | Literal["full"] | None
+) -> int:
+    available = 0 if labels is None else labels.shape[1]
+    if max_label_size == "full":
+        return available
+    if max_label_size is None:
+        if available:
+            logging.warning(
+                "%s has %d label columns that are not used: max_label_size is not set "
+                '("full" = all, 0 = none).',
+                path,
+                available,
+            )
+        return 0
+    if max_label_size < 0:
+        raise ValueError(
+            f"`max_label_size` must be at least 0, or 'full'. Received: {max_label_size}."
+        )
+    return min(max_label_size, available)

@@ -1,0 +1,232 @@
+"""Files -> minibatches, in an order that is a pure function of (seed, position).
+
+Positions count images: position p belongs to epoch p // n, and each epoch goes through the n
+records in an order of its own. That order is a permutation that can be evaluated anywhere, so there
+is no shuffle buffer, nothing to save, and memory does not depend on the size of the dataset.
+Everything runs inside tf.data: no Python thread can slow training down or outlive it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pgtf.dataset.folder import Dataset
+from pgtf.dataset.tfrecords import RecordFile, layout
+from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange
+
+NUM_READERS = 4  # records read at the same time; hides the latency of disks
+MAX_BUFFER = 1 << 18  # bytes read at once
+ROUNDS = 6  # of the Feistel network; 4 suffice if the round functions are ideal
+LABEL_STREAM = 0x6C6162656C  # sets the draws of random labels apart from those of the order
+LABEL_ROWS = 4096  # label rows read at a time
+
+
+def record_order(seed: int, positions: Any, num_images: int) -> tf.Tensor:
+    """Record numbers at the given positions of the shuffled stream: int [n] -> int64 [n]."""
+    positions = tf.cast(positions, tf.int64)
+    epochs = tf.cast(positions // num_images, tf.uint64)
+    places = tf.cast(positions % num_images, tf.uint64)
+    end = tf.constant(num_images, tf.uint64)
+
+    def walk(records: tf.Tensor) -> tuple[tf.Tensor]:
+        return (tf.where(records < end, records, _permute(records, epochs, seed, num_images)),)
+
+    # Cycle walking: permuting until the result is a record; under 4 turns on average.
+    (records,) = tf.while_loop(
+        lambda records: tf.reduce_any(records >= end),
+        walk,
+        (_permute(places, epochs, seed, num_images),),
+    )
+    return tf.cast(records, tf.int64)
+
+
+def batches(
+    dataset: Dataset,
+    *,
+    resolution_log2: int,
+    minibatch: int,
+    seed: int,
+    position: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    prefetch: int = 4,
+) -> tf.data.Dataset:
+    """Endless shuffled minibatches of one pyramid level and their labels.
+
+    Args:
+        dataset: from `open_dataset`.
+        resolution_log2: which level to read.
+        minibatch: global minibatch, over all shards.
+        seed: of the order.
+        position: images already shown; any value continues the very stream that starts at 0.
+        shard: (index, count): deliver only slice `index` of `count` equal slices of every
+            minibatch, so that `count` readers together read what one would.
+        prefetch: minibatches read ahead.
+
+    Returns:
+        Elements (uint8 images [n, R, R, C], float32 labels [n, L]), n = minibatch / count; L may
+        be 0. A damaged record raises tf.errors.DataLossError when it is reached.
+
+    Raises:
+        ValueError: the level does not exist, or the minibatch cannot be divided.
+    """
+    if resolution_log2 not in dataset.files:
+        raise ValueError(
+            f"`resolution_log2` must be one of {sorted(dataset.files)} in {dataset.path}. "
+            f"Received: resolution_log2={resolution_log2}."
+        )
+    file = dataset.files[resolution_log2]
+    num = _shard_size(minibatch, shard)
+    record_size = layout(file.shape).record_size
+    order = _positions(minibatch, position, shard).map(
+        lambda positions: record_order(seed, positions, dataset.num_images)
+    )
+    images = order.unbatch().interleave(
+        lambda record: _read(file.path, record_size, record),
+        cycle_length=NUM_READERS,
+        num_parallel_calls=NUM_READERS,
+        deterministic=True,
+    )
+    images = images.batch(num, drop_remainder=True).map(lambda records: _decode(file, records))
+    labels = order.map(_label_lookup(dataset))
+    return tf.data.Dataset.zip((images, labels)).prefetch(prefetch)
+
+
+def label_batches(
+    dataset: Dataset,
+    *,
+    minibatch: int,
+    seed: int,
+    position: int = 0,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Endless minibatches of `random_labels` [n, L]; arguments as for `batches`."""
+    draws = _positions(minibatch, position, shard).map(
+        lambda positions: _random_records(dataset, seed, positions)
+    )
+    return draws.map(_label_lookup(dataset)).prefetch(1)
+
+
+def random_labels(dataset: Dataset, seed: int, nimg: int, minibatch: int) -> np.ndarray:
+    """Draws label rows uniformly from the dataset: float32 [minibatch, label_size].
+
+    A pure function of its arguments: image i gets what position nimg + i always gets.
+    """
+    with tf.device("CPU"):
+        records = _random_records(dataset, seed, tf.range(nimg, nimg + minibatch, dtype=tf.int64))
+    return dataset.read_labels(records.numpy())
+
+
+def process_reals(images: Any, alpha: Any, mirror_uniform: Any = None) -> tf.Tensor:
+    """Reals as D sees them: uint8 [N, R, R, C] -> float32 of the same shape in [-1, 1].
+
+    Args:
+        images: one pyramid level.
+        alpha: scalar, weight of the finer level; below 1 the images fade into their own 2x2 box
+            averages.
+        mirror_uniform: [N] uniform draws in [0, 1); images with u >= 0.5 are flipped, none when
+            None.
+    """
+    x = adjust_drange(tf.cast(images, tf.float32), UINT8_DRANGE, DRANGE)
+    if mirror_uniform is not None:
+        flip = tf.reshape(mirror_uniform, [-1, 1, 1, 1]) >= 0.5
+        x = tf.where(flip, tf.reverse(x, [2]), x)
+    num, side, channels = tf.shape(x)[0], x.shape[1], x.shape[3]
+    blocks = tf.reshape(x, [num, side // 2, 2, side // 2, 2, channels])
+    box = tf.reduce_mean(blocks, [2, 4], keepdims=True)
+    x = blocks + (box - blocks) * (1.0 - tf.cast(alpha, tf.float32))
+    return tf.reshape(x, [num, side, side, channels])
+
+
+def _shard_size(minibatch: int, shard: tuple[int, int]) -> int:
+    index, count = shard
+    if minibatch < 1 or minibatch % count or not 0 <= index < count:
+        raise ValueError(
+            "`minibatch` must be a positive multiple of the number of shards. "
+            f"Received: minibatch={minibatch}, shard={shard}."
+        )
+    return minibatch // count
+
+
+def _positions(minibatch: int, position: int, shard: tuple[int, int]) -> tf.data.Dataset:
+    """Positions of one shard's slice of each minibatch: endless int64 [n]."""
+    num = _shard_size(minibatch, shard)
+    starts = tf.data.Dataset.counter(position + shard[0] * num, minibatch)
+    return starts.map(lambda start: start + tf.range(num, dtype=tf.int64))
+
+
+def _read(path: str, size: int, record: tf.Tensor) -> tf.data.Dataset:
+    """The serialized Example of one record; its CRC is checked."""
+    handle = tf.raw_ops.TFRecordDatasetV2(
+        filenames=[path],
+        compression_type="",
+        buffer_size=min(size, MAX_BUFFER),
+        byte_offsets=[record * size],
+    )
+    return tf.data.experimental.from_variant(handle, tf.TensorSpec([], tf.string)).take(1)
+
+
+def _decode(file: RecordFile, records: tf.Tensor) -> tf.Tensor:
+    """Serialized Examples [n] -> uint8 [n, H, W, C]."""
+    features = tf.io.parse_example(records, {"data": tf.io.FixedLenFeature([], tf.string)})
+    pixels = tf.io.decode_raw(features["data"], tf.uint8)
+    return tf.transpose(tf.reshape(pixels, [-1, *file.shape]), [0, 2, 3, 1])
+
+
+def _label_lookup(dataset: Dataset) -> Any:
+    """A function of record numbers, int64 [n] -> float32 [n, L].
+
+    It keeps each distinct row once, so that one-hot labels of a million images stay small.
+    """
+    if dataset.label_size == 0:
+        return lambda records: tf.zeros([records.shape[0], 0])
+    kinds: dict[bytes, int] = {}
+    kind_of_image = np.empty(dataset.num_images, np.int32)
+    for start in range(0, dataset.num_images, LABEL_ROWS):
+        indices = range(start, min(start + LABEL_ROWS, dataset.num_images))
+        for index, row in zip(indices, dataset.read_labels(indices), strict=True):
+            kind_of_image[index] = kinds.setdefault(row.tobytes(), len(kinds))
+    rows = np.frombuffer(b"".join(kinds), np.float32).reshape(len(kinds), dataset.label_size)
+    table, lookup = tf.constant(rows), tf.constant(kind_of_image)
+    return lambda records: tf.gather(table, tf.gather(lookup, records))
+
+
+def _random_records(dataset: Dataset, seed: int, positions: tf.Tensor) -> tf.Tensor:
+    key = _mix(_constant(seed ^ LABEL_STREAM))
+    draws = _mix(tf.bitwise.bitwise_xor(tf.cast(positions, tf.uint64), key))
+    return tf.cast(draws % _constant(dataset.num_images), tf.int64)
+
+
+def _permute(places: tf.Tensor, epochs: tf.Tensor, seed: int, num_images: int) -> tf.Tensor:
+    """A bijection, per seed and epoch, of the smallest range 0 .. 4^k - 1 that holds num_images.
+
+    A balanced Feistel network (Luby and Rackoff 1988): each round XORs a hash of one half of the
+    bits onto the other. uint64 [n] -> uint64 [n].
+    """
+    xor, both = tf.bitwise.bitwise_xor, tf.bitwise.bitwise_and
+    num_bits = ((num_images - 1).bit_length() + 1) // 2
+    half, mask = _constant(num_bits), _constant((1 << num_bits) - 1)
+    left, right = tf.bitwise.right_shift(places, half), both(places, mask)
+    key = _mix(xor(epochs, _mix(_constant(seed))))
+    for _ in range(ROUNDS):
+        key = _mix(key)
+        left, right = right, xor(left, both(_mix(xor(right, key)), mask))
+    return tf.bitwise.left_shift(left, half) + right
+
+
+def _mix(x: tf.Tensor) -> tf.Tensor:
+    """SplitMix64's step (Steele et al. 2014): a random-looking bijection of uint64."""
+    x += _constant(0x9E3779B97F4A7C15)
+    x = _xor_shifted(x, 30) * _constant(0xBF58476D1CE4E5B9)
+    x = _xor_shifted(x, 27) * _constant(0x94D049BB133111EB)
+    return _xor_shifted(x, 31)
+
+
+def _xor_shifted(x: tf.Tensor, bits: int) -> tf.Tensor:
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, _constant(bits)))
+
+
+def _constant(value: int) -> tf.Tensor:
+    return tf.constant(value % (1 << 64), tf.uint64)
