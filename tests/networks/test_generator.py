@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from pgtf.networks import Generator
+from tests import tiny
+from tests.networks import oracle
+
+
+@pytest.fixture(scope="module")
+def G():
+    return tiny.with_random_biases(tiny.generator(), np.random.default_rng(0))
+
+
+@pytest.fixture
+def latents(rng):
+    return rng.normal(size=[3, tiny.LATENT_SIZE]).astype(np.float32)
+
+
+def test_images_of_every_stable_lod_are_those_of_the_formulas(G, latents):
+    expected = oracle.generator(tiny.arrays_of(G), latents.astype(np.float64), num_blocks=3)
+    for lod, images in zip((2, 1, 0), expected, strict=True):
+        np.testing.assert_allclose(G(latents, lod=lod), images, rtol=0, atol=1e-5)
+
+
+def test_images_fade_linearly_from_the_enlarged_coarser_ones(G, latents):
+    coarse, fine = G(latents, lod=1).numpy(), G(latents, lod=0).numpy()
+    for lod in (0.25, 0.5, 0.875):
+        expected = (1 - lod) * fine + lod * oracle.enlarged(coarse)
+        np.testing.assert_allclose(G(latents, lod=lod), expected, rtol=0, atol=2e-6)
+
+
+def test_without_a_lod_the_stored_one_decides(G, latents):
+    try:
+        G.lod = 1.5
+        assert G(latents).shape == (3, 8, 8, 3)
+        np.testing.assert_array_equal(G(latents), G(latents, lod=1.5))
+        np.testing.assert_array_equal(G.run(latents), G.run(latents, lod=1.5))
+    finally:
+        G.lod = 0.0
+
+
+def test_images_do_not_depend_on_the_scale_of_normalized_latents(G, latents):
+    np.testing.assert_allclose(G(latents * 100), G(latents), rtol=0, atol=1e-5)
+    raw = tiny.generator(normalize_latents=False, use_pixelnorm=False)
+    assert np.abs(raw(latents * 100) - raw(latents)).max() > 1
+
+
+def test_running_in_minibatches_with_a_remainder_changes_nothing(G, rng):
+    latents = rng.normal(size=[7, tiny.LATENT_SIZE])
+    images = G.run(latents, lod=0.5, minibatch_size=3)
+    assert (images.shape, images.dtype) == ((7, 16, 16, 3), np.float32)
+    np.testing.assert_allclose(images, G(latents, lod=0.5), rtol=0, atol=2e-6)
+
+
+def test_labels_join_the_latents_before_normalization_and_default_to_zeros(latents):
+    G = tiny.generator(label_size=4)
+    labels = np.eye(4, dtype=np.float32)[:3]
+    unconditional = tiny.generator(latent_size=tiny.LATENT_SIZE + 4)  # the same sum of inputs
+    for name, variable in unconditional.variables_by_name.items():
+        variable.assign(G.variables_by_name[name])
+    joined = np.concatenate([latents, labels], axis=1)
+    np.testing.assert_array_equal(G(latents, labels), unconditional(joined))
+    np.testing.assert_array_equal(G(latents), G(latents, np.zeros([3, 4])))
+    np.testing.assert_array_equal(G.run(latents, labels), G.run(latents, list(labels)))
+    assert np.abs(G(latents, labels) - G(latents)).max() > 0.01
+
+
+def test_fused_and_unfused_generators_are_the_same_function_of_rotated_kernels(G, latents):
+    unfused, fused = tiny.generator(fused_scale=False), tiny.arrays_of(G)
+    for name, variable in unfused.variables_by_name.items():
+        array = fused[name if name in fused else name.replace("Conv0", "Conv0_up")]
+        variable.assign(oracle.up_kernel(array) if "Conv0/weight" in name else array)
+    np.testing.assert_allclose(unfused(latents), G(latents), rtol=0, atol=1e-5)
+
+
+def test_without_equalizing_the_generator_starts_as_the_same_function(latents):
+    equalized, plain = tiny.generator(), tiny.generator(use_wscale=False)
+    np.testing.assert_allclose(equalized(latents), plain(latents), rtol=0, atol=1e-5)
+    assert np.std(plain.variables_by_name["4x4/Conv/weight"]) < 0.5
+
+
+def test_relu_and_no_pixel_norm_are_options(G, latents):
+    maps = tiny.generator(use_leakyrelu=False, use_pixelnorm=False).model(2).get_layer("4x4")
+    features = maps(latents).numpy()
+    assert features.min() == 0
+    assert np.abs(np.square(features).mean(axis=-1) - 1).min() > 0.1
+    normalized = G.model(2).get_layer("4x4")(latents).numpy()
+    assert normalized.min() < 0
+    np.testing.assert_allclose(np.square(normalized).mean(axis=-1), 1, rtol=1e-4)
+
+
+def test_images_are_linear_outputs_not_squashed(G, latents):
+    G.variables_by_name["ToRGB_lod0/bias"].assign_add([10, 20, 30])
+    brighter = G(latents).numpy()
+    G.variables_by_name["ToRGB_lod0/bias"].assign_sub([10, 20, 30])
+    np.testing.assert_allclose(brighter - G(latents), np.float32([[[[10, 20, 30]]]]) + 0 * brighter)
+
+
+def test_the_latent_size_defaults_to_the_feature_maps_of_stage_0():
+    assert Generator(resolution=4).latent_size == 512
+    assert Generator(resolution=4, fmap_base=128).latent_size == 128
+    assert Generator(resolution=4, latent_size=3)(np.ones([1, 3])).shape == (1, 4, 4, 1)
