@@ -4,8 +4,11 @@ Without flags it trains the demo preset on the demo dataset, which it draws firs
 again continues an unfinished run.
 """
 
+import dataclasses
 import logging
 import os
+import shlex
+import signal
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
@@ -14,13 +17,14 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from pgtf import config as configs
+from pgtf import interop
 from pgtf.command_line import one_line_errors, parse_flags
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 
 demo = None
 from pgtf.training import loop, run_folder
-from pgtf.training.strategy import make_strategy
+from pgtf.training.strategy import describe_devices, make_strategy
 
 _DATASET = flags.DEFINE_string(
     "dataset", None, "Folder made by dataset_tool.py (default: the preset's, datasets/demo)."
@@ -47,6 +51,18 @@ _TOTAL_KIMG = flags.DEFINE_float(
 _CHECKPOINT_MINUTES = flags.DEFINE_float(
     "checkpoint_minutes", 10, "Most work that a crash can cost, in minutes (default: 10)."
 )
+_RESUME_PKL = flags.DEFINE_string(
+    "resume_pkl", None, "Begin with the networks of a pickle or snapshot (default: new ones)."
+)
+_RESUME_KIMG = flags.DEFINE_float(
+    "resume_kimg", 0, "With --resume_pkl: thousands of images they have seen (default: 0)."
+)
+_ALLOW_CONFIG_CHANGE = flags.DEFINE_bool(
+    "allow_config_change", False, "Continue a run although options differ (default: no)."
+)
+_PREEMPT_EXIT_CODE = flags.DEFINE_integer(
+    "preempt_exit_code", None, "Exit code after SIGTERM (default: 143)."
+)
 _NEW = flags.DEFINE_bool("new", False, "Start another run, do not continue (default: no).")
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print the configuration and the table of stages, then stop (default: no)."
@@ -65,26 +81,32 @@ def main(argv):
             raise ValueError(f"train.py takes only --flags. Received: {' '.join(argv[1:])}")
         preset, config = _configured()
         if _DRY_RUN.value:
-            config = _fitted(config, _dataset(config), _GPUS.value or _CPU_REPLICAS.value or 1)
-            loop.check(config)
+            config, _, _ = _prepared(config, _GPUS.value or _CPU_REPLICAS.value or 1)
             print(config.to_json(), _stage_table(config), sep="\n")
             return
         strategy = make_strategy(_GPUS.value, _CPU_REPLICAS.value)
-        if config.dataset == PRESETS["demo"].dataset and not os.path.exists(config.dataset.path):
-            demo.create(config.dataset.path)
-        dataset = _dataset(config)
-        config = _fitted(config, dataset, strategy.num_replicas_in_sync)
-        loop.check(config)
-        title = f"{dataset.name}-{preset}"
-        folder, finished = run_folder.open_run(_OUTDIR.value, title, config, _NEW.value)
+        config, dataset, start = _prepared(config, strategy.num_replicas_in_sync)
+        folder, finished = run_folder.open_run(
+            _OUTDIR.value,
+            f"{dataset.name}-{preset}",
+            config,
+            new=_NEW.value,
+            allow_change=_ALLOW_CONFIG_CHANGE.value,
+        )
     if finished:
         print(f"{folder} is finished. Train another with --new, or longer with --total_kimg.")
         return
     _log_to(folder / "log.txt")
     absl_logging.info("%s\n%s", config.to_json(), _stage_table(config))
-    with one_line_errors(OSError):
+    absl_logging.info("%s", describe_devices(strategy))
+    with one_line_errors((OSError, MemoryError, loop.Diverged)):
         checkpoint_sec = _CHECKPOINT_MINUTES.value * 60
-        loop.run(config, dataset, strategy, folder, checkpoint_sec=checkpoint_sec)
+        options = {"start": start, "checkpoint_sec": checkpoint_sec}
+        signum = loop.run(config, dataset, strategy, folder, **options)
+    if signum is not None:
+        absl_logging.info("Stopped. To continue: %s", shlex.join([sys.executable, *sys.argv]))
+        preempted = signum == signal.SIGTERM and _PREEMPT_EXIT_CODE.value is not None
+        sys.exit(_PREEMPT_EXIT_CODE.value if preempted else 128 + signum)
 
 
 def _configured():
@@ -107,16 +129,30 @@ def _configured():
     return preset, PRESETS[preset].replace(changes)
 
 
-def _dataset(config):
+def _prepared(config, num_replicas):
+    """Opens what the configuration names: -> (Config fitted to it, Dataset, start or None)."""
     options = config.dataset
-    return open_dataset(
+    if options == PRESETS["demo"].dataset and not os.path.exists(options.path):
+        demo.create(options.path)
+    dataset = open_dataset(
         options.path, resolution=options.resolution, max_label_size=options.max_label_size
     )
-
-
-def _fitted(config, dataset, num_replicas):
+    start = None
+    if _RESUME_PKL.value is not None:
+        is_snapshot = _RESUME_PKL.value.endswith(".h5")
+        load = interop.load_snapshot if is_snapshot else interop.load_pkl
+        G, D, Gs = load(_RESUME_PKL.value)
+        config = dataclasses.replace(config, G=G.config, D=D.config)
+        start = (G, D, Gs, round(_RESUME_KIMG.value * 1000))
     shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
-    return config.fitted(*shape, num_replicas)
+    fitted = config.fitted(*shape, num_replicas)
+    if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
+        raise ValueError(
+            f"`--resume_pkl` must hold networks for {dataset.path}. Received: "
+            f"{'; '.join(line for line in config.differences(fitted) if line[:2] in 'G.D.')}."
+        )
+    loop.check(fitted)
+    return fitted, dataset, start
 
 
 def _stage_table(config):

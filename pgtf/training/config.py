@@ -16,6 +16,7 @@ class TrainingConfig:
     adam_beta1: float = 0.0
     adam_beta2: float = 0.99
     adam_epsilon: float = 1e-8
+    max_skipped: int = 50  # iterations in a row with a non-finite gradient that end the run
     image_snapshot_ticks: int = 1  # ticks between image grids
     network_snapshot_ticks: int = 10  # ticks between network snapshots
 
@@ -23,6 +24,6 @@ class TrainingConfig:
         for name in ("total_kimg", "image_snapshot_ticks", "network_snapshot_ticks"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
-        for name in ("minibatch_repeats", "D_repeats"):
+        for name in ("minibatch_repeats", "D_repeats", "max_skipped"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")

@@ -4,12 +4,18 @@ import dataclasses
 import math
 import time
 
+import tensorflow as tf
 from absl import logging
 
 from pgtf.training import actions, plan
+from pgtf.training.interrupt import Interrupt
 from pgtf.training.run_folder import CHECKPOINT_FOLDER, FINISHED_FILE
 from pgtf.training.state import TrainingState, checkpoints
 from pgtf.training.stepper import STATISTICS, Stepper
+
+
+class Diverged(RuntimeError):
+    """Too many updates in a row were skipped because a gradient was not finite."""
 
 
 def run(config, dataset, strategy, folder, *, start=None, more_actions=(), checkpoint_sec=600.0):
@@ -23,36 +29,41 @@ def run(config, dataset, strategy, folder, *, start=None, more_actions=(), check
         start: (G, D, Gs, nimg) to begin a new run with, or None.
         more_actions: called as action(tick, state, final) at the end of each tick.
         checkpoint_sec: seconds between checkpoints: the most work that a crash can cost.
+
+    Returns:
+        None when all images have been shown, or the number of the signal (SIGINT, SIGTERM) that
+        ended the run early; a checkpoint has been written then.
+
+    Raises:
+        Diverged: after `max_skipped` iterations in a row without a finite gradient.
+        MemoryError: when a stage does not fit into the memory of the device.
     """
     state = TrainingState(config, strategy)
     if not _restore(state, folder) and start is not None:
         state.adopt(*start)
     progress, total_nimg = state.progress, math.ceil(config.training.total_kimg * 1000)
-    if not progress.cur_nimg:
-        _set_lod(state, config.schedule.at(0))
+    _set_lod(state, config.schedule.at(progress.cur_nimg))
     stepper = Stepper(state, config, dataset, strategy)
     on_tick = [*_standard_actions(folder, dataset, state, config), *more_actions]
     saved = ticked = time.monotonic()
-    logging.info("Training to %.0f kimg in %s", config.training.total_kimg, folder)
-    while progress.cur_nimg < total_nimg:
-        call = plan.next_call(
-            config.schedule, config.training, progress.cur_nimg, progress.tick_start_nimg
-        )
-        _enter(state, config.schedule.at(progress.cur_nimg), config.training)
-        started = time.monotonic()
-        _count(progress, stepper.run(call), call, started)
-        _set_lod(state, call.now)
-        now, final = time.monotonic(), progress.cur_nimg >= total_nimg
-        if final or progress.cur_nimg >= progress.tick_start_nimg + call.now.tick_kimg * 1000:
-            tick = _finish_tick(progress, call.now, now - ticked, total_nimg)
-            for action in on_tick:
-                action(tick, state, final)
-            ticked = time.monotonic()
-        if final or now - saved > checkpoint_sec:
-            state.save(folder / CHECKPOINT_FOLDER, config.to_json())
-            saved = time.monotonic()
+    logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
+    with Interrupt() as interrupt:
+        while progress.cur_nimg < total_nimg and interrupt.signum is None:
+            now = _step(state, stepper, config)
+            final = progress.cur_nimg >= total_nimg
+            if final or progress.cur_nimg >= progress.tick_start_nimg + now.tick_kimg * 1000:
+                tick = _finish_tick(progress, now, time.monotonic() - ticked, total_nimg)
+                for action in on_tick:
+                    action(tick, state, final)
+                ticked = time.monotonic()
+            if final or interrupt.signum or time.monotonic() - saved > checkpoint_sec:
+                state.save(folder / CHECKPOINT_FOLDER, config.to_json())
+                saved = time.monotonic()
+    if progress.cur_nimg < total_nimg:
+        return interrupt.signum
     (folder / FINISHED_FILE).touch()
     logging.info("Finished %s", folder)
+    return None
 
 
 def check(config):
@@ -100,6 +111,34 @@ def _standard_actions(folder, dataset, state, config):
     ]
 
 
+def _step(state, stepper, config):
+    """Runs the next call: -> the ScheduleState of its last iteration."""
+    progress, started = state.progress, time.monotonic()
+    call = plan.next_call(
+        config.schedule, config.training, progress.cur_nimg, progress.tick_start_nimg
+    )
+    _enter(state, config.schedule.at(progress.cur_nimg), config.training)
+    try:
+        rows = stepper.run(call)
+    except tf.errors.ResourceExhaustedError as error:
+        size, minibatch = call.now.resolution, call.now.minibatch // config.schedule.num_gpus
+        raise MemoryError(
+            f"out of memory at {size}x{size} with a minibatch of {minibatch} per device. "
+            f"Lower it with --config.schedule.max_minibatch_per_gpu={size}:{minibatch // 2} "
+            "(--allow_config_change continues this run)."
+        ) from error
+    _count(progress, rows, call)
+    progress.train_sec += time.monotonic() - started
+    _set_lod(state, call.now)
+    if progress.skipped_in_row >= config.training.max_skipped:
+        raise Diverged(
+            f"no finite gradient in {progress.skipped_in_row} iterations in a row, up to "
+            f"{progress.cur_nimg / 1000:g} kimg at {call.now.resolution}x{call.now.resolution} "
+            f"(lod {call.now.lod:g}). Lower the learning rate, or look for damaged images."
+        )
+    return call.now
+
+
 def _enter(state, now, training):
     """Resets Adam when a fade begins or ends."""
     if state.progress.stage != now.stage and training.reset_opt_for_new_lod:
@@ -113,16 +152,17 @@ def _set_lod(state, now):
         network.lod = now.lod
 
 
-def _count(progress, rows, call, started):
+def _count(progress, rows, call):
     """Adds the statistics of a call, iteration by iteration, so that calls may be cut anywhere."""
     for row in rows:
         statistics = dict(zip(STATISTICS, map(float, row), strict=True))
-        progress.num_skipped += round(statistics.pop("skipped"))
+        skipped = round(statistics.pop("skipped"))
+        progress.num_skipped += skipped
+        progress.skipped_in_row = progress.skipped_in_row + 1 if skipped else 0
         if all(map(math.isfinite, statistics.values())):
             progress.num_rows += 1
             for name, value in statistics.items():
                 progress.sums[name] = progress.sums.get(name, 0.0) + value
-    progress.train_sec += time.monotonic() - started
     progress.cur_nimg = call.end_nimg
 
 

@@ -12,11 +12,12 @@ FINISHED_FILE = "finished"  # empty; its presence says that the last image was s
 _NAME = re.compile(r"(\d{3,})-(.+)")
 
 
-def open_run(outdir, title, config, new=False):
+def open_run(outdir, title, config, new=False, allow_change=False):
     """Finds the run to continue, or makes the next folder NNN-<title>: -> (folder, finished).
 
     A run of the same title and configuration is continued, or reported as finished. A changed
-    configuration starts another run only when the newest one is finished, or with `new`.
+    configuration starts another run only when the newest one is finished, or with `new`; with
+    `allow_change` the newest run is continued with the changed configuration.
 
     Raises:
         ValueError: if the newest run is unfinished and its configuration differs; tells how.
@@ -27,10 +28,15 @@ def open_run(outdir, title, config, new=False):
         finished = (folder / FINISHED_FILE).exists()
         if not differences:
             return folder, finished
+        if folder == folders[-1] and allow_change:
+            (folder / FINISHED_FILE).unlink(missing_ok=True)
+            _store_config(folder, config)
+            return folder, False
         if folder == folders[-1] and not finished:
             raise ValueError(
                 f"{folder} is unfinished and has another configuration: "
-                f"{'; '.join(differences)}. Start another run with --new, or undo the change."
+                f"{'; '.join(differences)}. Continue it all the same with --allow_config_change, "
+                "start another run with --new, or undo the change."
             )
     return _create(outdir, title, config), False
 
@@ -64,8 +70,12 @@ def _create(outdir, title, config):
     number = runs[-1][0] + 1 if runs else 0
     folder = Path(outdir) / f"{number:03d}-{title}"
     folder.mkdir(parents=True)
-    images.write_atomically(folder / CONFIG_FILE, config.to_json().encode())
+    _store_config(folder, config)
     return folder
+
+
+def _store_config(folder, config):
+    images.write_atomically(folder / CONFIG_FILE, config.to_json().encode())
 
 
 def _stored_config(folder, config):

@@ -24,6 +24,7 @@ class Progress:
     num_rows: int = 0  # iterations in this tick
     sums: dict[str, float] = dataclasses.field(default_factory=dict)  # of their statistics
     num_skipped: int = 0  # updates skipped since the start because a gradient was not finite
+    skipped_in_row: int = 0  # iterations up to the last one in which an update was skipped
 
 
 class TrainingState:

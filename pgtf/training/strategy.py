@@ -1,5 +1,8 @@
 """Which devices train, and the tf.distribute strategy that joins them."""
 
+import platform
+
+import keras
 import tensorflow as tf
 
 
@@ -38,6 +41,18 @@ def make_strategy(num_gpus=None, cpu_replicas=0):
     if num_gpus <= 1:
         return tf.distribute.get_strategy()
     return tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(num_gpus)])
+
+
+def describe_devices(strategy):
+    """One line for the log: devices of the replicas, versions, precision."""
+    replicas = strategy.extended.worker_devices
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
+    where = ", ".join(map(str, names)) if names else "the CPU (no GPU is used)"
+    return (
+        f"{len(replicas)} replica(s) on {where}; TensorFlow {tf.__version__}, "
+        f"Keras {keras.__version__}, Python {platform.python_version()}, fp32"
+    )
 
 
 def _cpu_strategy(replicas):
