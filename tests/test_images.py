@@ -9,11 +9,8 @@ import tensorflow as tf
 
 from pgtf import images
 
-REFERENCE = (
-    pathlib.Path(os.environ["PGTF_REFERENCE"]) / "image_grid"
-    if "PGTF_REFERENCE" in os.environ
-    else pathlib.Path(__file__).parent / "data" / "images"
-)
+COPY = pathlib.Path(__file__).parent / "data" / "reference"
+REFERENCE = pathlib.Path(os.environ.get("PGTF_REFERENCE", COPY)) / "image_grid"
 CASES = json.loads((REFERENCE / "image_grid.json").read_text())
 ARRAYS = dict(np.load(REFERENCE / "image_grid.npz"))
 GRIDS = sorted(name for name, case in CASES.items() if "drange" in case)

@@ -1,0 +1,171 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pgtf.dataset import open_dataset, pipeline
+from tests.dataset import original
+
+CASES = dict(np.load(original.ROOT / "process_reals" / "process_reals.npz"))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return open_dataset(original.FULL / "hdf5", max_label_size="full")  # 10 images
+
+
+def take(stream, count):
+    return [[part.numpy() for part in element] for element in itertools.islice(stream, count)]
+
+
+def which(dataset, images, resolution_log2):
+    """Record numbers of images [n, R, R, C], by their content."""
+    known = dataset.read_images(range(dataset.num_images), resolution_log2)
+    return [int(np.nonzero((known == image).all((1, 2, 3)))[0][0]) for image in images]
+
+
+@pytest.mark.parametrize("num_images", [1, 2, 3, 10, 257, 1000])
+def test_every_epoch_shows_every_image_once(num_images):
+    order = pipeline.record_order(5, np.arange(3 * num_images), num_images).numpy()
+    for epoch in order.reshape(3, num_images):
+        assert sorted(epoch) == list(range(num_images))
+
+
+def test_epochs_and_seeds_differ():
+    orders = [pipeline.record_order(seed, np.arange(2000), 1000).numpy() for seed in (0, 1)]
+    epochs = [orders[0][:1000], orders[0][1000:], orders[1][:1000]]
+    for a, b in itertools.combinations(epochs, 2):
+        assert (a == b).mean() < 0.01  # one in 1000 by chance
+
+
+def test_each_image_comes_at_each_place_equally_often():
+    epochs = 4000
+    order = pipeline.record_order(3, np.arange(10 * epochs), 10).numpy().reshape(epochs, 10)
+    counts = np.stack([(order == image).sum(0) for image in range(10)])
+    chi_square = ((counts - epochs / 10) ** 2 / (epochs / 10)).sum()
+    assert chi_square < 130  # 81 degrees of freedom: below 130 with probability 0.9996
+
+
+def test_the_order_is_written_down():
+    """A run is resumed by later versions too: these numbers never change."""
+    assert pipeline.record_order(7, np.arange(20), 10).numpy().tolist() == ORDER_OF_SEED_7
+    far = pipeline.record_order(1000, np.arange(4) + 12_345_678, 30_000)
+    assert far.numpy().tolist() == FAR_ORDER_OF_SEED_1000
+
+
+ORDER_OF_SEED_7 = [7, 8, 1, 3, 4, 2, 0, 9, 6, 5, 9, 8, 1, 0, 4, 7, 5, 2, 3, 6]
+FAR_ORDER_OF_SEED_1000 = [3230, 9142, 24091, 28028]
+
+
+def test_a_stream_started_anywhere_continues_the_one_from_0(dataset):
+    args = {"resolution_log2": 3, "minibatch": 4, "seed": 0}
+    whole = take(pipeline.batches(dataset, **args), 8)
+    for start in (1, 3, 7):
+        (part,) = take(pipeline.batches(dataset, **args, position=4 * start), 1)
+        np.testing.assert_array_equal(part[0], whole[start][0])
+        np.testing.assert_array_equal(part[1], whole[start][1])
+
+
+def test_another_minibatch_shows_the_same_images_in_the_same_order(dataset):
+    args = {"resolution_log2": 2, "seed": 0}
+    fours = take(pipeline.batches(dataset, minibatch=4, **args), 6)
+    sixes = take(pipeline.batches(dataset, minibatch=6, **args), 4)
+    for part in (0, 1):
+        np.testing.assert_array_equal(
+            np.concatenate([element[part] for element in fours]),
+            np.concatenate([element[part] for element in sixes]),
+        )
+
+
+@pytest.mark.parametrize("resolution_log2", [2, 3, 4])
+def test_images_come_in_record_order_with_their_own_labels(dataset, resolution_log2):
+    stream = pipeline.batches(dataset, resolution_log2=resolution_log2, minibatch=5, seed=9)
+    (images, labels), (more, _) = take(stream, 2)
+    side = 1 << resolution_log2
+    assert (images.shape, images.dtype) == ((5, side, side, 3), np.uint8)
+    records = pipeline.record_order(9, np.arange(10), 10).numpy()
+    assert which(dataset, np.concatenate([images, more]), resolution_log2) == records.tolist()
+    np.testing.assert_array_equal(labels, dataset.read_labels(records[:5]))
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_shards_together_read_what_one_reader_would(dataset, count):
+    args = {"resolution_log2": 2, "minibatch": 8, "seed": 1, "position": 8}
+    whole = take(pipeline.batches(dataset, **args), 3)
+    shards = [take(pipeline.batches(dataset, **args, shard=(i, count)), 3) for i in range(count)]
+    for step in range(3):
+        for part in (0, 1):
+            joined = np.concatenate([shard[step][part] for shard in shards])
+            np.testing.assert_array_equal(joined, whole[step][part])
+
+
+def test_labels_are_there_even_when_none_are_used():
+    unlabelled = open_dataset(original.FULL / "images-gray")
+    ((images, labels),) = take(
+        pipeline.batches(unlabelled, resolution_log2=2, minibatch=3, seed=0), 1
+    )
+    assert (images.shape, labels.shape, labels.dtype) == ((3, 4, 4, 1), (3, 0), np.float32)
+    assert pipeline.random_labels(unlabelled, 0, 0, 7).shape == (7, 0)
+
+
+def test_a_damaged_record_stops_the_stream(dataset, tmp_path):
+    for path in (original.FULL / "hdf5").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    data = bytearray((tmp_path / "hdf5-r03.tfrecords").read_bytes())
+    data[247 * 4 + 100] ^= 1
+    (tmp_path / "hdf5-r03.tfrecords").write_bytes(data)
+    spoilt = open_dataset(tmp_path, max_label_size=0)
+    with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
+        take(pipeline.batches(spoilt, resolution_log2=3, minibatch=10, seed=0), 1)
+
+
+def test_random_labels_depend_on_seed_and_image_only(dataset):
+    labels = pipeline.random_labels(dataset, 3, 100, 8)
+    np.testing.assert_array_equal(labels[4:], pipeline.random_labels(dataset, 3, 104, 4))
+    assert (labels != pipeline.random_labels(dataset, 4, 100, 8)).any()
+    stream = pipeline.label_batches(dataset, minibatch=4, seed=3, position=100)
+    pair = [element.numpy() for element in itertools.islice(stream, 2)]
+    np.testing.assert_array_equal(np.concatenate(pair), labels)
+
+
+def test_random_labels_are_uniform_over_the_rows(dataset):
+    labels = pipeline.random_labels(dataset, 0, 0, 10_000)
+    rows = dataset.read_labels(range(10))
+    counts = (labels[:, np.newaxis] == rows).all(2).sum(0)
+    assert ((counts - 1000) ** 2 / 1000).sum() < 30  # chi-square of 9 degrees, probability 0.9996
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"minibatch": 6, "shard": (0, 4)}, r"minibatch=6, shard=\(0, 4\)"),
+        ({"minibatch": 0}, "minibatch=0"),
+        ({"minibatch": 4, "shard": (2, 2)}, r"shard=\(2, 2\)"),
+        ({"minibatch": 4, "resolution_log2": 5}, r"\[2, 3, 4\].*resolution_log2=5"),
+    ],
+)
+def test_impossible_requests_are_refused(dataset, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pipeline.batches(dataset, **{"resolution_log2": 2, "seed": 0} | arguments)
+
+
+REALS = sorted(key.removesuffix("/in") for key in CASES if key.endswith("/in"))
+
+
+def test_there_are_reals():
+    assert REALS
+
+
+@pytest.mark.parametrize("case", REALS)
+@pytest.mark.parametrize("mirror", [False, True])
+def test_reals_equal_the_originals(case, mirror):
+    (lod,) = (lod for lod in CASES["lods"] if f"lod{lod:.3f}" in case)
+    images = CASES[f"{case}/in"].transpose(0, 2, 3, 1)
+    uniform = CASES["mirror_uniform"] if mirror else None
+    alpha = 1 - (lod - np.floor(lod))
+    reals = tf.function(pipeline.process_reals)(images, tf.constant(alpha), uniform).numpy()
+    factor = 1 << int(lod)
+    enlarged = reals.repeat(factor, 1).repeat(factor, 2).transpose(0, 3, 1, 2)
+    expected = CASES[f"{case}/out_mirror" if mirror else f"{case}/out"]
+    np.testing.assert_allclose(enlarged, expected, rtol=0, atol=1e-6)
