@@ -107,7 +107,7 @@ class Schedule:
         """
         begin, stages = 0.0, []
         while begin < total_kimg:
-            state = self.at(math.floor(begin * 1000) + 1)
+            state = self.at(round(begin * 1000) + 1)
             fading = state.alpha < 1
             end = begin + (self.lod_transition_kimg if fading else self.lod_training_kimg)
             if state.lod == 0 or end <= begin:

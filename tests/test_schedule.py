@@ -57,7 +57,7 @@ SCHEDULES = [
     FULL,
     Schedule(resolution_log2=5, lod_training_kimg=12, lod_transition_kimg=12),
     Schedule(resolution_log2=6, lod_training_kimg=0.032, lod_transition_kimg=0.064),
-    Schedule(resolution_log2=6, lod_training_kimg=0.1, lod_transition_kimg=0.1),
+    Schedule(resolution_log2=7, lod_training_kimg=0.1, lod_transition_kimg=0.1),
     Schedule(resolution_log2=7, lod_training_kimg=0, lod_transition_kimg=3),
     Schedule(resolution_log2=7, lod_training_kimg=2.5, lod_transition_kimg=0),
     Schedule(resolution_log2=8, lod_initial_resolution=32),
