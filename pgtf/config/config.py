@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -67,9 +68,12 @@ class Config:
     @classmethod
     def from_json(cls, text: str) -> "Config":
         """Reads what `to_json` wrote; ValueError names unknown fields and wrong types."""
+        groups = json.loads(text)
+        if not isinstance(groups, dict) or not all(isinstance(v, dict) for v in groups.values()):
+            raise ValueError("a configuration must be a JSON object of objects of fields.")
         changes = {}
         known = dict(fields(cls()))
-        for group, values in json.loads(text).items():
+        for group, values in groups.items():
             for field, value in values.items():
                 name = f"{group}.{field}"
                 changes[name] = _from_json(name, value, known[name]) if name in known else value
@@ -111,6 +115,8 @@ def parse(name: str, text: str, kind: Any) -> Any:
                 return {word: word for word in typing.get_args(choice)}[text]
             if choice is bool:
                 return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+            if choice is float and not math.isfinite(float(text)):
+                continue  # every comparison with nan is false, so no later check would refuse it
             if choice is not types.NoneType:
                 return choice(text)
         except (ValueError, KeyError):
@@ -143,6 +149,8 @@ def _parse_table(text: str, kind: Any) -> dict[Any, Any]:
 
 
 def _from_json(name: str, value: Any, kind: Any) -> Any:
+    if value is None and types.NoneType not in _choices(kind):
+        raise ValueError(f"`{name}` must be {describe(kind)}. Received: null.")
     if isinstance(value, dict):
         value = ",".join(f"{k}:{v}" for k, v in value.items())
     elif not isinstance(value, str):

@@ -1,0 +1,97 @@
+"""The presets against the tables of the original release's configurations."""
+
+import dataclasses
+
+import pytest
+
+from pgtf.config import PRESETS, max_minibatch_per_gpu, preset_for
+from pgtf.networks import Discriminator, Generator
+from pgtf.training import loop
+
+RESOLUTIONS = [4, 8, 16, 32, 64, 128, 256, 512, 1024]
+# Global minibatches and learning rates at 4x4 ... 1024x1024.
+MINIBATCHES = {
+    "v1-1gpu": [16, 16, 16, 16, 16, 16, 14, 6, 3],
+    "v2-1gpu": [128, 128, 128, 64, 32, 16, 8, 4, 4],
+    "v2-2gpus": [256, 256, 128, 64, 32, 16, 8, 8, 8],
+    "v2-4gpus": [512, 256, 128, 64, 32, 16, 16, 16, 16],
+    "v2-8gpus": [512, 256, 128, 64, 32, 32, 32, 32, 32],
+}
+LEARNING_RATES = {
+    "v1-1gpu": [0.001] * 9,
+    "v2-1gpu": [0.001] * 8 + [0.0015],
+    "v2-2gpus": [0.001] * 7 + [0.0015, 0.002],
+    "v2-4gpus": [0.001] * 6 + [0.0015, 0.002, 0.003],
+    "v2-8gpus": [0.001] * 5 + [0.0015, 0.002, 0.003, 0.003],
+}
+
+
+@pytest.mark.parametrize("preset", MINIBATCHES)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_minibatches_and_learning_rates_are_the_originals(preset, precision):
+    limits = {"schedule.max_minibatch_per_gpu": max_minibatch_per_gpu(precision)}
+    schedule = PRESETS[preset].replace(limits).schedule
+    phase_kimg = schedule.lod_training_kimg + schedule.lod_transition_kimg
+    states = [schedule.at(round(i * phase_kimg * 1000)) for i in range(9)]
+    assert [state.resolution for state in states] == RESOLUTIONS
+    assert [state.minibatch for state in states] == MINIBATCHES[preset]
+    assert [state.G_lrate for state in states] == LEARNING_RATES[preset]
+    assert [state.D_lrate for state in states] == LEARNING_RATES[preset]
+
+
+def test_memory_limits_bind_on_fewer_gpus_than_a_preset_was_made_for():
+    schedule = PRESETS["v2-8gpus"].replace({"schedule.num_gpus": 1}).schedule
+    assert [schedule.minibatch(r) for r in RESOLUTIONS[-4:]] == [32, 16, 8, 4]
+    fp16 = {"schedule.num_gpus": 1, "schedule.max_minibatch_per_gpu": max_minibatch_per_gpu("fp16")}
+    schedule = PRESETS["v2-8gpus"].replace(fp16).schedule
+    assert [schedule.minibatch(r) for r in RESOLUTIONS[-4:]] == [32, 32, 16, 8]
+
+
+def test_phases_length_and_stddev_groups_are_those_of_paper_and_release():
+    for name, config in PRESETS.items():
+        phases = (config.schedule.lod_training_kimg, config.schedule.lod_transition_kimg)
+        values = (*phases, config.training.total_kimg, config.D.mbstd_group_size)
+        assert values == {
+            "v1-1gpu": (800, 800, 19000, 16),
+            "demo": (12, 12, 160, 4),
+        }.get(name, (600, 600, 12000, 4))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_keep_the_originals_optimizer_and_loop(preset):
+    training, loss = PRESETS[preset].training, PRESETS[preset].loss
+    assert (training.adam_beta1, training.adam_beta2, training.adam_epsilon) == (0, 0.99, 1e-8)
+    assert (training.minibatch_repeats, training.D_repeats) == (4, 1)
+    assert training.G_smoothing == (0.995 if preset == "demo" else 0.999)
+    assert training.reset_opt_for_new_lod
+    assert (loss.wgan_lambda, loss.wgan_epsilon, loss.wgan_target) == (10, 0.001, 1)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_presets_minibatches_make_whole_replicas_and_whole_groups(preset):
+    config = PRESETS[preset]
+    loop.check(config.fitted(10, 3, 0, config.schedule.num_gpus))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_presets_networks_are_made_as_configured(preset):
+    small = {"G.fmap_max": 4, "G.latent_size": 4, "D.fmap_max": 4}
+    config = PRESETS[preset].fitted(3, 1, 2, 1).replace(small)
+    for kind, options in ((Generator, config.G), (Discriminator, config.D)):
+        assert kind(**dataclasses.asdict(options)).config == options
+
+
+@pytest.mark.parametrize("num_gpus", [1, 2, 4, 8])
+def test_the_preset_of_a_number_of_gpus_is_made_for_it(num_gpus):
+    assert PRESETS[preset_for(num_gpus)].schedule.num_gpus == num_gpus
+
+
+@pytest.mark.parametrize("num_gpus", [0, 3, 16])
+def test_other_numbers_of_gpus_need_a_preset(num_gpus):
+    with pytest.raises(ValueError, match=f"--gpus={num_gpus}, .* v2-1gpu, v2-2gpus"):
+        preset_for(num_gpus)
+
+
+def test_unknown_precisions_are_refused():
+    with pytest.raises(KeyError):
+        max_minibatch_per_gpu("fp8")
