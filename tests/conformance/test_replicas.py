@@ -1,0 +1,71 @@
+"""N replicas = 1 replica at the same global minibatch, when D's groups hold the same samples."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """{run: {array name: array}} of two_replicas.py."""
+    path = tmp_path_factory.mktemp("replicas") / "runs.npz"
+    command = [sys.executable, "-m", "tests.conformance.two_replicas", str(path)]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    runs = {}
+    with np.load(path) as file:
+        for key in file:
+            run, _, name = key.partition("/")
+            runs.setdefault(run, {})[name] = file[key]
+    return runs
+
+
+def largest_difference(runs, prefix, other="one"):
+    """The largest over all arrays of |difference| / max |value|, and the number of arrays."""
+    differences = [
+        np.abs(runs[other][name] - array).max() / max(np.abs(array).max(), 1e-3)
+        for name, array in runs["two"].items()
+        if name.startswith(prefix)
+    ]
+    return max(differences), len(differences)
+
+
+@pytest.mark.parametrize(("kind", "num"), [("G", 12), ("D", 14)])
+def test_gradients_of_two_replicas_are_those_of_one(runs, kind, num):
+    # beta1 is 0, so Adam's first moment is the gradient.
+    largest, count = largest_difference(runs, f"1/{kind}_opt/m/")
+    assert count == num
+    assert 0 < largest < 1e-5
+    assert np.any(runs["two"][f"1/{kind}_opt/m/4x4/Conv/weight"])
+
+
+@pytest.mark.parametrize(("kind", "num"), [("G", 26), ("D", 30)])
+def test_adam_is_the_same_after_four_iterations(runs, kind, num):
+    largest, count = largest_difference(runs, f"4/{kind}_opt/")
+    assert count == num
+    assert largest < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["G", "D", "Gs"])
+def test_weights_and_their_moving_average_are_the_same_after_four_iterations(runs, kind):
+    largest, _ = largest_difference(runs, f"4/{kind}/")
+    assert largest < 1e-5
+    name = f"{kind}/4x4/Conv/weight"
+    assert np.abs(runs["two"][f"4/{name}"] - runs["two"][f"1/{name}"]).max() > 1e-3
+
+
+def test_statistics_are_means_over_the_global_minibatch(runs):
+    for done in (1, 4):
+        name = f"{done}/statistics"
+        np.testing.assert_allclose(runs["two"][name], runs["one"][name], rtol=1e-4, atol=1e-5)
+
+
+def test_other_groups_give_other_gradients_so_that_the_above_can_fail(runs):
+    largest, _ = largest_difference(runs, "1/D_opt/m/", "one_as_it_comes")
+    assert largest > 1e-3

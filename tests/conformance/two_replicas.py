@@ -1,0 +1,101 @@
+"""Trains the same iterations on one replica and on two: python -m tests.conformance.two_replicas F
+
+The logical devices of two replicas must be made before TensorFlow starts, hence a process of its
+own. Writes the weights, Adam's state and the statistics of every run to the .npz file F.
+"""
+
+import pathlib
+import sys
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from pgtf.config import PRESETS
+from pgtf.dataset import open_dataset, pipeline
+from pgtf.dataset.tfrecords import to_records
+from pgtf.training import plan, randomness
+from pgtf.training.state import TrainingState
+from pgtf.training.stepper import Stepper
+from pgtf.training.strategy import make_strategy
+
+REPLICAS, MINIBATCH, GROUP, LABELS = 2, 16, 4, 3
+CHANGES = {
+    "G.fmap_max": 8,
+    "G.latent_size": 8,
+    "D.fmap_max": 8,
+    "D.mbstd_group_size": GROUP,
+    "dataset.mirror_augment": True,
+    "schedule.lod_training_kimg": 0,
+    "schedule.lod_transition_kimg": 0.1,
+    "schedule.minibatch_base": MINIBATCH,
+    "training.minibatch_repeats": 1,
+    "training.G_smoothing": 0.5,
+    # At 1e-8 a first step is the sign of a gradient, and round-off may decide signs.
+    "training.adam_epsilon": 1e-3,
+}
+
+
+def write_dataset(folder):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (48, 3, 8, 8), np.uint8)
+    for log2, level in ((2, images[..., ::2, ::2]), (3, images)):
+        (folder / f"x-r{log2:02d}.tfrecords").write_bytes(to_records(level).tobytes())
+    with open(folder / "x-rxx.labels", "wb") as file:
+        np.save(file, np.eye(LABELS, dtype=np.float32)[rng.integers(0, LABELS, 48)])
+    return open_dataset(folder, max_label_size="full")
+
+
+def same_groups():
+    """Where one replica must have the samples of two, so that D's groups hold the same ones.
+
+    Sample j of group k is number j * G + k of a minibatch of G groups, so replica r's groups
+    become groups r * G, r * G + 1, ... of the whole: [replica, j, k] -> [j, replica, k].
+    """
+    numbers = np.arange(MINIBATCH).reshape(REPLICAS, GROUP, -1)
+    return numbers.transpose(1, 0, 2).reshape(-1)
+
+
+def reorder(order):
+    """Makes a single replica see every minibatch, and all that is drawn for it, in this order."""
+    batches = pipeline.batches
+    randomness.of_this_replica = lambda values: tf.gather(values, order)
+    pipeline.batches = lambda *args, **options: batches(*args, **options).map(
+        lambda images, labels: (tf.gather(images, order), tf.gather(labels, order))
+    )
+
+
+def train(strategy, dataset):
+    """Four iterations of 8x8 with fading: -> {"1/G/4x4/Conv/weight": array} after 1 and after 4."""
+    config = PRESETS["demo"].replace(CHANGES)
+    config = config.fitted(3, 3, LABELS, strategy.num_replicas_in_sync)
+    state, nimg, found = TrainingState(config, strategy), MINIBATCH, {}
+    stepper = Stepper(state, config, dataset, strategy)
+    optimizers = {"G_opt": state.G_opt, "D_opt": state.D_opt}
+    for done in (1, 4):
+        call = plan.next_call(config.schedule, config.training, nimg, nimg)
+        numbers = (call.nimgs, call.alphas, call.G_lrates, call.D_lrates)
+        length = done if done == 1 else 3
+        nimg += length * MINIBATCH
+        rows = stepper.run(plan.Call(call.now, *(x[:length] for x in numbers), nimg))
+        found[f"{done}/statistics"] = rows
+        for kind, holder in (state.networks() | optimizers).items():
+            for name, variable in holder.variables_by_name.items():
+                found[f"{done}/{kind}/{name}"] = tf.convert_to_tensor(variable).numpy()
+    return found
+
+
+def main(path):
+    two = make_strategy(num_gpus=0, cpu_replicas=REPLICAS)
+    one = tf.distribute.get_strategy()
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = write_dataset(pathlib.Path(folder))
+        runs = {"two": train(two, dataset), "one_as_it_comes": train(one, dataset)}
+        reorder(same_groups())
+        runs["one"] = train(one, dataset)
+    arrays = {f"{run}/{k}": v for run, found in runs.items() for k, v in found.items()}
+    np.savez(path, **arrays)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
