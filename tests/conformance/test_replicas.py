@@ -26,10 +26,10 @@ def runs(tmp_path_factory):
     return runs
 
 
-def largest_difference(runs, prefix, other="one"):
+def largest_difference(runs, prefix):
     """The largest over all arrays of |difference| / max |value|, and the number of arrays."""
     differences = [
-        np.abs(runs[other][name] - array).max() / max(np.abs(array).max(), 1e-3)
+        np.abs(runs["one"][name] - array).max() / max(np.abs(array).max(), 1e-3)
         for name, array in runs["two"].items()
         if name.startswith(prefix)
     ]
@@ -64,8 +64,3 @@ def test_statistics_are_means_over_the_global_minibatch(runs):
     for done in (1, 4):
         name = f"{done}/statistics"
         np.testing.assert_allclose(runs["two"][name], runs["one"][name], rtol=1e-4, atol=1e-5)
-
-
-def test_other_groups_give_other_gradients_so_that_the_above_can_fail(runs):
-    largest, _ = largest_difference(runs, "1/D_opt/m/", "one_as_it_comes")
-    assert largest > 1e-3
