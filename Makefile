@@ -21,7 +21,7 @@ help:  ## this list (default)
 demo: $(VENV)/run.stamp  ## train on cartoon faces, 4x4 -> 32x32, then a grid and a SavedModel
 	$(PY) train.py
 	@run=$$(ls -d results/*-demo-demo | tail -n 1) && set -x && \
-	$(PY) generate.py grid --run="$$run" --out="$$run/grid.png" && \
+	$(PY) generate.py grid --run="$$run" --out="$$run/grid.png" --overwrite && \
 	$(PY) generate.py export --run="$$run" --out=$(DEMO_EXPORT) && { set +x; } 2>/dev/null && \
 	echo "Image grid: $$run/grid.png" && \
 	echo "SavedModel: $$(ls -td $(DEMO_EXPORT)/*/ | head -n 1)"
