@@ -22,7 +22,7 @@ from pgtf.command_line import one_line_errors, parse_flags
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 
-demo = None
+from pgtf.dataset.sources import demo
 from pgtf.training import loop, run_folder
 from pgtf.training.strategy import describe_devices, make_strategy
 

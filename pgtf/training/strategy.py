@@ -45,12 +45,11 @@ def make_strategy(num_gpus=None, cpu_replicas=0):
 
 def describe_devices(strategy):
     """One line for the log: devices of the replicas, versions, precision."""
-    replicas = strategy.extended.worker_devices
     gpus = tf.config.list_physical_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
     where = ", ".join(map(str, names)) if names else "the CPU (no GPU is used)"
     return (
-        f"{len(replicas)} replica(s) on {where}; TensorFlow {tf.__version__}, "
+        f"{strategy.num_replicas_in_sync} replica(s) on {where}; TensorFlow {tf.__version__}, "
         f"Keras {keras.__version__}, Python {platform.python_version()}, fp32"
     )
 

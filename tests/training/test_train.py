@@ -1,0 +1,181 @@
+"""train.py as a user meets it: flags, one-line errors, resuming, a full disk."""
+
+import json
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+import train
+from pgtf.config import PRESETS, Config
+
+ROOT = pathlib.Path(train.__file__).parent
+TINY = (
+    "--preset=demo",
+    "--config.G.fmap_base=32",
+    "--config.D.fmap_base=32",
+    "--config.G.fmap_max=8",
+    "--config.D.fmap_max=8",
+    "--config.schedule.lod_initial_resolution=8",
+    "--config.schedule.lod_training_kimg=0",
+    "--config.schedule.lod_transition_kimg=0",
+    "--config.schedule.minibatch_base=8",
+    "--config.schedule.tick_kimg_base=0.064",
+    "--config.training.minibatch_repeats=1",
+    "--gpus=0",
+)
+
+
+@pytest.fixture
+def run(tmp_path, capfd):
+    """Calls train.main with flags: -> (exit code, standard output, standard error)."""
+
+    def call(*arguments):
+        with flagsaver.flagsaver():
+            try:
+                flags.FLAGS(["train.py", f"--outdir={tmp_path / 'results'}", *arguments])
+                train.main(["train.py"])
+                code = 0
+            except SystemExit as error:
+                code = error.code
+        return code, *capfd.readouterr()
+
+    return call
+
+
+def start(arguments, **options):
+    """Starts train.py in a process of its own."""
+    command = [sys.executable, "train.py", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, **pipes, **options)
+
+
+def test_dry_run_prints_the_configuration_and_the_stages_and_writes_nothing(
+    run,
+    dataset_folder,
+    tmp_path,
+):
+    code, out, _ = run("--dry_run", f"--dataset={dataset_folder}", "--gpus=2")
+    assert code == 0
+    text, table = out.split("\n}\n")
+    config = Config.from_json(text + "\n}")
+    assert config.schedule.minibatch_dict == PRESETS["v2-2gpus"].schedule.minibatch_dict
+    assert (config.schedule.resolution_log2, config.schedule.num_gpus) == (3, 2)
+    assert [line.split()[3] for line in table.splitlines()[1:]] == ["4x4", "8x8", "8x8"]
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset=/nowhere/at/all"], "/nowhere/at/all"),
+        (["--dataset={dataset}", "--gpus=3"], "`--preset` is needed for --gpus=3"),
+        (["--dataset={dataset}", "--preset=v2-1gpu", "--gpus=64"], "visible GPUs (none)"),
+        (["--dataset={dataset}", "--config.schedule.minibatch_base=x"], "must be an integer"),
+        (["--dataset={dataset}", "--config.dataset.resolution=64"], "resolution=64"),
+        (["--dataset={dataset}", "--dry_run", "--preset=demo", "--cpu_replicas=3"], "replicas=3"),
+        (["--dataset={dataset}", "--resume_pkl=/nowhere.pkl"], "/nowhere.pkl"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    run,
+    dataset_folder,
+    tmp_path,
+    arguments,
+    message,
+):
+    code, out, err = run(*(text.format(dataset=dataset_folder) for text in arguments))
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow  # starts TensorFlow in a process of its own
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("--config.schedule.minibatch_bas=4", "minibatch_base"), ("--preset=v3", "v2-1gpu")],
+)
+def test_an_unknown_flag_or_preset_names_the_nearest(argument, message):
+    process = start([argument])
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_the_same_command_continues_and_a_finished_run_says_so(
+    run,
+    dataset_folder,
+    tmp_path,
+):
+    arguments = [f"--dataset={dataset_folder}", *TINY, "--total_kimg=0.064"]
+    assert run(*arguments)[0] == 0
+    (folder,) = (tmp_path / "results").iterdir()
+    assert folder.name == "000-blocks-demo"
+    assert "tick 0" in (folder / "log.txt").read_text()
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert "000-blocks-demo is finished" in out
+    assert len(list((tmp_path / "results").iterdir())) == 1
+    assert run(*arguments[:-1], "--total_kimg=0.128", "--allow_config_change")[0] == 0
+    lines = (folder / "stats.jsonl").read_text().splitlines()
+    assert [json.loads(line)["kimg"] for line in lines] == [0.064, 0.128]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signum", "extra", "code"),
+    [(signal.SIGTERM, [], 143), (signal.SIGINT, [], 130), (signal.SIGTERM, [7], 7)],
+)
+def test_a_signal_ends_the_run_with_a_checkpoint_and_the_command_to_continue(
+    dataset_folder,
+    tmp_path,
+    signum,
+    extra,
+    code,
+):
+    arguments = [f"--dataset={dataset_folder}", f"--outdir={tmp_path}", *TINY, "--total_kimg=999"]
+    process = start(arguments + [f"--preempt_exit_code={value}" for value in extra])
+    lines = []
+    while not (lines and lines[-1].startswith("tick 0")):
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    process.send_signal(signum)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert "To continue: " in out
+    assert len(list(tmp_path.glob("*/checkpoint/checkpoint-*.h5"))) == 1
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_leaves_the_previous_snapshot_and_one_line(
+    dataset_folder,
+    tmp_path,
+):
+    arguments = [f"--dataset={dataset_folder}", f"--outdir={tmp_path}", *TINY]
+    arguments.append("--config.training.network_snapshot_ticks=1")
+    first = start([*arguments, "--total_kimg=0.064"])
+    first.communicate(timeout=120)
+    assert first.returncode == 0
+    (snapshot,) = tmp_path.glob("*/network-snapshot-*.h5")
+    before = snapshot.read_bytes()
+    limit = len(before) - 1  # bytes that any file may have: the snapshot no longer fits
+
+    process = start(
+        [*arguments, "--total_kimg=0.128", "--allow_config_change"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "error: cannot write" in err
+    assert snapshot.read_bytes() == before
+    assert not [name for name in os.listdir(snapshot.parent) if name.endswith(".tmp")]
