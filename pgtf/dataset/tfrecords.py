@@ -80,9 +80,11 @@ def to_records(images: np.ndarray) -> np.ndarray:
     pixels = slice(len(at.prefix), len(at.prefix) + at.num_pixel_bytes)
     records = np.empty((num, at.record_size), np.uint8)
     records[:, : pixels.start] = np.frombuffer(at.prefix, np.uint8)
-    records[:, pixels] = images.reshape(num, -1)
+    records[:, pixels] = images.reshape(num, at.num_pixel_bytes)
     records[:, pixels.stop : -FOOTER] = np.frombuffer(at.suffix, np.uint8)
-    records[:, -FOOTER:] = masked_crc32c(records[:, HEADER:-FOOTER]).view(np.uint8).reshape(num, -1)
+    records[:, -FOOTER:] = (
+        masked_crc32c(records[:, HEADER:-FOOTER]).view(np.uint8).reshape(num, FOOTER)
+    )
     return records
 
 

@@ -1,0 +1,315 @@
+"""Images -> a dataset folder: multi-resolution TFRecords, in parallel, whole or not at all.
+
+A source hands over its items (file names, numbers, arrays: whatever it likes) in the order of the
+records, and a function that makes images of them; the function runs in the workers:
+
+    export(
+        "datasets/cats",
+        items=paths,             # any iterable; item i becomes record i
+        num_items=len(paths),
+        load=load_cats,          # list of items -> iterable of uint8 [C, R, R], or Rejected
+        shape=(3, 256, 256),
+        job={"command": "create_cats", "folder": folder},
+    )
+
+The folder appears under its name when it is complete. Until then it is NAME.partial; an interrupted
+job leaves that behind, and `resume=True` continues it to the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pgtf import images as images_lib
+from pgtf.dataset import tfrecords
+from pgtf.dataset.folder import CONTACT_SHEET, META_FILE, MIN_RESOLUTION_LOG2
+from pgtf.dataset.partial import PartialFolder
+from pgtf.dataset.pyramid import pyramid
+from pgtf.dataset.workers import default_num_workers, ordered_map
+
+SHUFFLE_SEED = 123  # of the original release
+CHUNK_BYTES = 1 << 22  # of full-resolution pixels per task of a worker
+MAX_CHUNK = 1024  # images per task
+TASKS_PER_WORKER = 4  # at least, for small datasets
+BYTES_PER_WORKER = 1 << 24  # of pixels that make it worth starting a worker
+SPARE_BYTES = 1 << 20  # disk space for the contact sheet and the like
+SHEET_SIDE = 8  # images along each side of a contact sheet
+SHEET_LOG2 = 7  # a contact sheet shows at most 128x128
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejected:
+    """What `load` gives in place of an image that it cannot make."""
+
+    name: str  # of the file or record
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to write; every create command has these as flags."""
+
+    num_workers: int | None = None  # processes at most; None = one a core
+    resume: bool = False  # continue an interrupted job
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What was written."""
+
+    path: str
+    num_images: int
+    resolution: int
+    num_channels: int
+    label_size: int
+    label_names: tuple[str, ...]
+    num_bytes: int  # on disk
+    seconds: float
+    contact_sheet: str
+    rejected: tuple[Rejected, ...]
+
+
+Load = Callable[[list[Any]], Iterable[np.ndarray | Rejected]]
+
+
+def shuffled(num_items: int) -> np.ndarray:
+    """The order in which the original release writes so many images: int64 [num_items]."""
+    order = np.arange(num_items)
+    np.random.RandomState(SHUFFLE_SEED).shuffle(order)
+    return order
+
+
+def one_hot(labels: np.ndarray) -> np.ndarray:
+    """Class numbers [n] -> float32 [n, highest + 1], as the original release stores them."""
+    matrix = np.zeros((labels.size, int(labels.max(initial=-1)) + 1), np.float32)
+    matrix[np.arange(labels.size), labels] = 1
+    return matrix
+
+
+def load_arrays(items: list[np.ndarray]) -> list[np.ndarray]:
+    """The `load` of sources whose items are the images themselves."""
+    return items
+
+
+def export(
+    tfrecord_dir: str,
+    *,
+    items: Iterable[Any],
+    num_items: int,
+    load: Load,
+    shape: tuple[int, int, int],
+    job: Mapping[str, Any],
+    labels: np.ndarray | None = None,
+    label_names: Sequence[str] = (),
+    meta: Mapping[str, Any] | None = None,
+    max_images: int | None = None,
+    max_errors: int | None = 0,
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> Summary:
+    """Writes a dataset folder; order and bytes do not depend on the number of workers.
+
+    Args:
+        tfrecord_dir: folder to create; must not exist.
+        items: what `load` takes, in the order of the records; read lazily, a chunk at a time.
+        num_items: how many there are.
+        load: makes the images of a chunk, in a worker: list of items -> as many uint8 [C, R, R] or
+            Rejected. A function, or an instance that can be pickled.
+        shape: [C, R, R] of every image; C is 1 or 3, R a power of two from 4 on.
+        job: what the images are made of, JSON; `resume` continues the same job only.
+        labels: [num_items, L], row i for item i; stored as float32. None = unlabelled.
+        label_names: of the L columns, if known.
+        meta: more entries for dataset.json.
+        max_images: write at most so many.
+        max_errors: how many items may be rejected, None = any number; one more ends the job.
+        options: see there.
+
+    Raises:
+        ValueError: an item was rejected, an argument is wrong, or another job was interrupted.
+        OSError: the folder exists, the disk is too small, or a file cannot be written.
+    """
+    start = time.perf_counter()
+    _check_arguments(shape, num_items, labels)
+    limit = num_items if max_images is None else min(max_images, num_items)
+    name = os.path.basename(os.path.abspath(tfrecord_dir))
+    levels = [(shape[0], 1 << log2, 1 << log2) for log2 in _log2s(shape)]
+    sizes = {
+        f"{name}-r{log2:02d}.tfrecords": tfrecords.layout(level).record_size
+        for log2, level in zip(_log2s(shape), levels, strict=True)
+    }
+    job = {"shape": list(shape), "num_items": num_items, "limit": limit, **job}
+    with PartialFolder(tfrecord_dir.rstrip("/"), sizes, job, options.resume) as folder:
+        row_size = 0 if labels is None else 4 * labels.shape[1]
+        num_missing = limit - folder.num_records
+        _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + row_size))
+        _write_records(folder, items, num_items, load, shape, limit, max_errors, options)
+        kept = [item for item in range(folder.num_items) if item not in folder.rejected]
+        kept = kept[: folder.num_records]
+        if not kept:
+            raise ValueError(f"{tfrecord_dir}: none of {folder.num_items} images could be used.")
+        if labels is not None:
+            np.save(f"{folder.path}/labels.npy", labels[kept].astype(np.float32))
+            os.rename(f"{folder.path}/labels.npy", f"{folder.path}/{name}-rxx.labels")
+        _write_meta(folder.path, shape, len(kept), label_names, meta)
+        _write_contact_sheet(folder.path, name, shape, len(kept))
+        folder.publish()
+    return Summary(
+        path=tfrecord_dir,
+        num_images=len(kept),
+        resolution=shape[1],
+        num_channels=shape[0],
+        label_size=0 if labels is None else labels.shape[1],
+        label_names=tuple(label_names),
+        num_bytes=sum(entry.stat().st_size for entry in os.scandir(tfrecord_dir)),
+        seconds=time.perf_counter() - start,
+        contact_sheet=os.path.join(tfrecord_dir, CONTACT_SHEET),
+        rejected=tuple(Rejected(*why) for _, why in sorted(folder.rejected.items())),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Encoder:
+    """What a worker does with a chunk of items: images, pyramid, records."""
+
+    load: Load
+    shape: tuple[int, int, int]
+
+    def __call__(self, items: list[Any]) -> _Encoded:
+        kept: list[np.ndarray] = []
+        rejected: dict[int, tuple[str, str]] = {}
+        for place, image in enumerate(self.load(items)):
+            if isinstance(image, Rejected):
+                rejected[place] = (image.name, image.reason)
+            elif image.shape != self.shape or image.dtype != np.uint8:
+                raise TypeError(f"`load` must give uint8 {self.shape}. Received: {image.shape}.")
+            else:
+                kept.append(image)
+        images = np.empty((len(kept), *self.shape), np.uint8)
+        for row, image in zip(images, kept, strict=True):
+            row[...] = image
+        records = [tfrecords.to_records(level) for level in pyramid(images)]
+        return _Encoded(records, len(items), rejected)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Encoded:
+    records: list[np.ndarray]  # uint8 [n, record size] by level
+    num_items: int
+    rejected: dict[int, tuple[str, str]]  # place -> name, reason
+
+    def first(self, limit: int) -> _Encoded:
+        """Only what belongs to the first `limit` images."""
+        if len(self.records[0]) <= limit:
+            return self
+        places = [place for place in range(self.num_items) if place not in self.rejected]
+        num_items = places[limit]
+        rejected = {place: why for place, why in self.rejected.items() if place < num_items}
+        return _Encoded([level[:limit] for level in self.records], num_items, rejected)
+
+
+def _write_records(
+    folder: PartialFolder,
+    items: Iterable[Any],
+    num_items: int,
+    load: Load,
+    shape: tuple[int, int, int],
+    limit: int,
+    max_errors: int | None,
+    options: Options,
+) -> None:
+    num_workers = options.num_workers or default_num_workers()
+    num_workers = min(num_workers, 1 + num_items * int(np.prod(shape)) // BYTES_PER_WORKER)
+    chunk = min(CHUNK_BYTES // int(np.prod(shape)), MAX_CHUNK)
+    chunk = max(min(chunk, num_items // (TASKS_PER_WORKER * num_workers)), 1)
+    rest = itertools.islice(items, folder.num_items, num_items)
+    results = ordered_map(_Encoder(load, shape), _chunks(rest, chunk), num_workers)
+    with (
+        contextlib.closing(results),  # type: ignore[type-var]
+        tqdm(total=limit, initial=folder.num_records, unit="img", desc="Writing") as bar,
+    ):
+        for result in results:
+            encoded = result.first(limit - folder.num_records)
+            folder.append(encoded.records, encoded.num_items, encoded.rejected)
+            bar.update(len(encoded.records[0]))
+            if max_errors is not None and len(folder.rejected) > max_errors:
+                name, reason = list(folder.rejected.values())[max_errors]
+                raise ValueError(
+                    f"{name}: {reason}" + (f" (error {max_errors + 1})" if max_errors else "")
+                )
+            if folder.num_records == limit:
+                break
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def _log2s(shape: tuple[int, int, int]) -> range:
+    """log2 of the levels' resolutions, finest first."""
+    return range(shape[1].bit_length() - 1, MIN_RESOLUTION_LOG2 - 1, -1)
+
+
+def _check_arguments(
+    shape: tuple[int, int, int], num_items: int, labels: np.ndarray | None
+) -> None:
+    channels, height, width = shape
+    smallest = 1 << MIN_RESOLUTION_LOG2
+    if channels not in (1, 3) or height != width or height < smallest or height & (height - 1):
+        raise ValueError(
+            "Images must have 1 or 3 channels and be square, with a power of two of at least "
+            f"{smallest} pixels a side. Received: {width}x{height}, {channels} channels."
+        )
+    if labels is not None and (labels.ndim != 2 or len(labels) != num_items):
+        raise ValueError(
+            f"`labels` must be a matrix with a row per image, {num_items}. "
+            f"Received: shape={labels.shape}."
+        )
+
+
+def _check_disk_space(path: str, num_bytes: int) -> None:
+    free = shutil.disk_usage(path).free
+    if free < num_bytes + SPARE_BYTES:
+        raise OSError(
+            f"{path}: the disk is too small. Needed: {num_bytes / 2**20:,.0f} MiB, "
+            f"free: {free / 2**20:,.0f} MiB. Free some, or choose a folder on another disk."
+        )
+
+
+def _write_meta(
+    path: str,
+    shape: tuple[int, int, int],
+    num_images: int,
+    label_names: Sequence[str],
+    meta: Mapping[str, Any] | None,
+) -> None:
+    content = {
+        "num_images": num_images,
+        "resolution": shape[1],
+        "num_channels": shape[0],
+        "label_names": list(label_names),
+        **(meta or {}),
+    }
+    with open(f"{path}/{META_FILE}", "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def _write_contact_sheet(
+    path: str, name: str, shape: tuple[int, int, int], num_images: int
+) -> None:
+    log2 = min(shape[1].bit_length() - 1, SHEET_LOG2)
+    file = tfrecords.open_records(f"{path}/{name}-r{log2:02d}.tfrecords")
+    images = file.read(range(min(num_images, SHEET_SIDE**2)))
+    images_lib.save_image_grid(f"{path}/{CONTACT_SHEET}", images.transpose(0, 2, 3, 1))

@@ -1,0 +1,208 @@
+"""A dataset folder in the making: it appears whole under its name, or stays NAME.partial.
+
+The record files grow together. Every few seconds they are synced, and a line in progress.jsonl says
+how many items went into how many records, so that an interrupted job can go on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+SUFFIX = ".partial"
+JOURNAL = "progress.jsonl"
+CHECKPOINT_SECONDS = 5.0
+
+
+class PartialFolder:
+    """Appends records to the files of a new dataset folder; a context manager.
+
+    Left by an exception, it keeps what was synced for `resume`, or deletes itself if nothing was.
+
+    Attributes:
+        path: where the files are until `publish`.
+        num_items: items consumed so far, those of an interrupted job included.
+        num_records: records written so far.
+        rejected: item number -> (name, reason).
+    """
+
+    def __init__(
+        self, target: str, record_sizes: Mapping[str, int], job: Mapping[str, Any], resume: bool
+    ):
+        """Creates the folder, or goes back to the last line of its journal.
+
+        Args:
+            target: name of the folder when complete; must not exist.
+            record_sizes: file name -> bytes of each of its records.
+            job: what tells this job from another, JSON.
+            resume: continue an interrupted job, if there is one.
+
+        Raises:
+            OSError: the target exists, or an interrupted job and not `resume`.
+            ValueError: the interrupted job was another one.
+        """
+        self.path = target + SUFFIX
+        self.num_items = self.num_records = 0
+        self.rejected: dict[int, tuple[str, str]] = {}
+        self._target = target
+        self._record_sizes = dict(record_sizes)
+        self._unsaved: dict[int, tuple[str, str]] = {}
+        self._synced_items = 0
+        self._synced_at = time.monotonic()
+        if os.path.lexists(target):
+            raise FileExistsError(f"{target}: exists already. Delete it or choose another name.")
+        os.makedirs(self.path, exist_ok=True)
+        self._journal = open(os.path.join(self.path, JOURNAL), "a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._journal.close()
+            raise FileExistsError(f"{self.path}: another process is writing it.") from None
+        try:
+            self._go_back(json.loads(json.dumps(job)), resume)
+        except BaseException:
+            self._journal.close()
+            raise
+        self._files = [
+            open(os.path.join(self.path, name), "ab", buffering=0) for name in self._record_sizes
+        ]
+
+    def append(
+        self,
+        records: Sequence[np.ndarray],
+        num_items: int,
+        rejected: Mapping[int, tuple[str, str]],
+    ) -> None:
+        """Writes what a chunk of items became.
+
+        Args:
+            records: uint8 [n, record size] for each file.
+            num_items: length of the chunk.
+            rejected: place within the chunk -> (name, reason).
+        """
+        for file, level in zip(self._files, records, strict=True):
+            _write_all(file, level)
+        for place, why in rejected.items():
+            self._unsaved[self.num_items + place] = self.rejected[self.num_items + place] = why
+        self.num_items += num_items
+        self.num_records += len(records[0])
+        if time.monotonic() - self._synced_at > CHECKPOINT_SECONDS:
+            self._sync()
+
+    def publish(self) -> None:
+        """Renames the complete folder to its target."""
+        self._sync()
+        for name in os.listdir(self.path):
+            _sync_path(os.path.join(self.path, name))
+        os.rename(self.path, self._target)
+        os.unlink(os.path.join(self._target, JOURNAL))
+        _sync_path(self._target)
+        _sync_path(os.path.dirname(os.path.abspath(self._target)))
+
+    def __enter__(self) -> PartialFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None and self._synced_items:
+            with contextlib.suppress(OSError):  # of a full disk, say: the last line counts
+                self._sync()
+        for file in self._files:
+            file.close()
+        if kind is not None and not self._synced_items:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self._journal.close()
+
+    def _sync(self) -> None:
+        for file in self._files:
+            os.fsync(file.fileno())
+        self._append_line(
+            {
+                "items": self.num_items,
+                "records": self.num_records,
+                "rejected": [[item, *why] for item, why in self._unsaved.items()],
+            }
+        )
+        self._unsaved = {}
+        self._synced_items = self.num_items
+        self._synced_at = time.monotonic()
+
+    def _append_line(self, content: Mapping[str, Any]) -> None:
+        self._journal.write(json.dumps(content) + "\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+
+    def _go_back(self, job: Any, resume: bool) -> None:
+        """Restores the state of the journal's last good line and cuts the files to it."""
+        self._journal.seek(0)
+        lines = _complete_lines(self._journal)
+        checkpoints = [line for line in lines[1:] if self._is_on_disk(line)]
+        if not checkpoints:  # nothing to lose
+            for name in os.listdir(self.path):
+                if name != JOURNAL:
+                    os.unlink(os.path.join(self.path, name))
+            self._journal.truncate(0)
+            self._append_line({"job": job})
+            return
+        if not resume:
+            raise FileExistsError(
+                f"{self.path}: an interrupted job left it. Add --resume to continue, or delete it."
+            )
+        if lines[0].get("job") != job:
+            raise ValueError(
+                f"{self.path}: the interrupted job was another one: {json.dumps(lines[0]['job'])}. "
+                "Repeat its arguments, or delete the folder."
+            )
+        for line in checkpoints:
+            self.rejected.update({item: (name, why) for item, name, why in line["rejected"]})
+        self.num_items, self.num_records = checkpoints[-1]["items"], checkpoints[-1]["records"]
+        self._synced_items = self.num_items
+        for name, size in self._record_sizes.items():
+            os.truncate(os.path.join(self.path, name), self.num_records * size)
+
+    def _is_on_disk(self, line: Mapping[str, Any]) -> bool:
+        with contextlib.suppress(OSError):
+            return all(
+                os.path.getsize(os.path.join(self.path, name)) >= line["records"] * size
+                for name, size in self._record_sizes.items()
+            )
+        return False
+
+
+def _complete_lines(journal: io.TextIOWrapper) -> list[dict[str, Any]]:
+    lines = []
+    for line in journal:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:  # cut by a crash
+            break
+    return lines
+
+
+def _write_all(file: io.FileIO, records: np.ndarray) -> None:
+    """Writes all bytes: a raw file may take fewer, for example just before the disk is full."""
+    rest = np.ascontiguousarray(records).reshape(-1).data
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _sync_path(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

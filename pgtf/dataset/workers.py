@@ -1,0 +1,145 @@
+"""An ordered map over worker processes, with a bounded number of results in memory.
+
+Workers are plain Python processes that import the function's module and nothing of the caller's
+main script: scripts need no `__main__` guard, and TensorFlow is not copied into every worker.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+TASKS_AHEAD = 2  # tasks handed out per worker before the oldest result is taken
+# Each worker is one process on one core: threads inside it would only compete.
+SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def default_num_workers() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ordered_map(
+    function: Callable[[Task], Result], tasks: Iterable[Task], num_workers: int
+) -> Iterator[Result]:
+    """Yields function(task) for each task, in the order of the tasks.
+
+    Args:
+        function: a function, or instance of a class, that can be pickled: it and its module are
+            imported by the workers. An exception in it is raised here.
+        tasks: read lazily, at most TASKS_AHEAD a worker in advance.
+        num_workers: processes; 1 = work in this process.
+
+    Raises:
+        OSError: a worker was killed.
+    """
+    if num_workers <= 1:
+        yield from map(function, tasks)
+        return
+    workers = [_Worker(function) for _ in range(num_workers)]
+    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+
+    def run(task: Task) -> Any:
+        worker = idle.get()
+        try:
+            return worker.call(task)
+        finally:
+            idle.put(worker)
+
+    # One thread a worker: it sends a task and waits for the result.
+    pool = ThreadPoolExecutor(num_workers)
+    pending: collections.deque[Future[Any]] = collections.deque()
+    try:
+        for task in tasks:
+            pending.append(pool.submit(run, task))
+            if len(pending) > TASKS_AHEAD * num_workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+        for worker in workers:
+            worker.stop()
+        pool.shutdown()
+
+
+class _Worker:
+    """A worker process and the connection to it."""
+
+    def __init__(self, function: Callable[[Any], Any]):
+        self._connection, theirs = Pipe()
+        command = (
+            f"import sys; sys.path = {sys.path!r}; "
+            f"from pgtf.dataset import workers; workers.serve({theirs.fileno()})"
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", command],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, **SINGLE_THREADED},
+        )
+        theirs.close()
+        self._connection.send(function)
+
+    def call(self, task: Any) -> Any:
+        """Has the worker run one task."""
+        try:
+            self._connection.send(task)
+            failed, result = self._connection.recv()
+        except (EOFError, ConnectionError) as error:
+            code = self._process.wait()
+            raise OSError(
+                f"A worker process ended with exit code {code}. "
+                "If memory ran out, use fewer with --num_workers."
+            ) from error
+        if failed:
+            raise result
+        return result
+
+    def stop(self) -> None:
+        """Ends the process, at work or not."""
+        self._process.terminate()
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            self._connection.close()
+
+
+def serve(descriptor: int) -> None:
+    """What a worker process does: receives a function, then tasks until the caller is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who stops us
+    connection = Connection(descriptor)
+    with contextlib.suppress(EOFError, ConnectionError):
+        function = connection.recv()
+        while True:
+            connection.send(_attempt(function, connection.recv()))
+
+
+def _attempt(function: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
+    """Calls the function -> (whether it failed, result or exception)."""
+    try:
+        return False, function(task)
+    except Exception as error:
+        try:
+            pickle.dumps(error)
+        except Exception:
+            return True, RuntimeError(traceback.format_exc())
+        return True, error
