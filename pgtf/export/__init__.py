@@ -1,0 +1,6 @@
+"""A trained generator as a SavedModel for TensorFlow Serving."""
+
+from pgtf.export.export import export_generator
+from pgtf.export.signatures import Facts
+
+__all__ = ["Facts", "export_generator"]

@@ -1,0 +1,224 @@
+"""generate.py: what its sub-commands write, and how they refuse bad input."""
+
+import io
+import os
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+import generate
+from pgtf import images
+from pgtf.interop import save_snapshot
+from pgtf.networks import latents_from_seeds
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def outdir(tmp_path_factory):
+    """A results folder: run 0 without labels, run 1 with three and a fade at 8x8."""
+    outdir = tmp_path_factory.mktemp("results")
+    for name, label_size, lod in [("000-faces-demo", 0, 0.0), ("001-digits-demo", 3, 1.25)]:
+        networks = [make(seed, label_size) for seed, make in enumerate(_MAKERS)]
+        for network in networks:
+            network.lod = lod
+        (outdir / name).mkdir()
+        meta = {"cur_nimg": 12000, "label_names": ["a", "b", "c"][:label_size]}
+        save_snapshot(outdir / name / "network-snapshot-000012.h5", *networks, **meta)
+    return outdir
+
+
+_MAKERS = [
+    lambda seed, label_size: tiny.generator(seed, label_size=label_size),
+    lambda seed, label_size: tiny.discriminator(seed, label_size=label_size),
+    lambda seed, label_size: tiny.generator(seed, label_size=label_size),
+]
+
+
+@pytest.fixture
+def Gs(outdir):
+    """The moving average of run 0."""
+    return generate.load_snapshot(outdir / "000-faces-demo" / "network-snapshot-000012.h5")[2]
+
+
+@pytest.fixture
+def labelled_Gs(outdir):
+    """The moving average of run 1."""
+    return generate.load_snapshot(outdir / "001-digits-demo" / "network-snapshot-000012.h5")[2]
+
+
+def run(*argv):
+    generate.main(generate.parse_flags(["generate.py", *map(str, argv)]))
+
+
+def refusal(capsys, *argv):
+    """The one line that a bad command leaves on standard error."""
+    with pytest.raises(SystemExit) as stopped:
+        run(*argv)
+    assert stopped.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def pixels(path):
+    return np.asarray(PIL.Image.open(path))
+
+
+def expected_pixels(network, seeds, labels=None):
+    latents = latents_from_seeds(seeds, network.latent_size)
+    return images.to_uint8(network(latents, labels).numpy())
+
+
+def test_images_writes_the_pixels_of_gs_one_file_a_seed(outdir, Gs, tmp_path):
+    run("images", "--run=0", f"--outdir={outdir}", "--seeds=0-2,40", f"--out={tmp_path}/out")
+    names = ["seed0000.png", "seed0001.png", "seed0002.png", "seed0040.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == names
+    for name, expected in zip(names, expected_pixels(Gs, [0, 1, 2, 40]), strict=True):
+        assert np.abs(pixels(tmp_path / "out" / name).astype(int) - expected).max() <= 1
+
+
+def test_an_image_depends_on_its_seed_alone(outdir, tmp_path):
+    run("images", "--run=0", f"--outdir={outdir}", "--seeds=0-30", f"--out={tmp_path}/many")
+    run("images", "--run=0", f"--outdir={outdir}", "--seeds=17", f"--out={tmp_path}/one")
+    many, one = (pixels(tmp_path / out / "seed0017.png") for out in ("many", "one"))
+    assert np.abs(many.astype(int) - one).max() <= 1
+
+
+def test_without_run_the_newest_run_is_used_and_results_lie_in_it(outdir, labelled_Gs):
+    run("images", f"--outdir={outdir}", "--seeds=5")
+    path = outdir / "001-digits-demo" / "network-snapshot-000012-images" / "seed0005.png"
+    expected = expected_pixels(labelled_Gs, [5], np.eye(3, dtype=np.float32)[[5 % 3]])
+    assert pixels(path).shape == (8, 8, 3)  # the lod of the snapshot
+    assert np.abs(pixels(path).astype(int) - expected[0]).max() <= 1
+
+
+def test_random_state_draws_latents_as_the_original_release(outdir, Gs, tmp_path):
+    flags = ["--random_state=1000", "--num=1000", "--indices=477,56"]
+    run("images", f"--run={outdir}/000-faces-demo", *flags, f"--out={tmp_path}/out")
+    latents = np.random.RandomState(1000).randn(1000, tiny.LATENT_SIZE)[[477, 56]]
+    expected = images.to_uint8(Gs(latents.astype(np.float32)).numpy())
+    for name, image in zip(["index0477.png", "index0056.png"], expected, strict=True):
+        assert np.abs(pixels(tmp_path / "out" / name).astype(int) - image).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("flag", "label"),
+    [
+        ("--class=2", [0, 0, 1]),
+        ("--class=b", [0, 1, 0]),
+        ("--label=0.5,0,2", [0.5, 0, 2]),
+        ("--random_state=3 --num=1", [0, 0, 0]),  # as the published examples
+    ],
+)
+def test_the_label_is_what_the_flags_say(outdir, labelled_Gs, tmp_path, flag, label):
+    run("images", f"--outdir={outdir}", *flag.split(), "--out", tmp_path / "out", *seeds_of(flag))
+    latents = latents_from_seeds([0], tiny.LATENT_SIZE)
+    if "random_state" in flag:
+        latents = np.random.RandomState(3).randn(1, tiny.LATENT_SIZE)
+    expected = images.to_uint8(labelled_Gs(latents, np.float32([label])).numpy())[0]
+    (path,) = (tmp_path / "out").iterdir()
+    assert np.abs(pixels(path).astype(int) - expected).max() <= 1
+
+
+def seeds_of(flag):
+    return [] if "random_state" in flag else ["--seeds=0"]
+
+
+def test_lod_chooses_the_resolution(outdir, tmp_path):
+    for lod, resolution in [(0.5, 16), (2, 4)]:
+        run("images", "--run=0", f"--outdir={outdir}", "--seeds=0", f"--lod={lod}", "--overwrite",
+            f"--out={tmp_path}")  # fmt: skip
+        assert pixels(tmp_path / "seed0000.png").shape == (resolution, resolution, 3)
+
+
+def test_a_grid_is_nearly_square(outdir, Gs, tmp_path):
+    run("grid", "--run=0", f"--outdir={outdir}", "--seeds=0-6", f"--out={tmp_path}/new/grid.png")
+    grid = pixels(tmp_path / "new" / "grid.png")
+    expected = images.image_grid(expected_pixels(Gs, range(7)))
+    assert grid.shape == (48, 48, 3)
+    assert np.abs(grid[:32].astype(int) - expected[:32]).max() <= 1
+    assert np.abs(grid[32:, :16].astype(int) - expected[32:, :16]).max() <= 1
+
+
+def test_a_grid_of_a_labelled_network_has_a_row_for_every_class(outdir, labelled_Gs, tmp_path):
+    run("grid", f"--outdir={outdir}", "--seeds=3,4", f"--out={tmp_path}/grid.png")
+    grid = pixels(tmp_path / "grid.png")
+    assert grid.shape == (3 * 8, 2 * 8, 3)
+    for row in range(3):
+        labels = np.eye(3, dtype=np.float32)[[row, row]]
+        expected = images.image_grid(expected_pixels(labelled_Gs, [3, 4], labels), (2, 1))
+        assert np.abs(grid[8 * row : 8 * row + 8].astype(int) - expected).max() <= 1
+
+
+def test_the_same_grid_again_is_no_error_and_another_one_needs_overwrite(outdir, tmp_path, capsys):
+    flags = ["grid", "--run=0", f"--outdir={outdir}", f"--out={tmp_path}/grid.png"]
+    run(*flags, "--seeds=0-3")
+    run(*flags, "--seeds=0-3")
+    capsys.readouterr()
+    content = (tmp_path / "grid.png").read_bytes()
+    assert "--overwrite" in refusal(capsys, *flags, "--seeds=4-7")
+    assert (tmp_path / "grid.png").read_bytes() == content
+    run(*flags, "--seeds=4-7", "--overwrite")
+    assert (tmp_path / "grid.png").read_bytes() != content
+
+
+def test_export_writes_versions_that_answer_as_gs(outdir, Gs, tmp_path):
+    for version in (1, 2):
+        run("export", "--run=0", f"--outdir={outdir}", f"--out={tmp_path}/faces")
+        loaded = tf.saved_model.load(str(tmp_path / "faces" / str(version)))
+        seeds = tf.constant([7, 8], tf.int64)
+        answer = loaded.signatures["seeds"](seed=seeds)["images"].numpy()
+        assert np.abs(answer.astype(int) - expected_pixels(Gs, [7, 8])).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("images --run=7", "no run '7'"),
+        ("images --run=0 --seeds=9-3", "`--seeds`"),
+        ("images --run=0 --seeds=", "`--seeds`"),
+        ("images --run=0 --seeds=a", "`--seeds`"),
+        ("images --run=0 --seeds=0-99999999", "`--seeds` must be at most"),
+        ("images --run=0 --class=1", "network with labels"),
+        ("images --run=1 --class=3", "0 ... 2, or one of a, b, c. Received: '3'"),
+        ("images --run=1 --class=-1", "Received: '-1'"),
+        ("images --run=1 --label=1,2", "3 numbers"),
+        ("images --run=1 --label=1,2,nan", "3 numbers"),
+        ("images --run=0 --num=5", "`--random_state`"),
+        ("images --run=0 --random_state=1 --num=5 --indices=5", "0 ... 4"),
+        ("images --run=0 --random_state=1 --seeds=5", "exclude each other"),
+        ("images --run=0 --lod=3", "0 ... 2"),
+        ("images --run=0 --snapshot=x", "not allowed with"),
+        ("images --snapshot=nowhere.h5", "nowhere.h5"),
+        ("images --pkl=nowhere.pkl", "nowhere.pkl"),
+        ("grid --run=0 --out=/proc/nowhere/grid.png", "/proc/nowhere"),
+        ("images --run=0 --out=/proc/nowhere", "/proc/nowhere"),
+        ("export --run=0 --out=/proc/nowhere", "/proc/nowhere"),
+        ("grid --sedes=4", "--sedes"),
+        ("walk", "'walk'"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(outdir, capsys, flags, words):
+    before = sorted(outdir.rglob("*"))
+    command, *flags = flags.split()
+    assert words in refusal(capsys, command, f"--outdir={outdir}", *flags)
+    assert sorted(outdir.rglob("*")) == before
+
+
+def test_a_run_without_snapshots_and_a_folder_without_runs_are_refused(tmp_path, capsys):
+    assert "no run in" in refusal(capsys, "grid", f"--outdir={tmp_path}")
+    (tmp_path / "000-faces-demo").mkdir()
+    assert "no network snapshot yet" in refusal(capsys, "grid", f"--outdir={tmp_path}")
+
+
+def test_existing_images_are_kept(outdir, tmp_path, capsys):
+    flags = ["images", "--run=0", f"--outdir={outdir}", f"--out={tmp_path}"]
+    (tmp_path / "seed0001.png").write_text("mine")
+    assert "seed0001.png exists" in refusal(capsys, *flags, "--seeds=0-3")
+    assert os.listdir(tmp_path) == ["seed0001.png"]
+    run(*flags, "--seeds=0-3", "--overwrite")
+    assert PIL.Image.open(io.BytesIO((tmp_path / "seed0001.png").read_bytes())).size == (16, 16)
