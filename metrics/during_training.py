@@ -1,0 +1,98 @@
+"""Measures snapshots while a run trains: metric-*.jsonl, TensorBoard scalars, the best snapshot."""
+
+import os
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+from absl import logging
+
+from metrics import image_sets, records
+from metrics.measures import BEST
+
+SNAPSHOTS = "network-snapshot-*.h5"
+
+
+class SnapshotMetrics:
+    """What the training loop calls at the end of each tick.
+
+    Evaluates every n-th snapshot in the run folder and the last one, just after it was written.
+    What goes wrong here is logged and does not end the training.
+
+    Args:
+        folder: run folder.
+        evaluator: metrics.evaluator.Evaluator.
+        every: snapshots from one evaluation to the next.
+        seed: of the latents.
+        labels: (np.random.RandomState, n) -> [n, L], or None: see metrics.image_sets.labels_of.
+    """
+
+    def __init__(self, folder, evaluator, every, seed, labels=None):
+        self._folder, self._evaluator = Path(folder), evaluator
+        self._every, self._seed, self._labels = every, seed, labels
+        self._writer = None
+
+    def __call__(self, tick, state, final):
+        kimg = state.progress.cur_nimg // 1000
+        snapshot = self._folder / f"network-snapshot-{kimg:06d}.h5"
+        if not snapshot.exists():
+            return
+        # Counted by the files, so that a resumed run measures the same ones.
+        number = sum(records.kimg_of(path) <= kimg for path in self._folder.glob(SNAPSHOTS))
+        if not final and number % self._every:
+            return
+        fakes = image_sets.of_network(snapshot.name, state.Gs, self._seed, self._labels)
+        try:
+            found = self._evaluator(fakes, snapshot=snapshot.name, kimg=kimg, lod=state.Gs.lod)
+            for record in found:
+                records.append(self._folder, record)
+                keep_best(self._folder, record)
+        except (ValueError, OSError) as error:
+            logging.error("%s was not measured: %s", snapshot.name, error)
+            return
+        self._report(found, state.progress.cur_nimg)
+
+    def _report(self, found, cur_nimg):
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self._folder))
+        with self._writer.as_default(step=cur_nimg):
+            for record in found:
+                for name, value in record["values"].items():
+                    tf.summary.scalar(f"metrics/{name}", value)
+                logging.info("%s %s", record["metric"], summary(record))
+        self._writer.flush()
+
+
+def summary(record):
+    """The values of a record in one line."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in record["values"].items())
+
+
+def keep_best(folder, record):
+    """Copies the snapshot of a record to best-METRIC.h5 if no comparable record is better.
+
+    Returns:
+        Whether it is the best.
+    """
+    choose = BEST.get(record["metric"])
+    if choose is None:
+        return False
+    settings = {k: record.get(k) for k in ("num_images", "seed", "mode", "reals")}
+    rivals = [
+        rival["value"]
+        for rival in records.load(folder, record["metric"])
+        if records.matches(rival, settings)
+    ]
+    if choose([record["value"], *rivals]) != record["value"]:
+        return False
+    best = Path(folder) / f"best-{record['metric']}.h5"
+    temporary = best.with_name(f"{best.name}.{os.getpid()}.tmp")
+    try:
+        with open(Path(folder) / record["snapshot"], "rb") as source, open(temporary, "wb") as copy:
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+        os.replace(temporary, best)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True

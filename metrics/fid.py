@@ -1,0 +1,77 @@
+"""Frechet distance between Gaussians fitted to the features of two sets. Heusel et al. 2017.
+
+With the 2048 pool3 features of the 2015 Inception network it is the FID. It falls with the number
+of images even between equal distributions, so compare values of equal numbers only.
+"""
+
+import numpy as np
+
+
+class FeatureStatistics:
+    """Mean and covariance (n - 1) of feature vectors, added up in float64 block by block."""
+
+    def __init__(self):
+        self.num, self._origin, self._sum, self._products = 0, None, None, None
+
+    def feed(self, features):
+        """Adds [n, D]."""
+        x = np.asarray(features, np.float64)
+        if self._origin is None:  # sums around the first block's mean do not cancel
+            self._origin = x.mean(axis=0)
+            self._sum = np.zeros(x.shape[1])
+            self._products = np.zeros((x.shape[1], x.shape[1]))
+        x = x - self._origin
+        self.num += len(x)
+        self._sum += x.sum(axis=0)
+        self._products += x.T @ x
+
+    def mean_and_covariance(self):
+        """Float64 [D] and [D, D].
+
+        Raises:
+            ValueError: fewer than two vectors were fed.
+        """
+        if self.num < 2:
+            raise ValueError(f"FID needs two images or more. Received: {self.num}.")
+        mean = self._sum / self.num
+        covariance = (self._products - self.num * np.outer(mean, mean)) / (self.num - 1)
+        return self._origin + mean, covariance
+
+
+def frechet_distance(mean_a, covariance_a, mean_b, covariance_b):
+    """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)): 2 x (float64 [D], [D, D]) -> float.
+
+    The trace of (A B)^(1/2) is the sum of the root eigenvalues of the symmetric product
+    A^(1/2) B A^(1/2). Only the range of the matrix of lower rank takes part: roots of eigenvalues
+    that are 0 but for rounding, 1e-16, would add 1e-8 each. May be negative by rounding.
+
+    Raises:
+        ValueError: the shapes differ, or a value is not finite.
+    """
+    arrays = [np.asarray(x, np.float64) for x in (mean_a, covariance_a, mean_b, covariance_b)]
+    mean_a, covariance_a, mean_b, covariance_b = arrays
+    size = len(mean_a)
+    if [x.shape for x in arrays] != [(size,), (size, size)] * 2:
+        raise ValueError(
+            "Frechet distance needs statistics of equal size: means [D], covariances [D, D]. "
+            f"Received: {', '.join(str(list(x.shape)) for x in arrays)}."
+        )
+    if not all(np.all(np.isfinite(x)) for x in arrays):
+        raise ValueError("Frechet distance needs finite statistics. Received: NaN or infinity.")
+    first, second = _root(covariance_a), _root(covariance_b)
+    root, other = first, covariance_b
+    if second.shape[1] < first.shape[1]:
+        root, other = second, covariance_a
+    product = root.T @ other @ root
+    eigenvalues = np.linalg.eigvalsh((product + product.T) / 2)
+    trace_of_root = np.sum(np.sqrt(np.maximum(eigenvalues, 0)))
+    squared = np.sum((mean_a - mean_b) ** 2)
+    return float(squared + np.trace(covariance_a) + np.trace(covariance_b) - 2 * trace_of_root)
+
+
+def _root(covariance):
+    """R [D, rank] with R R^T = covariance, symmetric and positive semi-definite."""
+    eigenvalues, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    rounding = len(eigenvalues) * np.finfo(np.float64).eps * max(eigenvalues[-1], 0)
+    kept = eigenvalues > rounding
+    return vectors[:, kept] * np.sqrt(eigenvalues[kept])

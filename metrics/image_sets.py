@@ -1,0 +1,158 @@
+"""Sets of images to measure: datasets, folders of files, generators."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from pgtf import images as image_functions
+
+MINIBATCH = 64  # images of one batch; SWD's random positions depend on it
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """Images that can be gone through more than once, always in the same order."""
+
+    name: str
+    shape: tuple[int, int, int]  # (H, W, C)
+    num_images: int | None  # None = as many as are asked for
+    read: Callable[[int, int], np.ndarray]  # (begin, end) -> uint8 [end - begin, H, W, C]
+
+    def batches(self, num_images: int) -> Iterator[np.ndarray]:
+        """Yields the first images in arrays of MINIBATCH: uint8 [n, H, W, C]."""
+        for begin in range(0, num_images, MINIBATCH):
+            yield self.read(begin, min(begin + MINIBATCH, num_images))
+
+    def sha256(self, num_images: int) -> str:
+        """Hash of the shape and the pixels of the first images; reads them once."""
+        digest = hashlib.sha256(repr((num_images, self.shape)).encode())
+        for batch in self.batches(num_images):
+            digest.update(np.ascontiguousarray(batch).data)
+        return digest.hexdigest()
+
+
+def of_array(name, images):
+    """A set of images in memory: uint8 [N, H, W, C]."""
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"`images` must be uint8 [N, H, W, C]. Received: {images.dtype} {list(images.shape)}."
+        )
+    return ImageSet(name, images.shape[1:], len(images), lambda begin, end: images[begin:end])
+
+
+def of_dataset(dataset, mirror_seed=None):
+    """The images of a pgtf.dataset.Dataset in the order of their records.
+
+    Args:
+        dataset: the dataset.
+        mirror_seed: flip each image with probability 0.5, drawn from this seed; None = no.
+    """
+    shape = (dataset.resolution, dataset.resolution, dataset.num_channels)
+    if mirror_seed is None:
+        return ImageSet(
+            dataset.name,
+            shape,
+            dataset.num_images,
+            lambda begin, end: dataset.read_images(range(begin, end)),
+        )
+    flips = np.random.RandomState(mirror_seed).uniform(size=dataset.num_images) >= 0.5
+
+    def read(begin, end):
+        found = dataset.read_images(range(begin, end))
+        return np.where(flips[begin:end, None, None, None], found[:, :, ::-1], found)
+
+    return ImageSet(f"{dataset.name} (mirrored at random)", shape, dataset.num_images, read)
+
+
+def of_folder(folder):
+    """The image files of a folder, in the order of their names; all of one size.
+
+    Raises:
+        OSError: there is no such folder.
+        ValueError: it holds no images; reading raises one that names a file that does not fit.
+    """
+    paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise ValueError(f"{folder}: no images in it (files ending in {kinds}).")
+    shape = _load(paths[0]).shape
+
+    def read(begin, end):
+        found = [_load(path) for path in paths[begin:end]]
+        for path, image in zip(paths[begin:end], found, strict=True):
+            if image.shape != shape:
+                raise ValueError(
+                    f"{path}: all images must have the size and channels of {paths[0].name}, "
+                    f"{list(shape)}. Received: {list(image.shape)}."
+                )
+        return np.stack(found)
+
+    return ImageSet(str(folder), shape, len(paths), read)
+
+
+def of_generator(name, run, latent_size, shape, seed, labels=None):
+    """Fakes in float, drawn from a seed: every snapshot is asked for the same latents.
+
+    Images smaller than `shape`, those of a snapshot at lod > 0, are enlarged by repeating pixels,
+    as in the original release.
+
+    Args:
+        name: shown in errors, for example the path of the snapshot.
+        run: (latents [n, latent_size], labels [n, L] or None) -> float32 [n, R, R, C] in [-1, 1],
+            or uint8.
+        latent_size: length of a latent vector.
+        shape: (H, W, C) at full resolution.
+        seed: of the latents and labels.
+        labels: (np.random.RandomState, n) -> [n, L], or None.
+    """
+
+    def read(begin, end):
+        # One stream a batch, so that reading may begin anywhere.
+        rng = np.random.RandomState([seed, begin])
+        latents = rng.randn(end - begin, latent_size).astype(np.float32)
+        found = np.asarray(run(latents, None if labels is None else labels(rng, end - begin)))
+        if found.dtype != np.uint8:
+            _check_finite(name, found, begin)
+            found = image_functions.to_uint8(found)
+        factor = shape[0] // found.shape[1]
+        return found.repeat(factor, axis=1).repeat(factor, axis=2)
+
+    return ImageSet(name, tuple(shape), None, read)
+
+
+def of_network(name, Gs, seed, labels=None):
+    """Fakes of a pgtf.networks.Generator at its own lod; see `of_generator`."""
+    size, channels = Gs.config.resolution, Gs.config.num_channels
+    return of_generator(name, Gs.run, Gs.latent_size, (size, size, channels), seed, labels)
+
+
+def labels_of(dataset):
+    """Draws label rows of a dataset, or None without labels: for `of_generator`."""
+    if not dataset.label_size:
+        return None
+    return lambda rng, num: dataset.read_labels(rng.randint(dataset.num_images, size=num))
+
+
+def _load(path):
+    """One file as uint8 [H, W, 1 or 3]."""
+    try:
+        with PIL.Image.open(path) as image:
+            gray = image.mode in ("1", "L", "LA")
+            array = np.asarray(image.convert("L" if gray else "RGB"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable image ({error}).") from error
+    return array[:, :, np.newaxis] if array.ndim == 2 else array
+
+
+def _check_finite(name, found, begin):
+    bad = ~np.isfinite(found).all(axis=(1, 2, 3))
+    if bad.any():
+        raise ValueError(
+            f"{name}: must make finite images. Received: NaN or infinity in image "
+            f"{begin + int(bad.argmax())}."
+        )

@@ -1,0 +1,147 @@
+"""The 2015 Inception network, whose features and classes FID and Inception score are defined on.
+
+Its weights come as a frozen TensorFlow 1 graph, classify_image_graph_def.pb, which is read from a
+file and never fetched unasked. Other conversions of it give other values.
+"""
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+from absl import logging
+from google.protobuf.message import DecodeError
+
+GRAPH_NAME = "classify_image_graph_def.pb"
+URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
+MODES = ("legacy", "clean")
+INPUT, FEATURES, LAST_MATMUL = "ExpandDims:0", "pool_3:0", "softmax/logits/MatMul"
+SIDE = 299  # pixels the network looks at
+_MINIBATCH = 50  # images of 299x299 in work at a time
+
+
+class Inception:
+    """The frozen graph in a TensorFlow 1 graph and session of its own.
+
+    `tf.function` and `wrap_function` refuse graphs of such an old producer version.
+
+    Args:
+        path: classify_image_graph_def.pb.
+        sha256: expected hash of the file in hex, or None.
+        mode: "legacy" resizes to 299 inside the graph, bilinear without antialiasing, as the
+            original release; "clean" outside, with Pillow's antialiased bicubic filter in float32.
+            Parmar et al. 2022.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: another hash, or the file is not this network.
+    """
+
+    def __init__(self, path, sha256=None, mode="legacy"):
+        if mode not in MODES:
+            raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: mode={mode}.")
+        content = Path(path).read_bytes()
+        self.path, self.mode, self.sha256 = os.fspath(path), mode, hashlib.sha256(content).hexdigest()
+        if sha256 is not None and self.sha256 != sha256.lower():
+            raise ValueError(
+                f"{path}: not the Inception file expected. Received: SHA-256 {self.sha256}, "
+                f"not {sha256.lower()}."
+            )
+        self._has_tiled = False  # so that it is said once
+        self._session, self._images, self._outputs = _load(path, content)
+
+    def __call__(self, images):
+        """uint8 [n, H, W, 1 or 3] -> float32 pool3 features [n, 2048], class probabilities [n, 1008].
+
+        Gray images are shown in all three channels. The last layer has no bias, as in the original
+        Inception score.
+        """
+        channels = images.shape[3]
+        if channels not in (1, 3):
+            raise ValueError(
+                f"Inception needs RGB or gray images. Received: {channels} channels."
+            )
+        if channels == 1:
+            if not self._has_tiled:
+                logging.warning("Inception is shown gray images in all three channels.")
+            self._has_tiled = True
+            images = np.repeat(images, 3, axis=3)
+        parts = []
+        for start in range(0, len(images), _MINIBATCH):
+            part = images[start : start + _MINIBATCH]
+            shown = resize_clean(part) if self.mode == "clean" else part.astype(np.float32)
+            parts.append(self._session.run(self._outputs, {self._images: shown}))
+        features, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return features, probabilities
+
+
+def resize_clean(images):
+    """Resizes each channel as clean-fid does: uint8 [n, H, W, C] -> float32 [n, 299, 299, C]."""
+    out = np.empty((len(images), SIDE, SIDE, images.shape[3]), np.float32)
+    for image, target in zip(images, out, strict=True):
+        for channel in range(images.shape[3]):
+            plane = PIL.Image.fromarray(image[:, :, channel].astype(np.float32))
+            target[:, :, channel] = plane.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC)
+    return out.clip(0, 255)
+
+
+def default_path():
+    """Where `download` puts the graph: $XDG_CACHE_HOME/pgtf/, normally ~/.cache/pgtf/."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "pgtf" / GRAPH_NAME
+
+
+def download(path=None, url=URL):
+    """Fetches the archive of the graph (about 90 MB) and unpacks the graph alone: -> its path.
+
+    Raises:
+        OSError: the server or the disk fails; nothing is left behind.
+        ValueError: the archive does not hold the graph.
+    """
+    path = Path(path or default_path())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        archive, graph = Path(folder) / "archive", Path(folder) / GRAPH_NAME
+        with urllib.request.urlopen(url) as response, open(archive, "wb") as file:
+            shutil.copyfileobj(response, file)
+        try:
+            with tarfile.open(archive) as tar, open(graph, "wb") as file:
+                member = tar.extractfile(GRAPH_NAME)
+                if member is None:
+                    raise KeyError(GRAPH_NAME)
+                shutil.copyfileobj(member, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except (tarfile.TarError, EOFError, KeyError) as error:
+            raise ValueError(f"{url}: must be an archive of {GRAPH_NAME} ({error}).") from error
+        os.replace(graph, path)
+    return path
+
+
+def _load(path, content):
+    """Imports the graph with a free batch size: -> session, placeholder, [features, classes]."""
+    graph_def = tf.compat.v1.GraphDef()
+    try:
+        graph_def.ParseFromString(content)
+        with tf.Graph().as_default() as graph:
+            images = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3])
+            tf.compat.v1.import_graph_def(graph_def, {INPUT: images}, name="")
+            features = graph.get_tensor_by_name(FEATURES)  # [n, 1, 1, 2048]
+            features = tf.reshape(features, [-1, features.shape[-1]])
+            weights = graph.get_operation_by_name(LAST_MATMUL).inputs[1]
+            probabilities = tf.nn.softmax(tf.matmul(features, weights))
+    except (DecodeError, ValueError, KeyError, TypeError) as error:
+        # The first sentence of TensorFlow's message says enough; the rest is a traceback of nodes.
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(
+            f"{path}: not the frozen graph of 2015, {GRAPH_NAME} ({reason}). "
+            "Fetch it with python -m metrics --download_inception."
+        ) from None
+    options = tf.compat.v1.ConfigProto(gpu_options={"allow_growth": True})
+    return tf.compat.v1.Session(graph=graph, config=options), images, [features, probabilities]

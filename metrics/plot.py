@@ -1,0 +1,64 @@
+"""Curves of a run's metrics as a PNG picture; needs matplotlib."""
+
+import io
+
+from metrics import records
+from metrics.plan import DEFAULT_IMAGES
+from pgtf import images
+
+
+def plot(folder, out):
+    """Draws every metric recorded in a run folder against thousands of images shown.
+
+    Each number of images, seed and mode is a curve of its own, because their values cannot be
+    compared. A snapshot that was measured again counts with its last value.
+
+    Args:
+        folder: run folder with metric-*.jsonl.
+        out: PNG file to write.
+
+    Returns:
+        Names of the metrics that were drawn.
+
+    Raises:
+        ValueError: nothing is recorded there, or matplotlib is missing.
+    """
+    series = {name: found for name in DEFAULT_IMAGES if (found := curves(folder, name))}
+    if not series:
+        raise ValueError(
+            f"{folder}: no metric-*.jsonl of snapshots to draw. Measure the run first with "
+            f"python -m metrics --run={folder}."
+        )
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ValueError("`plot` needs the package matplotlib: pip install matplotlib.") from None
+    figure = Figure(figsize=(7, 3 * len(series)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(series), 1, squeeze=False)
+    for axes, (name, found) in zip(grid[:, 0], series.items(), strict=True):
+        for label, points in found.items():
+            kimg, values = zip(*sorted(points.items()), strict=True)
+            axes.plot(kimg, values, marker="o", markersize=3, label=label)
+        axes.set(title=name, xlabel="thousands of images shown")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    images.write_atomically(out, buffer.getvalue())
+    return list(series)
+
+
+def curves(folder, metric):
+    """{label: {kimg: value}} of one metric; SWD has a curve a level besides the average."""
+    found = {}
+    for record in records.load(folder, metric):
+        if record.get("kimg") is None:
+            continue
+        settings = f"{record['num_images']} images, seed {record['seed']}"
+        settings += f", {record['mode']}" if "mode" in record else ""
+        for name, value in record["values"].items():
+            if not name.startswith("kl_"):
+                found.setdefault(f"{name} ({settings})", {})[record["kimg"]] = value
+    return found

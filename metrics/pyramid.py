@@ -1,0 +1,125 @@
+"""Laplacian pyramids of uint8 images, exact to the last bit. Burt and Adelson 1983; paper, Section 5.
+
+The 5x5 binomial filter is separable, so rows come first and columns second, each on even and odd
+samples apart. Integers below 2**16 and float32 sums below 2**24 have no rounding at all: that makes
+the finest two levels exact in the cheapest types. Coarser levels are summed in float64.
+"""
+
+import numpy as np
+
+COARSEST = 16  # shortest side of the last level. Paper, Section 5
+BINOMIAL_SUM = 16  # 1 + 4 + 6 + 4 + 1
+
+
+def num_levels(height, width):
+    """Number of pyramid levels from full resolution down to a short side of 16 ... 31 pixels.
+
+    Raises:
+        ValueError: the images are under 16 pixels, or a level has an odd side.
+    """
+    levels = min(height, width).bit_length() - COARSEST.bit_length() + 1
+    if levels < 1:
+        raise ValueError(
+            f"SWD needs images of {COARSEST}x{COARSEST} pixels or more. "
+            f"Received: {height}x{width}."
+        )
+    factor = 1 << (levels - 1)
+    if height % factor or width % factor:
+        raise ValueError(
+            f"SWD halves the images {levels - 1} times: both sides must be multiples of {factor}. "
+            f"Received: {height}x{width}."
+        )
+    return levels
+
+
+def laplacian_pyramid(images, levels):
+    """Splits uint8 [N, H, W, C] into float32 bands, finest first; the last one is the low-pass."""
+    bands = []
+    for level in range(levels - 1):
+        low = pyr_down(images)
+        even, odd = _pyr_up_rows(low, np.float32 if level == 0 else np.float64)
+        band = images.astype(np.float32, order="C")
+        band[:, 0::2] -= even.astype(np.float32, copy=False)
+        band[:, 1::2] -= odd.astype(np.float32, copy=False)
+        bands.append(band)
+        images = low
+    return [*bands, images.astype(np.float32, order="C", copy=False)]
+
+
+def pyr_down(images):
+    """Filters with [1 4 6 4 1]^2 / 256 and keeps even samples: [N, H, W, C] -> [N, H/2, W/2, C].
+
+    uint8 or float32 in, float32 out, same scale; beyond the border the image is mirrored without
+    repeating the edge.
+    """
+    kind = np.uint16 if images.dtype == np.uint8 else np.float64  # 255 * 256 < 2**16
+    x = images.astype(kind, order="C")
+    x = _halve(x[:, 0::2], x[:, 1::2], axis=1)
+    whole = _pixels(x)
+    even, odd = (np.ascontiguousarray(whole[:, :, start::2]) for start in (0, 1))
+    shape = (*even.shape, x.shape[3])
+    x = _halve(even.view(x.dtype).reshape(shape), odd.view(x.dtype).reshape(shape), axis=2)
+    if x.dtype == np.uint16:
+        x = x.astype(np.float32)
+    x *= 1 / BINOMIAL_SUM**2
+    return x.astype(np.float32, copy=False)
+
+
+def pyr_up(images):
+    """Inserts zeros and filters with [1 4 6 4 1]^2 / 64: float32 [N, H, W, C] -> [N, 2H, 2W, C]."""
+    n, height, width, channels = images.shape
+    out = np.empty((n, 2 * height, 2 * width, channels), np.float32)
+    out[:, 0::2], out[:, 1::2] = _pyr_up_rows(images, np.float64)
+    return out
+
+
+def _pyr_up_rows(images, dtype):
+    """`pyr_up` as its even rows and its odd rows, [N, H, 2W, C] each, summed in `dtype`."""
+    n, height, width, channels = images.shape
+    even, odd = _double(images.astype(dtype, order="C") * dtype(4 / BINOMIAL_SUM**2), axis=2)
+    wide = np.empty((n, height, 2 * width, channels), dtype)
+    whole = _pixels(wide)
+    whole[:, :, 0::2], whole[:, :, 1::2] = _pixels(even), _pixels(odd)
+    return _double(wide, axis=1)
+
+
+def _halve(even, odd, axis):
+    """1 4 6 4 1 along an axis around the even samples, which start at the border."""
+    number = even.dtype.type
+    out = odd.copy()
+    _add_previous(out, odd, axis, first=0)  # x[-1] mirrors x[1], the first odd sample
+    out *= number(4)
+    out += even * number(6)
+    _add_previous(out, even, axis, first=1)  # x[-2] mirrors x[2]
+    _add_next(out, even, axis)
+    return out
+
+
+def _double(x, axis):
+    """1 4 6 4 1 along an axis of samples with zeros in between: (even results, odd results)."""
+    odd = x.copy()
+    _add_next(odd, x, axis)
+    even = x * x.dtype.type(6)
+    _add_previous(even, x, axis, first=1)
+    _add_next(even, x, axis)
+    odd *= x.dtype.type(4)
+    return even, odd
+
+
+def _add_previous(out, x, axis, first):
+    """out[i] += x[i - 1], and out[0] += x[first]."""
+    before = (slice(None),) * axis
+    out[(*before, slice(1, None))] += x[(*before, slice(None, -1))]
+    out[(*before, 0)] += x[(*before, first)]
+
+
+def _add_next(out, x, axis):
+    """out[i] += x[i + 1]; past the end the mirror gives the last sample of an even-sized image."""
+    before = (slice(None),) * axis
+    out[(*before, slice(None, -1))] += x[(*before, slice(1, None))]
+    out[(*before, -1)] += x[(*before, -1)]
+
+
+def _pixels(x):
+    """Views [N, H, W, C] as [N, H, W] of opaque pixels, which NumPy copies in one piece each."""
+    return x.view(np.dtype((np.void, x.itemsize * x.shape[3])))[..., 0]

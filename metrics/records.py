@@ -1,0 +1,61 @@
+"""metric-NAME.jsonl: a line for every value that was measured, with all that it follows from."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from pathlib import Path
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow")
+_SNAPSHOT = re.compile(r"network-snapshot-(\d+)\.h5")
+
+
+def versions():
+    """Versions of the software that the values depend on: {"python": "3.12.1", ...}."""
+    found = {"python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def now():
+    """The time in UTC: "2026-11-22T19:15:24+00:00"."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def kimg_of(path):
+    """Thousands of images in the name of a snapshot, or None for another file."""
+    match = _SNAPSHOT.fullmatch(Path(path).name)
+    return int(match[1]) if match else None
+
+
+def path_of(folder, metric):
+    """The file of a metric's records."""
+    return Path(folder) / f"metric-{metric}.jsonl"
+
+
+def append(folder, record):
+    """Adds a record to the file of its metric, in one write that is synced to the disk."""
+    with open(path_of(folder, record["metric"]), "a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load(folder, metric):
+    """All records of a metric in a folder, oldest first; a torn line is left out."""
+    path = path_of(folder, metric)
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return [record for record in found if isinstance(record, dict)]
+
+
+def matches(record, wanted):
+    """Whether a record has all these fields."""
+    return all(record.get(name) == value for name, value in wanted.items())
