@@ -21,7 +21,6 @@ from pgtf import interop
 from pgtf.command_line import one_line_errors, parse_flags
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
-
 from pgtf.dataset.sources import demo
 from pgtf.training import loop, run_folder
 from pgtf.training.strategy import describe_devices, make_strategy
@@ -29,11 +28,11 @@ from pgtf.training.strategy import describe_devices, make_strategy
 _DATASET = flags.DEFINE_string(
     "dataset", None, "Folder made by dataset_tool.py (default: the preset's, datasets/demo)."
 )
-_PRESET = flags.DEFINE_enum(
+_PRESET = flags.DEFINE_string(
     "preset",
     None,
-    sorted(PRESETS),
-    "Base configuration (default: demo; with --dataset the v2 preset of --gpus).",
+    f"Base configuration: {', '.join(PRESETS)} (default: demo; with --dataset the v2 preset of "
+    "--gpus).",
 )
 _GPUS = flags.DEFINE_integer(
     "gpus", None, "GPUs to train on, 0 = CPU (default: 1 if there is one).", lower_bound=0
@@ -114,7 +113,8 @@ def _configured():
     preset = _PRESET.value
     if preset is None:
         preset = "demo" if _DATASET.value is None else configs.preset_for(_GPUS.value or 1)
-    kinds = dict(configs.fields(PRESETS[preset]))
+    config = configs.named(preset)
+    kinds = dict(configs.fields(config))
     changes = {
         name: configs.parse(name, flag.value, kinds[name])
         for name, flag in _FIELDS.items()
@@ -126,7 +126,7 @@ def _configured():
         "training.total_kimg": _TOTAL_KIMG.value,
     }
     changes |= {name: value for name, value in shortcuts.items() if value is not None}
-    return preset, PRESETS[preset].replace(changes)
+    return preset, config.replace(changes)
 
 
 def _prepared(config, num_replicas):

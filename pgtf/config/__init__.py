@@ -1,7 +1,7 @@
 """The configuration of a training run, and the presets."""
 
 from pgtf.config.config import Config, describe, fields, parse
-from pgtf.config.presets import PRESETS, max_minibatch_per_gpu, preset_for
+from pgtf.config.presets import PRESETS, max_minibatch_per_gpu, named, preset_for
 
 __all__ = [
     "PRESETS",
@@ -9,6 +9,7 @@ __all__ = [
     "describe",
     "fields",
     "max_minibatch_per_gpu",
+    "named",
     "parse",
     "preset_for",
 ]

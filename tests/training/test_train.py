@@ -4,10 +4,12 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
@@ -81,6 +83,7 @@ def test_dry_run_prints_the_configuration_and_the_stages_and_writes_nothing(
         (["--dataset={dataset}", "--config.dataset.resolution=64"], "resolution=64"),
         (["--dataset={dataset}", "--dry_run", "--preset=demo", "--cpu_replicas=3"], "replicas=3"),
         (["--dataset={dataset}", "--resume_pkl=/nowhere.pkl"], "/nowhere.pkl"),
+        (["--dataset={dataset}", "--preset=v2-1gpus"], "Did you mean `v2-1gpu`?"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -99,16 +102,51 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.slow  # starts TensorFlow in a process of its own
+def damage(folder, how):
+    """Spoils a dataset folder in one way."""
+    top, labels = folder / "blocks-r03.tfrecords", folder / "blocks-rxx.labels"
+    match how:
+        case "a level is missing":
+            (folder / "blocks-r02.tfrecords").unlink()
+        case "truncated":
+            top.write_bytes(top.read_bytes()[:-7])
+        case "foreign":
+            top.write_bytes(b"\x89PNG" * 1000)
+        case "empty":
+            top.write_bytes(b"")
+        case "labels too short":
+            np.save(folder / "short.npy", np.zeros((39, 4), np.float32))
+            (folder / "short.npy").rename(labels)
+
+
 @pytest.mark.parametrize(
-    ("argument", "message"),
-    [("--config.schedule.minibatch_bas=4", "minibatch_base"), ("--preset=v3", "v2-1gpu")],
+    ("how", "message"),
+    [
+        ("a level is missing", "blocks-r02.tfrecords, is missing"),
+        ("truncated", "blocks-r03.tfrecords"),
+        ("foreign", "blocks-r03.tfrecords"),
+        ("empty", "blocks-r03.tfrecords"),
+        ("labels too short", "39 rows for 40 images"),
+    ],
 )
-def test_an_unknown_flag_or_preset_names_the_nearest(argument, message):
-    process = start([argument])
+def test_a_damaged_dataset_is_one_line_that_names_the_file(
+    run, dataset_folder, tmp_path, how, message
+):
+    copy = tmp_path / "blocks"
+    shutil.copytree(dataset_folder, copy)
+    damage(copy, how)
+    code, _, err = run(f"--dataset={copy}", *TINY)
+    assert code == 2
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert message in line
+
+
+@pytest.mark.slow  # starts TensorFlow in a process of its own
+def test_an_unknown_flag_names_the_nearest():
+    process = start(["--config.schedule.minibatch_bas=4"])
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert message in err
+    assert "minibatch_base" in err
     assert "Traceback" not in err
 
 

@@ -1,0 +1,1 @@
+"""Speed: ratios measured in one run, printed as JSON lines."""
