@@ -76,30 +76,28 @@ def _tables(level: int) -> np.ndarray:
 
     At level 0 the row holds message bytes, at level k 16 CRCs, each of ROW * 16^(k-1) bytes.
     """
-    byte_values = np.arange(256, dtype=np.uint32)
+    values = np.arange(256, dtype=np.uint32)
     if level == 0:
-        distances = range(ROW - 1, -1, -1)  # bytes behind this one
-        return np.concatenate([_append_zeros(byte_values, d + 1) for d in distances])
-    stride = ROW * (ROW // 4) ** (level - 1)
-    return np.concatenate(
-        [
-            _append_zeros(byte_values << np.uint32(8 * byte), place * stride)
-            for place in range(ROW // 4 - 1, -1, -1)
-            for byte in range(4)
-        ]
-    )
+        step = _power(8)
+        columns = [_multiply(values, step)]  # of the last place; a byte enters with its own x^8
+    else:
+        step = _power(8 * ROW * (ROW // 4) ** (level - 1))
+        columns = [np.concatenate([values << np.uint32(8 * byte) for byte in range(4)])]
+    while len(columns) * columns[0].size < ROW * 256:
+        columns.append(_multiply(columns[-1], step))
+    return np.concatenate(columns[::-1])
 
 
-def _append_zeros(register: np.ndarray, count: int) -> np.ndarray:
-    """Registers [N] after `count` more zero bytes: times x^(8 * count) modulo P."""
-    power = np.array([1 << 31], np.uint32)  # 1, lowest degree first
-    square = np.array([1 << 27], np.uint32)  # x^4
-    while count:
-        square = _multiply(square, square)  # x^8, x^16, ...
-        if count & 1:
+def _power(degree: int) -> np.ndarray:
+    """x^degree modulo P: uint32 [1]."""
+    power = np.array([1 << 31], np.uint32)  # 1: lowest degree in the highest bit
+    square = np.array([1 << 30], np.uint32)  # x
+    while degree:
+        if degree & 1:
             power = _multiply(power, square)
-        count >>= 1
-    return _multiply(register, power)
+        square = _multiply(square, square)
+        degree >>= 1
+    return power
 
 
 def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -139,9 +139,12 @@ def open_dataset(
 def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:
     matches = [match for name in sorted(names) if (match := RECORDS_NAME.fullmatch(name))]
     if not matches:
+        from pgtf.dataset.sources.images import suggested_command  # imports us
+
+        if command := suggested_command(path):
+            raise ValueError(f"{path}: holds images; make a dataset of them first: {command}")
         raise ValueError(
-            f"{path}: no dataset in it (no file NAME-rLL.tfrecords). "
-            "Create one with dataset_tool.py, for example create_from_images."
+            f"{path}: no dataset in it, no file NAME-rLL.tfrecords. Create it with dataset_tool.py."
         )
     if len(basenames := {match["name"] for match in matches}) > 1:
         raise ValueError(f"{path}: must hold one dataset. Received: {sorted(basenames)}.")

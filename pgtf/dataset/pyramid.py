@@ -36,17 +36,19 @@ def _sum_blocks_uint16(x: np.ndarray) -> np.ndarray:
         rows = (pairs & np.uint16(0xFF)) + (pairs >> np.uint16(8))
     else:
         rows = x[..., ::2] + x[..., 1::2]
-    return rows[..., ::2, :] + rows[..., 1::2, :]
+    sums: np.ndarray = rows[..., ::2, :] + rows[..., 1::2, :]
+    return sums
 
 
 def _divide_uint16(sums: np.ndarray, bits: int) -> np.ndarray:
     """sums / 2^bits, rounded half to even; does not overflow for bits <= 8."""
     shift = np.uint16(bits)
     tie_up = (sums >> shift) & np.uint16(1)
-    rounded: np.ndarray = (sums + np.uint16((1 << (bits - 1)) - 1) + tie_up) >> shift
-    return rounded
+    return (sums + np.uint16((1 << (bits - 1)) - 1) + tie_up) >> shift
 
 
 def _sum_blocks_float32(x: np.ndarray) -> np.ndarray:
     """Sums of 2x2 blocks in the original's order of additions, which matters beyond 1024x1024."""
-    return x[..., ::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, ::2] + x[..., 1::2, 1::2]
+    left, right = x[..., ::2, ::2], x[..., ::2, 1::2]
+    sums: np.ndarray = left + right + x[..., 1::2, ::2] + x[..., 1::2, 1::2]
+    return sums

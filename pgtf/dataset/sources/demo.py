@@ -1,194 +1,271 @@
-"""Procedural cartoon faces whose factors are known: the dataset that needs no download.
+"""Procedural cartoon faces with known factors: a dataset that needs no download.
 
-A face is drawn from signed distances in the square [-1, 1] x [-1, 1], x right and y down, so that
-every resolution shows the same faces with smooth edges.
+A face is a stack of flat shapes, each a signed distance turned into coverage, so that edges are
+smooth at any resolution. Everything about image i follows from the seed and i. Only exactly rounded
+operations touch the pixels, so that the same bytes come out on every machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import dataclasses
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from pgtf.dataset.exporter import Options, Summary, export
 
-SKINS = {
-    "light": (250, 214, 188),
-    "tan": (224, 166, 118),
-    "brown": (158, 102, 66),
-    "dark": (92, 56, 40),
+BATCH_PIXELS = 1 << 14  # drawn at a time, so that the layers stay in the cache
+
+Rgb = tuple[int, int, int]
+
+SKIN: dict[str, Rgb] = {
+    "light": (255, 226, 204),
+    "tan": (234, 174, 120),
+    "brown": (164, 102, 62),
+    "dark": (92, 56, 42),
 }
-HAIRS = {
-    "black": (34, 30, 36),
-    "brown": (110, 64, 30),
-    "blond": (244, 208, 96),
-    "red": (206, 70, 32),
-    "blue": (64, 110, 214),
+HAIR: dict[str, Rgb] = {
+    "black": (32, 28, 40),
+    "brown": (122, 68, 30),
+    "blond": (248, 208, 88),
+    "red": (214, 78, 30),
+    "blue": (66, 104, 220),
 }
-EYES = {"brown": (96, 54, 20), "blue": (30, 110, 220), "green": (36, 150, 70)}
-BACKGROUNDS = {
-    "sky": (158, 208, 246),
-    "mint": (168, 232, 190),
-    "lilac": (206, 180, 240),
-    "peach": (255, 204, 170),
+BACKGROUND: dict[str, Rgb] = {
+    "sky": (150, 206, 246),
+    "mint": (164, 226, 178),
+    "sand": (250, 228, 160),
+    "lilac": (212, 182, 236),
 }
-HAIRSTYLES = ("short", "long")
-MOUTHS = ("smile", "open", "flat")
+SHIRT: dict[str, Rgb] = {
+    "white": (244, 244, 248),
+    "crimson": (196, 44, 66),
+    "green": (46, 138, 92),
+    "navy": (42, 58, 120),
+}
+HAIRSTYLE = ("short", "long")
+EYES = ("open", "closed")
+MOUTH = ("smile", "open", "straight")
 GLASSES = ("none", "round")
 
-# Every factor with its values: what an image's label says, in this order.
-FACTORS: Mapping[str, tuple[str, ...]] = {
-    "background": tuple(BACKGROUNDS),
-    "skin": tuple(SKINS),
-    "hair": tuple(HAIRS),
-    "hairstyle": HAIRSTYLES,
-    "eyes": tuple(EYES),
-    "mouth": MOUTHS,
+# Name -> values; the labels are their one-hot codes, one after the other.
+FACTORS: dict[str, tuple[str, ...]] = {
+    "skin": tuple(SKIN),
+    "hair": tuple(HAIR),
+    "hairstyle": HAIRSTYLE,
+    "eyes": EYES,
+    "mouth": MOUTH,
     "glasses": GLASSES,
+    "background": tuple(BACKGROUND),
+    "shirt": tuple(SHIRT),
 }
-LABEL_NAMES = tuple(f"{factor}={value}" for factor, values in FACTORS.items() for value in values)
-POSES = 5  # shift x, shift y, width, tilt, look: small variations without a label
-SEED = 1
-CHUNK_IMAGES = 64
+NUM_POSE = 7  # continuous variations: where the head is, its size and tilt, gaze, parting, width
 
-WHITE, INK, LIPS = (255, 255, 255), (40, 30, 34), (196, 62, 66)
-
-
-def faces(num_images: int, resolution: int, seed: int = SEED) -> Iterator[tuple[Array, Array]]:
-    """Draws faces in chunks: uint8 [n, 3, R, R] and labels float32 [n, len(LABEL_NAMES)].
-
-    Face i depends on (seed, i) only, so a longer set begins with the shorter one. Labels hold a 1
-    for the value of each factor, 0 elsewhere.
-    """
-    factors, poses = _draw_parameters(num_images, seed)
-    for begin in range(0, num_images, CHUNK_IMAGES):
-        part = slice(begin, begin + CHUNK_IMAGES)
-        yield _render(factors[part], poses[part], resolution), _labels(factors[part])
+INK: Rgb = (40, 34, 48)
+WHITE: Rgb = (255, 255, 255)
+BLUSH: Rgb = (238, 96, 96)
+LIPS: Rgb = (150, 40, 52)
+TONGUE: Rgb = (236, 112, 118)
+LENS: Rgb = (206, 232, 250)
+SHADOW = (0.88, 0.78, 0.74)  # factors of red, green, blue
 
 
-def _draw_parameters(num_images: int, seed: int) -> tuple[Array, Array]:
-    """Factor values int [n, factors] and poses in [-1, 1], float32 [n, POSES]."""
-    rng = np.random.Generator(np.random.Philox(seed))
-    uniform = rng.random((num_images, len(FACTORS) + POSES))
-    sizes = np.array([len(values) for values in FACTORS.values()])
-    factors = (uniform[:, : len(FACTORS)] * sizes).astype(np.int64)
-    return factors, (uniform[:, len(FACTORS) :] * 2 - 1).astype(np.float32)
+def sample_faces(num_images: int, seed: int) -> np.ndarray:
+    """Uniform draws in [0, 1) that determine faces: float64 [n, D]; row i does not depend on n."""
+    return np.random.RandomState(seed).uniform(size=(num_images, len(FACTORS) + NUM_POSE))
 
 
-def _labels(factors: Array) -> Array:
-    columns = [
-        np.eye(len(v), dtype=np.float32)[factors[:, i]] for i, v in enumerate(FACTORS.values())
-    ]
-    return np.concatenate(columns, axis=1)
+def factor_values(faces: np.ndarray) -> np.ndarray:
+    """Which value of each factor faces have: [n, D] -> int64 [n, factors]; independent, uniform."""
+    sizes = [len(values) for values in FACTORS.values()]
+    return (faces[:, : len(FACTORS)] * sizes).astype(np.int64)
 
 
-def _render(factors: Array, poses: Array, resolution: int) -> Array:
-    canvas = _Canvas(len(factors), resolution)
-    chosen = dict(zip(FACTORS, factors.T, strict=True))
-    color = {
-        "background": _palette(BACKGROUNDS)[chosen["background"]],
-        "skin": _palette(SKINS)[chosen["skin"]],
-        "hair": _palette(HAIRS)[chosen["hair"]],
-        "eyes": _palette(EYES)[chosen["eyes"]],
-    }
-    shift_x, shift_y, width, tilt, look = (p[:, np.newaxis, np.newaxis] for p in poses.T)
-    canvas.fill(color["background"])
-    canvas.place(0.06 * shift_x, 0.06 * shift_y + 0.08, 0.10 * tilt)
-    breadth = 0.53 + 0.04 * width
-    is_long = chosen["hairstyle"] == HAIRSTYLES.index("long")
-    _draw_head(canvas, color, breadth, is_long)
-    _draw_eyes(canvas, color, look)
-    _draw_mouth(canvas, chosen["mouth"])
-    _draw_glasses(canvas, chosen["glasses"] == GLASSES.index("round"))
-    return canvas.to_uint8()
+def label_matrix(faces: np.ndarray) -> np.ndarray:
+    """One-hot codes of all factors: [n, D] -> float32 [n, L]."""
+    codes = [np.eye(len(values), dtype=np.float32) for values in FACTORS.values()]
+    columns = factor_values(faces).T
+    return np.concatenate([code[i] for code, i in zip(codes, columns, strict=True)], axis=1)
 
 
-def _draw_head(canvas: _Canvas, color: Mapping[str, Array], breadth: Array, is_long: Array) -> None:
-    skin, hair, shade = color["skin"], color["hair"], color["skin"] * np.float32(0.82)
-    canvas.paint(
-        np.maximum(canvas.ellipse(0, 0.25, breadth + 0.20, 0.80), -0.9 - canvas.y), hair, is_long
-    )
-    canvas.paint(canvas.ellipse(0, 1.22, 0.80, 0.42), color["background"] * np.float32(0.55))
-    canvas.paint(canvas.box(0, 0.75, 0.17, 0.22), shade)
-    for side in (-1, 1):
-        canvas.paint(canvas.ellipse(side * (breadth + 0.02), 0.08, 0.10, 0.14), shade)
-    canvas.paint(canvas.ellipse(0, -0.06, breadth + 0.10, 0.74), hair)
-    canvas.paint(canvas.ellipse(0, 0.10, breadth, 0.66), skin)
-    fringe = np.maximum(canvas.ellipse(0, -0.08, breadth + 0.06, 0.72), canvas.y + 0.22)
-    canvas.paint(np.maximum(fringe, -canvas.ellipse(0.15, 0.12, breadth - 0.04, 0.44)), hair)
+def label_names() -> list[str]:
+    """Names of the label columns: "skin=light" and so on."""
+    return [f"{factor}={value}" for factor, values in FACTORS.items() for value in values]
 
 
-def _draw_eyes(canvas: _Canvas, color: Mapping[str, Array], look: Array) -> None:
-    for side in (-1, 1):
-        x = side * 0.24
-        canvas.paint(canvas.ellipse(x, 0.02, 0.145, 0.155), WHITE)
-        canvas.paint(canvas.ellipse(x + 0.03 * look, 0.03, 0.095, 0.105), color["eyes"])
-        canvas.paint(canvas.ellipse(x + 0.03 * look, 0.03, 0.042, 0.048), INK)
-    canvas.paint(canvas.ellipse(0, 0.25, 0.055, 0.075), color["skin"] * np.float32(0.78))
-
-
-def _draw_mouth(canvas: _Canvas, mouth: Array) -> None:
-    arc = np.maximum(canvas.ellipse(0, 0.38, 0.25, 0.20), 0.42 - canvas.y)
-    shapes = {
-        "smile": np.maximum(arc, -canvas.ellipse(0, 0.30, 0.27, 0.18)),
-        "open": canvas.ellipse(0, 0.50, 0.12, 0.13),
-        "flat": canvas.box(0, 0.50, 0.19, 0.032),
-    }
-    for index, name in enumerate(MOUTHS):
-        canvas.paint(shapes[name], LIPS, mouth == index)
-
-
-def _draw_glasses(canvas: _Canvas, worn: Array) -> None:
-    for side in (-1, 1):
-        ring = np.abs(canvas.ellipse(side * 0.25, 0.02, 0.215, 0.215)) - 0.035
-        canvas.paint(ring, INK, worn)
-        canvas.paint(canvas.box(side * 0.52, -0.02, 0.06, 0.03), INK, worn)
-    canvas.paint(canvas.box(0, 0.0, 0.05, 0.03), INK, worn)
+def draw_faces(faces: np.ndarray, resolution: int) -> np.ndarray:
+    """Draws faces: [n, D] from `sample_faces` -> uint8 [n, 3, R, R]."""
+    step = max(BATCH_PIXELS // resolution**2, 1)
+    starts = range(0, len(faces), step)
+    return np.concatenate([_Canvas(faces[i : i + step], resolution).draw() for i in starts])
 
 
 class _Canvas:
-    """A batch of images in which shapes are painted over each other."""
+    """Draws a batch of faces, layer by layer from the back."""
 
-    def __init__(self, num_images: int, resolution: int) -> None:
-        centers = ((np.arange(resolution, dtype=np.float32) + 0.5) / resolution) * 2 - 1
-        self._grid_y, self._grid_x = np.meshgrid(centers, centers, indexing="ij")
-        self._pixel = np.float32(2 / resolution)
-        self._image = np.zeros((num_images, 3, resolution, resolution), np.float32)
-        self.x = self.y = np.zeros(0, np.float32)  # coordinates of the face, set by `place`
+    def __init__(self, faces: np.ndarray, resolution: int):
+        self._value = dict(zip(FACTORS, factor_values(faces).T, strict=True))
+        pose = 2 * faces.T[len(FACTORS) :].astype(np.float32) - 1
+        shift_x, shift_y, size, tilt, self._gaze, self._part, self._width = (
+            draw[:, np.newaxis, np.newaxis] for draw in pose
+        )
+        centers = (np.arange(resolution, dtype=np.float32) + 0.5) * (2 / resolution) - 1
+        size = 1 + size * 0.07
+        # The head's own frame: +-1 is about the height of the picture; y points down.
+        x, y = centers - shift_x * 0.07, centers[:, np.newaxis] - shift_y * 0.05 - 0.04
+        tilt = tilt * 0.10  # radians; rotation to second order needs no sine
+        cosine, sine = 1 - tilt * tilt / 2, tilt
+        self._x, self._y = (x * cosine + y * sine) / size, (y * cosine - x * sine) / size
+        self._pixel = 2 / resolution / size
+        self._height = centers[:, np.newaxis]  # in the picture's frame
+        self._image = np.empty((len(self._x), 3, resolution, resolution), np.float32)
 
-    def fill(self, color: Array) -> None:
-        """A background [n, 3] that is a little lighter at the top."""
-        light = 1.06 - 0.12 * (self._grid_y + 1) / 2
-        self._image[:] = color[:, :, np.newaxis, np.newaxis] * light
+    def draw(self) -> np.ndarray:
+        self._background()
+        self._long_hair()
+        self._body()
+        self._head()
+        self._front_hair()
+        self._eyes()
+        self._mouth()
+        self._glasses()
+        return np.rint(self._image).astype(np.uint8)
 
-    def place(self, x: Array, y: Array, angle: Array) -> None:
-        """Moves and turns the face by [n, 1, 1] each; angles in radians."""
-        dx, dy = self._grid_x - x, self._grid_y - y
-        self.x = np.cos(angle) * dx + np.sin(angle) * dy
-        self.y = np.cos(angle) * dy - np.sin(angle) * dx
+    # Shapes: signed distances in the head's frame, negative inside.
 
-    def ellipse(self, x: Array | float, y: float, a: Array | float, b: float) -> Array:
-        """About the distance from an ellipse's edge, negative inside: [n, R, R]."""
-        radius = np.sqrt(((self.x - x) / a) ** 2 + ((self.y - y) / b) ** 2)
-        return (radius - 1) * np.minimum(a, b)
+    def _ellipse(
+        self, x: float | np.ndarray, y: float, a: float, b: float, stretch: float | np.ndarray = 1
+    ) -> np.ndarray:
+        """Center and semi-axes; `stretch` widens it."""
+        dx, dy = (self._x - x) / (a * stretch), (self._y - y) / b
+        distance: np.ndarray = (np.sqrt(dx * dx + dy * dy) - 1) * min(a, b)
+        return distance
 
-    def box(self, x: float, y: float, half_width: float, half_height: float) -> Array:
-        """About the distance from a rectangle's edge, negative inside: [n, R, R]."""
-        dx, dy = np.abs(self.x - x) - half_width, np.abs(self.y - y) - half_height
-        return np.maximum(dx, dy)
+    def _stroke(self, distance: np.ndarray, width: float) -> np.ndarray:
+        """A line along the border of a shape."""
+        line: np.ndarray = np.abs(distance) - width / 2
+        return line
 
-    def paint(self, distance: Array, color: Any, where: Array | None = None) -> None:
-        """Covers the inside of a shape with a color [n, 3] or [3], in the images chosen."""
-        cover = np.clip(0.5 - distance / self._pixel, 0, 1).astype(np.float32)
-        if where is not None:
-            cover = cover * where[:, np.newaxis, np.newaxis]
+    def _paint(
+        self, distance: np.ndarray, color: Rgb | np.ndarray, opacity: float | np.ndarray = 1
+    ) -> None:
+        """Lays a color, or one for each image [n, 3], over a shape, with an edge of one pixel."""
+        cover = np.clip(0.5 - distance / self._pixel, 0, 1) * opacity
         color = np.asarray(color, np.float32).reshape(-1, 3, 1, 1)
         self._image += cover[:, np.newaxis] * (color - self._image)
 
-    def to_uint8(self) -> Array:
-        return np.rint(self._image).clip(0, 255).astype(np.uint8)
+    def _color(self, factor: str, table: dict[str, Rgb], shade: float = 1) -> np.ndarray:
+        colors: np.ndarray = np.array(list(table.values()), np.float32)[self._value[factor]]
+        return colors * shade
+
+    def _shadow(self) -> np.ndarray:
+        """Shaded skin, warmer than the skin itself."""
+        shadow: np.ndarray = self._color("skin", SKIN) * np.array(SHADOW, np.float32)
+        return shadow
+
+    def _is(self, factor: str, value: str) -> np.ndarray:
+        """Opacity that shows a layer only where a factor has this value: [n, 1, 1]."""
+        shown: np.ndarray = self._value[factor] == FACTORS[factor].index(value)
+        return shown[:, np.newaxis, np.newaxis].astype(np.float32)
+
+    # Layers, from the back to the front.
+
+    def _background(self) -> None:
+        color = self._color("background", BACKGROUND)[:, :, np.newaxis, np.newaxis]
+        light = (1 - self._height) * 0.2
+        self._image[...] = color + (255 - color) * light
+
+    def _long_hair(self) -> None:
+        shape = np.maximum(self._ellipse(0, 0.16, 0.68, 0.92), self._y - 0.72)
+        self._paint(shape, self._color("hair", HAIR, 0.8), self._is("hairstyle", "long"))
+
+    def _body(self) -> None:
+        self._paint(self._ellipse(0, 1.16, 0.80, 0.46), self._color("shirt", SHIRT))
+        neck = np.maximum(np.abs(self._x) - 0.17, self._y - 0.76)
+        neck = np.maximum(np.minimum(neck, self._ellipse(0, 0.74, 0.22, 0.13)), -self._y)
+        self._paint(neck, self._shadow())
+
+    def _head(self) -> None:
+        for side in (-1, 1):
+            self._paint(self._ellipse(side * 0.53, 0.08, 0.11, 0.14), self._shadow())
+        face = self._ellipse(0, 0.04, 0.5, 0.6, stretch=1 + 0.05 * self._width)
+        self._paint(face - 0.03, self._shadow())
+        self._paint(face, self._color("skin", SKIN))
+        for side in (-1, 1):
+            self._paint(self._ellipse(side * 0.31, 0.24, 0.11, 0.08), BLUSH, 0.35)
+        self._paint(self._ellipse(0, 0.17, 0.05, 0.04), self._shadow())
+
+    def _front_hair(self) -> None:
+        part = self._part * 0.09
+        cap, face = self._ellipse(0, -0.02, 0.6, 0.71), self._ellipse(part, 0.26, 0.46, 0.5)
+        ends = 0.06 + 0.44 * self._is("hairstyle", "long")
+        hair = np.maximum(np.maximum(cap, -face), self._y - ends)
+        self._paint(hair, self._color("hair", HAIR))
+        arc = self._stroke(self._ellipse(0, -0.02, 0.46, 0.57), 0.06)
+        shine = np.maximum(np.maximum(arc, self._y + 0.34), np.abs(self._x + part) - 0.2)
+        self._paint(shine, WHITE, 0.22)
+
+    def _eyes(self) -> None:
+        is_open, is_closed = self._is("eyes", "open"), self._is("eyes", "closed")
+        for side in (-1, 1):
+            x, gaze = side * 0.21, self._gaze * 0.035
+            brow = self._stroke(self._ellipse(x, 0.02, 0.17, 0.22), 0.055)
+            self._paint(np.maximum(brow, self._y + 0.12), self._color("hair", HAIR, 0.6))
+            self._paint(self._ellipse(x, 0.05, 0.115, 0.135), WHITE, is_open)
+            self._paint(self._ellipse(x + gaze, 0.06, 0.078, 0.078), INK, is_open)
+            self._paint(self._ellipse(x + gaze - 0.025, 0.03, 0.024, 0.024), WHITE, is_open)
+            lid = self._stroke(self._ellipse(x, 0.1, 0.11, 0.1), 0.055)
+            self._paint(np.maximum(lid, self._y - 0.08), INK, is_closed)
+
+    def _mouth(self) -> None:
+        smiles, is_open = self._is("mouth", "smile"), self._is("mouth", "open")
+        smile = np.maximum(self._ellipse(0, 0.3, 0.21, 0.19), 0.31 - self._y)
+        self._paint(smile, LIPS, smiles)
+        self._paint(np.maximum(smile + 0.02, self._y - 0.385), WHITE, smiles)  # teeth
+        self._paint(self._ellipse(0, 0.4, 0.1, 0.115), LIPS, is_open)
+        self._paint(self._ellipse(0, 0.45, 0.065, 0.05), TONGUE, is_open)
+        line = np.maximum(np.abs(self._y - 0.39) - 0.03, np.abs(self._x) - 0.14)
+        self._paint(line, LIPS, self._is("mouth", "straight"))
+
+    def _glasses(self) -> None:
+        worn = self._is("glasses", "round")
+        for side in (-1, 1):
+            lens = self._ellipse(side * 0.22, 0.05, 0.175, 0.175)
+            self._paint(lens, LENS, worn * 0.4)
+            self._paint(self._stroke(lens, 0.075), INK, worn)
+        bar, reach = np.abs(self._y - 0.02) - 0.03, np.abs(self._x)
+        bridge = np.maximum(bar, reach - 0.07)
+        temples = np.maximum(bar, np.abs(reach - 0.46) - 0.09)
+        self._paint(np.minimum(bridge, temples), INK, worn)
 
 
-def _palette(colors: Mapping[str, tuple[int, int, int]]) -> Array:
-    return np.array(list(colors.values()), np.float32)
+@dataclasses.dataclass(frozen=True)
+class _Draw:
+    """The `load` of demo faces; items are rows of `sample_faces`."""
+
+    resolution: int
+
+    def __call__(self, items: list[np.ndarray]) -> np.ndarray:
+        return draw_faces(np.stack(items), self.resolution)
+
+
+def create(
+    tfrecord_dir: str,
+    num_images: int = 10_000,
+    resolution: int = 32,
+    seed: int = 0,
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> Summary:
+    """Creates a dataset of cartoon faces, labelled with all factors."""
+    faces = sample_faces(num_images, seed)
+    return export(
+        tfrecord_dir,
+        items=faces,
+        num_items=num_images,
+        load=_Draw(resolution),
+        shape=(3, resolution, resolution),
+        job={"command": "create_demo", "seed": seed},
+        labels=label_matrix(faces),
+        label_names=label_names(),
+        meta={"factors": {name: list(values) for name, values in FACTORS.items()}},
+        options=options,
+    )

@@ -1,0 +1,221 @@
+"""Looking at datasets: check, compare, extract, show."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from pgtf import images as images_lib
+from pgtf.dataset.folder import Dataset, open_dataset
+from pgtf.dataset.pyramid import pyramid
+from pgtf.dataset.sources.optional import import_optional
+from pgtf.dataset.tfrecords import layout
+from pgtf.dataset.workers import default_num_workers, ordered_map
+
+CHUNK_BYTES = 1 << 22  # of full-resolution pixels per task
+SHEET = (12, 8)  # columns, rows of a page
+MAX_SHEET_LOG2 = 7  # pages show at most 128x128
+
+
+def verify(path: str, num_workers: int | None = None) -> Dataset:
+    """Checks every record of a dataset: CRC, keys and shape, pyramid, counts, labels.
+
+    Raises:
+        ValueError: the first fault, with file, record and offset.
+        OSError: a file cannot be read.
+    """
+    dataset = open_dataset(path, max_label_size="full")
+    check = _CheckRecords(dataset)
+    tasks = _ranges(dataset)
+    workers = min(num_workers or default_num_workers(), 1 + dataset.num_images // 1000)
+    with (
+        contextlib.closing(ordered_map(check, tasks, workers)) as faults,  # type: ignore[type-var]
+        tqdm(total=dataset.num_images, unit="img", desc="Checking") as bar,
+    ):
+        for indices, fault in zip(_ranges(dataset), faults, strict=True):
+            if fault is not None:
+                raise ValueError(fault)
+            bar.update(len(indices))
+    if dataset.label_file is not None:
+        for indices in _ranges(dataset):
+            labels = dataset.read_labels(indices)
+            if not np.isfinite(labels).all():
+                row = indices[int(np.argmin(np.isfinite(labels).all(axis=1)))]
+                raise ValueError(f"{dataset.label_file.path} row {row}: must be finite numbers.")
+    return dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class _CheckRecords:
+    dataset: Dataset
+
+    def __call__(self, indices: range) -> str | None:
+        """Says what is wrong with these records, if anything."""
+        files = self.dataset.files
+        levels = {}
+        for log2 in sorted(files, reverse=True):
+            try:
+                levels[log2] = files[log2].read(indices)
+            except ValueError as error:
+                return str(error)
+        expected = pyramid(levels[max(levels)])
+        for log2, means in zip(levels, expected, strict=True):
+            different = (levels[log2] != means).any(axis=(1, 2, 3))
+            if different.any():
+                index = indices[int(different.argmax())]
+                offset = index * layout(files[log2].shape).record_size
+                return (
+                    f"{files[log2].path} record {index} (offset {offset}): the image is not the "
+                    f"{1 << log2}x{1 << log2} mean of the same record of "
+                    f"{os.path.basename(files[max(levels)].path)}."
+                )
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How far two datasets agree."""
+
+    num_compared: int
+    num_images: tuple[int, int]
+    identical_images: int
+    identical_labels: int | None  # None = not compared
+
+
+def compare(path_a: str, path_b: str, ignore_labels: bool = False) -> Comparison:
+    """Compares two datasets image by image, and prints the numbers of those that differ."""
+    datasets = [open_dataset(path, max_label_size="full") for path in (path_a, path_b)]
+    num = min(dataset.num_images for dataset in datasets)
+    identical = {"Image": 0, "Label": 0}
+    with tqdm(total=num, unit="img", desc="Comparing") as bar:
+        for indices in _ranges(datasets[0], num):
+            same = {"Image": _same([dataset.read_images(indices) for dataset in datasets])}
+            if not ignore_labels:
+                same["Label"] = _same([dataset.read_labels(indices) for dataset in datasets])
+            for place, index in enumerate(indices):
+                for kind, flags in same.items():
+                    identical[kind] += int(flags[place])
+                    if not flags[place]:
+                        bar.write(f"{kind} {index} is different", file=sys.stdout)
+            bar.update(len(indices))
+    return Comparison(
+        num,
+        (datasets[0].num_images, datasets[1].num_images),
+        identical["Image"],
+        None if ignore_labels else identical["Label"],
+    )
+
+
+def _same(arrays: list[np.ndarray]) -> np.ndarray:
+    """Which rows of two arrays agree: bool [n]; none when their shapes differ."""
+    a, b = arrays
+    if a.shape != b.shape:
+        return np.zeros(len(a), bool)
+    agree: np.ndarray = (a == b).reshape(len(a), -1).all(axis=1)
+    return agree
+
+
+def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
+    """Writes all images of a dataset as img00000000.png and so on; returns their number."""
+    dataset = open_dataset(path, max_label_size=0)
+    if os.path.isdir(output_dir) and os.listdir(output_dir):
+        raise FileExistsError(f"{output_dir}: is not empty. Empty it or choose another name.")
+    partial = output_dir.rstrip("/") + ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    os.makedirs(partial)
+    workers = min(num_workers or default_num_workers(), 1 + dataset.num_images // 1000)
+    results = ordered_map(_WritePngs(dataset, partial), _ranges(dataset), workers)
+    try:
+        with (
+            contextlib.closing(results),  # type: ignore[type-var]
+            tqdm(total=dataset.num_images, unit="img", desc="Extracting") as bar,
+        ):
+            for count in results:
+                bar.update(count)
+        if os.path.isdir(output_dir):
+            os.rmdir(output_dir)
+        os.rename(partial, output_dir)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return dataset.num_images
+
+
+@dataclasses.dataclass(frozen=True)
+class _WritePngs:
+    dataset: Dataset
+    folder: str
+
+    def __call__(self, indices: range) -> int:
+        for index, image in zip(indices, self.dataset.read_images(indices), strict=True):
+            images_lib.to_pil(image).save(os.path.join(self.folder, f"img{index:08d}.png"))
+        return len(indices)
+
+
+def contact_sheet(dataset: Dataset, start: int = 0) -> np.ndarray:
+    """A page of images from number `start` on: uint8 [H, W, C]."""
+    columns, rows = SHEET
+    indices = range(start, min(start + columns * rows, dataset.num_images))
+    level = min(dataset.resolution_log2, MAX_SHEET_LOG2)
+    return images_lib.image_grid(dataset.read_images(indices, level), SHEET)
+
+
+def display(path: str, save: str | None) -> str | None:
+    """Shows a dataset in a window, page by page; without a screen, or to `save`, writes a page.
+
+    Returns:
+        Path of the page, or None if a window was shown.
+    """
+    dataset = open_dataset(path, max_label_size=0)
+    if save is None and has_screen():
+        show_pages(dataset)
+        return None
+    save = save or f"{dataset.name}-contact-sheet.png"
+    images_lib.save_png(save, contact_sheet(dataset))
+    return save
+
+
+def has_screen() -> bool:
+    """Whether windows can be opened."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def show_pages(dataset: Dataset) -> None:
+    """Shows one page after the other, until the window is closed: a key or click turns the page."""
+    plt = import_optional("matplotlib.pyplot", "matplotlib")
+    columns, rows = SHEET
+    figure, axes = plt.subplots(figsize=(columns, rows))
+    figure.subplots_adjust(0, 0, 1, 1)
+    axes.axis("off")
+    for start in _pages(dataset):
+        page = contact_sheet(dataset, start)
+        axes.imshow(page if page.shape[2] == 3 else page[:, :, 0], cmap="gray", vmin=0, vmax=255)
+        last = min(start + columns * rows, dataset.num_images) - 1
+        figure.canvas.manager.set_window_title(f"{dataset.path}: images {start} to {last}")
+        figure.canvas.draw_idle()
+        while plt.fignum_exists(figure.number) and figure.waitforbuttonpress() is None:
+            pass
+        if not plt.fignum_exists(figure.number):
+            return
+    plt.close(figure)
+
+
+def _pages(dataset: Dataset) -> Iterator[int]:
+    yield from range(0, dataset.num_images, SHEET[0] * SHEET[1])
+
+
+def _ranges(dataset: Dataset, num_images: int | None = None) -> Iterator[range]:
+    """Record numbers in chunks that fit in memory; of the first `num_images`."""
+    num = dataset.num_images if num_images is None else num_images
+    step = max(CHUNK_BYTES // layout(dataset.files[dataset.resolution_log2].shape).record_size, 1)
+    for start in range(0, num, step):
+        yield range(start, min(start + step, num))

@@ -1,0 +1,199 @@
+"""A folder of image files, as people have them."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import PIL.Image
+
+from pgtf.dataset.exporter import Options, Rejected, Summary, export, shuffled
+from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+from pgtf.dataset.sources.annotations import read_labels
+from pgtf.dataset.sources.pictures import (
+    FILE_ERRORS,
+    PLAIN_MODES,
+    Alpha,
+    Conversion,
+    Transform,
+    read_picture,
+    reason,
+)
+
+SURVEYED = 200  # files looked at to suggest a command
+MAX_SUGGESTED = 1024  # pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageOptions:
+    """How files become images; with the defaults the folder is treated as the original does."""
+
+    shuffle: bool = True
+    resolution: int | None = None  # pixels; None = that of the first image
+    transform: Transform = "none"  # how an image of another size is fitted
+    channels: int | None = None  # 1 or 3; None = those of the first image
+    alpha: Alpha = "error"  # what becomes of transparent pixels
+    labels: str | None = None  # "folders", or a .csv, .json or .npy file; None = unlabelled
+    max_images: int | None = None
+    max_errors: int = 0  # unusable files that are skipped before the job gives up
+
+    @property
+    def strict(self) -> bool:
+        """Whether files must be plain RGB or gray already, as for the original."""
+        conversions = (self.resolution, self.channels, self.transform, self.alpha)
+        return conversions == (None, None, "none", "error")
+
+
+def create(
+    tfrecord_dir: str,
+    image_dir: str,
+    images: ImageOptions = ImageOptions(),  # noqa: B008 (frozen)
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> Summary:
+    """Creates a dataset of the image files in a folder and the folders below it.
+
+    The files are taken in the order of their names, then shuffled as the original does.
+    """
+    if images.transform != "none" and images.resolution is None:
+        raise ValueError(
+            f"`transform` needs a resolution. Received: transform={images.transform}. "
+            "Add, for example, --resolution=256."
+        )
+    names = list_images(image_dir)
+    conversion = _conversion(image_dir, names, images)
+    labels = read_labels(images.labels, image_dir, names) if images.labels else None
+    order = shuffled(len(names)) if images.shuffle else np.arange(len(names))
+    return export(
+        tfrecord_dir,
+        items=(names[i] for i in order),
+        num_items=len(names),
+        load=_LoadFiles(image_dir, conversion),
+        shape=conversion.shape,
+        job={"command": "create_from_images", "image_dir": os.path.abspath(image_dir)}
+        | dataclasses.asdict(images),
+        labels=None if labels is None else labels.matrix[order],
+        label_names=() if labels is None else labels.names,
+        max_images=images.max_images,
+        max_errors=images.max_errors,
+        options=options,
+    )
+
+
+def list_images(image_dir: str) -> list[str]:
+    """Paths below a folder of its image files, sorted; hidden files are passed over.
+
+    So are files whose extension is known to be none of an image's, such as a CSV with labels.
+    """
+    if not os.path.isdir(image_dir):
+        raise FileNotFoundError(f"{image_dir}: no such folder of images.")
+    known = PIL.Image.registered_extensions()
+    names = []
+    for root, folders, files in os.walk(image_dir, onerror=_raise):
+        folders[:] = [folder for folder in folders if not folder.startswith(".")]
+        for file in files:
+            extension = os.path.splitext(file)[1].lower()
+            if not file.startswith(".") and (extension in known or not extension):
+                names.append(os.path.relpath(os.path.join(root, file), image_dir))
+    if not names:
+        raise ValueError(f"{image_dir}: no image files in it.")
+    return sorted(names)
+
+
+def suggested_command(path: str) -> str | None:
+    """The create_from_images command for a folder of images; None if it holds none."""
+    try:
+        names = list_images(path)
+    except (OSError, ValueError):
+        return None
+    sizes: collections.Counter[tuple[int, int]] = collections.Counter()
+    modes: collections.Counter[str] = collections.Counter()
+    for name in names[:: max(len(names) // SURVEYED, 1)]:
+        try:
+            with PIL.Image.open(os.path.join(path, name)) as picture:
+                sizes[picture.size] += 1
+                modes["transparent" if picture.has_transparency_data else picture.mode] += 1
+        except FILE_ERRORS:
+            continue
+    if not sizes:
+        return None
+    folder = os.path.join("datasets", os.path.basename(os.path.abspath(path)))
+    command = ["python", "dataset_tool.py", "create_from_images", folder, path]
+    if len(sizes) > 1 or not _is_power_of_two_square(*next(iter(sizes))):
+        smallest = sorted(min(size) for size in sizes.elements())[sizes.total() // 10]
+        side = 1 << max(min(smallest, MAX_SUGGESTED).bit_length() - 1, MIN_RESOLUTION_LOG2)
+        command += [f"--resolution={side}", "--transform=center-crop"]
+    if len(modes) > 1 or not set(modes) <= set(PLAIN_MODES):
+        command.append("--channels=1" if set(modes) <= {"1", "L", "I;16", "I"} else "--channels=3")
+    if "transparent" in modes:
+        command.append("--alpha=white")
+    return shlex.join(command)
+
+
+@dataclasses.dataclass(frozen=True)
+class _LoadFiles:
+    """The `load` of a folder; items are paths below it."""
+
+    image_dir: str
+    conversion: Conversion
+
+    def __call__(self, names: Sequence[str]) -> Iterator[np.ndarray | Rejected]:
+        for name in names:
+            path = os.path.join(self.image_dir, name)
+            try:
+                yield read_picture(path, self.conversion)
+            except FILE_ERRORS as error:
+                yield Rejected(path, reason(error))
+
+
+def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> Conversion:
+    """Takes what is not given from the first file that can be read."""
+    if images.channels is not None and images.resolution is not None:
+        channels, side = images.channels, images.resolution
+    else:
+        mode, (width, height), name = _first_picture(image_dir, names, images.max_errors)
+        if images.channels is None and mode not in PLAIN_MODES:
+            raise ValueError(
+                f"{name}: must be stored as RGB or grayscale. "
+                f"Received: {mode}. Add --channels=3 or --channels=1 to convert."
+            )
+        channels = images.channels or PLAIN_MODES[mode]
+        if images.resolution is None and width != height:
+            raise ValueError(
+                f"{name}: width and height must be the same. Received: {width}x{height}. "
+                "Add --resolution and --transform to convert."
+            )
+        side = images.resolution or width
+        if images.resolution is None and not _is_power_of_two_square(width, height):
+            raise ValueError(
+                f"{name}: the resolution must be a power of two of at least 4. "
+                f"Received: {width}x{height}. Add --resolution and --transform to convert."
+            )
+    return Conversion(channels, side, images.transform, images.alpha, images.strict)
+
+
+def _first_picture(
+    image_dir: str, names: Sequence[str], max_errors: int
+) -> tuple[str, tuple[int, int], str]:
+    """Mode, size and path of the first file that can be read, if not too many before it cannot."""
+    for place, name in enumerate(names):
+        path = os.path.join(image_dir, name)
+        try:
+            with PIL.Image.open(path) as picture:
+                return picture.mode, picture.size, path
+        except FILE_ERRORS as error:
+            if place >= max_errors:
+                what = "the file is empty" if not os.path.getsize(path) else reason(error)
+                raise ValueError(f"{path}: {what}") from error
+    raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
+
+
+def _is_power_of_two_square(width: int, height: int) -> bool:
+    return width == height >= 1 << MIN_RESOLUTION_LOG2 and not width & (width - 1)
+
+
+def _raise(error: OSError) -> None:
+    raise error

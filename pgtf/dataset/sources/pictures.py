@@ -1,0 +1,188 @@
+"""Image files -> uint8 arrays of one shape, whatever may be odd about real people's files."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import struct
+from typing import Literal
+
+import numpy as np
+import PIL.Image
+import PIL.ImageCms
+import PIL.ImageOps
+
+Transform = Literal["none", "center-crop", "pad", "resize"]
+Alpha = Literal["error", "drop", "white", "black"]
+
+PLAIN_MODES = {"L": 1, "RGB": 3}  # what the original accepts -> channels
+UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
+UINT16_TO_UINT8 = 257  # 65535 / 255
+# Everything that Pillow raises for files that are damaged or no images.
+FILE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    PIL.Image.DecompressionBombError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """How files become images [channels, resolution, resolution]."""
+
+    channels: int
+    resolution: int
+    transform: Transform = "none"
+    alpha: Alpha = "error"  # what to do with transparent images
+    strict: bool = True  # accept plain RGB and gray only and change nothing, as the original does
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, self.resolution, self.resolution
+
+
+def read_picture(path: str, conversion: Conversion) -> np.ndarray:
+    """Reads one file: -> uint8 [C, R, R].
+
+    Raises:
+        ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
+    """
+    if conversion.strict and (pixels := _read_plain_png(path)) is not None:
+        return _check_shape(pixels, conversion)
+    if os.path.getsize(path) == 0:
+        raise ValueError("the file is empty")
+    with PIL.Image.open(path) as file:
+        picture = file if conversion.strict else normalize(file, conversion)
+        if PLAIN_MODES.get(picture.mode) is None:
+            raise ValueError(
+                f"must be stored as RGB or grayscale, found {picture.mode}; "
+                "--channels=3 or --channels=1 converts"
+            )
+        pixels = np.asarray(picture)
+    pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return _check_shape(pixels, conversion)
+
+
+def normalize(picture: PIL.Image.Image, conversion: Conversion) -> PIL.Image.Image:
+    """Makes a picture upright, sRGB or gray, opaque, and of the wanted size."""
+    picture = PIL.ImageOps.exif_transpose(picture)
+    picture = to_srgb(_to_8_bits(picture))
+    picture = _flatten(picture, conversion.alpha)
+    picture = picture.convert("L" if conversion.channels == 1 else "RGB")
+    return fit(picture, conversion.resolution, conversion.transform)
+
+
+def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Converts the colors of a picture with an embedded ICC profile to sRGB."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("RGB", "RGBA", "CMYK"):
+        return picture
+    alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
+    with contextlib.suppress(PIL.ImageCms.PyCMSError, OSError):  # a broken profile says nothing
+        source = PIL.ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        colors = picture.convert("RGB") if alpha else picture
+        converted = PIL.ImageCms.profileToProfile(
+            colors, source, PIL.ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+        if converted is not None:
+            if alpha:
+                converted.putalpha(alpha)
+            return converted
+    return picture
+
+
+def fit(picture: PIL.Image.Image, resolution: int, transform: Transform) -> PIL.Image.Image:
+    """Makes a picture resolution x resolution in the way that `transform` says."""
+    width, height = picture.size
+    if (width, height) == (resolution, resolution) or transform == "none":
+        return picture
+    short, long = min(width, height), max(width, height)
+    if transform == "center-crop":
+        left, top = (width - short) // 2, (height - short) // 2
+        picture = picture.crop((left, top, left + short, top + short))
+    elif transform == "pad":
+        square = PIL.Image.new(picture.mode, (long, long))  # black
+        square.paste(picture, ((long - width) // 2, (long - height) // 2))
+        picture = square
+    return picture.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
+
+
+def reason(error: Exception) -> str:
+    """What was wrong with a file, in one line that does not repeat its name."""
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return "not an image, or of a kind that cannot be read"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _check_shape(pixels: np.ndarray, conversion: Conversion) -> np.ndarray:
+    if pixels.shape != conversion.shape:
+        kind = {1: "grayscale", 3: "RGB"}
+        found, wanted = pixels.shape, conversion.shape
+        raise ValueError(
+            f"must be {wanted[2]}x{wanted[1]} {kind[wanted[0]]} like the others, "
+            f"found {found[2]}x{found[1]} {kind[found[0]]}; "
+            "--resolution, --transform and --channels convert"
+        )
+    return pixels
+
+
+def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Modes of more or less than 8 bits, and palettes -> L, LA, RGB, RGBA or CMYK."""
+    if picture.mode in UINT16_MODES:
+        values = np.asarray(picture).astype(np.float64)
+        return PIL.Image.fromarray(np.rint(values / UINT16_TO_UINT8).clip(0, 255).astype(np.uint8))
+    if picture.mode == "F":
+        raise ValueError("floating-point images have no known range")
+    if picture.has_transparency_data and picture.mode != "LA":
+        return picture.convert("RGBA")
+    if picture.mode in ("L", "LA", "RGB", "CMYK"):
+        return picture
+    profile = picture.info.get("icc_profile")
+    converted = picture.convert("L" if picture.mode == "1" else "RGB")
+    if profile:
+        converted.info["icc_profile"] = profile
+    return converted
+
+
+def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
+    """Removes the alpha channel."""
+    if picture.mode not in ("LA", "RGBA"):
+        return picture
+    opacity = picture.getchannel("A")
+    if alpha == "drop" or opacity.getextrema()[0] == 255:
+        return picture.convert("RGB" if picture.mode == "RGBA" else "L")
+    if alpha == "error":
+        raise ValueError("is transparent; --alpha=white, black or drop says what to do")
+    colors = picture.convert("RGB")
+    flat = PIL.Image.new("RGB", picture.size, alpha)
+    flat.paste(colors, mask=opacity)
+    return flat
+
+
+def _read_plain_png(path: str) -> np.ndarray | None:
+    """Reads an 8-bit RGB or gray PNG several times as fast as Pillow: -> [C, H, W].
+
+    None if the file is anything else, or damaged, or kornia_rs is not installed: Pillow then reads
+    it, or says what is wrong.
+    """
+    with open(path, "rb") as file:
+        head = file.read(29)
+    # Signature, length and name of IHDR, width, height; then bits, color type, ..., interlace.
+    if not head.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR") or len(head) < 29:
+        return None
+    bits, color, _, _, interlace = head[24:29]
+    if bits != 8 or color not in (0, 2) or interlace:
+        return None
+    with contextlib.suppress(Exception):
+        from kornia_rs.io import read_image_png_u8
+
+        pixels: np.ndarray = read_image_png_u8(path, "rgb" if color == 2 else "mono")
+        return pixels.transpose(2, 0, 1)
+    return None

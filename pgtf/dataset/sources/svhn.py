@@ -1,0 +1,90 @@
+"""Street View House Numbers, cropped: the official MATLAB file, or the original's pickles."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from pgtf.dataset.exporter import Options, Summary, export, load_arrays, one_hot, shuffled
+from pgtf.dataset.sources import pickles
+
+NUM_IMAGES = 73_257
+SHAPE = (3, 32, 32)
+MAT_FILE = "train_32x32.mat"
+PICKLES = [f"train_{number}.pkl" for number in (1, 2, 3)]
+NAMES = [str(digit) for digit in range(10)]
+
+
+def create_svhn(
+    tfrecord_dir: str,
+    svhn_dir: str,
+    options: Options = Options(),  # noqa: B008 (frozen)
+    num_images: int = NUM_IMAGES,
+) -> Summary:
+    """Creates SVHN's training set with one-hot labels.
+
+    Args:
+        tfrecord_dir: dataset folder to create.
+        svhn_dir: folder with train_32x32.mat, or with train_1.pkl to train_3.pkl, each a pickled
+            pair (uint8 images [n, 3, 32, 32], uint8 labels [n]).
+        options: see there.
+        num_images: how many there must be.
+    """
+    read = _read_pickles if os.path.exists(os.path.join(svhn_dir, PICKLES[0])) else _read_mat
+    images, labels = read(svhn_dir)
+    if images.shape != (num_images, *SHAPE) or images.dtype != np.uint8:
+        raise ValueError(
+            f"{svhn_dir}: images must be uint8 {(num_images, *SHAPE)}. "
+            f"Received: {images.dtype} {images.shape}."
+        )
+    if labels.shape != (num_images,) or labels.dtype.kind not in "iu" or labels.max() > 9:
+        raise ValueError(
+            f"{svhn_dir}: labels must be {num_images} digits. "
+            f"Received: {labels.dtype} {labels.shape}."
+        )
+    order = shuffled(num_images)
+    return export(
+        tfrecord_dir,
+        items=(images[i] for i in order),
+        num_items=num_images,
+        load=load_arrays,
+        shape=SHAPE,
+        job={"command": "create_svhn", "svhn_dir": os.path.abspath(svhn_dir)},
+        labels=one_hot(labels[order]),
+        label_names=NAMES,
+        options=options,
+    )
+
+
+def _read_pickles(folder: str) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = [], []
+    for name in PICKLES:
+        path = os.path.join(folder, name)
+        with open(path, "rb") as file:
+            content = pickles.load_arrays(file, path)
+        if (
+            not isinstance(content, (tuple, list))
+            or len(content) != 2
+            or not all(isinstance(part, np.ndarray) for part in content)
+            or content[0].shape[1:] != SHAPE
+        ):
+            raise ValueError(f"{path}: must hold a pair of images [n, 3, 32, 32] and labels [n].")
+        images.append(content[0])
+        labels.append(content[1])
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def _read_mat(folder: str) -> tuple[np.ndarray, np.ndarray]:
+    import scipy.io
+
+    path = os.path.join(folder, MAT_FILE)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{folder}: must contain {MAT_FILE}, or {', '.join(PICKLES)}.")
+    try:
+        content = scipy.io.loadmat(path, variable_names=["X", "y"])
+        images, labels = content["X"].transpose(3, 2, 0, 1), content["y"].ravel()
+    except Exception as error:  # a damaged file raises nearly anything
+        what = " ".join(str(error).split())
+        raise ValueError(f"{path}: not the MATLAB file of SVHN ({what}).") from error
+    return images, labels % 10  # MATLAB counts from 1: label 10 is the digit 0
