@@ -113,8 +113,9 @@ class Stepper:
         )
         gradients = step.average_over_replicas(gradients)
         updated = self._state.D_opt.apply(variables, gradients, lrate)
-        reached = (network.variables_reached(resolution_log2) for network in (Gs, G))
-        step.update_moving_average(*reached, config.training.G_smoothing)
+        # All levels, as in the original: after `--resume_pkl`, Gs differs from G at finer ones too.
+        networks = (network.variables_by_name for network in (Gs, G))
+        step.update_moving_average(*networks, config.training.G_smoothing)
         return terms, updated
 
     def _update_G(self, resolution, minibatch, nimg, alpha, lrate):

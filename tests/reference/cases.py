@@ -13,6 +13,8 @@ import numpy as np
 
 from pgtf.interop import load_pkl
 
+ROUNDING = 5e-7  # relative; what two builds of the original differ by in the input of a unit
+
 _COPY = Path(__file__).parent.parent / "data" / "reference"
 ROOT = Path(os.environ.get("PGTF_REFERENCE", _COPY))
 
@@ -52,6 +54,14 @@ def arrays(path):
 def networks(path):
     """The networks of a pickle: {"G": ..., "D": ..., "Gs": ...}."""
     return dict(zip(("G", "D", "Gs"), load_pkl(path), strict=True))
+
+
+def perturb(nets, rng):
+    """Moves all weights of networks by rounding, to get to the other side of a kink."""
+    for network in nets:
+        for variable in network.variables_by_name.values():
+            noise = rng.normal(size=variable.shape)
+            variable.assign(variable * (1 + ROUNDING * noise).astype(np.float32))
 
 
 def network_of(case_path):

@@ -19,7 +19,7 @@ from pgtf.training import loop, plan, randomness
 from pgtf.training.randomness import Draw
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import STATISTICS, Stepper
-from tests.reference.cases import arrays, find, networks, nhwc
+from tests.reference.cases import arrays, find, networks, nhwc, perturb
 
 DRAWS = {
     Draw.D_LATENTS: "D_latents",
@@ -40,14 +40,21 @@ class Run:
     resets: list[int]  # iterations done when an optimizer was reset
 
 
-@functools.lru_cache(maxsize=2)
-def replay(path):
-    """Repeats the run described by traj-NAME.json: -> Run."""
+@functools.lru_cache
+def replay(path, perturbation):
+    """Repeats the run described by traj-NAME.json: -> Run.
+
+    Args:
+        path: the JSON file.
+        perturbation: seed of a change of the initial weights by rounding, or 0 for none.
+    """
     case, described = arrays(path.with_suffix(".npz")), json.loads(path.read_text())
     config = config_of(described["config"])
     strategy = tf.distribute.get_strategy()
     state = TrainingState(config, strategy)
     start(state, case, path)
+    if perturbation:
+        perturb(state.networks().values(), np.random.default_rng(perturbation))
     run = Run({}, {}, {}, [])
     snapshots = {int(key[7:10]) for key in case if key.startswith("weights")}
     source = StoredSource(config, case, len(described["steps"]))
