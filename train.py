@@ -66,9 +66,10 @@ _NEW = flags.DEFINE_bool("new", False, "Start another run, do not continue (defa
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print the configuration and the table of stages, then stop (default: no)."
 )
+_MEANINGS = configs.documentation(PRESETS["demo"])
 _FIELDS = {
     name: flags.DEFINE_string(
-        f"config.{name}", None, f"{configs.describe(kind)} (default: the preset's)."
+        f"config.{name}", None, f"{_MEANINGS[name]}; {configs.describe(kind)} (default: preset's)."
     )
     for name, kind in configs.fields(PRESETS["demo"])
 }

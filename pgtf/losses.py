@@ -5,6 +5,7 @@ the [N] values whose mean is the same (reference, section A).
 """
 
 import dataclasses
+from typing import Annotated
 
 import tensorflow as tf
 
@@ -13,10 +14,12 @@ import tensorflow as tf
 class LossConfig:
     """Weights of the terms. Paper, App. A.1; Gulrajani et al. 2017; Odena et al. 2017."""
 
-    wgan_lambda: float = 10.0  # weight of the gradient penalty
-    wgan_epsilon: float = 0.001  # weight of the drift term, which keeps real scores near zero
-    wgan_target: float = 1.0  # gradient norm that the penalty asks for
-    cond_weight: float = 1.0  # weight of the AC-GAN label terms, 0 = off
+    wgan_lambda: Annotated[float, "weight of the gradient penalty"] = 10.0
+    wgan_epsilon: Annotated[
+        float, "weight of the drift term, which keeps real scores near zero"
+    ] = 0.001
+    wgan_target: Annotated[float, "gradient norm that the penalty asks for"] = 1.0
+    cond_weight: Annotated[float, "weight of the AC-GAN label terms, 0 = off"] = 1.0
 
 
 def mix(reals, fakes, weights):

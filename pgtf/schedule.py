@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
 # Ticks get shorter as images get slower: original release, TrainingSchedule.
 _TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 20, 1024: 10}
@@ -38,20 +39,30 @@ class Schedule:
     The first two fields follow from the dataset and the machine.
     """
 
-    resolution_log2: int = 10  # of the dataset: 10 = 1024x1024
-    num_gpus: int = 1  # replicas that share a minibatch
-    lod_initial_resolution: int = 4  # pixels at the start
-    lod_training_kimg: float = 600  # stable phase, thousands of reals
-    lod_transition_kimg: float = 600  # fade-in phase, thousands of reals; 0 = no fade
-    minibatch_base: int = 16  # global minibatch where minibatch_dict is silent
-    minibatch_dict: Mapping[int, int] = dataclasses.field(default_factory=dict)
-    max_minibatch_per_gpu: Mapping[int, int] = dataclasses.field(default_factory=dict)
-    G_lrate_base: float = 0.001
-    G_lrate_dict: Mapping[int, float] = dataclasses.field(default_factory=dict)
-    D_lrate_base: float = 0.001
-    D_lrate_dict: Mapping[int, float] = dataclasses.field(default_factory=dict)
-    tick_kimg_base: float = 160
-    tick_kimg_dict: Mapping[int, float] = dataclasses.field(default_factory=_TICK_KIMG.copy)
+    resolution_log2: Annotated[int, "of the dataset: 10 = 1024x1024"] = 10
+    num_gpus: Annotated[int, "replicas that share a minibatch"] = 1
+    lod_initial_resolution: Annotated[int, "pixels at the start"] = 4
+    lod_training_kimg: Annotated[float, "stable phase, thousands of reals"] = 600
+    lod_transition_kimg: Annotated[float, "fade-in phase, thousands of reals; 0 = no fade"] = 600
+    minibatch_base: Annotated[int, "global minibatch where minibatch_dict is silent"] = 16
+    minibatch_dict: Annotated[Mapping[int, int], "global minibatch by resolution"] = (
+        dataclasses.field(default_factory=dict)
+    )
+    max_minibatch_per_gpu: Annotated[
+        Mapping[int, int], "most images on a device, by resolution"
+    ] = dataclasses.field(default_factory=dict)
+    G_lrate_base: Annotated[float, "learning rate of G"] = 0.001
+    G_lrate_dict: Annotated[Mapping[int, float], "learning rate of G by resolution"] = (
+        dataclasses.field(default_factory=dict)
+    )
+    D_lrate_base: Annotated[float, "learning rate of D"] = 0.001
+    D_lrate_dict: Annotated[Mapping[int, float], "learning rate of D by resolution"] = (
+        dataclasses.field(default_factory=dict)
+    )
+    tick_kimg_base: Annotated[float, "thousands of reals between status lines"] = 160
+    tick_kimg_dict: Annotated[Mapping[int, float], "the same by resolution"] = dataclasses.field(
+        default_factory=_TICK_KIMG.copy
+    )
 
     def __post_init__(self) -> None:
         initial, full = self.lod_initial_resolution, 2**self.resolution_log2

@@ -1,12 +1,13 @@
 """The configuration of a training run, and the presets."""
 
-from pgtf.config.config import Config, describe, fields, parse
+from pgtf.config.config import Config, describe, documentation, fields, parse
 from pgtf.config.presets import PRESETS, max_minibatch_per_gpu, named, preset_for
 
 __all__ = [
     "PRESETS",
     "Config",
     "describe",
+    "documentation",
     "fields",
     "max_minibatch_per_gpu",
     "named",

@@ -96,6 +96,16 @@ def fields(config: Config) -> Iterator[tuple[str, Any]]:
             yield f"{group.name}.{field.name}", hints[field.name]
 
 
+def documentation(config: Config) -> dict[str, str]:
+    """What every field means, with its unit, by dotted name."""
+    texts = {}
+    for group in dataclasses.fields(config):
+        owner = type(getattr(config, group.name))
+        for field, hint in typing.get_type_hints(owner, include_extras=True).items():
+            texts[f"{group.name}.{field}"] = hint.__metadata__[0]
+    return texts
+
+
 def parse(name: str, text: str, kind: Any) -> Any:
     """Turns the text of a flag into a value of a field's type.
 

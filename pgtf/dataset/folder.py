@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from absl import logging
@@ -24,13 +24,15 @@ RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords")
 class DatasetConfig:
     """Which images to train on, and how they are fed."""
 
-    path: str = "datasets/demo"  # folder made by dataset_tool.py or by the original release
-    resolution: int | None = (
-        None  # pixels; None = that of the dataset; smaller = ignore finer levels
+    path: Annotated[str, "folder made by dataset_tool.py or by the original release"] = (
+        "datasets/demo"
     )
-    max_label_size: int | Literal["full"] | None = None  # label columns used; None = 0, but say so
-    mirror_augment: bool = False  # whether to flip each real with probability 0.5
-    prefetch: int = 4  # minibatches read ahead
+    resolution: Annotated[int | None, "pixels; None = all, smaller = ignore finer levels"] = None
+    max_label_size: Annotated[
+        int | Literal["full"] | None, "label columns used; None = 0, but say so"
+    ] = None
+    mirror_augment: Annotated[bool, "whether to flip each real with probability 0.5"] = False
+    prefetch: Annotated[int, "minibatches read ahead"] = 4
 
 
 @dataclasses.dataclass(frozen=True)

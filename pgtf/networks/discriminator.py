@@ -1,6 +1,7 @@
 """The discriminator of the paper: Table 2, with the options of the original TensorFlow release."""
 
 import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
@@ -21,15 +22,17 @@ from pgtf.networks.network import Network, keras_name
 class DiscriminatorConfig:
     """Options of D; the first three follow from the dataset. Paper, Table 2 and App. A.1."""
 
-    num_channels: int = 1  # of the images: 3 = RGB, 1 = gray
-    resolution: int = 32  # of the images, a power of two
-    label_size: int = 0  # length of the label vector, 0 = none
-    fmap_base: int = 8192  # feature maps of stage s: min(fmap_base / 2**(s * fmap_decay), fmap_max)
-    fmap_decay: float = 1.0  # log2 of the ratio of feature maps between stages
-    fmap_max: int = 512
-    use_wscale: bool = True  # equalized learning rate
-    mbstd_group_size: int = 4  # minibatch standard deviation; 0 or 1 = off
-    fused_scale: bool = True  # downscale inside the convolution, before the activation
+    num_channels: Annotated[int, "of the images: 3 = RGB, 1 = gray"] = 1
+    resolution: Annotated[int, "of the images, a power of two"] = 32
+    label_size: Annotated[int, "length of the label vector, 0 = none"] = 0
+    fmap_base: Annotated[
+        int, "feature maps of stage s: min(fmap_base / 2**(s * fmap_decay), fmap_max)"
+    ] = 8192
+    fmap_decay: Annotated[float, "log2 of the ratio of feature maps between stages"] = 1.0
+    fmap_max: Annotated[int, "most feature maps of any stage"] = 512
+    use_wscale: Annotated[bool, "equalized learning rate"] = True
+    mbstd_group_size: Annotated[int, "minibatch standard deviation; 0 or 1 = off"] = 4
+    fused_scale: Annotated[bool, "downscale inside the convolution, before the activation"] = True
 
 
 class Discriminator(Network):

@@ -1,6 +1,7 @@
 """The generator of the paper: Table 2, with the options of the original TensorFlow release."""
 
 import dataclasses
+from typing import Annotated
 
 import keras
 import numpy as np
@@ -21,19 +22,25 @@ from pgtf.networks.network import Network, keras_name
 class GeneratorConfig:
     """Options of G; the first three follow from the dataset. Paper, Table 2 and App. A.1."""
 
-    num_channels: int = 1  # of the images: 3 = RGB, 1 = gray
-    resolution: int = 32  # of the images, a power of two
-    label_size: int = 0  # length of the label vector, 0 = none
-    fmap_base: int = 8192  # feature maps of stage s: min(fmap_base / 2**(s * fmap_decay), fmap_max)
-    fmap_decay: float = 1.0  # log2 of the ratio of feature maps between stages
-    fmap_max: int = 512
-    latent_size: int | None = None  # length of a latent vector; None = feature maps of stage 0
-    normalize_latents: bool = True  # pixel norm of [latent, label] before the first layer
-    use_wscale: bool = True  # equalized learning rate
-    use_pixelnorm: bool = True
-    pixelnorm_epsilon: float = 1e-8
-    use_leakyrelu: bool = True  # False = ReLU
-    fused_scale: bool = True  # upscale inside the convolution
+    num_channels: Annotated[int, "of the images: 3 = RGB, 1 = gray"] = 1
+    resolution: Annotated[int, "of the images, a power of two"] = 32
+    label_size: Annotated[int, "length of the label vector, 0 = none"] = 0
+    fmap_base: Annotated[
+        int, "feature maps of stage s: min(fmap_base / 2**(s * fmap_decay), fmap_max)"
+    ] = 8192
+    fmap_decay: Annotated[float, "log2 of the ratio of feature maps between stages"] = 1.0
+    fmap_max: Annotated[int, "most feature maps of any stage"] = 512
+    latent_size: Annotated[
+        int | None, "length of a latent vector; None = feature maps of stage 0"
+    ] = None
+    normalize_latents: Annotated[bool, "pixel norm of [latent, label] before the first layer"] = (
+        True
+    )
+    use_wscale: Annotated[bool, "equalized learning rate"] = True
+    use_pixelnorm: Annotated[bool, "pixel norm after each activation"] = True
+    pixelnorm_epsilon: Annotated[float, "added to the mean square"] = 1e-8
+    use_leakyrelu: Annotated[bool, "False = ReLU"] = True
+    fused_scale: Annotated[bool, "upscale inside the convolution"] = True
 
 
 class Generator(Network):

@@ -1,24 +1,27 @@
 """Options of the training loop."""
 
 import dataclasses
+from typing import Annotated
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """How long and how to train; progress and intervals are in images and ticks. App. A.1."""
 
-    seed: int = 1000  # of weights, order of the data, latents and mixing factors
-    total_kimg: float = 15000  # length of training, thousands of real images shown
-    minibatch_repeats: int = 4  # iterations between two looks at the schedule
-    D_repeats: int = 1  # n_critic: D updates for one G update
-    G_smoothing: float = 0.999  # decay of the moving average of G, per D update
-    reset_opt_for_new_lod: bool = True  # reset Adam when a fade begins and when it ends
-    adam_beta1: float = 0.0
-    adam_beta2: float = 0.99
-    adam_epsilon: float = 1e-8
-    max_skipped: int = 50  # iterations in a row with a non-finite gradient that end the run
-    image_snapshot_ticks: int = 1  # ticks between image grids
-    network_snapshot_ticks: int = 10  # ticks between network snapshots
+    seed: Annotated[int, "of weights, order of the data, latents and mixing factors"] = 1000
+    total_kimg: Annotated[float, "length of training, thousands of real images shown"] = 15000
+    minibatch_repeats: Annotated[int, "iterations between two looks at the schedule"] = 4
+    D_repeats: Annotated[int, "n_critic: D updates for one G update"] = 1
+    G_smoothing: Annotated[float, "decay of the moving average of G, per D update"] = 0.999
+    reset_opt_for_new_lod: Annotated[bool, "reset Adam when a fade begins and when it ends"] = True
+    adam_beta1: Annotated[float, "decay of Adam's first moment"] = 0.0
+    adam_beta2: Annotated[float, "decay of Adam's second moment"] = 0.99
+    adam_epsilon: Annotated[float, "added to the root of the second moment"] = 1e-8
+    max_skipped: Annotated[
+        int, "iterations in a row with a non-finite gradient that end the run"
+    ] = 50
+    image_snapshot_ticks: Annotated[int, "ticks between image grids"] = 1
+    network_snapshot_ticks: Annotated[int, "ticks between network snapshots"] = 10
 
     def __post_init__(self) -> None:
         for name in ("total_kimg", "image_snapshot_ticks", "network_snapshot_ticks"):

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from pgtf.config import PRESETS, Config, describe, fields, parse
+from pgtf.config import PRESETS, Config, describe, documentation, fields, parse
 
 KINDS = dict(fields(Config()))
 
@@ -189,3 +189,10 @@ def test_every_field_has_a_type_that_flags_can_express():
 def test_impossible_values_are_refused_naming_the_field(change, message):
     with pytest.raises(ValueError, match=message):
         Config().replace(change)
+
+
+def test_every_field_says_what_it_means():
+    names = [name for name, _ in fields(Config())]
+    meanings = documentation(Config())
+    assert list(meanings) == names
+    assert all(isinstance(text, str) and text for text in meanings.values())
