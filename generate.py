@@ -7,6 +7,8 @@ Every sub-command takes its network from a run (--run, the newest one by default
 import dataclasses
 import os
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ from absl import app, logging
 from absl.flags import argparse_flags
 from tqdm import tqdm
 
+from metrics import records
 from pgtf import images
 from pgtf.command_line import one_line_errors
-from pgtf.export import Facts, export_generator
+from pgtf.export import Facts, export_generator, sha256
 from pgtf.interop import load_meta, load_pkl, load_snapshot
 from pgtf.networks import Generator, latents_from_seeds
 from pgtf.training import run_folder
@@ -104,17 +107,34 @@ def save_grid(args):
 
 
 def export(args):
-    """Writes a SavedModel for TensorFlow Serving."""
+    """Writes a SavedModel for TensorFlow Serving, after checking it in a fresh process."""
     source = _source(args)
     out = Path(args.out or source.beside("-export"))
-    kimg = source.meta.get("cur_nimg")
+    cur_nimg, config = source.meta.get("cur_nimg"), source.meta.get("config", {})
     facts = Facts(
         name=args.name or out.resolve().name,
         label_names=source.label_names,
-        kimg=None if kimg is None else round(kimg / 1000),
+        kimg=None if cur_nimg is None else round(cur_nimg / 1000),
+        dataset=config.get("dataset", {}).get("path"),
+        licence=args.licence,
+        metrics=_metrics(source.path),
+        config=config,
+        source={"file": source.path.name, "sha256": sha256(source.path)},
+        command=shlex.join(["generate.py", *sys.argv[1:]]),
     )
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
     print(f"SavedModel in {folder}")
+
+
+def _metrics(path):
+    """The last record of every metric that was measured of a snapshot: {"fid": {...}}."""
+    found = {}
+    for file in sorted(path.parent.glob("metric-*.jsonl")):
+        name = file.stem.removeprefix("metric-")
+        for record in records.load(path.parent, name):
+            if record.get("snapshot") == path.name:
+                found[name] = record
+    return found
 
 
 def _source(args):
@@ -250,6 +270,7 @@ def _add_grid(commands):
 def _add_export(commands):
     p = _add_command(commands, "export", export, "SavedModel for TensorFlow Serving")
     p.add_argument("--out", help="folder of the model (default: <snapshot>-export beside it)")
+    p.add_argument("--licence", default="unspecified", help="of the images (default: %(default)s)")
     p.add_argument("--version", type=int, help="number of the version (default: the next free)")
     p.add_argument("--name", help="name of the model (default: the name of its folder)")
 

@@ -1,6 +1,7 @@
 """generate.py: what its sub-commands write, and how they refuse bad input."""
 
 import io
+import json
 import os
 
 import numpy as np
@@ -166,13 +167,23 @@ def test_the_same_grid_again_is_no_error_and_another_one_needs_overwrite(outdir,
     assert (tmp_path / "grid.png").read_bytes() != content
 
 
-def test_export_writes_versions_that_answer_as_gs(outdir, Gs, tmp_path):
-    for version in (1, 2):
-        run("export", "--run=0", f"--outdir={outdir}", f"--out={tmp_path}/faces")
-        loaded = tf.saved_model.load(str(tmp_path / "faces" / str(version)))
-        seeds = tf.constant([7, 8], tf.int64)
-        answer = loaded.signatures["seeds"](seed=seeds)["images"].numpy()
-        assert np.abs(answer.astype(int) - expected_pixels(Gs, [7, 8])).max() <= 1
+def test_export_writes_a_model_that_answers_as_gs_and_its_card(outdir, Gs, tmp_path):
+    record = {"metric": "fid", "value": 9.5, "snapshot": "network-snapshot-000012.h5"}
+    older = record | {"value": 99}
+    other = record | {"value": 1, "snapshot": "network-snapshot-000011.h5"}
+    lines = "".join(json.dumps(line) + "\n" for line in (older, record, other))
+    (outdir / "000-faces-demo" / "metric-fid.jsonl").write_text(lines)
+    run("export", "--run=0", f"--outdir={outdir}", f"--out={tmp_path}/faces", "--licence=CC0-1.0")
+    loaded = tf.saved_model.load(str(tmp_path / "faces" / "1"))
+    seeds = tf.constant([7, 8], tf.int64)
+    answer = loaded.signatures["seeds"](seed=seeds)["images"].numpy()
+    assert np.abs(answer.astype(int) - expected_pixels(Gs, [7, 8])).max() <= 1
+    facts = loaded.signatures["info"](dummy=tf.constant([0], tf.int64))
+    assert (facts["kimg"], facts["fid"], facts["name"]) == (12, b"9.5", b"faces")
+    card = json.loads((tmp_path / "faces" / "1" / "model_card.json").read_text())
+    assert card["licence"] == "CC0-1.0"
+    assert card["metrics"] == {"fid": record}
+    assert card["source"]["file"] == "network-snapshot-000012.h5"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ what cannot be a batch at all (a wrong shape, no rows) is refused.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -25,12 +27,22 @@ MIN_SINE = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What the signature `info` answers about a generator."""
+    """What is known about a generator beyond its weights; told by `info` and the model card."""
 
-    name: str
+    name: str  # of the model
     label_names: tuple[str, ...] = ()  # one a label column; () = the columns' numbers
     kimg: int | None = None  # thousands of real images shown in training; None = unknown
-    fid: float | None = None  # Fréchet inception distance; None = not measured
+    dataset: str | None = None  # its folder; None = unknown
+    licence: str = "unspecified"
+    metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # records by name
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the training run
+    source: Mapping[str, str] = dataclasses.field(default_factory=dict)  # file, SHA-256
+    command: str | None = None  # line that made the export
+
+    @property
+    def fid(self):
+        """The Fréchet inception distance among the metrics, or None."""
+        return self.metrics["fid"]["value"] if "fid" in self.metrics else None
 
 
 def make_module(Gs, facts):
@@ -64,10 +76,7 @@ class _Served:
         self.label_size = Gs.config.label_size
         resolution_log2, alpha = Gs.stage(Gs.lod)
         self._model, self._alpha = Gs.model(resolution_log2), float(alpha)
-        self.variables_by_name = {
-            name.replace("/", "."): variable
-            for name, variable in Gs.variables_at(resolution_log2).items()
-        }
+        self.variables_by_name = Gs.variables_at(resolution_log2)
         self.latent_inputs = {"latents": _rows(size=Gs.latent_size)}
         self.label_inputs, self.seed_inputs = {}, {"seed": _rows(tf.int64)}
         if self.label_size:
@@ -201,7 +210,7 @@ def _checks(inputs, specs):
         name: tf.shape(tf.raw_ops.PlaceholderWithDefault(input=x, shape=tf.TensorShape(None)))
         for name, x in inputs.items()
     }
-    first, checks = shapes[next(iter(shapes))], []
+    first, checks = shapes[next(iter(specs))], []
     for name, shape in shapes.items():
         inner = specs[name].shape[1:].as_list()
         axes = ", ".join(["N", *map(str, inner)])

@@ -18,32 +18,30 @@ def new_version(out, version=None):
         version: integer; None = one above the highest there is.
 
     Yields:
-        [folder to fill, version]; the version may still rise if somebody else takes it meanwhile.
+        (folder to fill, version).
 
     Raises:
         FileExistsError: if the version is there already.
+        OSError: if `out` cannot be written.
     """
-    out = Path(out)
+    out, existed = Path(out), Path(out).exists()
     if version is not None and (out / str(version)).exists():
         raise FileExistsError(
             f"{out / str(version)} exists. Leave out --version for the next free one."
         )
-    existed = out.exists()
     out.mkdir(parents=True, exist_ok=True)
+    version = next_version(out) if version is None else version
     folder = out / f".{os.getpid()}.tmp"
-    chosen = [folder, version or next_version(out)]
     try:
         folder.mkdir()
-        yield chosen
-        _sync(folder)
-        if version is None:
-            chosen[1] = next_version(out)
-        os.rename(folder, out / str(chosen[1]))
-        _sync_one(out)
+        yield folder, version
+        _sync_all(folder)
+        os.rename(folder, out / str(version))  # refused if somebody else took it meanwhile
+        _sync(out)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         if not existed:
-            with contextlib.suppress(OSError):  # not empty any more
+            with contextlib.suppress(OSError):  # somebody else wrote into it
                 out.rmdir()
         raise
 
@@ -54,14 +52,13 @@ def next_version(out):
     return max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
 
-def _sync(folder):
+def _sync_all(folder):
     """Puts a folder and all that is in it on the disk."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        _sync_one(path)
-    _sync_one(folder)
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
 
 
-def _sync_one(path):
+def _sync(path):
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

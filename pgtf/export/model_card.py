@@ -1,0 +1,78 @@
+"""model_card.json: what a served model is, where it came from and how it was checked."""
+
+import hashlib
+import json
+import platform
+
+import keras
+import tensorflow as tf
+
+CARD_FILE = "model_card.json"
+
+
+def write_model_card(folder, version, Gs, facts, signatures, report):
+    """Writes the card of a finished version folder.
+
+    Args:
+        folder: of the SavedModel; the SHA-256 of every file in it is noted.
+        version: number of the version.
+        Gs: the exported generator.
+        facts: `signatures.Facts`.
+        signatures: {name: ({name of input: TensorSpec}, {name of output: TensorSpec})}.
+        report: of `self_check`.
+    """
+    resolution_log2, alpha = Gs.stage(Gs.lod)
+    fading = "" if alpha == 1 else f", {float(alpha):.0%} faded in"
+    stage = "finished" if Gs.lod == 0 else f"still growing at lod {Gs.lod:g}{fading}"
+    card = {
+        "name": facts.name,
+        "version": version,
+        "licence": facts.licence,
+        "dataset": facts.dataset,
+        "label_names": list(facts.label_names),
+        "kimg": facts.kimg,
+        "resolution": 2**resolution_log2,
+        "full_resolution": Gs.config.resolution,
+        "channels": Gs.config.num_channels,
+        "lod": Gs.lod,
+        "stage": stage,
+        "weights": "moving average (Gs), float32",
+        "metrics": dict(facts.metrics),
+        "latency_ms": report["latency_ms"],
+        "self_check": {"largest_difference_levels": report["largest_difference_levels"]},
+        "signatures": {
+            name: {"inputs": _described(inputs), "outputs": _described(outputs)}
+            for name, (inputs, outputs) in signatures.items()
+        },
+        "config": dict(facts.config),
+        "source": dict(facts.source),
+        "command": facts.command,
+        "software": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+        "sha256": {
+            path.relative_to(folder).as_posix(): sha256(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+
+
+def sha256(path):
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _described(specs):
+    """{"latents": TensorSpec} -> {"latents": "float32 [N, 512]"}."""
+    return {
+        name: f"{spec.dtype.name} [{', '.join(['N', *map(str, spec.shape[1:])])}]"
+        for name, spec in sorted(specs.items())
+    }

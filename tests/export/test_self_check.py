@@ -1,0 +1,101 @@
+"""The check of an export in a fresh process, and the model card it ends up in."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pgtf.export import Facts, export, export_generator
+from tests import tiny
+
+# What somebody without this package does, in a process that cannot find it.
+STRANGER = """
+import importlib.util, sys
+import numpy as np, tensorflow as tf
+assert importlib.util.find_spec("pgtf") is None
+signatures = tf.saved_model.load(sys.argv[1]).signatures
+latents = tf.constant(np.load(sys.argv[2]))
+np.save(sys.argv[3], signatures["serving_default"](latents=latents)["images"].numpy())
+assert not [name for name in sys.modules if name.startswith("pgtf")]
+"""
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    """A labelled model exported with the check."""
+    Gs = tiny.generator(label_size=2, num_channels=1)
+    facts = Facts(
+        name="digits", kimg=3, dataset="datasets/digits", licence="CC0-1.0",
+        metrics={"fid": {"value": 12.5}}, config={"training": {"seed": 1}}, command="generate.py",
+    )  # fmt: skip
+    return export_generator(Gs, tmp_path_factory.mktemp("models") / "digits", facts=facts)
+
+
+def test_a_stranger_gets_the_live_images(plain, tmp_path, rng):
+    latents = rng.normal(size=[4, 8]).astype(np.float32)
+    np.save(tmp_path / "latents.npy", latents)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, "-c", STRANGER, plain.folder, "latents.npy", "images.npy"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    live = export.images.to_uint8(plain.Gs(latents).numpy())
+    assert np.abs(np.load(tmp_path / "images.npy").astype(int) - live).max() <= 1
+
+
+def test_the_model_card_tells_what_was_checked_and_measured(checked):
+    card = json.loads((checked / "model_card.json").read_text())
+    checks = card["self_check"]["largest_difference_levels"]
+    assert checks.keys() == {"serving_default", "images_float", "seeds", "png", "interpolate"}
+    assert max(checks.values()) <= 1
+    assert 0 < card["latency_ms"]["batch_1"]
+    assert 0 < card["latency_ms"]["batch_8"]
+    assert card["dataset"] == "datasets/digits"
+    assert card["licence"] == "CC0-1.0"
+    assert card["kimg"] == 3
+    assert card["metrics"] == {"fid": {"value": 12.5}}
+    assert card["config"] == {"training": {"seed": 1}}
+    assert card["signatures"]["seeds"]["inputs"] == {"class_id": "int64 [N]", "seed": "int64 [N]"}
+
+
+def test_the_model_card_has_the_sha256_of_every_other_file(checked):
+    card = json.loads((checked / "model_card.json").read_text())
+    files = [path for path in checked.rglob("*") if path.is_file()]
+    expected = {
+        path.relative_to(checked).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.name != "model_card.json"
+    }
+    assert card["sha256"] == expected
+    assert "saved_model.pb" in expected
+
+
+def test_a_growing_network_says_so(labelled):
+    card = json.loads((labelled.folder / "model_card.json").read_text())
+    assert (card["resolution"], card["full_resolution"], card["lod"]) == (8, 16, 1.5)
+    assert card["stage"] == "still growing at lod 1.5, 50% faded in"
+
+
+def test_a_network_that_gives_nan_is_not_exported(tmp_path):
+    Gs = tiny.generator()
+    bias = Gs.variables_by_name["16x16/Conv1/bias"]
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(ValueError, match="gives NaN"):
+        export_generator(Gs, tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_answer_two_levels_off_leaves_nothing(tmp_path, monkeypatch):
+    live = export._live_images
+
+    def darker(Gs, **rows):
+        return np.maximum(live(Gs, **rows), 2) - 2
+
+    monkeypatch.setattr(export, "_live_images", darker)
+    (tmp_path / "model" / "1").mkdir(parents=True)
+    with pytest.raises(ValueError, match="2 levels off"):
+        export_generator(tiny.generator(), tmp_path / "model")
+    assert os.listdir(tmp_path / "model") == ["1"]

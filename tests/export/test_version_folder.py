@@ -1,0 +1,60 @@
+"""Version folders: which number is next, and that a version appears whole or not at all."""
+
+import os
+
+import pytest
+
+from pgtf.export.version_folder import new_version
+
+
+def test_versions_count_up_from_one_and_skip_what_is_no_version(tmp_path):
+    out = tmp_path / "model"
+    for expected in (1, 2):
+        with new_version(out) as (folder, version):
+            (folder / "file").write_text("x")
+        assert version == expected
+    for name in ("7", "stable", "12.bak"):
+        (out / name).mkdir()
+    with new_version(out) as (folder, version):
+        pass
+    assert version == 8
+    assert sorted(os.listdir(out)) == ["1", "12.bak", "2", "7", "8", "stable"]
+    assert (out / "1" / "file").read_text() == "x"
+
+
+def test_until_the_block_ends_the_server_sees_no_version(tmp_path):
+    with new_version(tmp_path, 5) as (folder, _):
+        (folder / "file").write_text("x")
+        assert not any(name.isdecimal() for name in os.listdir(tmp_path))
+    assert os.listdir(tmp_path) == ["5"]
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), new_version(tmp_path / "model"):
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "model" / "1").mkdir(parents=True)
+    with pytest.raises(OSError, match="full"), new_version(tmp_path / "model"):
+        raise OSError("full")
+    assert os.listdir(tmp_path / "model") == ["1"]
+
+
+def test_an_existing_version_is_kept(tmp_path):
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "file").write_text("mine")
+    with pytest.raises(FileExistsError, match="--version"), new_version(tmp_path, 3):
+        pass
+    assert (tmp_path / "3" / "file").read_text() == "mine"
+
+
+def test_a_version_that_somebody_else_took_meanwhile_is_kept(tmp_path):
+    theirs = tmp_path / "1" / "file"
+    with pytest.raises(OSError, match="1"), new_version(tmp_path):
+        _write(theirs)
+    assert os.listdir(tmp_path) == ["1"]
+    assert theirs.read_text() == "theirs"
+
+
+def _write(path):
+    path.parent.mkdir()
+    path.write_text("theirs")
