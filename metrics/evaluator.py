@@ -113,7 +113,7 @@ class Evaluator:
         return MEASURES[request.name](request.num_images, self._reals.shape, self._seed, **options)
 
     def _feed_reals(self):
-        """Feeds the reals to all measures that need them, or finds their statistics in the cache."""
+        """Feeds the reals to all measures that need them, or finds what they need in the cache."""
         if self._has_reals:
             return
         feeds, to_save = {}, {}
@@ -146,7 +146,7 @@ class Evaluator:
         }
 
     def _feed(self, image_set, feeds):
-        """Calls feeds {request: function} with a set: -> ({metric: seconds}, seconds making images)."""
+        """Calls feeds {request: function}: -> {metric: seconds in it}, seconds making images."""
         spent, making, begin = {request.name: 0.0 for request in feeds}, 0.0, 0
         total = max((request.num_images for request in feeds), default=0)
         bar = tqdm(total=total, desc=image_set.name, unit="img", disable=not self._progress)

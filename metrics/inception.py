@@ -47,7 +47,11 @@ class Inception:
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: mode={mode}.")
         content = Path(path).read_bytes()
-        self.path, self.mode, self.sha256 = os.fspath(path), mode, hashlib.sha256(content).hexdigest()
+        self.path, self.mode, self.sha256 = (
+            os.fspath(path),
+            mode,
+            hashlib.sha256(content).hexdigest(),
+        )
         if sha256 is not None and self.sha256 != sha256.lower():
             raise ValueError(
                 f"{path}: not the Inception file expected. Received: SHA-256 {self.sha256}, "
@@ -57,16 +61,14 @@ class Inception:
         self._session, self._images, self._outputs = _load(path, content)
 
     def __call__(self, images):
-        """uint8 [n, H, W, 1 or 3] -> float32 pool3 features [n, 2048], class probabilities [n, 1008].
+        """uint8 [n, H, W, 1 or 3] -> pool3 features [n, 2048], class probabilities [n, 1008].
 
         Gray images are shown in all three channels. The last layer has no bias, as in the original
         Inception score.
         """
         channels = images.shape[3]
         if channels not in (1, 3):
-            raise ValueError(
-                f"Inception needs RGB or gray images. Received: {channels} channels."
-            )
+            raise ValueError(f"Inception needs RGB or gray images. Received: {channels} channels.")
         if channels == 1:
             if not self._has_tiled:
                 logging.warning("Inception is shown gray images in all three channels.")
@@ -89,6 +91,11 @@ def resize_clean(images):
             plane = PIL.Image.fromarray(image[:, :, channel].astype(np.float32))
             target[:, :, channel] = plane.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC)
     return out.clip(0, 255)
+
+
+def file_sha256(path):
+    """Hash of a file in hex."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def default_path():

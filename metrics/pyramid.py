@@ -1,4 +1,4 @@
-"""Laplacian pyramids of uint8 images, exact to the last bit. Burt and Adelson 1983; paper, Section 5.
+"""Laplacian pyramids of uint8 images, exact to the last bit. Burt and Adelson 1983.
 
 The 5x5 binomial filter is separable, so rows come first and columns second, each on even and odd
 samples apart. Integers below 2**16 and float32 sums below 2**24 have no rounding at all: that makes
@@ -20,8 +20,7 @@ def num_levels(height, width):
     levels = min(height, width).bit_length() - COARSEST.bit_length() + 1
     if levels < 1:
         raise ValueError(
-            f"SWD needs images of {COARSEST}x{COARSEST} pixels or more. "
-            f"Received: {height}x{width}."
+            f"SWD needs images of {COARSEST}x{COARSEST} pixels or more. Received: {height}x{width}."
         )
     factor = 1 << (levels - 1)
     if height % factor or width % factor:
@@ -84,40 +83,41 @@ def _pyr_up_rows(images, dtype):
 
 
 def _halve(even, odd, axis):
-    """1 4 6 4 1 along an axis around the even samples, which start at the border."""
-    number = even.dtype.type
-    out = odd.copy()
-    _add_previous(out, odd, axis, first=0)  # x[-1] mirrors x[1], the first odd sample
-    out *= number(4)
-    out += even * number(6)
-    _add_previous(out, even, axis, first=1)  # x[-2] mirrors x[2]
-    _add_next(out, even, axis)
+    """1 4 6 4 1 along an axis around the even samples."""
+    four = even.dtype.type(4)
+    sums = _plus_next(even, axis)
+    sums += four * odd
+    out = _plus_previous(sums, axis)
+    out += four * even
     return out
 
 
 def _double(x, axis):
     """1 4 6 4 1 along an axis of samples with zeros in between: (even results, odd results)."""
-    odd = x.copy()
-    _add_next(odd, x, axis)
-    even = x * x.dtype.type(6)
-    _add_previous(even, x, axis, first=1)
-    _add_next(even, x, axis)
-    odd *= x.dtype.type(4)
-    return even, odd
+    four = x.dtype.type(4)
+    sums = _plus_next(x, axis)
+    even = _plus_previous(sums, axis)
+    even += four * x
+    sums *= four
+    return even, sums
 
 
-def _add_previous(out, x, axis, first):
-    """out[i] += x[i - 1], and out[0] += x[first]."""
-    before = (slice(None),) * axis
-    out[(*before, slice(1, None))] += x[(*before, slice(None, -1))]
-    out[(*before, 0)] += x[(*before, first)]
+def _plus_next(x, axis):
+    """x[i] + x[i + 1]: past the end, the mirror gives the last even sample once more."""
+    before, out = (slice(None),) * axis, np.empty_like(x, order="C")
+    first, last = (*before, slice(None, -1)), (*before, -1)
+    np.add(x[first], x[(*before, slice(1, None))], out=out[first])
+    np.add(x[last], x[last], out=out[last])
+    return out
 
 
-def _add_next(out, x, axis):
-    """out[i] += x[i + 1]; past the end the mirror gives the last sample of an even-sized image."""
-    before = (slice(None),) * axis
-    out[(*before, slice(None, -1))] += x[(*before, slice(1, None))]
-    out[(*before, -1)] += x[(*before, -1)]
+def _plus_previous(x, axis):
+    """x[i] + x[i - 1]: in front of the start, the mirror gives the first sum once more."""
+    before, out = (slice(None),) * axis, np.empty_like(x, order="C")
+    first, rest = (*before, 0), (*before, slice(1, None))
+    np.add(x[first], x[first], out=out[first])
+    np.add(x[rest], x[(*before, slice(None, -1))], out=out[rest])
+    return out
 
 
 def _pixels(x):

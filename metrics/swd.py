@@ -2,10 +2,12 @@
 
 For each level of a Laplacian pyramid, 128 patches of 7x7 pixels an image are drawn, normalised per
 colour channel, and projected onto 4 x 128 random directions; the distance is the mean difference
-of the sorted projections. Low is good; the finest level speaks of sharpness, the coarsest of layout.
+of the sorted projections. Low is good; the finest level tells of sharpness, the coarsest of layout.
 """
 
+import functools
 import math
+import os
 import tempfile
 
 import numpy as np
@@ -35,71 +37,95 @@ class Descriptors:
     def __init__(self, num_images, shape, patches_per_image=PATCHES_PER_IMAGE, max_bytes=1 << 32):
         height, width, num_channels = shape
         self.shape, self.num_images, self.num_fed = tuple(shape), num_images, 0
-        self.patches_per_image = patches_per_image
         self.num_levels = num_levels(height, width)
-        size = (num_images * patches_per_image, num_channels * PATCH * PATCH)
-        fitting = max_bytes // (4 * math.prod(size))
-        self.levels = [
-            Level(_allocate(size, k >= fitting), num_channels, k == self.num_levels - 1)
-            for k in range(self.num_levels)
-        ]
+        self.levels = []
+        for k in range(self.num_levels):
+            shape = (num_images, height >> k, width >> k, num_channels)
+            level = Level(shape, patches_per_image, k == self.num_levels - 1, max_bytes)
+            max_bytes -= level.num_bytes
+            self.levels.append(level)
 
     def feed(self, images, rng):
         """Adds uint8 [n, H, W, C]; images beyond `num_images` are left out.
 
-        All positions of a call are drawn first, level by level, x before y, as in the original
-        release: so the values depend on how images are grouped into calls.
+        All positions of a call are drawn first, level by level, as in the original release: so
+        the values depend on how images are grouped into calls.
         """
         images = images[: self.num_images - self.num_fed]
-        num = len(images) * self.patches_per_image
-        height, width = self.shape[:2]
-        centres = [
-            [rng.randint(PATCH // 2, side - PATCH // 2, num) for side in (width >> k, height >> k)]
-            for k in range(self.num_levels)
-        ]
+        for level in self.levels:
+            level.draw(self.num_fed, len(images), rng)
         block = max(_BLOCK_BYTES // (4 * math.prod(self.shape)), 1)
         for start in range(0, len(images), block):
-            self._feed_block(images[start : start + block], start, centres)
-        self.num_fed += len(images)
-
-    def _feed_block(self, images, start, centres):
-        per_image = self.patches_per_image
-        here = slice(start * per_image, (start + len(images)) * per_image)
-        begin = here.start + self.num_fed * per_image
-        image = np.repeat(np.arange(len(images)), per_image)
-        for k, band in enumerate(laplacian_pyramid(images, self.num_levels)):
-            x, y = (centre[here] for centre in centres[k])
-            self.levels[k].store(begin, extract_patches(band, image, y, x))
+            part = images[start : start + block]
+            bands = laplacian_pyramid(part, self.num_levels)
+            for level, band in zip(self.levels, bands, strict=True):
+                level.store(self.num_fed, band)
+            self.num_fed += len(part)
 
 
 class Level:
     """Patches of one pyramid level as cut, float32 [patches, 49 C] in the order (y, x, channel).
 
+    Either the patches are kept or the whole level, whichever is smaller.
+
     The original normalises with sums in float32, patch after patch, whose rounding shows in the
     sixth digit of the result. The sums here are added up in that order, so equal draws give equal
     values; the normalisation itself is left to the projection, which costs nothing there.
+
+    Args:
+        shape: (N, H, W, C) of all images at this level.
+        patches_per_image: patches of each of them.
+        is_low_pass: whether it is the last level.
+        max_bytes: what may be kept in memory; a larger level goes to a temporary file.
     """
 
-    def __init__(self, patches, num_channels, is_low_pass):
-        self.patches, self.num_channels = patches, num_channels
+    def __init__(self, shape, patches_per_image, is_low_pass, max_bytes):
+        num_images, self._height, self._width, self.num_channels = shape
+        self._per_image = patches_per_image
+        self.num_patches = num_images * patches_per_image
+        patches_shape = (self.num_patches, PATCH * PATCH * self.num_channels)
+        self._keeps_band = math.prod(shape) < math.prod(patches_shape)
+        kept_shape = shape if self._keeps_band else patches_shape
+        self.num_bytes = 4 * math.prod(kept_shape)
+        self._kept = _allocate(kept_shape, self.num_bytes > max_bytes)
+        self._centres = np.empty((2, self.num_patches), np.int32)  # x, y
         # Squares are taken around a pivot near the mean, so that none of them cancel.
         self._pivot = np.float32(LOW_PASS_PIVOT if is_low_pass else 0)
-        self._sums = np.empty((2, len(patches), num_channels), np.float32)
-        self._channel = np.tile(np.eye(num_channels, dtype=np.float32), (PATCH * PATCH, 1))
+        self._sums = np.empty((2, self.num_patches, self.num_channels), np.float32)
+        self._channel = np.tile(np.eye(self.num_channels, dtype=np.float32), (PATCH * PATCH, 1))
 
-    def store(self, begin, patches):
-        """Puts [n, 49 C] at row `begin`, with its sums and its sums of squares per channel."""
-        rows = slice(begin, begin + len(patches))
-        self.patches[rows] = patches
+    def draw(self, begin, num_images, rng):
+        """Draws the centres of the patches of images from `begin` on, x before y."""
+        here = slice(begin * self._per_image, (begin + num_images) * self._per_image)
+        for centres, side in zip(self._centres, (self._width, self._height), strict=True):
+            size = (num_images * self._per_image,)
+            centres[here] = rng.randint(PATCH // 2, side - PATCH // 2, size)
+
+    def store(self, begin, band):
+        """Takes the level of images from `begin` on: float32 [n, H, W, C]."""
+        rows = slice(begin * self._per_image, (begin + len(band)) * self._per_image)
+        patches = self._cut(band, rows)
+        if self._keeps_band:
+            self._kept[begin : begin + len(band)] = band
+        else:
+            self._kept[rows] = patches
         if self._pivot:
             patches -= self._pivot
         np.matmul(patches, self._channel, out=self._sums[0, rows])
         patches *= patches
         np.matmul(patches, self._channel, out=self._sums[1, rows])
 
-    def mean_and_std(self):
-        """Of each channel over all patches and pixels: two float32 [C]."""
-        count, pixels = len(self.patches) * PATCH * PATCH, PATCH * PATCH
+    def patches(self, start, stop):
+        """Patches from number `start` to `stop`, multiples of what an image has: [n, 49 C]."""
+        rows = slice(start, stop)
+        if not self._keeps_band:
+            return self._kept[rows]
+        return self._cut(self._kept[start // self._per_image : stop // self._per_image], rows)
+
+    @functools.cached_property
+    def moments(self):
+        """Mean and standard deviation of each channel over all patches and pixels: float32 [C]."""
+        count, pixels = self.num_patches * PATCH * PATCH, PATCH * PATCH
         sums, squares = self._sums
         mean = _sum_in_order(sums + pixels * self._pivot) / count
         offset = sums.sum(axis=0, dtype=np.float64) / count  # of the true mean from the pivot
@@ -108,20 +134,30 @@ class Level:
 
     def normalized(self):
         """The original's descriptors: float32 [patches, 49 C], zero mean and unit variance."""
-        mean, std = self.mean_and_std()
-        patches = self.patches.reshape(-1, PATCH * PATCH, self.num_channels)
-        return ((patches - mean) / _or_one(std)).reshape(self.patches.shape)
+        mean, std = self.moments
+        patches = self.patches(0, self.num_patches).reshape(-1, PATCH * PATCH, self.num_channels)
+        return ((patches - mean) / _or_one(std)).reshape(self.num_patches, -1)
 
-    def projection(self, directions):
-        """Rewrites directions [49 C, k] for patches as cut: -> [k, 49 C], offsets [k].
+    def projections(self, directions, out):
+        """Projects the normalised patches: directions [49 C, k] -> out [k, patches].
 
-        `normalized() @ directions` equals `patches @ rewritten.T - offsets`.
+        The patches are left as they are; the directions and an offset take their place.
         Deviation: a flat channel counts as 0 where the original divides 0 by 0.
         """
-        mean, std = self.mean_and_std()
+        mean, std = self.moments
         scaled = directions.reshape(PATCH * PATCH, self.num_channels, -1) / _or_one(std)[:, None]
-        offsets = np.einsum("pck,c->k", scaled, mean.astype(np.float64))
-        return np.ascontiguousarray(scaled.reshape(directions.shape).T), offsets.astype(np.float32)
+        offsets = np.einsum("pck,c->k", scaled, mean.astype(np.float64)).astype(np.float32)
+        weights = np.ascontiguousarray(scaled.reshape(directions.shape).T)
+        step = max(_ROWS // self._per_image, 1) * self._per_image
+        for start in range(0, self.num_patches, step):
+            stop = min(start + step, self.num_patches)
+            np.matmul(weights, self.patches(start, stop).T, out=out[:, start:stop])
+            out[:, start:stop] -= offsets[:, None]
+
+    def _cut(self, band, rows):
+        image = np.repeat(np.arange(len(band)), self._per_image)
+        x, y = self._centres[:, rows]
+        return extract_patches(band, image, y, x)
 
 
 class SlicedWasserstein:
@@ -200,39 +236,31 @@ def random_directions(rng, num_channels, count=DIRECTIONS):
 def sliced_wasserstein(a, b, rng, repeats=REPEATS, count=DIRECTIONS):
     """Mean distance of sorted projections of two levels -> float. Rabin et al. 2011.
 
+    Rows of projections are contiguous, which is what sorting is fastest on.
+
     Raises:
         ValueError: the two differ in size.
     """
-    num = len(a.patches)
-    if a.patches.shape != b.patches.shape:
+    if a.num_patches != b.num_patches:
         raise ValueError(
-            "SWD needs as many fakes as reals, of one shape. "
-            f"Received: patches {list(b.patches.shape)} and {list(a.patches.shape)}."
+            "SWD needs as many fakes as reals. "
+            f"Received: {b.num_patches} and {a.num_patches} patches."
         )
-    step = min(max(_SORT_BYTES // (4 * num), 1), count)
-    buffers = np.empty((2, step, num), np.float32)
+    step = min(max(_SORT_BYTES // (4 * a.num_patches), 1), count)
+    buffers = np.empty((2, step, a.num_patches), np.float32)
     total = 0.0
     for _ in range(repeats):
         directions = random_directions(rng, a.num_channels, count)
         for start in range(0, count, step):
             part = directions[:, start : start + step]
-            p, q = (_sorted_projections(x, part, out) for x, out in zip((a, b), buffers))
+            p, q = buffers[:, : part.shape[1]]
+            for level, out in ((a, p), (b, q)):
+                level.projections(part, out)
+                out.sort(axis=1)
             p -= q
             np.abs(p, out=p)
             total += np.sum(np.mean(p, axis=1), dtype=np.float64)
     return float(total / (repeats * count))
-
-
-def _sorted_projections(level, directions, out):
-    """[49 C, k] -> [k, n], each row sorted: rows are contiguous, which sorting is fastest on."""
-    weights, offsets = level.projection(directions)
-    out = out[: len(weights)]
-    for start in range(0, len(level.patches), _ROWS):
-        rows = slice(start, start + _ROWS)
-        np.matmul(weights, level.patches[rows].T, out=out[:, rows])
-        out[:, rows] -= offsets[:, None]
-    out.sort(axis=1)
-    return out
 
 
 def _sum_in_order(rows):
@@ -244,12 +272,15 @@ def _or_one(std):
     return np.where(std > 0, std, np.float32(1))
 
 
-def _allocate(size, in_file):
+def _allocate(shape, in_file):
     if not in_file:
-        return np.empty(size, np.float32)
-    # The file has no name and goes with the process, however that ends.
+        return np.empty(shape, np.float32)
+    # The file has no name and goes with the process, however that ends. Its space is taken now:
+    # a disk that fills up later would end the process without a word.
     with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.float32, "w+", shape=size)
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))
+        return np.memmap(file, np.float32, "w+", shape=shape)
 
 
 def _finished(descriptors, what):

@@ -27,7 +27,9 @@ def main(argv=None):
         default="datasets/mnist",
         help="labelled dataset to train on (default: %(default)s; datasets/demo for cartoon faces)",
     )
-    parser.add_argument("--out", help="file to write (default: classifier.npz in the dataset folder)")
+    parser.add_argument(
+        "--out", help="file to write (default: classifier.npz in the dataset folder)"
+    )
     parser.add_argument("--epochs", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     args = parser.parse_args(argv)

@@ -77,7 +77,7 @@ class Classifier:
 
 
 def fit(images):
-    """Shrinks by box means or enlarges by repetition: uint8 [n, R, R, C] -> [n, 32, 32, C] float32."""
+    """Takes box means or repeats pixels: uint8 [n, R, R, C] -> [n, 32, 32, C] in [-1, 1]."""
     x = image_functions.to_float(images)
     n, side, _, channels = x.shape
     if side < SIDE:
