@@ -13,7 +13,7 @@ _CLASSES = {"G": (Generator, GeneratorConfig), "D": (Discriminator, Discriminato
 _VERSION = 2  # of the pickled state; the release wrote no other
 
 # Options of the original that change how the graph is built, not what it computes.
-# Deviation: `dtype` float16 is computed in float32 as well.
+# Deviation: networks stored with `dtype` float16 are computed in float32.
 _IGNORED = {
     "G": {"dtype", "structure", "is_template_graph", "mbstd_group_size"},  # the last is D's
     "D": {"dtype", "structure", "is_template_graph"},

@@ -54,7 +54,7 @@ def convert(state, source):
     spec = state["build_func_spec"]
     func = spec.get("func")
     if not isinstance(func, str) or func not in KINDS:
-        # Deviation: the original goes on with a dummy network and prints a line.
+        # Deviation: an unknown build function is an error; the original goes on with a dummy.
         raise ValueError(f"{source}: unknown build function {func!r}; known: {', '.join(KINDS)}.")
     kind = KINDS[func]
     options = _convert_options(kind, spec, source)

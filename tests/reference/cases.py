@@ -19,6 +19,9 @@ _COPY = Path(__file__).parent.parent / "data" / "reference"
 ROOT = Path(os.environ.get("PGTF_REFERENCE", _COPY))
 
 
+checked = []  # all differences that tests have checked in this process, for fidelity.py
+
+
 @dataclasses.dataclass(frozen=True)
 class Difference:
     """How far one of our results is from the original's; in the unit of its tolerance."""
@@ -113,5 +116,6 @@ def check(differences):
     """Fails with all differences that are beyond their tolerance; there must be some at all."""
     differences = list(differences)
     assert differences
+    checked.extend(differences)
     beyond = [str(d) for d in differences if not d.value <= d.tolerance]
     assert not beyond, "\n".join(beyond)
