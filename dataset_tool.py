@@ -26,12 +26,16 @@ def main(argv: Sequence[str]) -> None:
         try:
             args.run(args)
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+            print(f"\ninterrupted.{remedy(args)}", file=sys.stderr)
             sys.exit(130)  # as shells report Ctrl-C
-        finally:
-            partial = getattr(args, "tfrecord_dir", "").rstrip("/") + SUFFIX
-            if sys.exc_info()[0] and os.path.isdir(partial):
-                print(f"{partial} keeps what is done; --resume continues.", file=sys.stderr)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{error}{'' if '--resume' in str(error) else remedy(args)}") from error
+
+
+def remedy(args: argparse.Namespace) -> str:
+    """What to do about a job that was not completed."""
+    partial = getattr(args, "tfrecord_dir", "").rstrip("/") + SUFFIX
+    return f" {partial} keeps what is done; --resume continues." if os.path.isdir(partial) else ""
 
 
 def make_parser() -> argparse.ArgumentParser:

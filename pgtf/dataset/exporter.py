@@ -92,8 +92,8 @@ def shuffled(num_items: int) -> np.ndarray:
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
     """Class numbers [n] -> float32 [n, highest + 1], as the original release stores them."""
-    matrix = np.zeros((labels.size, int(labels.max(initial=-1)) + 1), np.float32)
-    matrix[np.arange(labels.size), labels] = 1
+    matrix = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
+    matrix[np.arange(len(labels)), labels] = 1
     return matrix
 
 

@@ -118,7 +118,7 @@ def _same(arrays: list[np.ndarray]) -> np.ndarray:
     a, b = arrays
     if a.shape != b.shape:
         return np.zeros(len(a), bool)
-    agree: np.ndarray = (a == b).reshape(len(a), -1).all(axis=1)
+    agree: np.ndarray = (a == b).all(axis=tuple(range(1, a.ndim)))
     return agree
 
 

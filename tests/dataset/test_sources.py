@@ -1,0 +1,134 @@
+import gzip
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import PIL.Image
+import pytest
+import scipy.io
+
+from pgtf.dataset import open_dataset
+from pgtf.dataset.exporter import Options, shuffled
+from pgtf.dataset.sources import cifar, lsun, mnist, svhn
+from tests.dataset import recipes
+
+ONE = Options(num_workers=1)
+
+
+def contents(folder):
+    """Images NHWC and class numbers of a dataset, in the order of the source."""
+    dataset = open_dataset(folder, max_label_size="full")
+    source = np.argsort(shuffled(dataset.num_images))
+    return dataset.read_images(source), dataset.read_labels(source).argmax(1), dataset.label_names
+
+
+@pytest.mark.parametrize("form", ["folder", "inner folder", "archive"])
+def test_cifar10_is_read_from_every_form(form, tmp_path):
+    inner = tmp_path / "cifar" / "cifar-10-batches-py"
+    recipes.write_cifar10(inner, num=20)
+    source = {"folder": inner, "inner folder": inner.parent, "archive": tmp_path / "c.tar.gz"}[form]
+    if form == "archive":
+        with tarfile.open(source, "w:gz") as archive:
+            archive.add(inner, "cifar-10-batches-py")
+    cifar.create_cifar10(str(tmp_path / "out"), str(source), ONE, num_images=100)
+    pictures, labels, names = contents(tmp_path / "out")
+    for number in range(5):
+        expected = recipes.noise(2001 + number, (20, 3, 32, 32)).transpose(0, 2, 3, 1)
+        np.testing.assert_array_equal(pictures[number * 20 : number * 20 + 20], expected)
+        expected = recipes.classes(2101 + number, 20, 10)
+        np.testing.assert_array_equal(labels[number * 20 : number * 20 + 20], expected)
+    assert names[:3] == ("airplane", "automobile", "bird")
+
+
+def test_cifar100_takes_its_names_from_meta(tmp_path):
+    recipes.write_cifar100(tmp_path / "in", num=500)
+    names = [f"class {i}" for i in range(100)]
+    recipes.write_pickle(tmp_path / "in" / "meta", {"fine_label_names": names})
+    cifar.create_cifar100(str(tmp_path / "out"), str(tmp_path / "in"), ONE, num_images=500)
+    _, labels, found = contents(tmp_path / "out")
+    np.testing.assert_array_equal(labels, recipes.classes(3002, 500, 100))
+    assert found == tuple(names)
+
+
+def test_python_2_pickles_of_cifar_are_read(tmp_path):
+    # Byte for byte what Python 2 writes: strings are byte strings, the array's bytes too.
+    data = recipes.noise(1, (2, 3, 32, 32)).reshape(2, -1)
+    text = b"(dp0\nS'data'\np1\ncnumpy.core.multiarray\n_reconstruct\np2\n(cnumpy\nndarray\np3\n"
+    text += b"(I0\ntp4\nS'b'\np5\ntp6\nRp7\n(I1\n(I2\nI3072\ntp8\ncnumpy\ndtype\np9\n(S'u1'\np10\n"
+    text += b"I0\nI1\ntp11\nRp12\n(I3\nS'|'\np13\nNNNI-1\nI-1\nI0\ntp14\nbI00\nS"
+    text += repr(data.tobytes())[1:].encode() + b"\np15\ntp16\nbsS'fine_labels'\np17\n(lp18\nI3\n"
+    text += b"aI5\nas."
+    (tmp_path / "train").write_bytes(text)
+    cifar.create_cifar100(str(tmp_path / "out"), str(tmp_path), ONE, num_images=2)
+    pictures, labels, _ = contents(tmp_path / "out")
+    assert labels.tolist() == [3, 5]
+    np.testing.assert_array_equal(pictures.transpose(0, 3, 1, 2).reshape(2, -1), data)
+
+
+def test_svhn_is_read_from_the_official_file(tmp_path):
+    pictures = recipes.noise(5, (30, 3, 32, 32))
+    digits = recipes.classes(6, 30, 10)
+    matlab = {"X": pictures.transpose(2, 3, 1, 0), "y": np.where(digits == 0, 10, digits)}
+    scipy.io.savemat(tmp_path / "train_32x32.mat", {"X": matlab["X"], "y": matlab["y"][:, None]})
+    svhn.create_svhn(str(tmp_path / "out"), str(tmp_path), ONE, num_images=30)
+    found, labels, _ = contents(tmp_path / "out")
+    np.testing.assert_array_equal(found, pictures.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(labels, digits)
+
+
+def test_packed_and_unpacked_mnist_are_the_same(tmp_path):
+    recipes.write_mnist(tmp_path / "unpacked", num=50)
+    (tmp_path / "packed").mkdir()
+    for path in (tmp_path / "unpacked").iterdir():
+        (tmp_path / "packed" / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    for form in ("packed", "unpacked"):
+        source, target = str(tmp_path / form), str(tmp_path / form / "x")
+        mnist.create_mnist(target, source, ONE, num_images=50)
+    files = [sorted((tmp_path / form / "x").iterdir()) for form in ("packed", "unpacked")]
+    for a, b in zip(*files, strict=True):
+        assert (a.name, a.read_bytes()) == (b.name, b.read_bytes())
+    pictures, _, _ = contents(tmp_path / "packed" / "x")
+    np.testing.assert_array_equal(pictures[:, 2:-2, 2:-2, 0], recipes.noise(1001, (50, 28, 28)))
+    assert pictures[:, [0, 1, -2, -1]].max() == 0
+
+
+def encoded(kind, size=(40, 30)):
+    gradient = np.add.outer(np.arange(size[1]), 2 * np.arange(size[0])).astype(np.uint8)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(np.stack([gradient] * 3, axis=2)).save(buffer, kind, lossless=True)
+    return buffer.getvalue()
+
+
+def test_lsun_objects_may_be_webp():
+    webp, png = (lsun.decode(encoded(kind), 16) for kind in ("webp", "png"))
+    assert webp.shape == (3, 16, 16)
+    np.testing.assert_array_equal(webp, png)
+
+
+class Hostile:
+    def __reduce__(self):
+        return (open, ("hostile-was-here", "w"))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_hostile_pickle_runs_nothing(protocol, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train").write_bytes(pickle.dumps({"data": Hostile()}, protocol))
+    with pytest.raises(ValueError, match=r"train: not a pickle of arrays \(it asks for .*open"):
+        cifar.create_cifar100("out", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_pickle_protocol_of_arrays_is_read(protocol, tmp_path):
+    content = {
+        "data": recipes.noise(1, (3, 3, 32, 32)).reshape(3, -1),
+        "fine_labels": [np.int64(4), 1, 0],
+        "batch_label": b"bytes",
+    }
+    (tmp_path / "train").write_bytes(pickle.dumps(content, protocol))
+    cifar.create_cifar100(str(tmp_path / "out"), str(tmp_path), ONE, num_images=3)
+    pictures, labels, _ = contents(tmp_path / "out")
+    assert labels.tolist() == [4, 1, 0]
+    np.testing.assert_array_equal(pictures.transpose(0, 3, 1, 2).reshape(3, -1), content["data"])
