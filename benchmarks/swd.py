@@ -18,7 +18,8 @@ import time
 
 import numpy as np
 
-from metrics.swd import Descriptors, sliced_wasserstein
+from metrics.descriptors import Descriptors
+from metrics.swd import sliced_wasserstein
 
 CASES = "64x1024,256x256"
 MINIBATCH = 64

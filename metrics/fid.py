@@ -42,8 +42,9 @@ def frechet_distance(mean_a, covariance_a, mean_b, covariance_b):
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)): 2 x (float64 [D], [D, D]) -> float.
 
     The trace of (A B)^(1/2) is the sum of the root eigenvalues of the symmetric product
-    A^(1/2) B A^(1/2). Only the range of the matrix of lower rank takes part: roots of eigenvalues
-    that are 0 but for rounding, 1e-16, would add 1e-8 each. May be negative by rounding.
+    A^(1/2) B A^(1/2), and these roots are the singular values of A^(1/2) B^(1/2): taken as such,
+    an eigenvalue that is 0 but for rounding, 1e-16, does not count as 1e-8. For the same reason
+    the roots of A and B leave out what is not in their range. May be negative by rounding.
 
     Raises:
         ValueError: the shapes differ, or a value is not finite.
@@ -58,13 +59,8 @@ def frechet_distance(mean_a, covariance_a, mean_b, covariance_b):
         )
     if not all(np.all(np.isfinite(x)) for x in arrays):
         raise ValueError("Frechet distance needs finite statistics. Received: NaN or infinity.")
-    first, second = _root(covariance_a), _root(covariance_b)
-    root, other = first, covariance_b
-    if second.shape[1] < first.shape[1]:
-        root, other = second, covariance_a
-    product = root.T @ other @ root
-    eigenvalues = np.linalg.eigvalsh((product + product.T) / 2)
-    trace_of_root = np.sum(np.sqrt(np.maximum(eigenvalues, 0)))
+    product = _root(covariance_a).T @ _root(covariance_b)
+    trace_of_root = np.linalg.svd(product, compute_uv=False).sum() if product.size else 0.0
     squared = np.sum((mean_a - mean_b) ** 2)
     return float(squared + np.trace(covariance_a) + np.trace(covariance_b) - 2 * trace_of_root)
 

@@ -33,16 +33,33 @@ def num_levels(height, width):
 
 def laplacian_pyramid(images, levels):
     """Splits uint8 [N, H, W, C] into float32 bands, finest first; the last one is the low-pass."""
-    bands = []
-    for level in range(levels - 1):
-        low = pyr_down(images)
-        even, odd = _pyr_up_rows(low, np.float32 if level == 0 else np.float64)
-        band = images.astype(np.float32, order="C")
-        band[:, 0::2] -= even.astype(np.float32, copy=False)
-        band[:, 1::2] -= odd.astype(np.float32, copy=False)
-        bands.append(band)
-        images = low
-    return [*bands, images.astype(np.float32, order="C", copy=False)]
+    pyramid = gaussian_pyramid(images, levels)
+    bands = [laplacian_band(*pyramid[k : k + 2], is_finest=k == 0) for k in range(levels - 1)]
+    return [*bands, pyramid[-1].astype(np.float32, order="C", copy=False)]
+
+
+def gaussian_pyramid(images, levels):
+    """uint8 [N, H, W, C] and its low-pass images, float32, each half the size of the last."""
+    pyramid = [np.ascontiguousarray(images)]
+    for _ in range(levels - 1):
+        pyramid.append(pyr_down(pyramid[-1]))
+    return pyramid
+
+
+def laplacian_band(fine, coarse, is_finest):
+    """fine - pyr_up(coarse), two neighbours of a Gaussian pyramid: -> float32 [N, H, W, C].
+
+    Args:
+        fine: uint8 or float32 [N, H, W, C].
+        coarse: float32 [N, H/2, W/2, C].
+        is_finest: whether `fine` is uint8 images and `coarse` their `pyr_down`: then float32 sums
+            are exact.
+    """
+    even, odd = _pyr_up_rows(coarse, np.float32 if is_finest else np.float64)
+    band = fine.astype(np.float32, order="C")
+    band[:, 0::2] -= even.astype(np.float32, copy=False)
+    band[:, 1::2] -= odd.astype(np.float32, copy=False)
+    return band
 
 
 def pyr_down(images):

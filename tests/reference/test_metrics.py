@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from metrics import ms_ssim
+from metrics.descriptors import Descriptors
 from metrics.fid import FeatureStatistics, frechet_distance
 from metrics.inception_score import inception_score
 from metrics.ms_ssim import MultiScaleSSIM
 from metrics.pyramid import laplacian_pyramid, pyr_down, pyr_up
-from metrics.swd import Descriptors, SlicedWasserstein, random_directions
+from metrics.swd import SlicedWasserstein, random_directions
 from tests.reference.cases import arrays, find, largest, nhwc
 
 TOLERANCE = 1e-5  # times max(1, |value|)

@@ -1,0 +1,158 @@
+"""The sliced Wasserstein distance behaves as theory says."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from metrics.descriptors import Descriptors
+from metrics.pyramid import laplacian_pyramid
+from metrics.swd import SlicedWasserstein, random_directions, sliced_wasserstein
+from tests.metrics.pictures import blurred, waves
+
+NUM = 32
+
+
+@pytest.fixture(scope="module")
+def reals():
+    return waves(NUM, 64, seed=1)
+
+
+def swd(reals, fakes, seed=5, **options):
+    metric = SlicedWasserstein(len(reals), reals.shape[1:], np.random.RandomState(seed), **options)
+    metric.feed_reals(reals)
+    metric.begin_fakes()
+    metric.feed_fakes(fakes)
+    return metric.result()
+
+
+@pytest.fixture(scope="module")
+def floor(reals):
+    """Distance of a set from itself: other patches of the same images."""
+    return swd(reals, reals)
+
+
+def test_levels_are_named_by_their_side_and_averaged(floor):
+    assert list(floor) == ["64", "32", "16", "avg"]
+    assert floor["avg"] == pytest.approx(np.mean([floor["64"], floor["32"], floor["16"]]))
+
+
+def test_a_set_against_itself_is_sampling_noise(floor):
+    # Two samples of n = 4096 patches: about 1 / sqrt(n) = 16 x 10^-3 if they were independent.
+    assert 0 < floor["64"] < 32
+    assert 0 < floor["avg"] < 32
+
+
+def test_a_shuffled_copy_is_as_near_as_the_set_itself(reals, floor):
+    shuffled = reals[np.random.RandomState(0).permutation(NUM)]
+    assert swd(reals, shuffled)["avg"] == pytest.approx(floor["avg"], rel=0.3)
+
+
+def test_blur_shows_at_the_finest_level(reals, floor):
+    found = swd(reals, blurred(reals, 1.0))
+    assert found["64"] > 2 * floor["64"]
+    assert found["64"] > 1.5 * found["32"]
+    assert found["64"] > 2 * found["16"]
+    assert found["16"] < 1.5 * floor["16"]
+
+
+def test_other_images_of_the_same_kind_are_near_and_noise_is_far(reals, floor):
+    noise = np.random.RandomState(0).randint(0, 256, reals.shape).astype(np.uint8)
+    same_kind = swd(reals, waves(NUM, 64, seed=2))
+    assert same_kind["64"] < 1.5 * floor["64"]
+    # Every band is normalised, so that noise differs where patches of images have shape: at 16.
+    assert swd(reals, noise)["16"] > 1.5 * same_kind["16"]
+
+
+def test_brightness_and_contrast_of_a_whole_set_do_not_count(reals):
+    half = reals[:16] // 2
+    found, same = swd(half, 2 * half), swd(half, half)
+    for level, value in found.items():
+        assert value == pytest.approx(same[level], abs=1e-3)
+
+
+def test_one_direction_is_the_wasserstein_distance_of_scipy():
+    a, b = (waves(4, 16, seed) for seed in (3, 4))
+    levels = []
+    for images in (a, b):
+        descriptors = Descriptors(4, a.shape[1:])
+        descriptors.feed(images, np.random.RandomState(0))
+        levels += descriptors.levels
+    ours = sliced_wasserstein(*levels, np.random.RandomState(1), repeats=1, count=1)
+    direction = random_directions(np.random.RandomState(1), 3, 1)
+    p, q = (level.normalized() @ direction for level in levels)
+    assert ours == pytest.approx(scipy.stats.wasserstein_distance(p[:, 0], q[:, 0]), rel=1e-4)
+
+
+def test_normalized_descriptors_have_zero_mean_and_unit_variance_per_channel(reals):
+    descriptors = Descriptors(16, reals.shape[1:])
+    descriptors.feed(reals[:16], np.random.RandomState(0))
+    for level in descriptors.levels:
+        values = level.normalized().reshape(-1, 3)
+        np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-4)
+        np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-4)
+
+
+def test_directions_are_unit_vectors_that_cover_all_components():
+    directions = random_directions(np.random.RandomState(0), 3, 512)
+    assert directions.shape == (147, 512)
+    np.testing.assert_allclose(np.linalg.norm(directions, axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose(directions.mean(axis=1), 0, atol=0.02)
+
+
+def test_levels_in_temporary_files_give_the_same_values(reals):
+    small = reals[:16]
+    in_memory = swd(small, small[::-1], patches_per_image=128)
+    assert swd(small, small[::-1], patches_per_image=128, max_bytes=0) == in_memory
+
+
+@pytest.mark.parametrize("patches_per_image", [8, 512])
+def test_patches_are_what_their_positions_say(reals, patches_per_image):
+    """Few patches are kept as such; of many, the level they are cut from."""
+    descriptors = Descriptors(2, reals.shape[1:], patches_per_image)
+    descriptors.feed(reals[:2], np.random.RandomState(0))
+    rng = np.random.RandomState(0)
+    for level, band in zip(descriptors.levels, laplacian_pyramid(reals[:2], 3), strict=True):
+        side, num = band.shape[1], 2 * patches_per_image
+        x, y = rng.randint(3, side - 3, num), rng.randint(3, side - 3, num)
+        for i in range(0, num, 7):
+            image = band[i // patches_per_image]
+            patch = image[y[i] - 3 : y[i] + 4, x[i] - 3 : x[i] + 4]
+            start = i // patches_per_image * patches_per_image
+            patches = level.patches(start, start + patches_per_image)
+            np.testing.assert_array_equal(patches[i - start].reshape(7, 7, 3), patch)
+
+
+def test_every_snapshot_sees_the_same_draws(reals):
+    reals, fakes = reals[:8], waves(8, 64, seed=2)
+    metric = SlicedWasserstein(8, reals.shape[1:], np.random.RandomState(0))
+    metric.feed_reals(reals)
+    results = []
+    for _ in range(2):
+        metric.begin_fakes()
+        metric.feed_fakes(fakes)
+        results.append(metric.result())
+    assert results[0] == results[1]
+
+
+def test_gray_images_and_flat_ones_give_finite_values():
+    gray = waves(8, 32, seed=0, channels=1)
+    flat = np.full_like(gray, 128)
+    assert 0 < swd(gray, waves(8, 32, seed=9, channels=1))["avg"] < swd(gray, flat)["avg"] < 2000
+    assert swd(flat, flat)["avg"] == 0
+
+
+def test_too_few_images_are_refused(reals):
+    metric = SlicedWasserstein(4, reals.shape[1:], np.random.RandomState(0))
+    metric.feed_reals(reals[:3])
+    with pytest.raises(ValueError, match="promised 4 reals. Received: 3"):
+        metric.begin_fakes()
+
+
+def test_sets_of_different_size_are_refused(reals):
+    levels = []
+    for num in (2, 3):
+        descriptors = Descriptors(num, reals.shape[1:])
+        descriptors.feed(reals[:num], np.random.RandomState(0))
+        levels.append(descriptors.levels[2])
+    with pytest.raises(ValueError, match="as many fakes as reals. Received: 384 and 256 patches"):
+        sliced_wasserstein(*levels, np.random.RandomState(0))
