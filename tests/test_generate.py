@@ -11,7 +11,8 @@ import tensorflow as tf
 
 import generate
 from pgtf import images
-from pgtf.interop import save_snapshot
+from pgtf.export import film, timelapse, walk
+from pgtf.interop import load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
 from tests import tiny
 
@@ -40,13 +41,13 @@ _MAKERS = [
 @pytest.fixture
 def Gs(outdir):
     """The moving average of run 0."""
-    return generate.load_snapshot(outdir / "000-faces-demo" / "network-snapshot-000012.h5")[2]
+    return load_snapshot(outdir / "000-faces-demo" / "network-snapshot-000012.h5")[2]
 
 
 @pytest.fixture
 def labelled_Gs(outdir):
     """The moving average of run 1."""
-    return generate.load_snapshot(outdir / "001-digits-demo" / "network-snapshot-000012.h5")[2]
+    return load_snapshot(outdir / "001-digits-demo" / "network-snapshot-000012.h5")[2]
 
 
 def run(*argv):
@@ -186,9 +187,41 @@ def test_export_writes_a_model_that_answers_as_gs_and_its_card(outdir, Gs, tmp_p
     assert card["source"]["file"] == "network-snapshot-000012.h5"
 
 
+def test_a_video_shows_the_walk_of_every_cell(outdir, Gs, tmp_path):
+    flags = [
+        "--grid=2x1",
+        "--zoom=2",
+        "--seconds=1",
+        "--fps=4",
+        "--smoothing=0.25",
+        "--random_state=5",
+    ]
+    run("video", "--run=0", f"--outdir={outdir}", *flags, f"--out={tmp_path}/walk.webp")
+    with PIL.Image.open(tmp_path / "walk.webp") as file:
+        assert (file.size, file.n_frames) == ((64, 32), 4)
+        frame = np.asarray(file.convert("RGB")).astype(int)
+    latents = walk.smooth_loop(4, 2, tiny.LATENT_SIZE, 1, 5)[0]
+    expected = film.zoomed(images.image_grid(images.to_uint8(Gs(latents).numpy()), (2, 1)), 2)
+    assert np.corrcoef(frame.ravel(), expected.ravel())[0, 1] > 0.9  # the format loses some
+
+
+def test_a_timelapse_shows_the_cells_asked_for(outdir, tmp_path):
+    folder = tmp_path / "000-faces-demo"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"G": {"resolution": 16}}')
+    images.save_png(folder / "fakes000004.png", np.zeros([64, 64, 3], np.uint8))
+    run("timelapse", f"--outdir={tmp_path}", "--grid=2x1", "--fps=2", f"--out={tmp_path}/t.gif")
+    with PIL.Image.open(tmp_path / "t.gif") as file:
+        assert file.size == (640, 320 + timelapse.STRIP_HEIGHT)
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
+        ("video --run=0 --grid=3", "COLUMNSxROWS"),
+        ("video --run=0 --fps=0", "above 0"),
+        ("video --run=0 --out=film.avi", "film.avi"),
+        ("timelapse --run=0", "no image grid"),
         ("images --run=7", "no run '7'"),
         ("images --run=0 --seeds=9-3", "`--seeds`"),
         ("images --run=0 --seeds=", "`--seeds`"),

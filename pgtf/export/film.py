@@ -1,0 +1,93 @@
+"""Films: MP4 through the ffmpeg that imageio-ffmpeg brings along, GIF and WebP through Pillow."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+SUFFIXES = (".mp4", ".gif", ".webp")
+MP4_QUALITY = 8  # imageio-ffmpeg's scale, 0 ... 10
+
+
+def film_path(out, default):
+    """The file to write: `out`, or `default` as MP4, without imageio-ffmpeg as WebP.
+
+    Raises:
+        ValueError: if `out` has another suffix, or is MP4 and imageio-ffmpeg is missing.
+    """
+    has_ffmpeg = _ffmpeg() is not None
+    path = Path(out or f"{default}{'.mp4' if has_ffmpeg else '.webp'}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"`--out` must end in {', '.join(SUFFIXES)}. Received: {path}.")
+    if path.suffix.lower() == ".mp4" and not has_ffmpeg:
+        raise ValueError(
+            "MP4 needs the package imageio-ffmpeg: pip install imageio-ffmpeg, or --out=FILE.webp."
+        )
+    return path
+
+
+def write_film(path, frames, fps):
+    """Writes a film that appears whole or not at all; the suffix decides the format.
+
+    Args:
+        path: file that ends in .mp4, .gif or .webp.
+        frames: iterable of uint8 [H, W, 3] or [H, W, 1], of one size.
+        fps: frames per second; GIF rounds their time to hundredths of a second.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the suffix is the format
+    writer = _write_mp4 if path.suffix.lower() == ".mp4" else _write_with_pillow
+    try:
+        writer(temporary, (_rgb(frame) for frame in frames), fps)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def zoomed(image, zoom):
+    """Repeats pixels: [H, W, C] -> [H * zoom, W * zoom, C]."""
+    return image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def _rgb(frame):
+    return np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3)))
+
+
+def _ffmpeg():
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return None
+    return imageio_ffmpeg
+
+
+def _write_mp4(path, frames, fps):
+    first = next(frames)
+    height, width = first.shape[:2]
+    # yuv420p is what every player shows; it needs even sides, as all powers of two are.
+    options = {"quality": MP4_QUALITY, "pix_fmt_out": "yuv420p", "macro_block_size": 2}
+    writer = _ffmpeg().write_frames(str(path), (width, height), fps=fps, **options)
+    writer.send(None)
+    try:
+        writer.send(first)
+        for frame in frames:
+            writer.send(frame)
+    finally:
+        writer.close()
+    if not path.exists() or not path.stat().st_size:
+        raise OSError(f"{path}: ffmpeg wrote nothing.")
+
+
+def _write_with_pillow(path, frames, fps):
+    first, *rest = (PIL.Image.fromarray(frame) for frame in frames)
+    options = {"append_images": rest, "duration": 1000 / fps, "loop": 0, "save_all": True}
+    if path.suffix.lower() == ".webp":
+        options |= {"quality": 90, "method": 4}
+    first.save(path, **options)

@@ -1,0 +1,110 @@
+"""The film of a training run: its image grids with kimg, lod and time written below them."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+from tqdm import tqdm
+
+STRIP_HEIGHT = 48  # pixels below the grid
+MIN_WIDTH = 640  # pixels; smaller grids are enlarged, so that the text fits
+MAX_SIDE = 1920
+BACKGROUND, FOREGROUND, TRACK = (17, 17, 17), (238, 238, 238), (70, 70, 70)
+_GRID = re.compile(r"fakes(\d+)\.png")
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """One image grid of a run, and what was true when it was drawn."""
+
+    path: Path
+    kimg: float
+    lod: float | None  # None = before the first line of statistics
+    resolution: int | None
+    train_hours: float | None
+
+    @property
+    def caption(self):
+        parts = [f"{self.kimg:g} kimg"]
+        if self.lod is not None:
+            parts += [f"{self.resolution}x{self.resolution}", f"lod {self.lod:.2f}"]
+            hours, minutes = divmod(round(self.train_hours * 60), 60)
+            parts += [f"{hours}h {minutes:02d}m"]
+        return "   ".join(parts)
+
+
+def moments(folder, stats_file):
+    """All image grids of a run folder in order, with their lines of statistics.
+
+    Raises:
+        ValueError: if there is no grid yet.
+    """
+    grids = sorted(
+        (int(match[1]), path)
+        for path in Path(folder).iterdir()
+        if (match := _GRID.fullmatch(path.name))
+    )
+    if not grids:
+        raise ValueError(f"{folder}: no image grid fakesNNNNNN.png yet. Let the run reach one.")
+    stats = read_stats(Path(folder) / stats_file)
+    found = []
+    for kimg, path in grids:
+        # The name holds whole thousands; the line is the first that reaches them.
+        line = next((line for line in stats if int(line["kimg"]) >= kimg), None) if kimg else None
+        values = line or dict.fromkeys(("lod", "resolution", "train_hours"))
+        found.append(Moment(path, kimg, values["lod"], values["resolution"], values["train_hours"]))
+    return found
+
+
+def read_stats(path):
+    """Lines of stats.jsonl, oldest first; a torn last line is left out."""
+    lines = []
+    for text in path.read_text().splitlines() if path.exists() else ():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            continue
+    return [line for line in lines if isinstance(line, dict)]
+
+
+def frames(found, hold, box=None):
+    """Yields a film of moments, the last one `hold` times: uint8 [H, W, 3].
+
+    Args:
+        found: list of moments in order.
+        hold: number of frames.
+        box: (width, height) in pixels of the part of the grid to show, from the upper left
+            corner; None = all of it.
+    """
+    last = max(found[-1].kimg, 1)
+    for moment in tqdm(found, unit="grid", disable=None):
+        frame = _frame(moment, moment.kimg / last, box)
+        yield frame
+    for _ in range(hold - 1):
+        yield frame
+
+
+def _frame(moment, progress, box):
+    """A grid with its caption and a bar of the progress below it."""
+    with PIL.Image.open(moment.path) as file:
+        width, height = map(min, file.size, box or file.size)
+        grid = file.convert("RGB").crop((0, 0, width, height))
+    zoom = max(-(-MIN_WIDTH // grid.width), 1)
+    if max(grid.size) > MAX_SIDE:
+        grid.thumbnail((MAX_SIDE, MAX_SIDE), PIL.Image.Resampling.BOX)
+    elif zoom > 1:
+        grid = grid.resize((grid.width * zoom, grid.height * zoom), PIL.Image.Resampling.NEAREST)
+    width, height = (side - side % 2 for side in grid.size)  # films need even sides
+    frame = PIL.Image.new("RGB", (width, height + STRIP_HEIGHT), BACKGROUND)
+    frame.paste(grid)
+    draw = PIL.ImageDraw.Draw(frame)
+    draw.rectangle([0, height, width, height + 3], TRACK)
+    draw.rectangle([0, height, round(width * progress), height + 3], FOREGROUND)
+    font = PIL.ImageFont.load_default(size=22)
+    draw.text((14, height + 25), moment.caption, FOREGROUND, font, anchor="lm")
+    return np.asarray(frame)
