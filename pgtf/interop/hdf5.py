@@ -46,8 +46,11 @@ def write_hdf5(path, groups: Mapping[str, Mapping[str, np.ndarray]], attributes:
         for name, array in sorted(arrays.items()):
             file.create_dataset(name, data=array, track_times=False)
     image.seek(0, os.SEEK_END)
-    image.write(_checksum_line(hashlib.sha256(image.getbuffer())))
-    replace_file(path, image.getbuffer())
+    with image.getbuffer() as content:
+        checksum = _checksum_line(hashlib.sha256(content))
+    image.write(checksum)
+    with image.getbuffer() as content:
+        replace_file(path, content)
 
 
 def read_hdf5(path) -> tuple[Groups, Attributes]:

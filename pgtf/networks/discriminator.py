@@ -114,6 +114,7 @@ class Discriminator(Network):
         size = 2**resolution_log2
         images = keras.Input((size, size, self.config.num_channels), name="images")
         alpha = keras.Input(batch_shape=(), name="alpha")  # true scalar: one trace per resolution
+        keras.layers.Identity()(alpha)  # Keras 3.10-3.13 refuse an unused input, as at 4x4
         x = self._from_rgb[resolution_log2](images)
         for res in range(resolution_log2, 2, -1):
             x = self._blocks[res](x)  # [N, 2**(res - 1), 2**(res - 1), nf(res - 2)]

@@ -150,6 +150,7 @@ class Generator(Network):
     def _wire(self, resolution_log2):
         latents = keras.Input((self.latent_size,), name="latents")  # [N, latent_size]
         alpha = keras.Input(batch_shape=(), name="alpha")  # true scalar: one trace per resolution
+        keras.layers.Identity()(alpha)  # Keras 3.10-3.13 refuse an unused input, as at 4x4
         inputs, x = [latents, alpha], latents
         if self.config.label_size:
             labels = keras.Input((self.config.label_size,), name="labels")  # [N, label_size]

@@ -109,8 +109,9 @@ class EqualizedConv2D(_Equalized):
 
 def _smeared(kernel):
     """Sums the four copies of a kernel shifted by 0 or 1: [k, k, ...] -> [k + 1, k + 1, ...]."""
-    padded = tf.pad(kernel, [[1, 1], [1, 1], [0, 0], [0, 0]])
-    return padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]
+    # Padding each copy, not slicing a padded one: the gradient of a slice costs far more.
+    shifts = ([0, 1], [1, 0])
+    return tf.add_n([tf.pad(kernel, [y, x, [0, 0], [0, 0]]) for y in shifts for x in shifts])
 
 
 def _upscale_conv2d(x, kernel):
