@@ -36,8 +36,11 @@ def path_of(folder, metric):
 
 def append(folder, record):
     """Adds a record to the file of its metric, in one write that is synced to the disk."""
-    with open(path_of(folder, record["metric"]), "a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    with open(path_of(folder, record["metric"]), "ab+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        after_torn_line = b"\n" if file.read() not in (b"", b"\n") else b""
+        file.write(after_torn_line + json.dumps(record).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,0 +1,115 @@
+"""What happens after a tick: which snapshots are measured, what is written, which one is kept."""
+
+import logging
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+
+from metrics import image_sets, records
+from metrics.during_training import SnapshotMetrics, keep_best
+from metrics.evaluator import Evaluator
+from metrics.plan import parse_plan
+from tests.metrics.pictures import waves
+
+
+class Network:
+    """A generator of waves that grow sharper with `contrast`."""
+
+    latent_size, lod = 4, 0.0
+    config = types.SimpleNamespace(resolution=16, num_channels=3)
+
+    def __init__(self):
+        self.contrast = 0.1
+
+    def run(self, latents, labels):
+        images = waves(len(latents), 16, seed=1).astype(np.float32) / 127.5 - 1
+        noise = np.random.RandomState(0).randn(*images.shape)
+        return (images + (1 - self.contrast) * noise).astype(np.float32)
+
+
+@pytest.fixture
+def state():
+    return types.SimpleNamespace(progress=types.SimpleNamespace(cur_nimg=0), Gs=Network())
+
+
+@pytest.fixture
+def evaluator():
+    return Evaluator(parse_plan("swd,msssim"), image_sets.of_array("reals", waves(32, 16, seed=1)))
+
+
+def tick(action, folder, state, kimg, snapshot=True, final=False):
+    state.progress.cur_nimg = kimg * 1000 + 7
+    if snapshot:
+        (folder / f"network-snapshot-{kimg:06d}.h5").write_bytes(b"snapshot %d" % kimg)
+    action(None, state, final)
+
+
+def measured(folder):
+    return [record["kimg"] for record in records.load(folder, "swd")]
+
+
+def test_every_nth_snapshot_and_the_last_are_measured(tmp_path, state, evaluator):
+    action = SnapshotMetrics(tmp_path, evaluator, every=2, seed=0)
+    for kimg in (10, 20, 30, 40):
+        tick(action, tmp_path, state, kimg)
+        tick(action, tmp_path, state, kimg + 5, snapshot=False)
+    tick(action, tmp_path, state, 50, final=True)
+    assert measured(tmp_path) == [20, 40, 50]
+    record = records.load(tmp_path, "msssim")[0]
+    assert (record["snapshot"], record["lod"]) == ("network-snapshot-000020.h5", 0.0)
+
+
+def test_a_resumed_run_measures_the_same_snapshots(tmp_path, state, evaluator):
+    for kimg in (10, 20, 30, 40):  # each in a process of its own
+        tick(SnapshotMetrics(tmp_path, evaluator, every=2, seed=0), tmp_path, state, kimg)
+    assert measured(tmp_path) == [20, 40]
+
+
+def test_the_best_snapshot_is_kept(tmp_path, state, evaluator):
+    action = SnapshotMetrics(tmp_path, evaluator, every=1, seed=0)
+    for kimg, contrast in ((10, 0.2), (20, 0.9), (30, 0.5)):
+        state.Gs.contrast = contrast
+        tick(action, tmp_path, state, kimg)
+    values = [record["value"] for record in records.load(tmp_path, "swd")]
+    assert values[1] < values[2] < values[0]
+    assert (tmp_path / "best-swd.h5").read_bytes() == b"snapshot 20"
+    assert not list(tmp_path.glob("best-msssim*"))  # high and low are both bad
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_only_comparable_values_compete(tmp_path):
+    def record(value, kimg, **fields):
+        name = f"network-snapshot-{kimg:06d}.h5"
+        (tmp_path / name).write_bytes(name.encode())
+        found = {"metric": "fid", "value": value, "snapshot": name, "num_images": 10, **fields}
+        records.append(tmp_path, found)
+        return keep_best(tmp_path, found)
+
+    assert record(5.0, 1, mode="legacy")
+    assert not record(7.0, 2, mode="legacy")
+    assert record(9.0, 3, mode="clean")
+    assert record(4.0, 4, mode="legacy")
+
+
+def test_values_become_tensorboard_scalars(tmp_path, state, evaluator):
+    action = SnapshotMetrics(tmp_path, evaluator, every=1, seed=0)
+    tick(action, tmp_path, state, 10)
+    events = event_accumulator.EventAccumulator(str(tmp_path)).Reload()
+    tags = {"metrics/swd", "metrics/swd_16", "metrics/msssim", "metrics/msssim_reals"}
+    assert set(events.Tags()["tensors"]) == tags
+    (event,) = events.Tensors("metrics/swd")
+    assert event.step == 10_007
+    (record,) = records.load(tmp_path, "swd")
+    assert tf.make_ndarray(event.tensor_proto) == pytest.approx(record["value"], rel=1e-6)
+
+
+def test_what_cannot_be_measured_does_not_end_the_training(tmp_path, state, evaluator, caplog):
+    state.Gs.contrast = np.nan
+    with caplog.at_level(logging.ERROR, logger="absl"):
+        tick(SnapshotMetrics(tmp_path, evaluator, every=1, seed=0), tmp_path, state, 10)
+    assert measured(tmp_path) == []
+    assert "network-snapshot-000010.h5 was not measured" in caplog.text
+    assert "finite images" in caplog.text

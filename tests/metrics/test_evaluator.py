@@ -1,0 +1,175 @@
+"""Several metrics in one pass, with the records, the cache and the errors."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from metrics import fid, image_sets, inception_score, kid, ms_ssim, precision_recall, records
+from metrics.evaluator import Evaluator
+from metrics.inception import GRAPH_NAME, Inception
+from metrics.plan import parse_plan
+from metrics.swd import SlicedWasserstein
+from tests.metrics.frozen_graph import FrozenGraph
+from tests.metrics.pictures import waves
+
+SIDE, NUM = 32, 70  # more than one batch
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("inception") / GRAPH_NAME
+    path.write_bytes(FrozenGraph().serialized())
+    return Inception(path)
+
+
+@pytest.fixture(scope="module")
+def reals():
+    return image_sets.of_array("reals", waves(NUM, SIDE, seed=1))
+
+
+@pytest.fixture(scope="module")
+def fakes():
+    return image_sets.of_array("fakes", waves(NUM, SIDE, seed=2))
+
+
+@pytest.fixture(scope="module")
+def found(network, reals, fakes):
+    plan = parse_plan("swd:66,msssim,fid,is,kid:50,pr")
+    evaluator = Evaluator(plan, reals, inception=network, num_fakes=NUM, seed=11)
+    return {record["metric"]: record for record in evaluator(fakes, snapshot="x.h5", kimg=3)}
+
+
+def test_swd_sees_its_own_number_of_images_in_batches_of_64(found, reals, fakes):
+    metric = SlicedWasserstein(66, (SIDE, SIDE, 3), np.random.RandomState(11))
+    for batch in reals.batches(66):
+        metric.feed_reals(batch)
+    metric.begin_fakes()
+    for batch in fakes.batches(66):
+        metric.feed_fakes(batch)
+    expected = metric.result()
+    assert found["swd"]["num_images"] == 66
+    assert found["swd"]["values"] == {
+        "swd": expected["avg"],
+        "swd_32": expected["32"],
+        "swd_16": expected["16"],
+    }
+
+
+def test_features_are_those_of_the_same_images(found, network, reals, fakes):
+    (x, _), (y, p) = network(reals.read(0, NUM)), network(fakes.read(0, NUM))
+    statistics = [(f.mean(axis=0), np.cov(f.astype(np.float64), rowvar=False)) for f in (x, y)]
+    expected = fid.frechet_distance(*statistics[0], *statistics[1])
+    assert found["fid"]["value"] == pytest.approx(expected, rel=1e-4)
+    assert found["is"]["values"] == pytest.approx(
+        dict(zip(("is", "is_std"), inception_score.inception_score(p), strict=True)), rel=1e-5
+    )
+    mean, std = kid.kernel_distance(x[:50], y[:50], np.random.RandomState(11))
+    assert found["kid"]["values"] == pytest.approx({"kid": 1e3 * mean, "kid_std": 1e3 * std}, 1e-3)
+    precision, recall = precision_recall.precision_recall(x, y)
+    assert found["pr"]["values"] == {"precision": precision, "recall": recall}
+
+
+def test_ms_ssim_is_given_for_the_reals_too(found, reals, fakes):
+    for name, image_set in (("msssim", fakes), ("msssim_reals", reals)):
+        images = image_set.read(0, NUM)
+        expected = ms_ssim.ms_ssim(images[0::2], images[1::2]).mean()
+        assert found["msssim"]["values"][name] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_record_says_all_that_a_value_follows_from(found, network):
+    record = found["fid"]
+    assert record["value"] == record["values"]["fid"]
+    assert record["mode"] == "legacy"
+    assert record["inception_sha256"] == network.sha256
+    assert (record["num_images"], record["seed"], record["minibatch_size"]) == (NUM, 11, 64)
+    assert (record["reals"], record["fakes"]) == ("reals", "fakes")
+    assert (record["snapshot"], record["kimg"]) == ("x.h5", 3)
+    assert record["gray_shown_as_rgb"] is False
+    assert record["seconds"] >= 0
+    assert {"python", "tensorflow", "keras", "numpy", "scipy", "pillow"} == set(record["versions"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", record["time"])
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_each_set_of_fakes_is_measured_as_if_it_were_alone(network, reals, fakes):
+    plan = parse_plan("swd:16,msssim:16,fid:16,kid:16,is:16,pr:16")
+    together = Evaluator(plan, reals, inception=network)
+    values = [[r["values"] for r in together(x)] for x in (fakes, reals, fakes)]
+    assert values[0] == values[2]
+    assert values[0] != values[1]
+    alone = Evaluator(plan, reals, inception=network)(reals)
+    assert values[1] == [r["values"] for r in alone]
+
+
+class Counted:
+    """Counts the images the network was shown."""
+
+    def __init__(self, network):
+        self._network, self.num = network, 0
+        self.mode, self.sha256 = network.mode, network.sha256
+
+    def __call__(self, images):
+        self.num += len(images)
+        return self._network(images)
+
+
+def test_statistics_of_reals_are_cached_by_content(network, reals, fakes, tmp_path):
+    plan = parse_plan("fid:40,kid:40,pr:40")
+
+    def measure(image_set, folder=tmp_path):
+        counted = Counted(network)
+        evaluator = Evaluator(plan, image_set, inception=counted, cache_folder=folder)
+        return counted.num, [r["value"] for r in evaluator(fakes)], counted.num
+
+    first, again = measure(reals), measure(image_sets.of_array("same", reals.read(0, NUM).copy()))
+    assert first[2] == 80
+    assert again[2] == 40  # only the fakes
+    assert again[1] == pytest.approx(first[1], rel=1e-12)
+    changed = reals.read(0, NUM).copy()
+    changed[39, 0, 0, 0] ^= 1
+    assert measure(image_sets.of_array("changed", changed))[2] == 80
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"damaged")
+    assert measure(reals)[1:] == first[1:]
+
+
+def test_a_metric_without_reals_does_not_read_them(network, fakes):
+    def unread(begin, end):
+        raise AssertionError("read")
+
+    reals = image_sets.ImageSet("reals", (SIDE, SIDE, 3), NUM, unread)
+    (record,) = Evaluator(parse_plan("is"), reals, inception=network)(fakes)
+    assert record["value"] >= 1
+
+
+def test_gray_images_are_said_to_be_shown_as_rgb(network, caplog):
+    gray = [image_sets.of_array("gray", waves(12, 16, seed=s, channels=1)) for s in (1, 2)]
+    with caplog.at_level("WARNING", logger="absl"):
+        (record,) = Evaluator(parse_plan("is:12"), gray[0], inception=network)(gray[1])
+    assert record["gray_shown_as_rgb"] is True
+    assert "Inception is shown gray images in all three channels." in caplog.messages
+
+
+def test_bad_input_is_refused_before_the_work(network, reals, fakes):
+    with pytest.raises(ValueError, match="`fid` needs the Inception network. Give its file as"):
+        Evaluator(parse_plan("fid"), reals)
+    with pytest.raises(ValueError, match="`modes` needs a classifier"):
+        Evaluator(parse_plan("modes"), reals)
+    with pytest.raises(ValueError, match="asked for 100 images, and there are only 70"):
+        Evaluator(parse_plan("swd:100"), reals)
+    small = image_sets.of_array("small", waves(20, 8, seed=0))
+    with pytest.raises(ValueError, match="16x16 pixels or more. Received: 8x8"):
+        Evaluator(parse_plan("swd"), small)
+    with pytest.raises(ValueError, match=r"small: must have images like reals, \[32, 32, 3\]"):
+        Evaluator(parse_plan("msssim"), reals)(small)
+
+
+def test_records_survive_a_torn_line(tmp_path):
+    records.append(tmp_path, {"metric": "swd", "value": 1.5})
+    with open(records.path_of(tmp_path, "swd"), "a") as file:
+        file.write('{"metric": "sw')
+    records.append(tmp_path, {"metric": "swd", "value": 2.5})
+    assert [record["value"] for record in records.load(tmp_path, "swd")] == [1.5, 2.5]
+    assert records.load(tmp_path, "fid") == []

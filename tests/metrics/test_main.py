@@ -1,0 +1,215 @@
+"""python -m metrics as a user meets it."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from metrics import records
+from metrics.__main__ import main
+from metrics.inception import GRAPH_NAME
+from metrics.modes.__main__ import main as modes_main
+from pgtf.config import Config
+from pgtf.dataset.sources import demo
+from pgtf.interop import save_snapshot
+from pgtf.networks import Discriminator, Generator
+from tests.metrics.frozen_graph import FrozenGraph
+from tests.metrics.pictures import waves
+
+NUM = 70
+SMALL = {"num_channels": 3, "resolution": 16, "fmap_base": 32, "fmap_max": 8}
+
+
+@pytest.fixture(autouse=True)
+def _no_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("datasets") / "faces"
+    demo.create(str(path), num_images=NUM, resolution=16)
+    return path
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {seed: Generator(**SMALL, seed=seed) for seed in (0, 1)}, Discriminator(**SMALL, seed=0)
+
+
+@pytest.fixture
+def run(tmp_path, dataset, networks):
+    """A run of two snapshots, the first in the middle of growing."""
+    folder = tmp_path / "results" / "000-faces-demo"
+    folder.mkdir(parents=True)
+    config = Config().replace({"dataset.path": str(dataset)})
+    (folder / "config.json").write_text(config.to_json())
+    generators, D = networks
+    for seed, Gs in generators.items():
+        Gs.lod = 1.5 if seed == 0 else 0.0
+        save_snapshot(folder / f"network-snapshot-{seed + 1:06d}.h5", Gs, D, Gs)
+    return folder
+
+
+@pytest.fixture
+def graph_file(tmp_path):
+    path = tmp_path / GRAPH_NAME
+    path.write_bytes(FrozenGraph().serialized())
+    return path
+
+
+def save_images(folder, images):
+    folder.mkdir()
+    for i, image in enumerate(images):
+        PIL.Image.fromarray(image.squeeze()).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def error_of(capsys, *argv):
+    """The one line that a wrong command prints."""
+    with pytest.raises(SystemExit) as caught:
+        main(list(map(str, argv)))
+    assert caught.value.code == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+    return line
+
+
+def test_every_snapshot_of_a_run_is_recorded_once(run, capsys):
+    command = ["--run=0", "--metrics=swd:16,msssim", "--num_images=20"]
+    main(command)
+    for metric, number in (("swd", 16), ("msssim", 20)):
+        found = records.load(run, metric)
+        assert [r["snapshot"] for r in found] == [
+            "network-snapshot-000001.h5",
+            "network-snapshot-000002.h5",
+        ]
+        assert [r["kimg"] for r in found] == [1, 2]
+        assert {r["num_images"] for r in found} == {number}
+        assert {r["reals"] for r in found} == {"faces"}
+    best = min(records.load(run, "swd"), key=lambda r: r["value"])
+    assert (run / "best-swd.h5").read_bytes() == (run / best["snapshot"]).read_bytes()
+    capsys.readouterr()
+    main(command)
+    assert capsys.readouterr().out.count("recorded already") == 2
+    assert len(records.load(run, "swd")) == 2
+    main([*command, "--again"])
+    assert len(records.load(run, "swd")) == 4
+    first, _, again, _ = records.load(run, "swd")
+    assert first["values"] == again["values"]
+
+
+def test_every_nth_snapshot_and_the_last_are_measured(run):
+    main(["--run=0", "--metrics=msssim:4@every=5"])
+    assert [r["kimg"] for r in records.load(run, "msssim")] == [2]
+
+
+def test_a_damaged_snapshot_leaves_the_others_to_be(run, capsys):
+    (run / "network-snapshot-000001.h5").write_bytes(b"damaged")
+    with pytest.raises(SystemExit):
+        main(["--run", str(run), "--metrics=msssim:4"])
+    assert "network-snapshot-000001.h5" in capsys.readouterr().err
+    assert [r["kimg"] for r in records.load(run, "msssim")] == [2]
+
+
+def test_two_folders_are_compared(tmp_path, graph_file, capsys):
+    reals = save_images(tmp_path / "reals", waves(40, 16, seed=1))
+    fakes = save_images(tmp_path / "fakes", waves(30, 16, seed=2))
+    main([f"--reals={reals}", f"--fakes={fakes}", "--metrics=fid,kid", f"--inception={graph_file}"])
+    out = capsys.readouterr().out
+    found = {r["metric"]: r for r in map(json.loads, out.splitlines()[2::2])}
+    assert found["fid"]["num_images"] == found["kid"]["num_images"] == 30
+    assert found["fid"]["inception_sha256"] in out.splitlines()[0]
+    assert found["fid"]["mode"] == "legacy"
+    assert len(list((tmp_path / "cache/pgtf/metrics").iterdir())) == 2
+
+
+def test_a_dataset_against_itself_is_near(dataset, capsys):
+    main([f"--dataset={dataset}", "--metrics=swd"])
+    line, record = capsys.readouterr().out.splitlines()
+    assert "faces  swd" in line
+    assert 0 < json.loads(record)["value"] < 40
+
+
+def test_gray_datasets_are_measured_too(tmp_path, graph_file, capsys):
+    gray = save_images(tmp_path / "gray", waves(12, 16, seed=1, channels=1))
+    main([f"--reals={gray}", "--metrics=swd,is", f"--inception={graph_file}"])
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert record["gray_shown_as_rgb"] is True
+
+
+def test_a_saved_model_is_measured_as_the_snapshot_it_was_made_from(
+    tmp_path, dataset, networks, capsys
+):
+    generators, D = networks
+    Gs = generators[1]
+    Gs.lod = 0.0
+    save_snapshot(tmp_path / "snapshot.h5", Gs, D, Gs)
+    module = tf.Module()
+    module.model = Gs.model(4)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, Gs.latent_size], name="latents")])
+    def serve(latents):
+        images = module.model([latents, tf.constant(1.0)])
+        return {"images": tf.saturate_cast(tf.round(images * 127.5 + 127.5), tf.uint8)}
+
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": serve})
+    values = []
+    for source in ("--snapshot=snapshot.h5", "--saved_model=model"):
+        main([source, f"--dataset={dataset}", "--metrics=swd:10"])
+        values.append(json.loads(capsys.readouterr().out.splitlines()[-1])["value"])
+    assert values[1] == pytest.approx(values[0], rel=1e-3)
+
+
+def test_the_classifier_of_a_dataset_is_trained_and_found(dataset, capsys):
+    modes_main(["--train_classifier", f"--dataset={dataset}", "--epochs=1"])
+    assert "of the images held out" in capsys.readouterr().out
+    main([f"--dataset={dataset}", "--metrics=modes"])
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert record["num_images"] == NUM
+    assert 1 <= record["value"] <= NUM
+    assert set(record["values"]) == {"modes", "kl"} | {f"kl_{name}" for name in demo.FACTORS}
+
+
+def test_plot_and_neighbours_make_pictures(run, dataset, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    main(["--run=0", "--metrics=msssim:4"])
+    main(["plot", "--run=0"])
+    assert (run / "metrics.png").read_bytes().startswith(b"\x89PNG")
+    main(["neighbours", "--run=0", "--out=sheet.png"])
+    with PIL.Image.open("sheet.png") as sheet:
+        assert sheet.size == (16 * 16, 6 * 16)
+    main(["neighbours", f"--dataset={dataset}", "--out=self.png"])
+    with PIL.Image.open("self.png") as sheet:
+        pixels = np.asarray(sheet)
+    np.testing.assert_array_equal(pixels[:16], pixels[16:32])  # each image is its own neighbour
+
+
+def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
+    small = save_images(tmp_path / "small", waves(5, 8, seed=1))
+    wrong = tmp_path / "wrong.pb"
+    wrong.write_bytes(b"x" * 100)
+    data = f"--dataset={dataset}"
+    cases = {
+        (): "give --run, --dataset or --reals",
+        (data, "--metrics=fdi"): "Did you mean `fid`",
+        (data, "--metrics=swd:500"): "asked for 500 images, and there are only 70",
+        (data, "--metrics=fid"): "`fid` needs the Inception network. Give its file as --inception",
+        (data, "--metrics=fid", f"--inception={wrong}"): "not the frozen graph of 2015",
+        (data, "--metrics=fid", f"--inception={graph_file}", "--inception_sha256=00"): "not 00.",
+        (data, "--metrics=modes", "--classifier=missing.npz"): "missing.npz",
+        (data, "--num_images=0"): "must be above 0. Received: 0",
+        (data, "--snapshot=missing.h5"): "missing.h5",
+        (data, f"--saved_model={tmp_path}"): "must be a SavedModel with a signature",
+        (f"--reals={small}",): "16x16 pixels or more. Received: 8x8",
+        (f"--reals={small}", "--metrics=is"): "`is` needs 10 images or more. Received: 5",
+        (f"--reals={small}", f"--fakes={tmp_path / 'missing'}"): "missing",
+        ("--run=7",): "no run '7' in results. Runs there: 000-faces-demo",
+        ("plot", "--run=0"): "no metric-*.jsonl of snapshots to draw",
+        ("--dataset=nowhere",): "no such dataset folder",
+        ("--unknown",): "--unknown",
+    }
+    for argv, message in cases.items():
+        assert message in error_of(capsys, *argv), argv

@@ -1,0 +1,45 @@
+"""Curves of a run."""
+
+import PIL.Image
+import pytest
+
+from metrics import records
+from metrics.plot import curves, plot
+
+
+def add(folder, metric, kimg, value, **fields):
+    values = {metric: value, f"{metric}_16": value / 2}
+    record = {"metric": metric, "kimg": kimg, "values": values, "num_images": 100, "seed": 1}
+    records.append(folder, record | fields)
+
+
+def test_each_setting_is_a_curve_and_the_last_value_counts(tmp_path):
+    add(tmp_path, "swd", 10, 8.0)
+    add(tmp_path, "swd", 20, 6.0)
+    add(tmp_path, "swd", 20, 5.0)
+    add(tmp_path, "swd", 20, 4.0, num_images=200)
+    add(tmp_path, "swd", None, 3.0)
+    assert curves(tmp_path, "swd") == {
+        "swd (100 images, seed 1)": {10: 8.0, 20: 5.0},
+        "swd_16 (100 images, seed 1)": {10: 4.0, 20: 2.5},
+        "swd (200 images, seed 1)": {20: 4.0},
+        "swd_16 (200 images, seed 1)": {20: 2.0},
+    }
+
+
+def test_every_recorded_metric_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    add(tmp_path, "fid", 10, 8.0, mode="clean")
+    add(tmp_path, "swd", 10, 8.0)
+    out = tmp_path / "metrics.png"
+    assert plot(tmp_path, out) == ["swd", "fid"]
+    with PIL.Image.open(out) as two:
+        (tmp_path / "metric-fid.jsonl").unlink()
+        plot(tmp_path, tmp_path / "one.png")
+        with PIL.Image.open(tmp_path / "one.png") as one:
+            assert (one.width, 2 * one.height) == (two.width, two.height)
+
+
+def test_a_run_without_records_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no metric-\*.jsonl of snapshots to draw"):
+        plot(tmp_path, tmp_path / "x.png")
