@@ -26,6 +26,7 @@ from pgtf.export import (
     film,
     flags,
     pictures,
+    projection,
     sha256,
     timelapse,
     walk,
@@ -89,6 +90,23 @@ def save_video(args):
     grids = (images.to_uint8(images.image_grid(x, (columns, rows))) for x in fakes)
     film.write_film(path, (film.zoomed(x, args.zoom) for x in grids), args.fps)
     print(f"{num_frames} frames in {path}")
+
+
+def project(args):
+    """Finds the latent vector whose image is closest to a given one; writes it, pictures, film."""
+    source = _source(args)
+    Gs, label = source.Gs, source.label(args.class_, args.label)
+    resolution = 2 ** Gs.stage(Gs.lod)[0]
+    target = projection.read_target(args.target, resolution, Gs.config.num_channels)
+    out = Path(args.out or source.beside(f"-{Path(args.target).stem}"))
+    paths = [out / name for name in ("latents.npz", "projected.png", "side-by-side.png")]
+    paths.append(film.film_path(None, out / "search"))
+    for path in paths:
+        pictures.refuse_existing(path, args.overwrite)
+    out.mkdir(parents=True, exist_ok=True)
+    found = projection.project(Gs, target, label=label, num_steps=args.steps, seed=args.seed)
+    projection.save_projection(found, target, paths)
+    print(f"{found.levels_off(target):.1f} of 255 gray levels off (root mean square), in {out}")
 
 
 def save_timelapse(args):
@@ -192,7 +210,7 @@ def parse_flags(argv):
     about = {"description": summary, "epilog": details, "allow_abbrev": False}
     parser = flags.Parser(prog=Path(argv[0]).name, **about)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_images, _add_grid, _add_video, _add_timelapse, _add_export):
+    for add in (_add_images, _add_grid, _add_video, _add_timelapse, _add_project, _add_export):
         add(commands)
     return parser.parse_args(argv[1:])
 
@@ -244,6 +262,19 @@ def _add_timelapse(commands):
     p.add_argument("--grid", type=flags.grid_size, help=text)
     flags.add_fps(p, 10)
     flags.add_out(p, "file.mp4, .gif or .webp (default: timelapse in the run's folder)")
+
+
+def _add_project(commands):
+    p = flags.add_command(commands, "project", project, "latent vector of an image")
+    flags.add_network_flags(p)
+    p.add_argument("--target", required=True, help="image file; its middle square is used")
+    text = "number or name of the class (default: chosen by the search)"
+    p.add_argument("--class", dest="class_", metavar="CLASS", help=text)
+    p.add_argument("--label", help="the label itself, numbers with commas (default: a class)")
+    text = "steps of the search (default: %(default)s)"
+    p.add_argument("--steps", type=flags.positive(int), default=300, help=text)
+    p.add_argument("--seed", type=int, default=0, help="of the search (default: %(default)s)")
+    flags.add_out(p, "folder (default: <snapshot>-<name of the image> beside the snapshot)")
 
 
 def _add_export(commands):

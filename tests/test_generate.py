@@ -205,6 +205,16 @@ def test_a_video_shows_the_walk_of_every_cell(outdir, Gs, tmp_path):
     assert np.corrcoef(frame.ravel(), expected.ravel())[0, 1] > 0.9  # the format loses some
 
 
+def test_project_writes_four_files_beside_each_other(outdir, tmp_path):
+    PIL.Image.new("RGB", (40, 20), "red").save(tmp_path / "red.png")
+    flags = [f"--target={tmp_path}/red.png", "--steps=2", f"--out={tmp_path}/red"]
+    run("project", "--run=0", f"--outdir={outdir}", *flags)
+    assert sorted(os.listdir(tmp_path / "red")) == [
+        "latents.npz", "projected.png", "search.mp4", "side-by-side.png"
+    ]  # fmt: skip
+    assert pixels(tmp_path / "red" / "side-by-side.png").shape == (16, 32, 3)
+
+
 def test_a_timelapse_shows_the_cells_asked_for(outdir, tmp_path):
     folder = tmp_path / "000-faces-demo"
     folder.mkdir()
@@ -222,6 +232,8 @@ def test_a_timelapse_shows_the_cells_asked_for(outdir, tmp_path):
         ("video --run=0 --fps=0", "above 0"),
         ("video --run=0 --out=film.avi", "film.avi"),
         ("timelapse --run=0", "no image grid"),
+        ("project --run=0", "--target"),
+        ("project --run=0 --target=nowhere.jpg", "nowhere.jpg"),
         ("images --run=7", "no run '7'"),
         ("images --run=0 --seeds=9-3", "`--seeds`"),
         ("images --run=0 --seeds=", "`--seeds`"),

@@ -1,4 +1,4 @@
-"""A trained generator as a SavedModel for TensorFlow Serving."""
+"""What a trained generator is turned into: pictures, films and SavedModels."""
 
 from pgtf.export.export import export_generator
 from pgtf.export.model_card import sha256

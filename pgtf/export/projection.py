@@ -1,0 +1,168 @@
+"""Finds the latent vector whose image is closest to a given one."""
+
+import dataclasses
+import io
+
+import keras
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+from tqdm import tqdm
+
+from pgtf import images
+from pgtf.export import film
+
+NUM_CANDIDATES = 512  # random latents, of which the best are improved
+NUM_STARTS = 8
+MINIBATCH = 16
+LEARNING_RATE = 0.1  # of Adam, falling to 0 along a cosine
+COARSEST = 4  # pixels a side of the last scale
+EVERY = 5  # steps between two frames of the film
+FILM_FPS = 15
+MIN_FILM_SIDE = 256  # pixels; films of smaller images are enlarged
+
+
+@dataclasses.dataclass(frozen=True)
+class Projection:
+    """What `project` found."""
+
+    latents: np.ndarray  # [latent_size] float32, of unit mean square
+    label: np.ndarray | None  # [label_size], None for a network without labels
+    image: np.ndarray  # [R, R, C] float32 in [-1, 1]
+    loss: float
+    history: list[np.ndarray]  # the best image so far, every few steps
+
+    def levels_off(self, target):
+        """Root mean square difference of the pixels, in gray levels of 255."""
+        return 127.5 * float(np.sqrt(np.mean(np.square(self.image - target))))
+
+
+def read_target(path, resolution, num_channels):
+    """Reads an image, cuts its middle square and scales it: -> float32 [R, R, C] in [-1, 1].
+
+    Raises:
+        OSError: if the file is missing or no image.
+    """
+    with PIL.Image.open(path) as file:
+        image = file.convert("L" if num_channels == 1 else "RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    image = image.crop((left, top, left + side, top + side))
+    image = image.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
+    return images.to_float(np.asarray(image)).reshape(resolution, resolution, num_channels)
+
+
+def multi_scale_loss(fakes, target):
+    """Mean square difference, averaged over halved resolutions: [N, R, R, C], [R, R, C] -> [N].
+
+    The fine scales see edges, the coarse ones still lead the way when edges do not overlap yet.
+    """
+    difference, losses = fakes - target, []
+    while True:
+        losses.append(tf.reduce_mean(tf.square(difference), axis=[1, 2, 3]))
+        if difference.shape[1] <= COARSEST:
+            return tf.add_n(losses) / len(losses)
+        difference = tf.nn.avg_pool2d(difference, 2, 2, "VALID")
+
+
+def project(Gs, target, *, label=None, num_steps=300, seed=0):
+    """Searches the latents of an image with Adam, from the best of many random ones.
+
+    Args:
+        Gs: generator; used at its own lod.
+        target: [R, R, C] in [-1, 1], of the resolution of that lod.
+        label: [label_size]; None lets the search choose among the classes.
+        num_steps: of Adam.
+        seed: of the random latents.
+    """
+    search = _Search(Gs, target)
+    latents, labels = _best_candidates(search, label, seed)
+    z = tf.Variable(latents)
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(LEARNING_RATE, num_steps)
+    )
+    optimizer.build([z])
+    best, history = (np.inf, None, None), []
+    for step in tqdm(range(num_steps + 1), unit="step", disable=None):
+        losses, fakes, gradients = search.gradients(z, labels)
+        i = int(np.argmin(losses))
+        if losses[i] < best[0]:
+            best = float(losses[i]), (z.numpy()[i], _row(labels, i)), fakes[i].numpy()
+        if step % EVERY == 0:
+            history.append(best[2])
+        if step < num_steps:
+            optimizer.apply([gradients])
+            z.assign(_on_sphere(z))
+    loss, (latents, label), image = best
+    return Projection(latents, label, image, loss, history)
+
+
+class _Search:
+    """The loss of latents and its gradient, traced once."""
+
+    def __init__(self, Gs, target):
+        self.Gs = Gs
+        resolution_log2, self._alpha = Gs.stage(Gs.lod)
+        self._model = Gs.model(resolution_log2)
+        self._target = tf.constant(target, tf.float32)
+        self.gradients = tf.function(self._gradients, reduce_retracing=True)
+
+    def losses(self, latents, labels):
+        fakes = self._model(self.Gs.inputs(latents, labels, self._alpha))
+        return multi_scale_loss(fakes, self._target), fakes
+
+    def _gradients(self, latents, labels):
+        with tf.GradientTape() as tape:
+            latents = tf.convert_to_tensor(latents)
+            tape.watch(latents)
+            losses, fakes = self.losses(latents, labels)
+        return losses, fakes, tape.gradient(losses, latents)
+
+
+def save_projection(found, target, paths):
+    """Writes what was found.
+
+    Args:
+        found: Projection.
+        target: [R, R, C] in [-1, 1].
+        paths: of latents.npz, the image, the pair of images and the film.
+    """
+    latents_path, image_path, pair_path, film_path = paths
+    arrays = {"latents": found.latents[np.newaxis]}
+    if found.label is not None:
+        arrays["labels"] = found.label[np.newaxis]
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    images.write_atomically(latents_path, buffer.getvalue())
+    images.save_png(image_path, found.image)
+    pairs = [images.image_grid(np.stack([target, image]), (2, 1)) for image in found.history]
+    images.save_png(pair_path, images.image_grid(np.stack([target, found.image]), (2, 1)))
+    zoom = max(MIN_FILM_SIDE // target.shape[0], 1)
+    frames = (film.zoomed(images.to_uint8(pair), zoom) for pair in pairs)
+    film.write_film(film_path, frames, FILM_FPS)
+
+
+def _best_candidates(search, label, seed):
+    """The latents (and labels) of the smallest loss among random ones."""
+    config, rng = search.Gs.config, np.random.RandomState(seed)
+    latents = rng.randn(NUM_CANDIDATES, search.Gs.latent_size).astype(np.float32)
+    latents, labels = _on_sphere(latents), None
+    if config.label_size:
+        classes = np.eye(config.label_size, dtype=np.float32)
+        labels = classes[np.arange(NUM_CANDIDATES) % config.label_size]
+        labels = labels if label is None else np.tile(label, (NUM_CANDIDATES, 1))
+    losses = [
+        search.gradients(latents[part], _row(labels, part))[0]
+        for part in (slice(i, i + MINIBATCH) for i in range(0, NUM_CANDIDATES, MINIBATCH))
+    ]
+    best = np.argsort(np.concatenate(losses), kind="stable")[:NUM_STARTS]
+    return latents.numpy()[best], _row(labels, best)
+
+
+def _on_sphere(latents):
+    """Scales latent vectors to unit mean square, as G does: [N, latent_size] -> same."""
+    return latents * tf.math.rsqrt(tf.reduce_mean(tf.square(latents), axis=1, keepdims=True))
+
+
+def _row(labels, index):
+    return None if labels is None else labels[index]
