@@ -11,9 +11,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 LOBES = 3  # of the Lanczos window
 F32 = np.float32
@@ -23,12 +23,22 @@ STRIP = 1 << 17  # samples computed at a time, so that they stay in the cache
 
 
 @dataclasses.dataclass(frozen=True)
+class Block:
+    """Consecutive outputs of a filter, as a matrix."""
+
+    outputs: slice
+    sources: slice
+    matrix: np.ndarray  # float32 [outputs, sources]
+    transposed: np.ndarray  # contiguous, which makes the product faster
+
+
+@dataclasses.dataclass(frozen=True)
 class Filter:
     """The weights that take `num_in` samples to `num_out`; made by `lanczos`."""
 
     num_in: int
-    first: np.ndarray  # int64 [num_out]: first source sample
-    weights: np.ndarray  # float32 [num_out, taps]; zeros behind the last tap
+    first: np.ndarray  # int64 [num_out]: first source sample, ascending
+    weights: np.ndarray  # float32 [num_out, taps]; zeros around those that are used
     tolerance: float  # how far a sum in another order may be off
 
     @property
@@ -36,28 +46,20 @@ class Filter:
         return len(self.first)
 
     @functools.cached_property
-    def sources(self) -> np.ndarray:
-        """Source sample of each tap, int64 [num_out, taps]."""
+    def blocks(self) -> list[Block]:
+        """The filter as dense blocks."""
         taps = np.arange(self.weights.shape[1])
-        return np.minimum(self.first[:, np.newaxis] + taps, self.num_in - 1)
-
-    @functools.cached_property
-    def blocks(self) -> list[tuple[slice, slice, np.ndarray]]:
-        """The filter as dense blocks: outputs, sources, float32 matrix [outputs, sources]."""
-        taps = self.weights.shape[1]
-        size = 64 if self.num_out > self.num_in else 16  # measured
-        matrix_of = []
+        size = 64 if self.num_out > self.num_in else 16  # the fastest, measured
+        blocks = []
         for start in range(0, self.num_out, size):
             outputs = slice(start, min(start + size, self.num_out))
-            low = int(self.first[outputs].min())
-            high = min(int(self.first[outputs].max()) + taps, self.num_in)
-            matrix = np.zeros((outputs.stop - start, high - low + taps), F32)
-            rows = np.arange(len(matrix))[:, np.newaxis]
-            matrix[rows, self.first[outputs, np.newaxis] - low + np.arange(taps)] = self.weights[
-                outputs
-            ]
-            matrix_of.append((outputs, slice(low, high), matrix[:, : high - low].copy()))
-        return matrix_of
+            first = self.first[outputs, np.newaxis] - self.first[start]
+            matrix = np.zeros((len(first), int(first[-1, 0]) + len(taps)), F32)
+            matrix[np.arange(len(first))[:, np.newaxis], first + taps] = self.weights[outputs]
+            low = int(self.first[start])
+            sources = slice(low, low + matrix.shape[1])
+            blocks.append(Block(outputs, sources, matrix, matrix.T.copy()))
+        return blocks
 
 
 @functools.lru_cache(maxsize=8)
@@ -72,8 +74,10 @@ def lanczos(num_in: int, num_out: int) -> Filter:
     last = np.minimum(np.ceil(center + support), num_in).astype(np.int64)
     num_taps = last - first
     taps = np.arange(num_taps.max())
-    used = taps < num_taps[:, np.newaxis]
-    offset = (first[:, np.newaxis] + taps).astype(F32) - center[:, np.newaxis]
+    first = np.minimum(first, num_in - len(taps))
+    source = first[:, np.newaxis] + taps
+    used = (source >= (last - num_taps)[:, np.newaxis]) & (source < last[:, np.newaxis])
+    offset = source.astype(F32) - center[:, np.newaxis]
     weights = _window(((offset.astype(np.float64) + 0.5) * float(inverse)).astype(F32)) * inverse
     weights[~used] = 0
     total = np.zeros(num_out, F32)
@@ -103,68 +107,67 @@ def _sinc(x: np.ndarray) -> np.ndarray:
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resizes an image: uint8 [C, H, W] -> uint8 [C, height, width]."""
     channels, old_height, old_width = image.shape
-    result = np.empty((channels, height, width), np.uint8)
-    wide = np.empty((old_height, width), F32)
-    for plane, out in zip(image, result, strict=True):
-        if width == old_width:
-            wide[:] = plane
-        else:
-            resize_rows(plane.astype(F32), lanczos(old_width, width), wide)
-        if height == old_height:
-            out[:] = wide
-        else:
-            resize_columns(wide, lanczos(old_height, height), out)
+    if width != old_width:
+        image = resize_rows(image.reshape(-1, old_width), lanczos(old_width, width))
+        image = image.reshape(channels, old_height, width)
+    if height != old_height:
+        taps = lanczos(old_height, height)
+        image = np.stack([resize_columns(plane, taps) for plane in image])
+    return image
+
+
+def resize_rows(rows: np.ndarray, taps: Filter) -> np.ndarray:
+    """Horizontal pass: integers 0..255 of any type [n, num_in] -> uint8 [n, num_out]."""
+    result = np.empty((len(rows), taps.num_out), np.uint8)
+    step = max(STRIP // taps.num_out, 1)
+    for start in range(0, len(rows), step):
+        strip = rows[start : start + step].astype(F32, copy=False)
+        sums = np.empty((len(strip), taps.num_out), F32)
+        for block in taps.blocks:
+            np.matmul(strip[:, block.sources], block.transposed, out=sums[:, block.outputs])
+        truncated, close = _truncate(sums, taps.tolerance)
+        if close.size:
+            row, output = np.divmod(close, taps.num_out)
+            windows = sliding_window_view(strip, taps.weights.shape[1], axis=1)
+            values = windows[row, taps.first[output]]
+            truncated.reshape(-1)[close] = _running_sum(values, taps.weights[output])
+        np.clip(truncated, 0, 255, out=truncated)
+        result[start : start + step] = truncated
     return result
 
 
-def resize_rows(rows: np.ndarray, taps: Filter, out: np.ndarray) -> None:
-    """Horizontal pass: float32 integers [n, num_in] -> uint8 values in `out` [n, num_out]."""
-    step = max(STRIP // taps.num_out, 1)
-    for start in range(0, len(rows), step):
-        strip = np.ascontiguousarray(rows[start : start + step])
-        sums = np.empty((len(strip), taps.num_out), F32)
-        for outputs, sources, matrix in taps.blocks:
-            np.matmul(strip[:, sources], matrix.T, out=sums[:, outputs])
-
-        def products(flat: np.ndarray, strip: np.ndarray = strip) -> np.ndarray:
-            row, column = np.divmod(flat, taps.num_out)
-            values = strip[row[:, np.newaxis], taps.sources[column]]
-            return values * taps.weights[column]
-
-        out[start : start + step] = _truncated(sums, taps.tolerance, products)
-
-
-def resize_columns(plane: np.ndarray, taps: Filter, out: np.ndarray) -> None:
-    """Vertical pass: float32 integers [num_in, n] -> uint8 values in `out` [num_out, n]."""
-    for outputs, sources, matrix in taps.blocks:
-        strip = plane[sources]
-        sums = matrix @ strip
-
-        def products(flat: np.ndarray, outputs: slice = outputs) -> np.ndarray:
-            row, column = np.divmod(flat, plane.shape[1])
-            row += outputs.start
-            values = plane[taps.sources[row], column[:, np.newaxis]]
-            return values * taps.weights[row]
-
-        out[outputs] = _truncated(sums, taps.tolerance, products)
+def resize_columns(plane: np.ndarray, taps: Filter) -> np.ndarray:
+    """Vertical pass: uint8 [num_in, n] -> uint8 [num_out, n]."""
+    result = np.empty((taps.num_out, plane.shape[1]), np.uint8)
+    for block in taps.blocks:
+        strip = plane[block.sources].astype(F32)
+        truncated, close = _truncate(block.matrix @ strip, taps.tolerance)
+        if close.size:
+            output, column = np.divmod(close, plane.shape[1])
+            output += block.outputs.start
+            windows = sliding_window_view(strip, taps.weights.shape[1], axis=0)
+            values = windows[taps.first[output] - block.sources.start, column]
+            truncated.reshape(-1)[close] = _running_sum(values, taps.weights[output])
+        np.clip(truncated, 0, 255, out=truncated)
+        result[block.outputs] = truncated
+    return result
 
 
-def _truncated(
-    sums: np.ndarray, tolerance: float, products: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """Rounds sums, without the 0.5, as the running sum would: float32 -> uint8; overwrites `sums`.
+def _truncate(sums: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Truncates sums, to which 0.5 is yet to be added; overwrites them.
 
-    Args:
-        products: for flat indices into `sums` [n], the float32 terms of these sums [n, taps].
+    Returns:
+        int16, and the flat indices of those that may be wrong.
     """
     sums += F32(0.5 - tolerance)
     low = sums.astype(np.int16)
     sums += F32(2 * tolerance)
-    high = sums.astype(np.int16)
-    close = np.flatnonzero(low != high)
-    if close.size:
-        total = np.full(close.size, 0.5, F32)
-        for terms in products(close).T:
-            total += terms
-        low.reshape(-1)[close] = total
-    return np.clip(low, 0, 255, out=low).astype(np.uint8)
+    return low, np.flatnonzero(low != sums.astype(np.int16))
+
+
+def _running_sum(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """0.5 plus values times weights, added from left to right: float32 [n, taps] -> [n]."""
+    total = np.full(len(values), 0.5, F32)
+    for terms in (values * weights).T:
+        total += terms
+    return total
