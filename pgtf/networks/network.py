@@ -63,11 +63,6 @@ class Network(abc.ABC):
         used = {id(v.value) for v in self.model(resolution_log2).trainable_variables}
         return {k: v for k, v in self.variables_by_name.items() if id(v) in used}
 
-    def variables_reached(self, resolution_log2):
-        """The part of `variables_by_name` used at this resolution or a coarser one."""
-        names = set().union(*(self.variables_at(r) for r in range(2, resolution_log2 + 1)))
-        return {k: v for k, v in self.variables_by_name.items() if k in names}
-
     @property
     def trainable_variables(self):
         return list(self.variables_by_name.values())
