@@ -12,7 +12,15 @@ from metrics.inception_score import inception_score
 from metrics.ms_ssim import MultiScaleSSIM
 from metrics.pyramid import laplacian_pyramid, pyr_down, pyr_up
 from metrics.swd import SlicedWasserstein, random_directions
-from tests.reference.cases import arrays, find, largest, nhwc
+from tests.reference.cases import (
+    Difference,
+    arrays,
+    check,
+    find,
+    largest,
+    largest_relative,
+    nhwc,
+)
 
 TOLERANCE = 1e-5  # times max(1, |value|)
 
@@ -39,7 +47,8 @@ def swd(folder):
 
 
 def assert_close(ours, theirs, where=""):
-    assert abs(ours - theirs) <= TOLERANCE * max(1, abs(theirs)), f"{where}: {ours}, not {theirs}"
+    what = "metrics: SWD, MS-SSIM, Frechet distance, inception score"
+    check([Difference(what, where, largest_relative(ours, theirs), TOLERANCE)])
 
 
 def levels(case, prefix):
