@@ -19,20 +19,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is im
 
 import tensorflow as tf
 
-from metrics import cache, image_sets, inception, modes, plot, records
+from metrics import command_flags, image_sets, inception, plot, records, setup
 from metrics.during_training import SNAPSHOTS, keep_best, summary
-from metrics.evaluator import SEED, Evaluator
-from metrics.measures import NEED_INCEPTION
 from metrics.neighbours import NUM_FAKES, neighbour_sheet
-from metrics.plan import DEFAULT_IMAGES, parse_plan
+from metrics.plan import parse_plan
 from pgtf import images
 from pgtf.command_line import one_line_errors
 from pgtf.config import Config
 from pgtf.dataset import open_dataset
 from pgtf.interop import load_pkl, load_snapshot
 from pgtf.training import run_folder
-
-CLASSIFIER = "classifier.npz"  # in a dataset folder, written by python -m metrics.modes
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,9 +41,12 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
-    commands = {"plot": (_add_plot_flags, draw_plot), "neighbours": (_add_set_flags, draw_sheet)}
+    commands = {
+        "plot": (command_flags.add_plot_flags, draw_plot),
+        "neighbours": (command_flags.add_sheet_flags, draw_sheet),
+    }
     name = argv[0] if argv and argv[0] in commands else None
-    add_flags, command = commands.get(name, (_add_measure_flags, measure))
+    add_flags, command = commands.get(name, (command_flags.add_measure_flags, measure))
     parser = _Parser(
         prog=f"python -m metrics {name or ''}".rstrip(),
         description=__doc__,
@@ -70,16 +69,25 @@ def measure(args):
     reals, dataset = _reals(args)
     sources = _fakes(args, reals, dataset)
     folder = args.records or (_run(args) if args.run else None)
-    evaluator = Evaluator(
+    options = setup.MetricOptions(
+        inception=args.inception,
+        inception_sha256=args.inception_sha256,
+        fid_mode=args.fid_mode,
+        classifier=args.classifier,
+        seed=args.seed,
+        use_cache=not args.no_cache,
+    )
+    evaluator = setup.make_evaluator(
         plan,
         reals,
-        inception=_inception(args, plan),
-        classifier=_classifier(args, plan, dataset),
+        options,
+        dataset_folder=None if dataset is None else dataset.path,
         num_fakes=sources[0][1]().num_images if args.fakes else None,
-        seed=args.seed,
-        cache_folder=None if args.no_cache else cache.default_folder(),
         progress=True,
     )
+    hashes = {evaluator.settings(r).get("inception_sha256") for r in evaluator.requests} - {None}
+    if hashes:
+        print(f"Inception: SHA-256 {hashes.pop()}, {args.fid_mode} resizing")
     if args.run:
         sources = [s for i, s in enumerate(sources, 1) if i % plan.every == 0 or i == len(sources)]
     failures = [name for name, make in sources if not _measure(args, evaluator, name, make, folder)]
@@ -172,7 +180,7 @@ def _fakes(args, reals, dataset):
     if args.fakes:
         return [(args.fakes, lambda: image_sets.of_folder(args.fakes))]
     if args.saved_model:
-        return [(args.saved_model, lambda: _saved_model(args, reals))]
+        return [(args.saved_model, lambda: _saved_model(args, reals, dataset))]
     if args.run:
         paths = sorted(_run(args).glob(SNAPSHOTS))
         if not paths:
@@ -187,134 +195,51 @@ def _fakes(args, reals, dataset):
 
 def _network(args, load, path, dataset):
     _, _, Gs = load(path)
-    labels = None
-    if Gs.config.label_size:
-        if dataset is None or dataset.label_size < Gs.config.label_size:
-            raise ValueError(
-                f"{path}: was trained with {Gs.config.label_size} label columns; give the dataset "
-                "that has them as --dataset."
-            )
-        drawn = image_sets.labels_of(dataset)
-
-        def labels(rng, num):
-            return drawn(rng, num)[:, : Gs.config.label_size]
-
+    labels = _labels(path, Gs.config.label_size, dataset)
     return image_sets.of_network(path.name, Gs, args.seed, labels)
 
 
-def _saved_model(args, reals):
+def _saved_model(args, reals, dataset):
     """Fakes of a SavedModel with the signature serving_default: latents (, labels) -> images."""
+    folder = Path(args.saved_model)
+    versions = [path for path in folder.glob("*") if path.name.isdecimal()]
+    if versions and not (folder / "saved_model.pb").exists():
+        folder = max(versions, key=lambda path: int(path.name))  # what a server would load
     try:
-        model = tf.saved_model.load(args.saved_model)
+        model = tf.saved_model.load(str(folder))
         function = model.signatures["serving_default"]
         specs = function.structured_input_signature[1]
         latent_size = specs["latents"].shape[1]
+        label_size = specs["labels"].shape[1] if "labels" in specs else 0
     except (OSError, KeyError) as error:
         raise ValueError(
-            f"{args.saved_model}: must be a SavedModel with a signature serving_default that takes "
+            f"{folder}: must be a SavedModel with a signature serving_default that takes "
             f"`latents`, as generate.py export writes ({error})."
         ) from None
-    if "labels" in specs:
-        raise ValueError(f"{args.saved_model}: models with labels are measured from snapshots.")
-    if not latent_size:
-        raise ValueError(f"{args.saved_model}: `latents` must have a fixed length.")
 
     def run(latents, labels):
         model  # noqa: B018 (keeps the variables alive)
-        found = function(latents=tf.constant(latents))
-        return found["images"].numpy()
+        inputs = {"latents": tf.constant(latents)}
+        if labels is not None:
+            inputs["labels"] = tf.constant(labels)
+        return function(**inputs)["images"].numpy()
 
-    return image_sets.of_generator(args.saved_model, run, latent_size, reals.shape, args.seed)
+    labels = _labels(folder, label_size, dataset)
+    name = str(folder)
+    return image_sets.of_generator(name, run, latent_size, reals.shape, args.seed, labels)
 
 
-def _inception(args, plan):
-    if not NEED_INCEPTION & {request.name for request in plan.requests}:
+def _labels(path, label_size, dataset):
+    """Draws labels of the right length from the dataset, None for a network without labels."""
+    if not label_size:
         return None
-    path = args.inception or inception.default_path()
-    if not args.inception and not path.exists():
-        return None  # the evaluator says which metric needs it
-    network = inception.Inception(path, args.inception_sha256, args.fid_mode)
-    print(f"Inception: {path} (SHA-256 {network.sha256}), {network.mode} resizing")
-    return network
-
-
-def _classifier(args, plan, dataset):
-    if "modes" not in {request.name for request in plan.requests}:
-        return None
-    path = args.classifier
-    if path is None and dataset is not None:
-        beside = Path(dataset.path) / CLASSIFIER
-        path = beside if beside.exists() else None
-    return None if path is None else modes.load_classifier(path)
-
-
-def _add_plot_flags(parser):
-    parser.add_argument("--run", required=True, help="folder of a run, or its number in --outdir")
-    parser.add_argument("--outdir", default="results", help="where runs are (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="PNG file to write (default: RUN/metrics.png)")
-
-
-def _add_source_flags(parser):
-    fakes = parser.add_mutually_exclusive_group()
-    fakes.add_argument("--run", help="folder of a run, or its number in --outdir")
-    fakes.add_argument("--snapshot", help="network-snapshot-NNNNNN.h5")
-    fakes.add_argument("--pkl", help="network pickle of the original release")
-    fakes.add_argument("--saved_model", help="version folder that generate.py export wrote")
-    fakes.add_argument("--fakes", help="folder of image files")
-    reals = parser.add_mutually_exclusive_group()
-    reals.add_argument("--dataset", help="folder of the reals (default: that of the run)")
-    reals.add_argument("--reals", help="folder of image files to use as reals")
-    parser.add_argument("--outdir", default="results", help="where runs are (default: %(default)s)")
-    parser.add_argument(
-        "--seed", type=int, default=SEED, help="of everything drawn (default: %(default)s)"
-    )
-
-
-def _add_set_flags(parser):
-    _add_source_flags(parser)
-    parser.add_argument("--out", type=Path, help="PNG file (default: <fakes>-neighbours.png)")
-
-
-def _add_measure_flags(parser):
-    _add_source_flags(parser)
-    names = ", ".join(f"{name} ({number})" for name, number in DEFAULT_IMAGES.items())
-    parser.add_argument(
-        "--metrics",
-        default="swd",
-        help="NAME[:NUMBER[k]],...[@every=N]; N counts snapshots of --run (default: %(default)s). "
-        f"Names, and their default numbers of images: {names}",
-    )
-    parser.add_argument(
-        "--num_images", type=_positive, help="for metrics without a number of their own"
-    )
-    parser.add_argument(
-        "--inception", help=f"{inception.GRAPH_NAME} (default: {inception.default_path()})"
-    )
-    parser.add_argument("--inception_sha256", help="refuse another file (default: any, reported)")
-    parser.add_argument(
-        "--download_inception", action="store_true", help="fetch the graph, about 90 MB, and stop"
-    )
-    parser.add_argument(
-        "--fid_mode",
-        choices=inception.MODES,
-        default="legacy",
-        help="how images are resized for Inception (default: %(default)s, as the original)",
-    )
-    parser.add_argument("--classifier", help=f"for modes (default: {CLASSIFIER} in the dataset)")
-    parser.add_argument(
-        "--records", help="folder for metric-*.jsonl (default: the run's; else printed only)"
-    )
-    parser.add_argument("--again", action="store_true", help="measure recorded snapshots again")
-    parser.add_argument(
-        "--no_cache", action="store_true", help=f"keep nothing in {cache.default_folder()}"
-    )
-
-
-def _positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
-    return number
+    if dataset is None or dataset.label_size < label_size:
+        raise ValueError(
+            f"{path}: was trained with {label_size} label columns; give the dataset that has them "
+            "as --dataset."
+        )
+    drawn = image_sets.labels_of(dataset)
+    return lambda rng, num: drawn(rng, num)[:, :label_size]
 
 
 if __name__ == "__main__":
