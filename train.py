@@ -4,9 +4,14 @@ Without flags it trains the demo preset on the demo dataset, which it draws firs
 again continues an unfinished run.
 """
 
+import contextlib
 import dataclasses
+import functools
+import json
 import logging
 import os
+import pathlib
+import re
 import shlex
 import signal
 import sys
@@ -22,8 +27,19 @@ from pgtf.command_line import one_line_errors, parse_flags
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
-from pgtf.training import loop, run_folder
-from pgtf.training.strategy import describe_devices, make_strategy
+from pgtf.training import loop, run_folder, self_test
+from pgtf.training.probe import probe
+from pgtf.training.strategy import (
+    ALL_REDUCE,
+    describe_devices,
+    make_strategy,
+    num_replicas,
+    num_workers,
+)
+from pgtf.training.tables import cost_table, stage_table
+from pgtf.training.workers import WorkerLost, Workers, losses_noticed, time_limit
+
+WAIT_FOR_WORKERS_SEC = 600.0  # from the start of this worker to that of the last one
 
 _DATASET = flags.DEFINE_string(
     "dataset", None, "Folder made by dataset_tool.py (default: the preset's, datasets/demo)."
@@ -40,12 +56,23 @@ _GPUS = flags.DEFINE_integer(
 _CPU_REPLICAS = flags.DEFINE_integer(
     "cpu_replicas", 0, "N > 0 splits the CPU into N replicas (default: 0).", lower_bound=0
 )
+_ALL_REDUCE = flags.DEFINE_enum(
+    "all_reduce",
+    "auto",
+    ALL_REDUCE,
+    "How gradients are summed over replicas; with TF_CONFIG auto, ring or nccl (default: auto).",
+)
 _OUTDIR = flags.DEFINE_string(
     "outdir", "results", "Folder that receives <number>-<dataset>-<preset>/ (default: results)."
 )
 _SEED = flags.DEFINE_integer("seed", None, "Of weights, data order, latents (default: 1000).")
 _TOTAL_KIMG = flags.DEFINE_float(
     "total_kimg", None, "Length of training, thousands of images (default: the preset's)."
+)
+_GRAD_ACCUMULATION = flags.DEFINE_integer(
+    "grad_accumulation",
+    None,
+    "K > 1 keeps the minibatch but holds only a K-th of it in memory at a time (default: 1).",
 )
 _CHECKPOINT_MINUTES = flags.DEFINE_float(
     "checkpoint_minutes", 10, "Most work that a crash can cost, in minutes (default: 10)."
@@ -62,6 +89,18 @@ _ALLOW_CONFIG_CHANGE = flags.DEFINE_bool(
 _PREEMPT_EXIT_CODE = flags.DEFINE_integer(
     "preempt_exit_code", None, "Exit code after SIGTERM (default: 143)."
 )
+_ON_DIVERGENCE = flags.DEFINE_enum(
+    "on_divergence",
+    "stop",
+    ["stop", "rollback"],
+    "When gradients stay non-finite: stop, or go back to the last checkpoint and continue with "
+    "other random draws (default: stop).",
+)
+_PROBE = flags.DEFINE_bool(
+    "probe",
+    False,
+    "Run a few iterations of every stage, print time and memory of each, stop (default: no).",
+)
 _NEW = flags.DEFINE_bool("new", False, "Start another run, do not continue (default: no).")
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print the configuration and the table of stages, then stop (default: no)."
@@ -76,44 +115,103 @@ _FIELDS = {
 
 
 def main(argv):
+    try:
+        with losses_noticed():
+            _run(argv)
+    except WorkerLost as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(_exit_code(signal.SIGTERM))
+
+
+def _run(argv):
     with one_line_errors():
         if len(argv) > 1:
             raise ValueError(f"train.py takes only --flags. Received: {' '.join(argv[1:])}")
         preset, config = _configured()
         if _DRY_RUN.value:
-            config, _, _ = _prepared(config, _GPUS.value or _CPU_REPLICAS.value or 1)
-            print(config.to_json(), _stage_table(config), sep="\n")
+            replicas = num_replicas(_GPUS.value, _CPU_REPLICAS.value)
+            config, _, _ = _prepared(config, replicas)
+            print(config.to_json(), stage_table(config), sep="\n")
             return
-        strategy = make_strategy(_GPUS.value, _CPU_REPLICAS.value)
-        config, dataset, start = _prepared(config, strategy.num_replicas_in_sync)
-        folder, finished = run_folder.open_run(
-            _OUTDIR.value,
-            f"{dataset.name}-{preset}",
-            config,
-            new=_NEW.value,
-            allow_change=_ALLOW_CONFIG_CHANGE.value,
-        )
+        _log_to_terminal()
+        strategy = _tested_strategy()
+        workers = Workers(strategy)
+        config, dataset, start = _prepared(config, strategy.num_replicas_in_sync, workers)
+        if _PROBE.value:
+            costs = probe(config, dataset, strategy)
+            print(describe_devices(strategy), cost_table(costs), sep="\n")
+            if errors := [cost.error for cost in costs if cost.error]:
+                raise ValueError(errors[0])
+            return
+        folder, finished = _open_run(workers, f"{dataset.name}-{preset}", config)
     if finished:
         print(f"{folder} is finished. Train another with --new, or longer with --total_kimg.")
         return
-    _log_to(folder / "log.txt")
-    absl_logging.info("%s\n%s", config.to_json(), _stage_table(config))
-    absl_logging.info("%s", describe_devices(strategy))
-    with one_line_errors((OSError, MemoryError, loop.Diverged)):
-        checkpoint_sec = _CHECKPOINT_MINUTES.value * 60
-        options = {"start": start, "checkpoint_sec": checkpoint_sec}
-        signum = loop.run(config, dataset, strategy, folder, **options)
+    with one_line_errors((OSError, MemoryError, ValueError, loop.Diverged)):
+        with run_folder.claimed(folder) if workers.is_chief else contextlib.nullcontext():
+            if workers.is_chief:
+                _log_to(folder / "log.txt")
+            absl_logging.info("%s\n%s", config.to_json(), stage_table(config))
+            absl_logging.info("%s", describe_devices(strategy))
+            signum = loop.run(
+                config,
+                dataset,
+                strategy,
+                folder,
+                start=start,
+                checkpoint_sec=_CHECKPOINT_MINUTES.value * 60,
+                allow_config_change=_ALLOW_CONFIG_CHANGE.value,
+                on_divergence=_ON_DIVERGENCE.value,
+            )
     if signum is not None:
-        absl_logging.info("Stopped. To continue: %s", shlex.join([sys.executable, *sys.argv]))
-        preempted = signum == signal.SIGTERM and _PREEMPT_EXIT_CODE.value is not None
-        sys.exit(_PREEMPT_EXIT_CODE.value if preempted else 128 + signum)
+        again = [word for word in sys.argv if not re.fullmatch("--?new(=.*)?", word)]
+        absl_logging.info("Stopped. To continue: %s", shlex.join([sys.executable, *again]))
+        sys.exit(_exit_code(signum))
+
+
+def _exit_code(signum):
+    if signum == signal.SIGTERM and _PREEMPT_EXIT_CODE.value is not None:
+        return _PREEMPT_EXIT_CODE.value
+    return 128 + signum
+
+
+def _tested_strategy():
+    """The strategy of the flags, after a sum over its replicas has worked."""
+    devices = (_GPUS.value, _CPU_REPLICAS.value, _ALL_REDUCE.value)
+    if not num_workers():
+        strategy = make_strategy(*devices)
+        if strategy.num_replicas_in_sync > 1:
+            self_test.run(*devices)
+        return strategy
+    absl_logging.info("Waiting for all %d workers of TF_CONFIG ...", num_workers())
+    message = (
+        f"not all workers of TF_CONFIG could be reached within {WAIT_FOR_WORKERS_SEC:g} seconds. "
+        "Start them all, and look at the addresses and the network."
+    )
+    with time_limit(WAIT_FOR_WORKERS_SEC, message, _exit_code(signal.SIGTERM)):
+        strategy = make_strategy(*devices)
+    self_test.run_with_other_workers(strategy)
+    return strategy
+
+
+def _open_run(workers, title, config):
+    """`run_folder.open_run` on the chief: -> (folder, finished) on all workers."""
+
+    def on_chief():
+        options = {"new": _NEW.value, "allow_change": _ALLOW_CONFIG_CHANGE.value}
+        folder, finished = run_folder.open_run(_OUTDIR.value, title, config, **options)
+        return json.dumps([str(folder), finished]).encode()
+
+    folder, finished = json.loads(workers.from_chief(on_chief))
+    return pathlib.Path(folder), finished
 
 
 def _configured():
     """Preset and flags: -> (name of the preset, Config)."""
     preset = _PRESET.value
     if preset is None:
-        preset = "demo" if _DATASET.value is None else configs.preset_for(_GPUS.value or 1)
+        replicas = (_GPUS.value or 1) * max(num_workers(), 1)
+        preset = "demo" if _DATASET.value is None else configs.preset_for(replicas)
     config = configs.named(preset)
     kinds = dict(configs.fields(config))
     changes = {
@@ -125,16 +223,18 @@ def _configured():
         "dataset.path": _DATASET.value,
         "training.seed": _SEED.value,
         "training.total_kimg": _TOTAL_KIMG.value,
+        "schedule.grad_accumulation": _GRAD_ACCUMULATION.value,
     }
     changes |= {name: value for name, value in shortcuts.items() if value is not None}
     return preset, config.replace(changes)
 
 
-def _prepared(config, num_replicas):
+def _prepared(config, replicas, workers=None):
     """Opens what the configuration names: -> (Config fitted to it, Dataset, start or None)."""
     options = config.dataset
-    if options == PRESETS["demo"].dataset and not os.path.exists(options.path):
-        demo.create(options.path)
+    if options == PRESETS["demo"].dataset:
+        create = functools.partial(_create_demo, options.path)
+        create() if workers is None else workers.from_chief(create)
     dataset = open_dataset(
         options.path, resolution=options.resolution, max_label_size=options.max_label_size
     )
@@ -146,7 +246,7 @@ def _prepared(config, num_replicas):
         config = dataclasses.replace(config, G=G.config, D=D.config)
         start = (G, D, Gs, round(_RESUME_KIMG.value * 1000))
     shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
-    fitted = config.fitted(*shape, num_replicas)
+    fitted = config.fitted(*shape, replicas)
     if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
         raise ValueError(
             f"`--resume_pkl` must hold networks for {dataset.path}. Received: "
@@ -156,30 +256,23 @@ def _prepared(config, num_replicas):
     return fitted, dataset, start
 
 
-def _stage_table(config):
-    """What is trained when, as text."""
-    titles = ("kimg", "resolution", "phase", "minibatch", "G_lrate", "D_lrate", "tick kimg")
-    rows, begin = [titles], 0.0
-    for end, state in config.schedule.stages(config.training.total_kimg):
-        phase = "fade in" if state.alpha < 1 else "stabilise"
-        size = f"{state.resolution}x{state.resolution}"
-        numbers = (state.minibatch, state.G_lrate, state.D_lrate, state.tick_kimg)
-        rows.append((f"{begin:g} - {end:g}", size, phase, *(f"{x:g}" for x in numbers)))
-        begin = end
-    widths = [max(len(row[i]) for row in rows) for i in range(len(titles))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+def _create_demo(path):
+    if not os.path.exists(path):
+        demo.create(path)
+    return b""
 
 
-def _log_to(path):
-    """Sends log lines to the terminal as they are, and with the time to a file."""
+def _log_to_terminal():
+    """Sends log lines to standard output as they are."""
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     absl_logging.set_verbosity(absl_logging.INFO)
     terminal = absl_logging.get_absl_handler().python_handler
     terminal.setFormatter(logging.Formatter("%(message)s"))
     terminal.stream = sys.stdout
+
+
+def _log_to(path):
+    """Sends log lines, with the time, to a file too."""
     file = logging.FileHandler(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     absl_logging.get_absl_logger().addHandler(file)

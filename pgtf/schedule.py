@@ -49,8 +49,11 @@ class Schedule:
         dataclasses.field(default_factory=dict)
     )
     max_minibatch_per_gpu: Annotated[
-        Mapping[int, int], "most images on a device, by resolution"
+        Mapping[int, int], "most images on a device at a time, by resolution"
     ] = dataclasses.field(default_factory=dict)
+    grad_accumulation: Annotated[
+        int, "parts of a device's minibatch that are in its memory one after another"
+    ] = 1
     G_lrate_base: Annotated[float, "learning rate of G"] = 0.001
     G_lrate_dict: Annotated[Mapping[int, float], "learning rate of G by resolution"] = (
         dataclasses.field(default_factory=dict)
@@ -74,8 +77,9 @@ class Schedule:
         for name in ("lod_training_kimg", "lod_transition_kimg"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must be at least 0. Received: {getattr(self, name)}.")
-        if self.num_gpus < 1:
-            raise ValueError(f"`num_gpus` must be at least 1. Received: num_gpus={self.num_gpus}.")
+        for name in ("num_gpus", "grad_accumulation"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
 
     def lod(self, nimg: int) -> float:
         """Level of detail after `nimg` images: stable phases at integers, fades between them."""
@@ -107,7 +111,7 @@ class Schedule:
         minibatch = self.minibatch_dict.get(resolution, self.minibatch_base)
         minibatch -= minibatch % self.num_gpus
         if resolution in self.max_minibatch_per_gpu:
-            cap = self.max_minibatch_per_gpu[resolution] * self.num_gpus
+            cap = self.max_minibatch_per_gpu[resolution] * self.num_gpus * self.grad_accumulation
             minibatch = min(minibatch, cap)
         return minibatch
 

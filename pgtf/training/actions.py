@@ -1,9 +1,8 @@
 """What happens at the end of a tick: status line, statistics, pictures and snapshots."""
 
+import contextlib
 import dataclasses
 import json
-import resource
-import sys
 import time
 
 import numpy as np
@@ -91,15 +90,23 @@ class TensorBoard:
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def __call__(self, tick, state, final):
-        with self._writer.as_default(step=state.progress.cur_nimg):
+        with self._writing(state.progress.cur_nimg):
             for name, value in dataclasses.asdict(tick).items():
                 tf.summary.scalar(name, value)
-        self._writer.flush()
+            self._writer.flush()
 
     def image(self, grid, cur_nimg):
         """Adds one [H, W, C] picture in [-1, 1] as `fakes`."""
-        with self._writer.as_default(step=cur_nimg):
+        with self._writing(cur_nimg):
             tf.summary.image("fakes", images.to_uint8(grid)[np.newaxis])
+
+    @contextlib.contextmanager
+    def _writing(self, cur_nimg):
+        try:
+            with self._writer.as_default(step=cur_nimg):
+                yield
+        except tf.errors.OpError as error:  # its way to say that the disk is full
+            raise OSError(f"cannot write TensorBoard events: {error.message}") from error
 
 
 class ImageGrid:
@@ -117,9 +124,9 @@ class ImageGrid:
         draw = randomness.normal(shape, config.training.seed, 0, randomness.Draw.GRID_LATENTS)
         self._latents = draw.numpy()[: len(chosen)]
         if not (folder / "reals.png").exists():
+            self._save(state)
             reals = images.to_float(dataset.read_images(chosen))
             images.save_image_grid(folder / "reals.png", reals, self._size)
-            self._save(state)
 
     def __call__(self, tick, state, final):
         if final or tick.tick % self._every == 0:
@@ -156,16 +163,6 @@ class Snapshot:
         path = self._folder / f"network-snapshot-{state.progress.cur_nimg // 1000:06d}.h5"
         meta = {"cur_nimg": state.progress.cur_nimg, "config": self._config}
         save_snapshot(path, state.G, state.D, state.Gs, **meta)
-
-
-def peak_gib():
-    """Most GPU memory held so far, or the peak resident memory of a process without GPUs."""
-    gpus = tf.config.list_logical_devices("GPU")
-    if gpus:
-        peaks = [tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus]
-        return max(peaks) / 2**30
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def _is_before(line, cur_nimg):

@@ -5,12 +5,18 @@ import types
 
 
 class Interrupt:
-    """Inside `with`, notes the first SIGINT or SIGTERM in `signum`; a second one acts at once."""
+    """Inside `with`, notes the first SIGINT or SIGTERM; a second one acts at once.
+
+    Attributes:
+        signum: number of the signal that all workers stop for, None while there is none.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self):
+    def __init__(self, workers):
         self.signum = None
+        self._workers = workers
+        self._noted = None
         self._before: dict[int, object] = {}
 
     def __enter__(self):
@@ -20,8 +26,15 @@ class Interrupt:
     def __exit__(self, *error):
         self._restore()
 
+    def agree(self):
+        """Sets `signum` on all workers if one of them has noted a signal; all call it together."""
+        counts = self._workers.total([self._noted == number for number in self.SIGNALS])
+        for number, count in zip(self.SIGNALS, counts, strict=True):
+            if count:
+                self.signum = number
+
     def _note(self, signum: int, frame: types.FrameType | None):
-        self.signum = signum
+        self._noted = signum
         self._restore()
 
     def _restore(self):

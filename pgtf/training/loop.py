@@ -4,22 +4,39 @@ import dataclasses
 import math
 import time
 
-import tensorflow as tf
 from absl import logging
 
-from pgtf.training import actions, plan
+from pgtf.training import actions, memory, plan
+from pgtf.training.checkpoints import Checkpoints
 from pgtf.training.interrupt import Interrupt
 from pgtf.training.run_folder import CHECKPOINT_FOLDER, FINISHED_FILE
-from pgtf.training.state import TrainingState, checkpoints
+from pgtf.training.state import TrainingState
 from pgtf.training.stepper import STATISTICS, Stepper
+from pgtf.training.workers import Workers
+
+MAX_ROLLBACKS = 3  # to one checkpoint
+ROLLBACK_SEEDS = 1_000_003  # distance of the seeds before and after; no likely seed of another run
 
 
 class Diverged(RuntimeError):
     """Too many updates in a row were skipped because a gradient was not finite."""
 
 
-def run(config, dataset, strategy, folder, *, start=None, more_actions=(), checkpoint_sec=600.0):
+def run(
+    config,
+    dataset,
+    strategy,
+    folder,
+    *,
+    start=None,
+    more_actions=(),
+    checkpoint_sec=600.0,
+    allow_config_change=False,
+    on_divergence="stop",
+):
     """Trains until `total_kimg`, continuing from the newest checkpoint in the run folder.
+
+    With several workers each of them calls it; only the chief touches the run folder.
 
     Args:
         config: the whole configuration, fitted to dataset and replicas, and checked.
@@ -27,41 +44,48 @@ def run(config, dataset, strategy, folder, *, start=None, more_actions=(), check
         strategy: tf.distribute strategy.
         folder: run folder.
         start: (G, D, Gs, nimg) to begin a new run with, or None.
-        more_actions: called as action(tick, state, final) at the end of each tick.
+        more_actions: called as action(tick, state, final) at the end of each tick, by the chief.
         checkpoint_sec: seconds between checkpoints: the most work that a crash can cost.
+        allow_config_change: whether to continue from a checkpoint of another configuration.
+        on_divergence: "stop", or "rollback" to the newest checkpoint and go on with other draws.
 
     Returns:
         None when all images have been shown, or the number of the signal (SIGINT, SIGTERM) that
         ended the run early; a checkpoint has been written then.
 
     Raises:
-        Diverged: after `max_skipped` iterations in a row without a finite gradient.
+        Diverged: after `max_skipped` iterations in a row without a finite gradient, unless a
+            rollback helps.
         MemoryError: when a stage does not fit into the memory of the device.
+        OSError: when a file cannot be written; all written before are whole.
+        ValueError: when there are checkpoints, but none can be used.
     """
-    state = TrainingState(config, strategy)
-    if not _restore(state, folder) and start is not None:
-        state.adopt(*start)
-    progress, total_nimg = state.progress, math.ceil(config.training.total_kimg * 1000)
-    _set_lod(state, config.schedule.at(progress.cur_nimg))
-    stepper = Stepper(state, config, dataset, strategy)
-    on_tick = [*_standard_actions(folder, dataset, state, config), *more_actions]
-    saved = ticked = time.monotonic()
-    logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
-    with Interrupt() as interrupt:
-        while progress.cur_nimg < total_nimg and interrupt.signum is None:
-            now = _step(state, stepper, config)
-            final = progress.cur_nimg >= total_nimg
-            if final or progress.cur_nimg >= progress.tick_start_nimg + now.tick_kimg * 1000:
-                tick = _finish_tick(progress, now, time.monotonic() - ticked, total_nimg)
-                for action in on_tick:
-                    action(tick, state, final)
-                ticked = time.monotonic()
-            if final or interrupt.signum or time.monotonic() - saved > checkpoint_sec:
-                state.save(folder / CHECKPOINT_FOLDER, config.to_json())
-                saved = time.monotonic()
-    if progress.cur_nimg < total_nimg:
+    workers = Workers(strategy)
+    with Interrupt(workers) as interrupt:
+        state = TrainingState(config, strategy)
+        checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, config, workers, allow_config_change)
+        if not checkpoints.restore(state):
+            if start is not None:
+                state.adopt(*start)
+            checkpoints.save(state)  # at once, so that a disk too small for it shows now
+        logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
+        while True:
+            _set_lod(state, config.schedule.at(state.progress.cur_nimg))
+            stepper = _make_stepper(state, config, dataset, strategy)
+            on_tick = []
+            if workers.is_chief:
+                on_tick = [*_standard_actions(folder, dataset, state, config), *more_actions]
+            try:
+                _train(state, stepper, config, on_tick, checkpoints, interrupt, checkpoint_sec)
+                break
+            except Diverged as error:
+                if on_divergence != "rollback":
+                    raise
+                _roll_back(error, state, checkpoints)
+    if state.progress.cur_nimg < _total_nimg(config):
         return interrupt.signum
-    (folder / FINISHED_FILE).touch()
+    if workers.is_chief:
+        (folder / FINISHED_FILE).touch()
     logging.info("Finished %s", folder)
     return None
 
@@ -69,6 +93,7 @@ def run(config, dataset, strategy, folder, *, start=None, more_actions=(), check
 def check(config):
     """Raises ValueError unless every stage's minibatch fits the replicas and D's groups."""
     schedule, group = config.schedule, config.D.mbstd_group_size
+    parts = schedule.grad_accumulation
     resolution = schedule.lod_initial_resolution
     while resolution <= 2**schedule.resolution_log2:
         asked = schedule.minibatch_dict.get(resolution, schedule.minibatch_base)
@@ -79,25 +104,57 @@ def check(config):
                 f"minibatch={asked} at {resolution}x{resolution}, replicas={schedule.num_gpus}."
             )
         per_replica = schedule.minibatch(resolution) // schedule.num_gpus
-        if group > 1 and per_replica > group and per_replica % group:
+        if per_replica % parts:
             raise ValueError(
-                "`minibatch` of a replica must be a multiple of `mbstd_group_size`, or smaller. "
-                f"Received: {per_replica} at {resolution}x{resolution}, mbstd_group_size={group}."
+                "`minibatch` of a replica must be a multiple of `grad_accumulation`. "
+                f"Received: {per_replica} at {resolution}x{resolution}, grad_accumulation={parts}."
+            )
+        if group > 1 and per_replica // parts > group and per_replica // parts % group:
+            raise ValueError(
+                "`minibatch` of a replica, divided by `grad_accumulation`, must be a multiple of "
+                f"`mbstd_group_size`, or smaller. Received: {per_replica // parts} at "
+                f"{resolution}x{resolution}, mbstd_group_size={group}."
             )
         resolution *= 2
 
 
-def _restore(state, folder):
-    """Restores the newest intact checkpoint; False if there is none."""
-    for path in checkpoints(folder / CHECKPOINT_FOLDER):
-        try:
-            state.restore(path)
-        except ValueError as error:
-            logging.warning("%s Trying the checkpoint before.", error)
-            continue
-        logging.info("Resuming from %s", path)
-        return True
-    return False
+def _train(state, stepper, config, on_tick, checkpoints, interrupt, checkpoint_sec):
+    """Runs calls, ticks and checkpoints until the last image or a signal."""
+    saved, ticked = time.monotonic(), time.monotonic()
+    while state.progress.cur_nimg < _total_nimg(config) and interrupt.signum is None:
+        now = _step(state, stepper, config)
+        interrupt.agree()
+        final = state.progress.cur_nimg >= _total_nimg(config)
+        if final or _tick_is_over(state.progress, now):
+            tick = _finish_tick(state.progress, now, time.monotonic() - ticked, config)
+            for action in on_tick:
+                action(tick, state, final)
+            ticked = time.monotonic()
+        growing = config.schedule.at(state.progress.cur_nimg).resolution != now.resolution
+        late = time.monotonic() - saved > checkpoint_sec
+        if final or interrupt.signum or growing or late and not state.progress.skipped_in_row:
+            checkpoints.save(state)
+            saved = time.monotonic()
+
+
+def _total_nimg(config):
+    return math.ceil(config.training.total_kimg * 1000)
+
+
+def _make_stepper(state, config, dataset, strategy):
+    """A Stepper that draws anew after every rollback: the same draws would end the same way."""
+    seed = config.training.seed + ROLLBACK_SEEDS * state.progress.num_rollbacks
+    return Stepper(state, config.replace({"training.seed": seed}), dataset, strategy)
+
+
+def _roll_back(error, state, checkpoints):
+    """Goes back to the newest healthy checkpoint; raises `error` if there is none to be tried."""
+    num_rollbacks = state.progress.num_rollbacks + 1
+    restored = checkpoints.restore(state, healthy=True)
+    if not restored or num_rollbacks > state.progress.num_rollbacks + MAX_ROLLBACKS:
+        raise error
+    state.progress.num_rollbacks = num_rollbacks
+    logging.warning("Diverged: %s Rollback %d, with other draws.", error, num_rollbacks)
 
 
 def _standard_actions(folder, dataset, state, config):
@@ -118,23 +175,17 @@ def _step(state, stepper, config):
         config.schedule, config.training, progress.cur_nimg, progress.tick_start_nimg
     )
     _enter(state, config.schedule.at(progress.cur_nimg), config.training)
-    try:
-        rows = stepper.run(call)
-    except tf.errors.ResourceExhaustedError as error:
-        size, minibatch = call.now.resolution, call.now.minibatch // config.schedule.num_gpus
-        raise MemoryError(
-            f"out of memory at {size}x{size} with a minibatch of {minibatch} per device. "
-            f"Lower it with --config.schedule.max_minibatch_per_gpu={size}:{minibatch // 2} "
-            "(--allow_config_change continues this run)."
-        ) from error
+    rows = stepper.run(call)
     _count(progress, rows, call)
     progress.train_sec += time.monotonic() - started
     _set_lod(state, call.now)
     if progress.skipped_in_row >= config.training.max_skipped:
+        last = ", ".join(f"{k} {v:g}" for k, v in zip(STATISTICS[:-1], rows[-1], strict=False))
         raise Diverged(
             f"no finite gradient in {progress.skipped_in_row} iterations in a row, up to "
             f"{progress.cur_nimg / 1000:g} kimg at {call.now.resolution}x{call.now.resolution} "
-            f"(lod {call.now.lod:g}). Lower the learning rate, or look for damaged images."
+            f"(lod {call.now.lod:g}); the last iteration had {last}. Lower the learning rate, or "
+            "continue from the last checkpoint with other draws: --on_divergence=rollback."
         )
     return call.now
 
@@ -166,7 +217,11 @@ def _count(progress, rows, call):
     progress.cur_nimg = call.end_nimg
 
 
-def _finish_tick(progress, now, sec_per_tick, total_nimg):
+def _tick_is_over(progress, now):
+    return progress.cur_nimg >= progress.tick_start_nimg + now.tick_kimg * 1000
+
+
+def _finish_tick(progress, now, sec_per_tick, config):
     """Closes the tick in `progress`: -> actions.Tick."""
     num_nimg = progress.cur_nimg - progress.tick_start_nimg
     sec_per_kimg = sec_per_tick / num_nimg * 1000
@@ -184,8 +239,8 @@ def _finish_tick(progress, now, sec_per_tick, total_nimg):
         sec_per_kimg=sec_per_kimg,
         sec_per_tick=sec_per_tick,
         train_hours=progress.train_sec / 3600,
-        eta_hours=max(total_nimg - progress.cur_nimg, 0) / 1000 * sec_per_kimg / 3600,
-        peak_gib=actions.peak_gib(),
+        eta_hours=max(_total_nimg(config) - progress.cur_nimg, 0) / 1000 * sec_per_kimg / 3600,
+        peak_gib=memory.peak_gib(),
     )
     progress.tick += 1
     progress.tick_start_nimg = progress.cur_nimg

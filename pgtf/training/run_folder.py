@@ -1,7 +1,11 @@
 """Run folders results/NNN-<dataset>-<preset>/: found again by their configuration."""
 
+import contextlib
+import fcntl
 import re
 from pathlib import Path
+
+from absl import logging
 
 from pgtf import images
 
@@ -9,6 +13,7 @@ CONFIG_FILE = "config.json"
 STATS_FILE = "stats.jsonl"
 CHECKPOINT_FOLDER = "checkpoint"
 FINISHED_FILE = "finished"  # empty; its presence says that the last image was shown
+LOCK_FILE = "lock"  # empty; locked while a process trains in the folder
 _NAME = re.compile(r"(\d{3,})-(.+)")
 
 
@@ -57,6 +62,30 @@ def locate(outdir, run):
     raise ValueError(f"no run {run!r} in {outdir}. Runs there: {names}.")
 
 
+@contextlib.contextmanager
+def claimed(folder):
+    """Keeps other processes from training in the same folder; clears away what a killed one left.
+
+    Raises:
+        ValueError: if another process is training in it.
+    """
+    with open(Path(folder) / LOCK_FILE, "w") as file:
+        try:
+            fcntl.flock(
+                file, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # ends with the process, even if killed
+        except BlockingIOError:
+            raise ValueError(
+                f"{folder}: another process is training in this folder. Wait for it, stop it, or "
+                "start another run with --new."
+            ) from None
+        except OSError:
+            logging.warning("%s: this file system has no locks; start no second process", folder)
+        for unfinished in Path(folder).rglob("*.tmp"):
+            unfinished.unlink()
+        yield
+
+
 def newest_snapshot(folder):
     """The last network-snapshot-NNNNNN.h5 of a run; ValueError if there is none yet."""
     snapshots = sorted(Path(folder).glob("network-snapshot-*.h5"))
@@ -69,8 +98,11 @@ def _create(outdir, title, config):
     runs = _runs(outdir)
     number = runs[-1][0] + 1 if runs else 0
     folder = Path(outdir) / f"{number:03d}-{title}"
-    folder.mkdir(parents=True)
-    _store_config(folder, config)
+    # Under another name until its configuration is in it: without, it could not be continued.
+    unfinished = Path(outdir) / f".{folder.name}.tmp"
+    unfinished.mkdir(parents=True, exist_ok=True)
+    _store_config(unfinished, config)
+    unfinished.rename(folder)
     return folder
 
 

@@ -2,14 +2,10 @@
 
 import dataclasses
 import json
-import re
 
-from pgtf.interop import hdf5, snapshots
+from pgtf.interop import snapshots
 from pgtf.networks import Discriminator, Generator
 from pgtf.training.adam import Adam
-
-KEPT_CHECKPOINTS = 2  # the newest, and the one before in case the newest is damaged
-_FORMAT = "pgtf-checkpoint"
 
 
 @dataclasses.dataclass
@@ -25,6 +21,7 @@ class Progress:
     sums: dict[str, float] = dataclasses.field(default_factory=dict)  # of their statistics
     num_skipped: int = 0  # updates skipped since the start because a gradient was not finite
     skipped_in_row: int = 0  # iterations up to the last one in which an update was skipped
+    num_rollbacks: int = 0  # times that training went back to a checkpoint with other draws
 
 
 class TrainingState:
@@ -51,29 +48,21 @@ class TrainingState:
             mine.copy_weights_from(theirs)
         self.progress.cur_nimg = self.progress.tick_start_nimg = nimg
 
-    def save(self, folder, config_json):
-        """Writes a checkpoint, then removes all but the newest ones."""
+    def pack(self):
+        """All of it as named arrays and attributes: (groups, attributes) for `hdf5.write_hdf5`."""
         groups, attributes = snapshots.pack(**self.networks())
         for name, optimizer in self._optimizers().items():
             groups[name] = {k: v.numpy() for k, v in optimizer.variables_by_name.items()}
-        attributes |= {"format": _FORMAT, "config": config_json}
         attributes["progress"] = json.dumps(dataclasses.asdict(self.progress))
-        folder.mkdir(exist_ok=True)
-        path = folder / f"checkpoint-{self.progress.cur_nimg:09d}.h5"
-        hdf5.write_hdf5(path, groups, attributes)
-        for old in checkpoints(folder)[KEPT_CHECKPOINTS:]:
-            old.unlink()
+        return groups, attributes
 
-    def restore(self, path):
-        """Takes over everything from a checkpoint; ValueError when it is damaged or foreign."""
-        groups, attributes = hdf5.read_hdf5(path)
-        if attributes.get("format") != _FORMAT:
-            raise ValueError(f"{path}: not a checkpoint of a training run.")
-        snapshots.unpack(groups, attributes, path, **self.networks())
+    def unpack(self, groups, attributes, source):
+        """Takes over what `pack` returned; ValueError when it does not fit."""
+        snapshots.unpack(groups, attributes, source, **self.networks())
         for name, optimizer in self._optimizers().items():
             for key, variable in optimizer.variables_by_name.items():
                 if key not in groups.get(name, {}):
-                    raise ValueError(f"{path}: no {name}/{key} in this checkpoint.")
+                    raise ValueError(f"{source}: no {name}/{key} in this checkpoint.")
                 variable.assign(groups[name][key])
         progress = Progress(**json.loads(attributes["progress"]))
         if progress.stage is not None:
@@ -82,9 +71,3 @@ class TrainingState:
 
     def _optimizers(self):
         return {"G_opt": self.G_opt, "D_opt": self.D_opt}
-
-
-def checkpoints(folder):
-    """The checkpoints in a folder, newest first."""
-    files = [p for p in folder.glob("checkpoint-*.h5") if re.fullmatch(r".*-\d+\.h5", p.name)]
-    return sorted(files, key=lambda path: path.name, reverse=True)

@@ -84,6 +84,36 @@ def gradients_of(terms_function, variables):
     return terms, dict(zip(variables, gradients, strict=True))
 
 
+def mean_over_parts(part, num_parts, num_values, variables):
+    """Gradients of a minibatch of which only a part at a time is in memory.
+
+    Args:
+        part: a function of a number in 0 ... num_parts - 1, called as a tensor: -> [num_values]
+            float32 and gradients {name: tensor}.
+        num_parts: how many parts of the same size there are.
+        num_values: length of the first result.
+        variables: {name: variable}, those of the gradients.
+
+    Returns:
+        The means over all parts of what `part` returns.
+    """
+    if num_parts == 1:
+        return part(0)
+
+    def add(index, values, gradients):
+        more_values, more = part(index)
+        return index + 1, values + more_values, {k: v + more[k] for k, v in gradients.items()}
+
+    zeros = {name: tf.zeros(variable.shape) for name, variable in variables.items()}
+    _, values, gradients = tf.while_loop(
+        lambda index, *_: index < num_parts,
+        add,
+        (tf.constant(0), tf.zeros([num_values]), zeros),
+        parallel_iterations=1,  # more would bring back the memory that parts save
+    )
+    return values / num_parts, {name: sum_ / num_parts for name, sum_ in gradients.items()}
+
+
 def average_over_replicas(gradients):
     """Mean over replicas of {name: tensor}; the original averages its GPUs alike."""
     context = tf.distribute.get_replica_context()

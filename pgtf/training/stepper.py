@@ -1,5 +1,7 @@
 """Several iterations in one call of a traced function, on all replicas."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,7 +9,8 @@ from pgtf.dataset import pipeline
 from pgtf.training import randomness, step
 from pgtf.training.randomness import Draw
 
-STATISTICS = ("G_loss", "D_loss", "real_scores", "fake_scores", "mixed_norms", "skipped")
+D_STATISTICS = ("real_scores", "fake_scores", "mixed_norms")  # components of D's terms
+STATISTICS = ("G_loss", "D_loss", *D_STATISTICS, "skipped")
 
 
 class Stepper:
@@ -29,7 +32,17 @@ class Stepper:
             self._labels = tf.constant(dataset.read_labels(range(dataset.num_images)))
 
     def run(self, call):
-        """Runs a plan.Call: -> float64 [iterations, len(STATISTICS)], means over the minibatch."""
+        """Runs a plan.Call: -> float64 [iterations, len(STATISTICS)], means over the minibatch.
+
+        Raises:
+            MemoryError: if the stage does not fit into the memory of a device.
+        """
+        try:
+            return self._run(call)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError(out_of_memory(call.now, self._config)) from error
+
+    def _run(self, call):
         key = (call.now.resolution, call.now.minibatch)
         if self._iterator_at != (key, call.nimgs[0]):
             self._iterator = self._iterate(call)
@@ -87,15 +100,14 @@ class Stepper:
         """One iteration on one replica: -> [len(STATISTICS)]."""
         for repeat, (images, labels) in enumerate(batches):
             D_nimg = nimg + repeat * minibatch
-            D_terms, D_updated = self._update_D(images, labels, minibatch, D_nimg, alpha, D_lrate)
+            D_means, D_updated = self._update_D(images, labels, minibatch, D_nimg, alpha, D_lrate)
         resolution = batches[0][0].shape[1]
-        G_terms, G_updated = self._update_G(resolution, minibatch, nimg, alpha, G_lrate)
-        means = [G_terms.loss, D_terms.loss]
-        means += [D_terms.components[name] for name in STATISTICS[2:5]]
+        G_means, G_updated = self._update_G(resolution, minibatch, nimg, alpha, G_lrate)
         skipped = 2.0 - tf.cast(G_updated, tf.float32) - tf.cast(D_updated, tf.float32)
-        return tf.stack([*map(tf.reduce_mean, means), skipped])
+        return tf.concat([G_means, D_means, [skipped]], axis=0)
 
     def _update_D(self, images, labels, minibatch, nimg, alpha, lrate):
+        """Updates D and Gs: -> means of D's loss and D_STATISTICS, whether D was updated."""
         G, D, Gs, config = self._state.G, self._state.D, self._state.Gs, self._config
         resolution_log2 = images.shape[1].bit_length() - 1
         mirror = None
@@ -105,20 +117,24 @@ class Stepper:
         latents = self._latents(minibatch, nimg, Draw.D_LATENTS)
         mixing = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIXING)
         variables = D.variables_at(resolution_log2)
-        terms, gradients = step.gradients_of(
-            lambda: step.discriminator_terms(
-                G, D, reals, labels, latents, mixing, alpha, config.loss
-            ),
-            variables,
-        )
-        gradients = step.average_over_replicas(gradients)
+
+        def part(index):
+            inputs = [self._part(x, index) for x in (reals, labels, latents, mixing)]
+            terms, gradients = step.gradients_of(
+                lambda: step.discriminator_terms(G, D, *inputs, alpha, config.loss), variables
+            )
+            values = [terms.loss, *(terms.components[name] for name in D_STATISTICS)]
+            return tf.stack([*map(tf.reduce_mean, values)]), gradients
+
+        means, gradients = self._mean_over_parts(part, 1 + len(D_STATISTICS), variables)
         updated = self._state.D_opt.apply(variables, gradients, lrate)
         # All levels, as in the original: after `--resume_pkl`, Gs differs from G at finer ones too.
         networks = (network.variables_by_name for network in (Gs, G))
         step.update_moving_average(*networks, config.training.G_smoothing)
-        return terms, updated
+        return means, updated
 
     def _update_G(self, resolution, minibatch, nimg, alpha, lrate):
+        """Updates G: -> mean of its loss [1], whether it was updated."""
         G, D, config = self._state.G, self._state.D, self._config
         latents = self._latents(minibatch, nimg, Draw.G_LATENTS)
         labels = None
@@ -128,12 +144,37 @@ class Stepper:
             num_labels = self._labels.shape[0]
             labels = tf.gather(self._labels, tf.cast(which * num_labels, tf.int64))
         variables = G.variables_at(resolution.bit_length() - 1)
-        terms, gradients = step.gradients_of(
-            lambda: step.generator_terms(G, D, latents, labels, resolution, alpha, config.loss),
-            variables,
-        )
-        gradients = step.average_over_replicas(gradients)
-        return terms, self._state.G_opt.apply(variables, gradients, lrate)
+
+        def part(index):
+            inputs = [None if x is None else self._part(x, index) for x in (latents, labels)]
+            terms, gradients = step.gradients_of(
+                lambda: step.generator_terms(G, D, *inputs, resolution, alpha, config.loss),
+                variables,
+            )
+            return tf.reduce_mean(terms.loss, keepdims=True), gradients
+
+        means, gradients = self._mean_over_parts(part, 1, variables)
+        return means, self._state.G_opt.apply(variables, gradients, lrate)
+
+    def _mean_over_parts(self, part, num_values, variables):
+        """Means over the parts of this replica's minibatch; the gradients' over replicas too."""
+        num_parts = self._config.schedule.grad_accumulation
+        means, gradients = step.mean_over_parts(part, num_parts, num_values, variables)
+        return means, step.average_over_replicas(gradients)
+
+    def _part(self, values, index):
+        """A part of this replica's values, made of whole groups of D if possible: [N, ...].
+
+        A group is every G-th of N samples (networks.MinibatchStdDev), so part p of P takes the
+        groups p * G / P, ... and no group changes its members.
+        """
+        num_parts = self._config.schedule.grad_accumulation
+        if num_parts == 1:
+            return values
+        size, rest = values.shape[0] // num_parts, values.shape[1:]
+        group = min(max(self._config.D.mbstd_group_size, 1), size)
+        parts = tf.reshape(values, [group, num_parts, size // group, *rest])
+        return tf.reshape(tf.gather(parts, index, axis=1), [size, *rest])
 
     def _latents(self, minibatch, nimg, purpose):
         return self._draw(randomness.normal, [minibatch, self._state.G.latent_size], nimg, purpose)
@@ -141,3 +182,20 @@ class Stepper:
     def _draw(self, distribution, shape, nimg, purpose):
         values = distribution(shape, self._config.training.seed, nimg, purpose)
         return randomness.of_this_replica(values)
+
+
+def out_of_memory(now, config):
+    """Says where memory ran out and which flags help."""
+    schedule, group, size = config.schedule, config.D.mbstd_group_size, now.resolution
+    per_device = now.minibatch // schedule.num_gpus
+    held = per_device // schedule.grad_accumulation  # at a time
+    where = f"out of memory at {size}x{size} with a minibatch of {held} per device"
+    if held == 1:
+        return f"{where}: --config.schedule.max_minibatch_per_gpu cannot lower it further."
+    half = held // 2 - (held // 2 % group if 1 < group < held // 2 else 0)
+    caps = ",".join(f"{k}:{v}" for k, v in {**schedule.max_minibatch_per_gpu, size: half}.items())
+    return (
+        f"{where}. Lower it with --config.schedule.max_minibatch_per_gpu={caps} "
+        f"--allow_config_change; with --grad_accumulation={math.ceil(per_device / half)} in "
+        "addition, the minibatch of an update stays as it is."
+    )

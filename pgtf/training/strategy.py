@@ -1,63 +1,150 @@
 """Which devices train, and the tf.distribute strategy that joins them."""
 
+import json
+import os
 import platform
 
 import keras
 import tensorflow as tf
 
+# What joins the replicas, by the name that --all_reduce has for it.
+ALL_REDUCE = ("auto", "nccl", "hierarchical", "one-device", "ring")
+_ONE_MACHINE = {
+    "auto": lambda: None,  # TensorFlow's choice: NCCL between GPUs, one device otherwise
+    "nccl": tf.distribute.NcclAllReduce,
+    "hierarchical": tf.distribute.HierarchicalCopyAllReduce,
+    "one-device": tf.distribute.ReductionToOneDevice,
+}
+_SEVERAL_MACHINES = {
+    "auto": tf.distribute.experimental.CommunicationImplementation.AUTO,
+    "nccl": tf.distribute.experimental.CommunicationImplementation.NCCL,
+    "ring": tf.distribute.experimental.CommunicationImplementation.RING,
+}
 
-def make_strategy(num_gpus=None, cpu_replicas=0):
+
+def make_strategy(num_gpus=None, cpu_replicas=0, all_reduce="auto"):
     """Chooses the strategy; must come before anything runs on TensorFlow's devices.
 
+    With TF_CONFIG in the environment this process is one worker of several, which must all call
+    it; it returns when all have. Without, all replicas are in this process.
+
     Args:
-        num_gpus: GPUs to train on; None = one if there is any, 0 = CPU.
+        num_gpus: GPUs of this machine to train on; None = one if there is any, 0 = CPU.
         cpu_replicas: N > 0 splits the CPU into N logical devices, one replica each.
+        all_reduce: one of ALL_REDUCE.
 
     Returns:
         A tf.distribute strategy; the default one, without overhead, for a single device.
 
     Raises:
-        ValueError: if there are fewer GPUs than asked for, or both arguments exclude each other.
+        ValueError: if there are fewer GPUs than asked for, if arguments exclude each other, or if
+            TF_CONFIG cannot be understood.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    if cpu_replicas:
-        if num_gpus:
-            raise ValueError(
-                "`--cpu_replicas` and `--gpus` exclude each other. "
-                f"Received: cpu_replicas={cpu_replicas}, gpus={num_gpus}."
-            )
-        return _cpu_strategy(cpu_replicas)
+    if num_gpus and cpu_replicas:
+        raise ValueError(
+            "`--cpu_replicas` and `--gpus` exclude each other. "
+            f"Received: cpu_replicas={cpu_replicas}, gpus={num_gpus}."
+        )
     if num_gpus is None:
-        num_gpus = min(len(gpus), 1)
+        num_gpus = 0 if cpu_replicas else min(len(gpus), 1)
     if num_gpus > len(gpus):
         names = ", ".join(gpu.name for gpu in gpus) or "none"
         raise ValueError(
             f"`--gpus` must not exceed the visible GPUs ({names}). Received: gpus={num_gpus}. "
             "Train on the CPU with --gpus=0."
         )
+    workers = num_workers()  # checks TF_CONFIG
+    _check_all_reduce(all_reduce, max(num_gpus, cpu_replicas, 1), num_gpus)
+    if workers and cpu_replicas > 1:
+        raise ValueError(
+            "`--cpu_replicas` is for one machine; with TF_CONFIG a CPU is one replica. "
+            f"Received: cpu_replicas={cpu_replicas}."
+        )
     for gpu in gpus[:num_gpus]:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
-    if num_gpus <= 1:
+    if workers:
+        options = tf.distribute.experimental.CommunicationOptions(
+            implementation=_SEVERAL_MACHINES[all_reduce]
+        )
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    if cpu_replicas > 1:
+        _split_cpu(cpu_replicas)
+    devices = [f"GPU:{i}" for i in range(num_gpus)] or [f"CPU:{i}" for i in range(cpu_replicas)]
+    if len(devices) <= 1:
         return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(num_gpus)])
+    return tf.distribute.MirroredStrategy(devices, cross_device_ops=_ONE_MACHINE[all_reduce]())
+
+
+def num_workers():
+    """Workers that TF_CONFIG lists; 0 without TF_CONFIG or without a cluster in it.
+
+    Raises:
+        ValueError: if this process can be no worker of the cluster; says why.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        parsed = json.loads(text or "{}")
+        cluster, task = parsed.get("cluster", {}), parsed.get("task", {})
+        sizes = {role: len(addresses) for role, addresses in cluster.items()}
+        role, index = task.get("type"), int(task.get("index", -1))
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(
+            '`TF_CONFIG` must be JSON such as {"cluster": {"worker": ["host:port", ...]}, '
+            f'"task": {{"type": "worker", "index": 0}}}}. Received: {text!r}.'
+        ) from None
+    if not cluster:
+        return 0
+    if not sizes.keys() <= {"chief", "worker"}:
+        raise ValueError(
+            "`TF_CONFIG` must list tasks of the types chief and worker only. "
+            f"Received: {', '.join(sizes)}."
+        )
+    if not 0 <= index < sizes.get(role, 0):
+        raise ValueError(
+            "`TF_CONFIG` must name a task of its cluster. "
+            f"Received: type={role!r}, index={index}, cluster of {sizes}."
+        )
+    return sum(sizes.values())
+
+
+def num_replicas(num_gpus, cpu_replicas):
+    """How many replicas `make_strategy` would join, without touching a device."""
+    return max(num_gpus or 0, cpu_replicas, 1) * max(num_workers(), 1)
 
 
 def describe_devices(strategy):
     """One line for the log: devices of the replicas, versions, precision."""
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
     where = ", ".join(map(str, names)) if names else "the CPU (no GPU is used)"
+    workers = max(num_workers(), 1)
+    if workers > 1:
+        where += f" of each of {workers} workers"
     return (
         f"{strategy.num_replicas_in_sync} replica(s) on {where}; TensorFlow {tf.__version__}, "
         f"Keras {keras.__version__}, Python {platform.python_version()}, fp32"
     )
 
 
-def _cpu_strategy(replicas):
+def _check_all_reduce(name, num_devices, num_gpus):
+    """Raises ValueError unless the strategy for these devices has this way to all-reduce."""
+    several = num_workers() > 0
+    known = _SEVERAL_MACHINES if several else _ONE_MACHINE
+    if not several and num_devices == 1:
+        known = {"auto": None}
+    choices = [choice for choice in known if choice != "nccl" or num_gpus]  # no CPU kernel
+    if name not in choices:
+        where = "several workers" if several else f"{num_devices} device(s)"
+        kind = "GPU" if num_gpus else "CPU"
+        raise ValueError(
+            f"`--all_reduce` must be {' or '.join(choices)} for {where} of type {kind}. "
+            f"Received: all_reduce={name}."
+        )
+
+
+def _split_cpu(replicas):
     cpu = tf.config.list_physical_devices("CPU")[0]
     device = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(cpu, [device] * replicas)
-    if replicas == 1:
-        return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])

@@ -1,0 +1,125 @@
+"""Checkpoints of a run: written and checked by the chief, and sent by it to the other workers."""
+
+import hashlib
+import json
+import pathlib
+import re
+import tempfile
+
+from absl import logging
+
+from pgtf.interop import hdf5
+
+KEPT = 2  # the newest, and the one before in case the newest is damaged
+_FORMAT = "pgtf-checkpoint"
+
+
+class ConfigChanged(ValueError):
+    """The checkpoint was written with another configuration."""
+
+
+class Checkpoints:
+    """The rolling checkpoints in a folder, for one configuration."""
+
+    def __init__(self, folder, config, workers, allow_config_change=False):
+        """Keeps its arguments.
+
+        Args:
+            folder: where they are; made when the first is written. Only the chief looks at it.
+            config: the configuration of the run, stored and compared.
+            workers: workers.Workers.
+            allow_config_change: whether to continue from a checkpoint of another configuration.
+        """
+        self._folder = folder
+        self._config = config
+        self._workers = workers
+        self._allow_config_change = allow_config_change
+
+    def save(self, state):
+        """Writes a checkpoint on the chief, then removes all but the newest ones.
+
+        Raises:
+            OSError: if it cannot be written; those before it are untouched.
+        """
+        if not self._workers.is_chief:
+            return
+        groups, attributes = state.pack()
+        text = self._config.to_json()
+        attributes |= {"format": _FORMAT, "config": text, "config_sha256": _sha256(text)}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"checkpoint-{state.progress.cur_nimg:09d}.h5"
+        hdf5.write_hdf5(path, groups, attributes)
+        for old in newest_first(self._folder)[KEPT:]:
+            old.unlink()
+
+    def restore(self, state, healthy=False):
+        """Puts the newest intact checkpoint into `state`, on all workers.
+
+        Args:
+            state: TrainingState; unchanged when there is no checkpoint.
+            healthy: whether to pass over those written while updates were being skipped.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            ConfigChanged: if its configuration differs; names the differences.
+            ValueError: if there are checkpoints but all are damaged.
+        """
+        content = self._workers.from_chief(lambda: self._restore_on_chief(state, healthy))
+        if content and not self._workers.is_chief:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder, "checkpoint.h5")
+                path.write_bytes(content)
+                state.unpack(*hdf5.read_hdf5(path), path)
+        return bool(content)
+
+    def _restore_on_chief(self, state, healthy):
+        """As `restore`, but for the chief: -> what the other workers need, b"" for nothing."""
+        found = newest_first(self._folder)
+        for path in found:
+            try:
+                groups, attributes = hdf5.read_hdf5(path)
+            except ValueError as error:
+                logging.warning("%s Trying the checkpoint before.", error)
+                # Out of the way: it must not count as one of those kept.
+                path.rename(path.with_suffix(".damaged"))
+                continue
+            self._check(attributes, path)
+            if healthy and json.loads(attributes["progress"])["skipped_in_row"]:
+                continue
+            state.unpack(groups, attributes, path)
+            logging.info("Resuming from %s", path)
+            return path.read_bytes() if self._workers.num > 1 else b"nobody needs it"
+        if found and not newest_first(self._folder):
+            raise ValueError(
+                f"{self._folder}: all checkpoints are damaged. Start another run with --new, "
+                "perhaps from the last network snapshot with --resume_pkl."
+            )
+        return b""
+
+    def _check(self, attributes, path):
+        if attributes.get("format") != _FORMAT:
+            raise ValueError(f"{path}: not a checkpoint of a training run.")
+        stored, asked = attributes["config_sha256"], _sha256(self._config.to_json())
+        if stored == asked or self._allow_config_change:
+            return
+        before = type(self._config).from_json(attributes["config"])
+        # None when only the program is newer, and has fields with the value they always had.
+        if differences := before.differences(self._config):
+            raise ConfigChanged(
+                f"{path} is of another configuration: {'; '.join(differences)}. Continue it all "
+                "the same with --allow_config_change, start another run with --new, or undo the "
+                "change."
+            )
+
+
+def newest_first(folder):
+    """The checkpoints in a folder."""
+    matches = {path: re.fullmatch(r"checkpoint-(\d+)\.h5", path.name) for path in folder.glob("*")}
+    numbers = {path: int(match[1]) for path, match in matches.items() if match}
+    return sorted(numbers, key=numbers.__getitem__, reverse=True)
+
+
+def _sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
