@@ -402,16 +402,16 @@ def test_too_small_a_disk_is_found_before_work_begins(tmp_path, monkeypatch, cap
 
 
 def test_a_disk_that_fills_up_is_one_line_and_looks_unfinished(tmp_path, monkeypatch, capsys):
-    write = partial._write_all
+    write = os.pwrite
     room = [2 << 20]
 
-    def until_full(file, records):
-        room[0] -= records.nbytes
+    def until_full(descriptor, data, offset):
+        room[0] -= len(data)
         if room[0] < 0:
-            raise OSError(28, "No space left on device", file.name)
-        write(file, records)
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data, offset)
 
-    monkeypatch.setattr(partial, "_write_all", until_full)
+    monkeypatch.setattr(os, "pwrite", until_full)
     monkeypatch.setattr(partial, "CHECKPOINT_SECONDS", 0)
     flags = ["--num_images=1000", "--num_workers=1"]
     assert run("create_demo", tmp_path / "demo", *flags) == 2
@@ -420,7 +420,7 @@ def test_a_disk_that_fills_up_is_one_line_and_looks_unfinished(tmp_path, monkeyp
     )
     assert re.search(message, capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["demo.partial"]
-    monkeypatch.setattr(partial, "_write_all", write)
+    monkeypatch.setattr(os, "pwrite", write)
     assert run("create_demo", tmp_path / "demo", *flags) == 2
     assert "an interrupted job left it. Add --resume" in capsys.readouterr().err
     assert run("create_demo", tmp_path / "demo", *flags, "--resume") == 0

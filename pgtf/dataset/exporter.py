@@ -34,7 +34,7 @@ from tqdm import tqdm
 from pgtf import images as images_lib
 from pgtf.dataset import tfrecords
 from pgtf.dataset.folder import CONTACT_SHEET, META_FILE, MIN_RESOLUTION_LOG2
-from pgtf.dataset.partial import PartialFolder
+from pgtf.dataset.partial import PartialFolder, write_records
 from pgtf.dataset.pyramid import pyramid
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
@@ -179,12 +179,14 @@ def export(
 
 @dataclasses.dataclass(frozen=True)
 class _Encoder:
-    """What a worker does with a chunk of items: images, pyramid, records."""
+    """What a worker does with some items: images, pyramid, records."""
 
     load: Load
     shape: tuple[int, int, int]
+    paths: tuple[str, ...] | None  # files for record i = item i; None = hand the records over
 
-    def __call__(self, items: list[Any]) -> _Encoded:
+    def __call__(self, task: tuple[int, list[Any]]) -> _Encoded:
+        first, items = task
         kept: list[np.ndarray] = []
         rejected: dict[int, tuple[str, str]] = {}
         for place, image in enumerate(self.load(items)):
@@ -198,23 +200,27 @@ class _Encoder:
         for row, image in zip(images, kept, strict=True):
             row[...] = image
         records = [tfrecords.to_records(level) for level in pyramid(images)]
-        return _Encoded(records, len(items), rejected)
+        if self.paths is not None and not rejected:
+            write_records(self.paths, records, first)
+            records = []
+        return _Encoded(records, len(kept), len(items), rejected)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Encoded:
-    records: list[np.ndarray]  # uint8 [n, record size] by level
+    records: list[np.ndarray]  # uint8 [n, record size] by level; empty if written already
+    num_records: int
     num_items: int
     rejected: dict[int, tuple[str, str]]  # place -> name, reason
 
     def first(self, limit: int) -> _Encoded:
         """Only what belongs to the first `limit` images."""
-        if len(self.records[0]) <= limit:
+        if self.num_records <= limit:
             return self
         places = [place for place in range(self.num_items) if place not in self.rejected]
         num_items = places[limit]
         rejected = {place: why for place, why in self.rejected.items() if place < num_items}
-        return _Encoded([level[:limit] for level in self.records], num_items, rejected)
+        return _Encoded([level[:limit] for level in self.records], limit, num_items, rejected)
 
 
 def _write_records(
@@ -229,31 +235,39 @@ def _write_records(
 ) -> None:
     num_workers = options.num_workers or default_num_workers()
     num_workers = min(num_workers, 1 + num_items * int(np.prod(shape)) // BYTES_PER_WORKER)
-    chunk = min(CHUNK_BYTES // int(np.prod(shape)), MAX_CHUNK)
-    chunk = max(min(chunk, num_items // (TASKS_PER_WORKER * num_workers)), 1)
-    rest = itertools.islice(items, folder.num_items, num_items)
-    results = ordered_map(_Encoder(load, shape), _chunks(rest, chunk), num_workers)
+    # Where nothing may be rejected, item i is record i: workers write without being told where.
+    is_direct = max_errors == 0
+    end = limit if is_direct else num_items
+    encode = _Encoder(load, shape, folder.record_paths if is_direct else None)
+    size = min(CHUNK_BYTES // int(np.prod(shape)), MAX_CHUNK)
+    size = max(min(size, num_items // (TASKS_PER_WORKER * num_workers)), 1)
+    rest = itertools.islice(items, folder.num_items, end)
+    results = ordered_map(encode, _chunks(rest, folder.num_items, size), num_workers)
     with (
         contextlib.closing(results),  # type: ignore[type-var]
         tqdm(total=limit, initial=folder.num_records, unit="img", desc="Writing") as bar,
     ):
         for result in results:
             encoded = result.first(limit - folder.num_records)
-            folder.append(encoded.records, encoded.num_items, encoded.rejected)
-            bar.update(len(encoded.records[0]))
-            if max_errors is not None and len(folder.rejected) > max_errors:
-                name, reason = list(folder.rejected.values())[max_errors]
+            if max_errors is not None and len(folder.rejected) + len(encoded.rejected) > max_errors:
+                name, reason = list(encoded.rejected.values())[max_errors - len(folder.rejected)]
                 raise ValueError(
                     f"{name}: {reason}" + (f" (error {max_errors + 1})" if max_errors else "")
                 )
+            if encoded.records:
+                write_records(folder.record_paths, encoded.records, folder.num_records)
+            folder.advance(encoded.num_records, encoded.num_items, encoded.rejected)
+            bar.update(encoded.num_records)
             if folder.num_records == limit:
                 break
 
 
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+def _chunks(items: Iterable[Any], first: int, size: int) -> Iterator[tuple[int, list[Any]]]:
+    """Yields (number of the first, items) for `size` items at a time."""
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
-        yield chunk
+        yield first, chunk
+        first += len(chunk)
 
 
 def _log2s(shape: tuple[int, int, int]) -> range:

@@ -25,7 +25,7 @@ CHECKPOINT_SECONDS = 5.0
 
 
 class PartialFolder:
-    """Appends records to the files of a new dataset folder; a context manager.
+    """The files of a new dataset folder, and how far they are good; a context manager.
 
     Left by an exception, it keeps what was synced for `resume`, or deletes itself if nothing was.
 
@@ -33,6 +33,7 @@ class PartialFolder:
         path: where the files are until `publish`.
         num_items: items consumed so far, those of an interrupted job included.
         num_records: records written so far.
+        record_paths: the files that they are written to.
         rejected: item number -> (name, reason).
     """
 
@@ -73,29 +74,23 @@ class PartialFolder:
         except BaseException:
             self._journal.close()
             raise
-        self._files = [
-            open(os.path.join(self.path, name), "ab", buffering=0) for name in self._record_sizes
-        ]
+        self.record_paths = tuple(os.path.join(self.path, name) for name in self._record_sizes)
+        self._files = [open(path, "ab") for path in self.record_paths]
 
-    def append(
-        self,
-        records: Sequence[np.ndarray],
-        num_items: int,
-        rejected: Mapping[int, tuple[str, str]],
+    def advance(
+        self, num_records: int, num_items: int, rejected: Mapping[int, tuple[str, str]]
     ) -> None:
-        """Writes what a chunk of items became.
+        """Notes what became of the next items, after `write_records`.
 
         Args:
-            records: uint8 [n, record size] for each file.
-            num_items: length of the chunk.
-            rejected: place within the chunk -> (name, reason).
+            num_records: how many records were written.
+            num_items: how many items they were made of.
+            rejected: place among these items -> (name, reason).
         """
-        for file, level in zip(self._files, records, strict=True):
-            _write_all(file, level)
         for place, why in rejected.items():
             self._unsaved[self.num_items + place] = self.rejected[self.num_items + place] = why
         self.num_items += num_items
-        self.num_records += len(records[0])
+        self.num_records += num_records
         if time.monotonic() - self._synced_at > CHECKPOINT_SECONDS:
             self._sync()
 
@@ -193,11 +188,23 @@ def _complete_lines(journal: io.TextIOWrapper) -> list[dict[str, Any]]:
     return lines
 
 
-def _write_all(file: io.FileIO, records: np.ndarray) -> None:
-    """Writes all bytes: a raw file may take fewer, for example just before the disk is full."""
-    rest = np.ascontiguousarray(records).reshape(-1).data
-    while rest:
-        rest = rest[file.write(rest) :]
+def write_records(paths: Sequence[str], records: Sequence[np.ndarray], first: int) -> None:
+    """Writes the records of every level, uint8 [n, record size], as numbers `first` and following.
+
+    Any process may do so, in any order; the folder counts them when it is told.
+    """
+    for path, level in zip(paths, records, strict=True):
+        offset = first * level.shape[1]
+        rest = np.ascontiguousarray(level).reshape(-1).data
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            while rest:
+                done = os.pwrite(descriptor, rest, offset)
+                rest, offset = rest[done:], offset + done
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
+        finally:
+            os.close(descriptor)
 
 
 def _sync_path(path: str) -> None:

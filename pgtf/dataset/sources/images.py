@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
 import os
 import shlex
 from collections.abc import Iterator, Sequence
@@ -73,8 +74,7 @@ def create(
         num_items=len(names),
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
-        job={"command": "create_from_images", "image_dir": os.path.abspath(image_dir)}
-        | dataclasses.asdict(images),
+        job=_job(image_dir, names, images),
         labels=None if labels is None else labels.matrix[order],
         label_names=() if labels is None else labels.names,
         max_images=images.max_images,
@@ -189,6 +189,15 @@ def _first_picture(
                 what = "the file is empty" if not os.path.getsize(path) else reason(error)
                 raise ValueError(f"{path}: {what}") from error
     raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
+
+
+def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str, object]:
+    """What an interrupted job must have in common with the one that continues it."""
+    options = dataclasses.asdict(images)
+    del options["max_errors"]  # how it often ended
+    files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
+    folder = os.path.abspath(image_dir)
+    return {"command": "create_from_images", "image_dir": folder, "files": files} | options
 
 
 def _is_power_of_two_square(width: int, height: int) -> bool:
