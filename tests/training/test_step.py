@@ -159,6 +159,30 @@ def weights_of(state):
     return {kind: tiny.arrays_of(network) for kind, network in state.networks().items()}
 
 
+def test_a_resolution_is_traced_once_whatever_alpha_position_and_length_of_the_call(
+    config, dataset, strategy, monkeypatch
+):
+    traced = []
+
+    def counted(G, D, reals, *args, terms=step.discriminator_terms, **options):
+        traced.append(reals.shape[1])
+        return terms(G, D, reals, *args, **options)
+
+    monkeypatch.setattr(step, "discriminator_terms", counted)
+    state = TrainingState(config, strategy)
+    variables = {kind: network.variables_by_name for kind, network in state.networks().items()}
+    stepper = Stepper(state, config, dataset, strategy)
+    for nimg, length in ((72, 1), (80, 2), (136, 1), (72, 1)):  # fading, stable, fading again
+        call = plan.next_call(config.schedule, config.training, nimg, nimg)
+        numbers = (call.nimgs, call.alphas, call.G_lrates, call.D_lrates)
+        end_nimg = nimg + length * call.now.minibatch
+        stepper.run(plan.Call(call.now, *(x[:length] for x in numbers), end_nimg))
+    assert traced == [8]
+    # A change of stage makes and copies no variable.
+    for kind, network in state.networks().items():
+        assert all(network.variables_by_name[k] is v for k, v in variables[kind].items())
+
+
 def test_the_moving_average_follows_the_generator_one_iteration_late(config, history):
     decay = config.training.G_smoothing
     for name, initial in history[0]["G"].items():
