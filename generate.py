@@ -127,6 +127,17 @@ def _box(folder, grid_size):
     return tuple(number * config["G"]["resolution"] for number in grid_size)
 
 
+def explore(args):
+    """Opens a local web page to walk through a network."""
+    from pgtf.export import explorable, explore
+
+    if args.saved_model is not None:
+        model = explorable.ServedModel(args.saved_model)
+    else:
+        model = explorable.LiveModel(_source(args))
+    explore.explore(model, args.host, args.port, args.open)
+
+
 def export(args):
     """Writes a SavedModel for TensorFlow Serving, after checking it in a fresh process."""
     source = _source(args)
@@ -210,7 +221,15 @@ def parse_flags(argv):
     about = {"description": summary, "epilog": details, "allow_abbrev": False}
     parser = flags.Parser(prog=Path(argv[0]).name, **about)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_images, _add_grid, _add_video, _add_timelapse, _add_project, _add_export):
+    for add in (
+        _add_images,
+        _add_grid,
+        _add_video,
+        _add_timelapse,
+        _add_project,
+        _add_explore,
+        _add_export,
+    ):
         add(commands)
     return parser.parse_args(argv[1:])
 
@@ -275,6 +294,16 @@ def _add_project(commands):
     p.add_argument("--steps", type=flags.positive(int), default=300, help=text)
     p.add_argument("--seed", type=int, default=0, help="of the search (default: %(default)s)")
     flags.add_out(p, "folder (default: <snapshot>-<name of the image> beside the snapshot)")
+
+
+def _add_explore(commands):
+    p = flags.add_command(commands, "explore", explore, "web page to walk through a network")
+    network = flags.add_network_flags(p)
+    network.add_argument("--saved_model", help="version folder written by export to use instead")
+    text = "address to listen on; 0.0.0.0 = all (default: %(default)s)"
+    p.add_argument("--host", default="127.0.0.1", help=text)
+    p.add_argument("--port", type=int, help="(default: the next free one from 7860)")
+    p.add_argument("--open", action="store_true", help="open it in the browser (default: no)")
 
 
 def _add_export(commands):

@@ -19,10 +19,12 @@ def add_command(commands, name, function, summary):
 
 
 def add_network_flags(p):
+    """Adds where the network comes from: -> the group, of which one may be given."""
     network = p.add_mutually_exclusive_group()
     add_run_flags(p, network)
     network.add_argument("--snapshot", help="network-snapshot-NNNNNN.h5 to use instead of a run's")
     network.add_argument("--pkl", help="network pickle of the original release to use instead")
+    return network
 
 
 def add_run_flags(p, group):

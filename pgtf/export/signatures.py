@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from pgtf import images
+from pgtf.export.walk import MIN_SINE
 from pgtf.networks import latents_from_seeds
 
 STATUS_OK = 0
@@ -21,8 +22,6 @@ STATUS_NO_SUCH_CLASS = 2  # class_id outside 0 ... label_size - 1
 STATUS_BROKEN_IMAGE = 3  # the network itself gave NaN or infinity
 FLOAT_DRANGE = (0.0, 1.0)  # of `images_float`, as the published progan-128 module
 MAX_PNG_CHANNELS = 4
-# Below this sine the arc between two latents is as good as straight, or has no direction.
-MIN_SINE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)

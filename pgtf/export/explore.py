@@ -1,0 +1,230 @@
+"""A local web page to walk through a model: seeds, grid, interpolation, growing. Needs gradio."""
+
+import random
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pgtf import images
+from pgtf.export import film
+from pgtf.export.explorable import latents_of
+from pgtf.export.walk import on_arc
+
+DISPLAY_SIDE = 384  # pixels; smaller images are shown enlarged, and downloaded as they are
+CELL_SIDE = 128
+MAX_SEED = 2**31 - 1
+MAX_GRID = 36
+LIVE = {"trigger_mode": "always_last", "show_progress": "hidden"}  # of events of sliders
+CSS = """
+.gradio-container { max-width: 960px !important; width: 100% !important; margin: auto !important; }
+#title h1 { font-size: 1.6rem; margin: 0.4rem 0 0; }
+#title p { color: var(--body-text-color-subdued); margin: 0; }
+.picture img, .cells img { image-rendering: pixelated; }
+.cells .grid-wrap { max-height: none !important; overflow: hidden; }
+.cells .grid-container {
+  grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)) !important;
+}
+@media (max-width: 640px) { .gradio-container { padding: 8px !important; } }
+"""
+
+
+def explore(model, host, port, open_browser=False, wait=True):
+    """Opens the page of a model: -> (app, address); `wait` returns when the user stops it.
+
+    Args:
+        model: LiveModel or ServedModel.
+        host: address to listen on; 127.0.0.1 = this machine only.
+        port: number, None = the next free one from 7860.
+        open_browser: whether to open the page in the browser.
+        wait: whether to stay until interrupted.
+
+    Raises:
+        ValueError: if gradio is missing.
+        OSError: if the port is taken.
+    """
+    gr = _gradio()
+    app = build(gr, model)
+    # System fonts and no statistics: the page loads nothing from the network.
+    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    _, address, _ = app.launch(
+        server_name=host,
+        server_port=port,
+        inbrowser=open_browser,
+        prevent_thread_lock=True,
+        share=False,
+        quiet=True,
+        footer_links=[],
+        theme=gr.themes.Soft(primary_hue="indigo", **fonts),
+        css=CSS,
+    )
+    print(f"{model.name}: {address} (stop with Ctrl+C)", flush=True)
+    if wait:
+        app.block_thread()
+    return app, address
+
+
+def build(gr, model):
+    """The page as gradio.Blocks."""
+    view = _View(gr, model, Path(tempfile.mkdtemp(prefix="explore-")))
+    with gr.Blocks(title=f"{model.name} - explore", analytics_enabled=False) as page:
+        size = view.picture(0, 0, 0, model.lod)[0].shape
+        gr.Markdown(
+            f"# {model.name}\n{size[1]}x{size[0]} images from {model.latent_size} numbers. "
+            "A seed is the same here, in every command and in the exported model.",
+            elem_id="title",
+        )
+        with gr.Tab("Image"):
+            view.add_one()
+        with gr.Tab("Grid"):
+            view.add_grid()
+        with gr.Tab("Between"):
+            view.add_between()
+        if model.max_lod is not None:
+            with gr.Tab("Growing"):
+                view.add_growing()
+    return page
+
+
+class _View:
+    """The tabs of the page, and what they show."""
+
+    def __init__(self, gr, model, folder):
+        self._gr, self._model, self._folder = gr, model, folder
+
+    def picture(self, begin, end, t, lod, class_id=0):
+        """Image and latents between two seeds: -> uint8 [R, R, C], [latent_size]."""
+        ends = latents_of(self._model, [int(begin), int(end)])
+        latents = ends[0] if begin == end else on_arc(*ends, t)
+        return self._model.draw(latents[np.newaxis], class_id, lod)[0], latents
+
+    def add_one(self):
+        gr = self._gr
+        with gr.Row():
+            with gr.Column(scale=1, min_width=240):
+                seed = self._seed("Seed", 0, "seed")
+                another = gr.Button("Another one", variant="primary", elem_id="another")
+                class_id = self._class()
+                png = gr.DownloadButton("Download PNG", elem_id="png")
+                latent = gr.DownloadButton("Download latent", elem_id="latent")
+            picture = self._image(scale=2, elem_id="one")
+        outputs = [picture, png, latent]
+
+        def show(seed, class_id):
+            image, latents = self.picture(seed, seed, 0, self._model.lod, class_id)
+            stem = self._folder / f"seed{int(seed):04d}"
+            images.save_png(f"{stem}.png", image)
+            np.save(f"{stem}-latent.npy", latents[np.newaxis])
+            return _enlarged(image, DISPLAY_SIDE), f"{stem}.png", f"{stem}-latent.npy"
+
+        inputs = [seed, class_id]
+        self._react(show, inputs, outputs, [seed.change, class_id.change])
+        another.click(lambda: random.randint(0, MAX_SEED), outputs=seed, show_progress="hidden")
+
+    def add_grid(self):
+        gr = self._gr
+        with gr.Row():
+            first = self._seed("First seed", 0, "first")
+            number = gr.Slider(4, MAX_GRID, 12, step=4, label="Images", elem_id="number")
+            class_id = self._class()
+        cells = gr.Gallery(
+            columns=4, height="auto", show_label=False, format="png", elem_id="cells",
+            elem_classes="cells", object_fit="contain", buttons=[],
+        )  # fmt: skip
+
+        def show(first, number, class_id):
+            seeds = range(int(first), int(first) + int(number))
+            drawn = self._model.draw(latents_of(self._model, seeds), class_id, self._model.lod)
+            pairs = zip(drawn, seeds, strict=True)
+            return [(_enlarged(image, CELL_SIDE), f"seed {seed}") for image, seed in pairs]
+
+        inputs = [first, number, class_id]
+        self._react(show, inputs, cells, [first.change, number.change, class_id.change])
+
+    def add_between(self):
+        gr = self._gr
+        with gr.Row():
+            with gr.Column(scale=1, min_width=240):
+                begin = self._seed("From seed", 0, "begin")
+                end = self._seed("To seed", 1, "end")
+                t = gr.Slider(0, 1, 0.5, step=0.01, label="Position on the arc", elem_id="t")
+                class_id = self._class()
+            picture = self._image(scale=2, elem_id="between")
+
+        def show(begin, end, t, class_id):
+            image, _ = self.picture(begin, end, t, self._model.lod, class_id)
+            return _enlarged(image, DISPLAY_SIDE)
+
+        inputs = [begin, end, t, class_id]
+        self._react(show, inputs, picture, [begin.change, end.change, t.change, class_id.change])
+
+    def add_growing(self):
+        gr = self._gr
+        with gr.Row():
+            with gr.Column(scale=1, min_width=240):
+                seed = self._seed("Seed", 0, "grown")
+                # It counts against the level of detail: the image grows from left to right.
+                steps = gr.Slider(
+                    0,
+                    self._model.max_lod,
+                    self._model.max_lod - self._model.lod,
+                    step=0.05,
+                    label="Growth",
+                    info=f"0 = 4x4, {self._model.max_lod} = {4 << self._model.max_lod}x"
+                    f"{4 << self._model.max_lod}; between them the next resolution fades in",
+                    elem_id="growth",
+                )
+                class_id = self._class()
+            picture = self._image(scale=2, elem_id="growing")
+
+        def show(seed, steps, class_id):
+            image, _ = self.picture(seed, seed, 0, self._model.max_lod - steps, class_id)
+            return _enlarged(image, DISPLAY_SIDE)
+
+        inputs = [seed, steps, class_id]
+        self._react(show, inputs, picture, [seed.change, steps.change, class_id.change])
+
+    def _react(self, show, inputs, outputs, events):
+        """Shows once when the page loads, then on every event."""
+
+        def checked(*values):
+            if any(value is None or value < 0 for value in values):
+                raise self._gr.Error("A seed is a number from 0 upwards.")
+            return show(*values)
+
+        for event in (self._gr.context.Context.root_block.load, *events):
+            event(checked, inputs, outputs, **LIVE)
+
+    def _seed(self, label, value, elem_id):
+        return self._gr.Number(
+            value, label=label, precision=0, minimum=0, maximum=MAX_SEED, elem_id=elem_id
+        )
+
+    def _class(self):
+        """A choice of the class, by name; absent without labels."""
+        choices = [(name, i) for i, name in enumerate(self._model.label_names)] or [("none", 0)]
+        return self._gr.Dropdown(choices, value=0, label="Class", visible=len(choices) > 1)
+
+    def _image(self, **options):
+        return self._gr.Image(
+            format="png",
+            interactive=False,
+            show_label=False,
+            buttons=["fullscreen"],
+            elem_classes="picture",
+            **options,
+        )
+
+
+def _enlarged(image, side):
+    """Repeats pixels up to about `side`, and gives gray images three channels."""
+    image = film.zoomed(image, max(side // image.shape[0], 1))
+    return np.broadcast_to(image, (*image.shape[:2], 3))
+
+
+def _gradio():
+    try:
+        import gradio
+    except ImportError:
+        raise ValueError("explore needs the package gradio: pip install 'gradio>=6'.") from None
+    return gradio

@@ -1,0 +1,184 @@
+"""The models behind the page, and the page itself in a real browser where there is one."""
+
+import io
+import json
+import shutil
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from pgtf.export import walk
+from pgtf.export.explorable import LiveModel, ServedModel, latents_of
+from pgtf.export.source import Source
+from tests import tiny
+
+
+@pytest.fixture
+def live(labelled):
+    """The page's view of the labelled generator."""
+    return LiveModel(Source(labelled.Gs, labelled.folder / "x.h5", {"label_names": list("abc")}))
+
+
+def test_a_live_and_an_exported_model_draw_the_same(live, labelled):
+    served = ServedModel(labelled.folder)
+    assert (served.latent_size, served.label_size, served.lod) == (5, 3, 1.5)
+    assert served.label_names == live.label_names == ("a", "b", "c")
+    assert (live.max_lod, served.max_lod) == (2, None)
+    latents = latents_of(live, [3, 4])
+    drawn = [model.draw(latents, 1, model.lod).astype(int) for model in (live, served)]
+    assert drawn[0].shape == (2, 8, 8, 1)
+    assert np.abs(drawn[0] - drawn[1]).max() <= 1
+
+
+def test_a_class_and_a_lod_change_the_image(live):
+    latents = latents_of(live, [3])
+    assert not np.array_equal(live.draw(latents, 0, 1.5), live.draw(latents, 1, 1.5))
+    assert live.draw(latents, 0, 0).shape == (1, 16, 16, 1)
+    assert live.draw(latents, 0, 2).shape == (1, 4, 4, 1)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="not a SavedModel of generate.py export"):
+        ServedModel(tmp_path)
+
+
+def test_the_arc_keeps_to_the_sphere_and_meets_its_ends(rng):
+    begin, end = rng.normal(size=[2, 64])
+    assert walk.on_arc(begin, end, 0) == pytest.approx(begin, rel=1e-5)
+    assert walk.on_arc(begin, end, 1) == pytest.approx(end, rel=1e-5)
+    middle = walk.on_arc(begin, end, 0.5)
+    lengths = np.linalg.norm(begin), np.linalg.norm(end)
+    assert np.linalg.norm(middle) == pytest.approx(np.mean(lengths), rel=1e-5)
+    cosines = middle @ begin / lengths[0], middle @ end / lengths[1]
+    assert cosines[0] == pytest.approx(cosines[1], rel=1e-4)
+    assert np.isfinite(walk.on_arc(begin, -begin, 0.3)).all()
+    assert walk.on_arc(begin, begin, 0.3) == pytest.approx(begin, rel=1e-5)
+
+
+@pytest.fixture
+def browser():
+    """Headless Chromium at phone width."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("no chromium and chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    screen = {"width": 390, "height": 844, "pixelRatio": 1.0}
+    options.add_experimental_option("mobileEmulation", {"deviceMetrics": screen})
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield found
+    found.quit()
+
+
+@pytest.fixture
+def page():
+    """Address of the page of a generator, on a free port."""
+    pytest.importorskip("gradio")
+    from pgtf.export import explore
+
+    Gs = tiny.generator(label_size=2)
+    model = LiveModel(Source(Gs, Path("x.h5"), {"label_names": ["cat", "dog"]}))
+    app, address = explore.explore(model, "127.0.0.1", None, wait=False)
+    yield model, address
+    app.close()
+
+
+class Page:
+    """What a person does with the page."""
+
+    def __init__(self, browser, address, downloads):
+        self.browser, self.downloads = browser, downloads
+        allow = {"behavior": "allow", "downloadPath": str(downloads)}
+        browser.execute_cdp_cmd("Browser.setDownloadBehavior", allow)
+        browser.get(address)
+
+    def find(self, css):
+        return self.until(lambda: self.browser.find_elements("css selector", css))[0]
+
+    def until(self, condition, seconds=30):
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < end, "the page did not get there"
+            time.sleep(0.1)
+        return found
+
+    def open_tab(self, name):
+        tabs = self.browser.find_elements("css selector", "button[role=tab]")
+        next(tab for tab in tabs if tab.text == name).click()
+
+    def type(self, css, text):
+        field = self.find(f"{css} input")
+        self.browser.execute_script("arguments[0].select()", field)
+        field.send_keys(text, "\t")
+
+    def download(self, css, name):
+        """The bytes that a click on a button saves under a name."""
+        self.find(css).click()
+        path = self.downloads / name
+        self.until(lambda: path.exists() and path.stat().st_size)
+        return path.read_bytes()
+
+    def pixels(self, css):
+        """The picture shown, reduced to the network's pixels."""
+        with urllib.request.urlopen(self.find(f"{css} img").get_attribute("src")) as file:
+            shown = np.asarray(PIL.Image.open(io.BytesIO(file.read())).convert("RGB"))
+        return shown[12::24, 12::24].astype(int)  # 16 pixels shown as 384
+
+    def shows(self, css, expected):
+        def same():
+            shown = self.pixels(css)
+            return shown.shape == expected.shape and np.abs(shown - expected).max() <= 1
+
+        self.until(same)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # gradio's own
+def test_a_person_walks_through_the_page(page, browser, tmp_path):
+    model, address = page
+    walker = Page(browser, address, tmp_path)
+    latents = latents_of(model, [0, 1, 7])
+
+    walker.shows("#one", model.draw(latents[:1], 0, 0)[0])
+    walker.type("#seed", "7")
+    walker.shows("#one", model.draw(latents[2:], 0, 0)[0])
+    downloaded = np.asarray(PIL.Image.open(io.BytesIO(walker.download("#png", "seed0007.png"))))
+    assert np.array_equal(downloaded, model.draw(latents[2:], 0, 0)[0])
+    saved = np.load(io.BytesIO(walker.download("#latent", "seed0007-latent.npy")))
+    assert np.array_equal(saved, latents[2:])
+
+    walker.open_tab("Grid")
+    walker.until(lambda: len(browser.find_elements("css selector", "#cells img")) == 12)
+
+    walker.open_tab("Between")
+    middle = walk.on_arc(latents[0], latents[1], 0.5)
+    walker.shows("#between", model.draw(middle[np.newaxis], 0, 0)[0])
+
+    walker.open_tab("Growing")
+    walker.shows("#growing", model.draw(latents[:1], 0, 0)[0])
+    walker.type("#growth", "0")
+    coarse = model.draw(latents[:1], 0, 2)[0]
+    walker.shows("#growing", coarse.repeat(4, axis=0).repeat(4, axis=1))
+
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert _foreign_requests(browser, address) == []
+    assert len(browser.get_screenshot_as_png()) > 10_000
+
+
+def _foreign_requests(browser, address):
+    """Addresses outside this machine that the page asked for."""
+    found = []
+    for entry in browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            found.append(message["params"]["request"]["url"])
+    return [url for url in found if not url.startswith((address, "data:", "blob:", "chrome"))]
