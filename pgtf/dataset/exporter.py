@@ -218,7 +218,7 @@ class _Encoded:
         if self.num_records <= limit:
             return self
         places = [place for place in range(self.num_items) if place not in self.rejected]
-        num_items = places[limit]
+        num_items = places[limit - 1] + 1 if limit else 0
         rejected = {place: why for place, why in self.rejected.items() if place < num_items}
         return _Encoded([level[:limit] for level in self.records], limit, num_items, rejected)
 

@@ -58,7 +58,7 @@ class PartialFolder:
         self._target = target
         self._record_sizes = dict(record_sizes)
         self._unsaved: dict[int, tuple[str, str]] = {}
-        self._synced_items = 0
+        self._synced_records = 0
         self._synced_at = time.monotonic()
         if os.path.lexists(target):
             raise FileExistsError(f"{target}: exists already. Delete it or choose another name.")
@@ -113,12 +113,12 @@ class PartialFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None and self._synced_items:
+        if kind is not None and self._synced_records:
             with contextlib.suppress(OSError):  # of a full disk, say: the last line counts
                 self._sync()
         for file in self._files:
             file.close()
-        if kind is not None and not self._synced_items:
+        if kind is not None and not self._synced_records:
             shutil.rmtree(self.path, ignore_errors=True)
         self._journal.close()
 
@@ -133,7 +133,7 @@ class PartialFolder:
             }
         )
         self._unsaved = {}
-        self._synced_items = self.num_items
+        self._synced_records = self.num_records
         self._synced_at = time.monotonic()
 
     def _append_line(self, content: Mapping[str, Any]) -> None:
@@ -165,7 +165,7 @@ class PartialFolder:
         for line in checkpoints:
             self.rejected.update({item: (name, why) for item, name, why in line["rejected"]})
         self.num_items, self.num_records = checkpoints[-1]["items"], checkpoints[-1]["records"]
-        self._synced_items = self.num_items
+        self._synced_records = self.num_records
         for name, size in self._record_sizes.items():
             os.truncate(os.path.join(self.path, name), self.num_records * size)
 

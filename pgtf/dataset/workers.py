@@ -57,10 +57,8 @@ def ordered_map(
     if num_workers <= 1:
         yield from map(function, tasks)
         return
-    workers = [_Worker(function) for _ in range(num_workers)]
+    workers: list[_Worker] = []
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
 
     def run(task: Task) -> Any:
         worker = idle.get()
@@ -73,6 +71,10 @@ def ordered_map(
     pool = ThreadPoolExecutor(num_workers)
     pending: collections.deque[Future[Any]] = collections.deque()
     try:
+        for _ in range(num_workers):
+            workers.append(_Worker())
+            workers[-1].begin(function)
+            idle.put(workers[-1])
         for task in tasks:
             pending.append(pool.submit(run, task))
             if len(pending) > TASKS_AHEAD * num_workers:
@@ -90,7 +92,7 @@ def ordered_map(
 class _Worker:
     """A worker process and the connections to it."""
 
-    def __init__(self, function: Callable[[Any], Any]):
+    def __init__(self) -> None:
         self._connection, theirs = Pipe()
         self._arrays = _memory_file()
         descriptors = (theirs.fileno(), self._arrays)
@@ -105,6 +107,9 @@ class _Worker:
             env={**os.environ, **SINGLE_THREADED},
         )
         theirs.close()
+
+    def begin(self, function: Callable[[Any], Any]) -> None:
+        """Says what to do with the tasks."""
         self._connection.send(function)
 
     def call(self, task: Any) -> Any:

@@ -1,0 +1,69 @@
+"""Functions that workers import."""
+
+import os
+import signal
+import time
+
+import numpy as np
+
+from pgtf.dataset.exporter import Rejected
+
+SHAPE = (3, 8, 8)
+
+
+def picture(number):
+    return np.random.RandomState(number).randint(0, 256, SHAPE).astype(np.uint8)
+
+
+def load(items):
+    return [picture(item) for item in items]
+
+
+def load_but_every_seventh(items):
+    return [Rejected(f"item {i}", "a seventh") if i % 7 == 3 else picture(i) for i in items]
+
+
+def square(x):
+    return x * x
+
+
+def slow_square(x):
+    """The first take longest, so that results come back in another order than they must."""
+    time.sleep(0.05 if x < 4 else 0)
+    return x * x
+
+
+def arrays(n):
+    return {"a": np.full((n, 3), n), "b": [np.arange(n, dtype=np.uint8), "text"]}
+
+
+def fail_at_5(x):
+    if x == 5:
+        raise ValueError(f"no {x}")
+    return x
+
+
+class Unpicklable(Exception):
+    def __init__(self, a, b):
+        super().__init__("odd")
+        self.lock = open(os.devnull)  # noqa: SIM115
+
+
+def fail_oddly(x):
+    raise Unpicklable(1, 2)
+
+
+def die_at_5(x):
+    if x == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def loaded_modules(_):
+    import sys
+
+    return sorted(sys.modules)
+
+
+def process_id(_):
+    return os.getpid()
