@@ -1,5 +1,6 @@
 """The models behind the page, and the page itself in a real browser where there is one."""
 
+import gc
 import io
 import json
 import shutil
@@ -89,6 +90,7 @@ def page():
     app, address = explore.explore(model, "127.0.0.1", None, wait=False)
     yield model, address
     app.close()
+    gc.collect()  # what gradio leaves open warns here, not at the end of all tests
 
 
 class Page:
