@@ -92,6 +92,18 @@ def test_normalized_descriptors_have_zero_mean_and_unit_variance_per_channel(rea
         np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-4)
 
 
+def test_moments_are_those_of_float32_sums_in_the_original_order(reals):
+    """Sums in float64 would be 30 times as far away: the original's own rounding is seen."""
+    descriptors = Descriptors(NUM, reals.shape[1:], patches_per_image=512)
+    descriptors.feed(reals, np.random.RandomState(0))
+    level = descriptors.levels[-1]
+    patches = level.patches(0, level.num_patches).reshape(-1, 7, 7, 3).transpose(0, 3, 2, 1)
+    patches = np.ascontiguousarray(patches)
+    mean = patches.mean(axis=(0, 2, 3))
+    std = (patches - mean[:, None, None]).std(axis=(0, 2, 3))
+    np.testing.assert_allclose(level.moments, [mean, std], rtol=2e-7)
+
+
 def test_directions_are_unit_vectors_that_cover_all_components():
     directions = random_directions(np.random.RandomState(0), 3, 512)
     assert directions.shape == (147, 512)
@@ -106,14 +118,18 @@ def test_levels_in_temporary_files_give_the_same_values(reals):
 
 
 @pytest.mark.parametrize("patches_per_image", [8, 512])
-def test_patches_are_what_their_positions_say(reals, patches_per_image):
+@pytest.mark.parametrize("width", [64, 32])
+def test_patches_are_what_their_positions_say(reals, width, patches_per_image):
     """Few patches are kept as such; of many, the level they are cut from."""
-    descriptors = Descriptors(2, reals.shape[1:], patches_per_image)
-    descriptors.feed(reals[:2], np.random.RandomState(0))
+    images = reals[:2, :, :width]
+    descriptors = Descriptors(2, images.shape[1:], patches_per_image)
+    descriptors.feed(images, np.random.RandomState(0))
+    bands = laplacian_pyramid(images, descriptors.num_levels)
     rng = np.random.RandomState(0)
-    for level, band in zip(descriptors.levels, laplacian_pyramid(reals[:2], 3), strict=True):
-        side, num = band.shape[1], 2 * patches_per_image
-        x, y = rng.randint(3, side - 3, num), rng.randint(3, side - 3, num)
+    for level, band in zip(descriptors.levels, bands, strict=True):
+        num = 2 * patches_per_image
+        y_end, x_end = (side - 3 for side in band.shape[1:3])
+        x, y = rng.randint(3, x_end, num), rng.randint(3, y_end, num)
         for i in range(0, num, 7):
             image = band[i // patches_per_image]
             patch = image[y[i] - 3 : y[i] + 4, x[i] - 3 : x[i] + 4]
