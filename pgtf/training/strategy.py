@@ -119,9 +119,8 @@ def describe_devices(strategy):
     gpus = tf.config.get_visible_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
     where = ", ".join(map(str, names)) if names else "the CPU (no GPU is used)"
-    workers = max(num_workers(), 1)
-    if workers > 1:
-        where += f" of each of {workers} workers"
+    if num_workers():
+        where = f"{num_workers()} worker(s), this one with {where}"
     return (
         f"{strategy.num_replicas_in_sync} replica(s) on {where}; TensorFlow {tf.__version__}, "
         f"Keras {keras.__version__}, Python {platform.python_version()}, fp32"

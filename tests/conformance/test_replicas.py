@@ -11,13 +11,17 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """{run: {array name: array}} of two_replicas.py."""
+# The others take longer than they tell more.
+CASES = [(2, 16), *(pytest.param((n, 4 * n), marks=pytest.mark.slow) for n in (2, 4, 8))]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "{} replicas, {}".format(*case))
+def runs(request, tmp_path_factory):
+    """{run: {array name: array}} of replicas.py."""
     path = tmp_path_factory.mktemp("replicas") / "runs.npz"
-    command = [sys.executable, "-m", "tests.conformance.two_replicas", str(path)]
+    command = [sys.executable, "-m", "tests.conformance.replicas", path, *request.param]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    subprocess.run(list(map(str, command)), cwd=ROOT, env=environment, check=True)
     runs = {}
     with np.load(path) as file:
         for key in file:
@@ -30,19 +34,19 @@ def largest_difference(runs, prefix):
     """The largest over all arrays of |difference| / max |value|, and the number of arrays."""
     differences = [
         np.abs(runs["one"][name] - array).max() / max(np.abs(array).max(), 1e-3)
-        for name, array in runs["two"].items()
+        for name, array in runs["several"].items()
         if name.startswith(prefix)
     ]
     return max(differences), len(differences)
 
 
 @pytest.mark.parametrize(("kind", "num"), [("G", 12), ("D", 14)])
-def test_gradients_of_two_replicas_are_those_of_one(runs, kind, num):
+def test_gradients_of_several_replicas_are_those_of_one(runs, kind, num):
     # beta1 is 0, so Adam's first moment is the gradient.
     largest, count = largest_difference(runs, f"1/{kind}_opt/m/")
     assert count == num
     assert 0 < largest < 1e-5
-    assert np.any(runs["two"][f"1/{kind}_opt/m/4x4/Conv/weight"])
+    assert np.any(runs["several"][f"1/{kind}_opt/m/4x4/Conv/weight"])
 
 
 @pytest.mark.parametrize(("kind", "num"), [("G", 26), ("D", 30)])
@@ -57,10 +61,10 @@ def test_weights_and_their_moving_average_are_the_same_after_four_iterations(run
     largest, _ = largest_difference(runs, f"4/{kind}/")
     assert largest < 1e-5
     name = f"{kind}/4x4/Conv/weight"
-    assert np.abs(runs["two"][f"4/{name}"] - runs["two"][f"1/{name}"]).max() > 1e-3
+    assert np.abs(runs["several"][f"4/{name}"] - runs["several"][f"1/{name}"]).max() > 1e-3
 
 
 def test_statistics_are_means_over_the_global_minibatch(runs):
     for done in (1, 4):
         name = f"{done}/statistics"
-        np.testing.assert_allclose(runs["two"][name], runs["one"][name], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(runs["several"][name], runs["one"][name], rtol=1e-4, atol=1e-5)

@@ -1,7 +1,8 @@
-"""Trains the same iterations on one replica and on two: python -m tests.conformance.two_replicas F
+"""Trains the same iterations on one replica and on N: python -m tests.conformance.replicas F N M
 
-The logical devices of two replicas must be made before TensorFlow starts, hence a process of its
-own. Writes the weights, Adam's state and the statistics of every run to the .npz file F.
+M is the global minibatch. The logical devices of N replicas must be made before TensorFlow starts,
+hence a process of its own. Writes the weights, Adam's state and the statistics of both runs to the
+.npz file F.
 """
 
 import pathlib
@@ -19,7 +20,7 @@ from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 from pgtf.training.strategy import make_strategy
 
-REPLICAS, MINIBATCH, GROUP, LABELS = 2, 16, 4, 3
+GROUP, LABELS = 4, 3
 CHANGES = {
     "G.fmap_max": 8,
     "G.latent_size": 8,
@@ -28,7 +29,6 @@ CHANGES = {
     "dataset.mirror_augment": True,
     "schedule.lod_training_kimg": 0,
     "schedule.lod_transition_kimg": 0.1,
-    "schedule.minibatch_base": MINIBATCH,
     "training.minibatch_repeats": 1,
     "training.G_smoothing": 0.5,
     # At 1e-8 a first step is the sign of a gradient, and round-off may decide signs.
@@ -46,13 +46,13 @@ def write_dataset(folder):
     return open_dataset(folder, max_label_size="full")
 
 
-def same_groups():
-    """Where one replica must have the samples of two, so that D's groups hold the same ones.
+def same_groups(replicas, minibatch):
+    """Where one replica must have the samples of several, so that D's groups hold the same ones.
 
     Sample j of group k is number j * G + k of a minibatch of G groups, so replica r's groups
     become groups r * G, r * G + 1, ... of the whole: [replica, j, k] -> [j, replica, k].
     """
-    numbers = np.arange(MINIBATCH).reshape(REPLICAS, GROUP, -1)
+    numbers = np.arange(minibatch).reshape(replicas, GROUP, -1)
     return numbers.transpose(1, 0, 2).reshape(-1)
 
 
@@ -65,18 +65,18 @@ def reorder(order):
     )
 
 
-def train(strategy, dataset):
+def train(strategy, dataset, minibatch):
     """Four iterations of 8x8 with fading: -> {"1/G/4x4/Conv/weight": array} after 1 and after 4."""
-    config = PRESETS["demo"].replace(CHANGES)
+    config = PRESETS["demo"].replace(CHANGES | {"schedule.minibatch_base": minibatch})
     config = config.fitted(3, 3, LABELS, strategy.num_replicas_in_sync)
-    state, nimg, found = TrainingState(config, strategy), MINIBATCH, {}
+    state, nimg, found = TrainingState(config, strategy), minibatch, {}
     stepper = Stepper(state, config, dataset, strategy)
     optimizers = {"G_opt": state.G_opt, "D_opt": state.D_opt}
     for done in (1, 4):
         call = plan.next_call(config.schedule, config.training, nimg, nimg)
         numbers = (call.nimgs, call.alphas, call.G_lrates, call.D_lrates)
         length = done if done == 1 else 3
-        nimg += length * MINIBATCH
+        nimg += length * minibatch
         rows = stepper.run(plan.Call(call.now, *(x[:length] for x in numbers), nimg))
         found[f"{done}/statistics"] = rows
         for kind, holder in (state.networks() | optimizers).items():
@@ -85,17 +85,17 @@ def train(strategy, dataset):
     return found
 
 
-def main(path):
-    two = make_strategy(num_gpus=0, cpu_replicas=REPLICAS)
+def main(path, replicas, minibatch):
+    several = make_strategy(num_gpus=0, cpu_replicas=replicas)
     one = tf.distribute.get_strategy()
     with tempfile.TemporaryDirectory() as folder:
         dataset = write_dataset(pathlib.Path(folder))
-        runs = {"two": train(two, dataset)}
-        reorder(same_groups())
-        runs["one"] = train(one, dataset)
+        runs = {"several": train(several, dataset, minibatch)}
+        reorder(same_groups(replicas, minibatch))
+        runs["one"] = train(one, dataset, minibatch)
     arrays = {f"{run}/{k}": v for run, found in runs.items() for k, v in found.items()}
     np.savez(path, **arrays)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,89 @@
+"""Starts train.py in processes of its own: alone, or as the workers of one job."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = (  # 8x8 from the start on, 8 feature maps: a call of 8 iterations takes some 50 ms
+    "--preset=demo",
+    "--gpus=0",
+    "--config.G.fmap_base=32",
+    "--config.D.fmap_base=32",
+    "--config.G.fmap_max=8",
+    "--config.D.fmap_max=8",
+    "--config.schedule.lod_initial_resolution=8",
+    "--config.schedule.lod_training_kimg=0",
+    "--config.schedule.lod_transition_kimg=0",
+    "--config.training.minibatch_repeats=1",
+)
+TIMEOUT_SEC = 300
+
+
+def start(arguments, output, **environment):
+    """Starts train.py, its output going to a file."""
+    command = [sys.executable, "train.py", *map(str, arguments)]
+    with open(output, "w") as file:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=file, stderr=file
+        )
+
+
+def start_workers(number, arguments, folder):
+    """Starts a job of several workers on this machine, with TF_CONFIG and nothing else."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(number)]}
+    workers = []
+    for index in range(number):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": cluster, "task": task})
+        workers.append(start(arguments, folder / f"worker-{index}.txt", TF_CONFIG=config))
+    return workers
+
+
+def wait(processes):
+    """Exit codes of all processes; none is left behind."""
+    try:
+        return [process.wait(TIMEOUT_SEC) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def wait_for(condition, process):
+    """Waits until condition() is true while the process runs."""
+    end = time.monotonic() + TIMEOUT_SEC
+    while not condition():
+        if process.poll() is not None or time.monotonic() > end:
+            raise TimeoutError(f"in vain; exit code {process.poll()}")
+        time.sleep(0.02)
+
+
+def num_ticks(outdir):
+    """Lines in the stats.jsonl of the only run, 0 when there is none yet."""
+    return sum(len(path.read_text().splitlines()) for path in outdir.glob("*/stats.jsonl"))
+
+
+def snapshot_arrays(outdir):
+    """Weights of G, D and Gs in the last snapshot of the only run: {name: array}."""
+    found = {}
+    with h5py.File(sorted(outdir.glob("*/network-snapshot-*.h5"))[-1]) as file:
+        file.visititems(lambda name, item: found.update({name: np.array(item)}))
+    return {name: array for name, array in found.items() if array.dtype.kind == "f"}
+
+
+def _free_ports(number):
+    sockets = [socket.socket() for _ in range(number)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

@@ -1,0 +1,109 @@
+"""Gradients that are not finite: skipped, counted, and what follows when they do not end."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pgtf.training import loop, randomness
+from pgtf.training.checkpoints import Checkpoints
+from pgtf.training.randomness import Draw
+from pgtf.training.state import TrainingState
+from pgtf.training.workers import Workers
+
+SEED = 1000
+FOREVER = 10**9  # images
+BEGIN = 112  # images shown when the first draw is not finite: iteration 2 of the second tick
+
+
+@pytest.fixture(scope="module")
+def config(config):
+    """8x8 throughout, so that there is one trace; 12 iterations a tick, 3 ticks."""
+    return config.replace(
+        {
+            "schedule.lod_initial_resolution": 8,
+            "schedule.lod_training_kimg": 0,
+            "schedule.lod_transition_kimg": 0,
+            "training.max_skipped": 5,
+        }
+    )
+
+
+@pytest.fixture
+def inject(monkeypatch):
+    """Makes latents NaN: inject(seed, end_nimg), seed None = of every seed."""
+
+    def patch(seed, end_nimg):
+        draw = randomness.normal
+
+        def poisoned(shape, drawn_seed, nimg, purpose):
+            values = draw(shape, drawn_seed, nimg, purpose)
+            if purpose != Draw.D_LATENTS or seed not in (None, drawn_seed):
+                return values
+            return tf.where((nimg >= BEGIN) & (nimg < end_nimg), np.nan, values)
+
+        monkeypatch.setattr(randomness, "normal", poisoned)
+
+    return patch
+
+
+def stats(folder):
+    return [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
+
+
+def last_state(folder, config, strategy):
+    state = TrainingState(config, strategy)
+    assert Checkpoints(folder / "checkpoint", config, Workers(strategy)).restore(state)
+    return state
+
+
+def test_four_updates_in_a_row_are_skipped_and_counted_and_training_goes_on(
+    config, dataset, strategy, tmp_path, inject
+):
+    inject(SEED, BEGIN + 4 * 8)
+    assert loop.run(config, dataset, strategy, tmp_path) is None
+    assert [line["skipped_updates"] for line in stats(tmp_path)] == [0, 4, 4]
+    assert all(np.isfinite(value) for line in stats(tmp_path) for value in line.values())
+    state = last_state(tmp_path, config, strategy)
+    assert state.progress.skipped_in_row == 0
+    for arrays in state.pack()[0].values():
+        assert all(np.all(np.isfinite(array)) for array in arrays.values())
+
+
+def test_the_fifth_in_a_row_stops_the_run_with_a_diagnosis(
+    config, dataset, strategy, tmp_path, inject
+):
+    inject(SEED, FOREVER)
+    with pytest.raises(
+        loop.Diverged, match=r"in 10 iterations in a row, up to 0.192 kimg at 8x8"
+    ) as e:
+        loop.run(config, dataset, strategy, tmp_path)
+    assert "D_loss nan" in str(e.value)
+    assert "--on_divergence=rollback" in str(e.value)
+    assert last_state(tmp_path, config, strategy).progress.cur_nimg < BEGIN
+
+
+@pytest.mark.slow
+def test_a_rollback_continues_from_the_last_checkpoint_with_other_draws(
+    config, dataset, strategy, tmp_path, inject, caplog
+):
+    inject(SEED, FOREVER)
+    options = {"checkpoint_sec": 0, "on_divergence": "rollback"}
+    assert loop.run(config, dataset, strategy, tmp_path, **options) is None
+    assert "Rollback 1, with other draws" in caplog.text
+    assert [line["kimg"] for line in stats(tmp_path)] == [0.096, 0.192, 0.288]
+    assert stats(tmp_path)[-1]["skipped_updates"] == 0
+    assert last_state(tmp_path, config, strategy).progress.num_rollbacks == 1
+
+
+@pytest.mark.slow
+def test_a_rollback_that_does_not_help_is_tried_three_times(
+    config, dataset, strategy, tmp_path, inject, caplog
+):
+    inject(None, FOREVER)
+    options = {"checkpoint_sec": 0, "on_divergence": "rollback"}
+    with pytest.raises(loop.Diverged):
+        loop.run(config, dataset, strategy, tmp_path, **options)
+    assert caplog.text.count("with other draws.") == loop.MAX_ROLLBACKS == 3
+    assert last_state(tmp_path, config, strategy).progress.cur_nimg == 96

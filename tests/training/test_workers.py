@@ -1,0 +1,105 @@
+"""Several workers for real: processes that find each other through TF_CONFIG, and lose one."""
+
+import signal
+
+import numpy as np
+import pytest
+
+from tests.training import jobs
+
+pytestmark = pytest.mark.slow  # every job starts TensorFlow in two or three processes
+
+TICK_NIMG = 96
+OPTIONS = (
+    *jobs.TINY,
+    "--config.schedule.minibatch_base=12",  # 2 workers: 6 a replica, 3 workers: 4
+    "--config.D.mbstd_group_size=2",
+    f"--config.schedule.tick_kimg_base={TICK_NIMG / 1000}",
+    "--checkpoint_minutes=0",
+    f"--total_kimg={60 * TICK_NIMG / 1000}",
+)
+
+
+@pytest.fixture(scope="module")
+def options(dataset_folder):
+    return (*OPTIONS, f"--dataset={dataset_folder}")
+
+
+def run_job(number, options, folder):
+    folder.mkdir()
+    outdir = folder / "results"
+    codes = jobs.wait(jobs.start_workers(number, (*options, f"--outdir={outdir}"), folder))
+    assert codes == [0] * number, (folder / "worker-0.txt").read_text()
+    return outdir
+
+
+def disturb(number, options, folder, victim, signum):
+    """Starts or continues a job and sends one worker a signal: -> exit codes of all."""
+    outdir = folder / "results"
+    before = jobs.num_ticks(outdir)
+    workers = jobs.start_workers(number, (*options, f"--outdir={outdir}"), folder)
+    try:
+        jobs.wait_for(lambda: jobs.num_ticks(outdir) >= before + 2, workers[0])
+        workers[victim].send_signal(signum)
+    finally:
+        codes = jobs.wait(workers)
+    return codes
+
+
+@pytest.fixture(scope="module")
+def undisturbed(options, tmp_path_factory):
+    """Weights after an undisturbed job, by its number of workers."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return {n: jobs.snapshot_arrays(run_job(n, options, folder / str(n))) for n in (2, 3)}
+
+
+@pytest.mark.parametrize(("number", "victim"), [(2, 1), (3, 0)], ids=["worker 1", "the chief"])
+def test_a_job_that_lost_a_worker_and_was_started_again_ends_with_the_same_weights(
+    options, undisturbed, tmp_path, number, victim
+):
+    codes = disturb(number, options, tmp_path, victim, signal.SIGKILL)
+    assert codes.pop(victim) == -signal.SIGKILL
+    assert codes == [128 + signal.SIGTERM] * (number - 1)  # so that a scheduler starts them again
+    other = (tmp_path / f"worker-{1 - victim}.txt").read_text()
+    assert "error: another worker has gone. Start all workers again" in other
+    assert jobs.num_ticks(tmp_path / "results") < 60
+
+    outdir = run_job_again(number, options, tmp_path)
+    log = next(outdir.glob("*/log.txt")).read_text()
+    assert "Resuming from" in log
+    weights = jobs.snapshot_arrays(outdir)
+    assert weights.keys() == undisturbed[number].keys()
+    for name, array in undisturbed[number].items():
+        np.testing.assert_array_equal(weights[name], array, err_msg=name)
+
+
+def run_job_again(number, options, folder):
+    outdir = folder / "results"
+    codes = jobs.wait(jobs.start_workers(number, (*options, f"--outdir={outdir}"), folder))
+    assert codes == [0] * number, (folder / "worker-0.txt").read_text()
+    return outdir
+
+
+def test_a_signal_to_one_worker_stops_all_with_a_checkpoint_and_only_the_chief_writes(
+    options, tmp_path
+):
+    codes = disturb(2, options, tmp_path, 1, signal.SIGTERM)
+    assert codes == [143, 143]
+    for index in (0, 1):
+        assert "To continue: " in (tmp_path / f"worker-{index}.txt").read_text()
+    assert "tick 0" in (tmp_path / "worker-0.txt").read_text()
+    assert "tick 0" not in (tmp_path / "worker-1.txt").read_text()
+    (folder,) = (tmp_path / "results").iterdir()
+    assert len(list(folder.glob("events.out.tfevents*"))) == 1
+    newest = max(int(path.stem[-9:]) for path in folder.glob("checkpoint/checkpoint-*.h5"))
+    assert newest >= 2 * TICK_NIMG
+
+
+def test_two_workers_train_as_two_replicas_of_one_machine(options, undisturbed, tmp_path):
+    """So every image of a minibatch is seen by one of them, and none by both."""
+    arguments = (*options, "--cpu_replicas=2", f"--outdir={tmp_path / 'results'}")
+    assert jobs.wait([jobs.start(arguments, tmp_path / "output.txt")]) == [0]
+    weights = jobs.snapshot_arrays(tmp_path / "results")
+    for name, array in undisturbed[2].items():
+        scale = np.abs(array).max() + 1e-3
+        np.testing.assert_allclose(weights[name], array, rtol=0, atol=1e-3 * scale, err_msg=name)
