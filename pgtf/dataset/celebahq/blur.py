@@ -165,12 +165,12 @@ def _blur_samples(
 
     def samples(offset: int) -> np.ndarray:
         source = axis.sources[place + axis.radius + offset]
-        return image[source, line].astype(np.float64)
+        return np.asarray(image[source, line], np.float64)
 
     total = samples(0) * weights[0]
     for distance in range(axis.radius, 0, -1):
         total += (samples(-distance) + samples(distance)) * weights[distance]
-    return total
+    return np.asarray(total)
 
 
 def blur(plane: np.ndarray, rows: Axis, columns: Axis, weights: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ MISSING = 4  # pixels of the border that may be missing without padding
 BLUR = 0.02  # of the finished side: standard deviation
 STRIP = 1 << 16  # samples blended at a time, so that they stay in the cache
 F32 = np.float32
+Part = tuple[slice, slice]  # rows and columns of a padded image
 
 
 def pad(view: View) -> View:
@@ -72,18 +73,15 @@ def _fade(
         out[part] = np.clip(sharp, F32(0), F32(255), out=sharp)
 
 
-Part = tuple[slice, slice]
-
-
 def _depth(axis: Axis) -> np.ndarray:
     """How deep each place of a padded line lies, float32: 0 at its ends, 1 at the image's edges."""
     place = np.arange(axis.num_padded, dtype=F32)
-    return np.minimum(place / F32(axis.before), place[::-1] / F32(axis.after))
+    return np.asarray(np.minimum(place / F32(axis.before), place[::-1] / F32(axis.after)))
 
 
 def _blur_weight(depth: np.ndarray) -> np.ndarray:
     """Share of the blurred image: 1 up to the image's edges, 0 from depth 4/3 on."""
-    return np.clip((F32(1) - depth) * F32(3) + F32(1), F32(0), F32(1))
+    return np.asarray(np.clip((F32(1) - depth) * F32(3) + F32(1), F32(0), F32(1)))
 
 
 def _frame(down: np.ndarray, across: np.ndarray) -> tuple[list[Part], Part]:
@@ -112,7 +110,7 @@ def _sharp_range(depth: np.ndarray) -> tuple[int, int]:
 
 def _padded(plane: np.ndarray, rows: np.ndarray, columns: np.ndarray, part: Part) -> np.ndarray:
     """A part of the padded plane, given the source of each of its rows and columns."""
-    return plane[rows[part[0]]].take(columns[part[1]], axis=1)
+    return np.asarray(plane[rows[part[0]]].take(columns[part[1]], axis=1))
 
 
 def _median(blended: Sequence[np.ndarray], inner: np.ndarray, counts: np.ndarray) -> np.float32:

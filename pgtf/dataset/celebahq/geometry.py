@@ -1,4 +1,4 @@
-"""Where the face lies in a photograph, and what is cut out around it: section 3 of docs/celebahq.md.
+"""Where the face lies in a photograph, and what is cut out: section 3 of docs/celebahq.md.
 
 The original ran on NumPy 1, whose rules for mixing float32 arrays with Python floats NumPy 2
 changed. Each rounding is therefore written out: points are float32 arrays, distances and zoom are
@@ -85,9 +85,7 @@ def shrink(view: View) -> View:
     factor = math.floor(0.5 / view.zoom)
     if factor > 1:
         width, height = (round(side / factor) for side in view.size)
-        view = View(
-            resize(view.image, width, height), view.quad / F32(factor), view.zoom * factor
-        )
+        view = View(resize(view.image, width, height), view.quad / F32(factor), view.zoom * factor)
     border = max(round(SIZE * BORDER / view.zoom), MIN_BORDER)
     return dataclasses.replace(view, border=border)
 

@@ -7,6 +7,7 @@ the markers; `jpeg_entropy` reads coefficients, `jpeg_pixels` turns them into sa
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 
@@ -184,13 +185,13 @@ def _frame(decoder: Decoder, body: bytes, progressive: bool) -> None:
     ]
     if not all(1 <= c.h <= 4 and 1 <= c.v <= 4 for c in decoder.components):
         raise ValueError("the JPEG file is damaged: a sampling factor is not 1 to 4.")
-    mcus_wide = -(-decoder.width // (8 * decoder.h_max))
-    mcus_high = -(-decoder.height // (8 * decoder.v_max))
+    mcus_wide = math.ceil(decoder.width / (8 * decoder.h_max))
+    mcus_high = math.ceil(decoder.height / (8 * decoder.v_max))
     for component in decoder.components:
         component.blocks_wide = mcus_wide * component.h
         component.blocks_high = mcus_high * component.v
-        component.coded_wide = -(-(-(-decoder.width * component.h // decoder.h_max)) // 8)
-        component.coded_high = -(-(-(-decoder.height * component.v // decoder.v_max)) // 8)
+        component.coded_wide = math.ceil(decoder.width * component.h / decoder.h_max / 8)
+        component.coded_high = math.ceil(decoder.height * component.v / decoder.v_max / 8)
         num_blocks = component.blocks_wide * component.blocks_high
         component.coefficients = np.zeros((num_blocks, 64), np.int16)
 
@@ -246,9 +247,10 @@ def _block_order(components: Sequence[Component]) -> list[np.ndarray]:
         return [(rows + np.arange(component.coded_wide)).reshape(-1, 1)]
     orders = []
     for component in components:
-        grid = np.arange(component.blocks_high * component.blocks_wide)
-        grid = grid.reshape(-1, component.v, component.blocks_wide // component.h, component.h)
-        orders.append(grid.swapaxes(1, 2).reshape(-1, component.v * component.h))
+        numbers = np.arange(component.blocks_high * component.blocks_wide)
+        shape = -1, component.v, component.blocks_wide // component.h, component.h
+        mcus = numbers.reshape(shape).swapaxes(1, 2)
+        orders.append(mcus.reshape(-1, component.v * component.h))
     return orders
 
 

@@ -30,7 +30,7 @@ class Huffman:
 
     @property
     def length_with_value(self) -> np.ndarray:
-        return self.length + (self.symbol & 15)
+        return np.asarray(self.length + (self.symbol & 15))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Bits:
     def windows(self, positions: np.ndarray) -> np.ndarray:
         """The 16 bits from each position on: int64 [n] -> int64 [n]."""
         words = self.words[positions >> 3].astype(np.int64)
-        return words >> (8 - (positions & 7)) & 0xFFFF
+        return np.asarray(words >> (8 - (positions & 7)) & 0xFFFF)
 
     def number(self, position: int, size: int) -> int:
         """The next `size` bits, at most 16, as an unsigned number."""
@@ -95,7 +95,7 @@ class Bits:
         """The coefficients that the next `sizes` bits stand for. T.81, figure F.12."""
         numbers = self.windows(positions) >> (WINDOW - sizes)
         negative = numbers >> np.maximum(sizes - 1, 0) == 0
-        return np.where(negative, numbers - (1 << sizes) + 1, numbers)
+        return np.asarray(np.where(negative, numbers - (1 << sizes) + 1, numbers))
 
     def look_up(self, tables: Sequence[np.ndarray]) -> list[bytes]:
         """For every position, what uint8 [65536] tables have for its window."""
@@ -158,7 +158,9 @@ def walk_blocks(bits: Bits, parts: Sequence[Part], last: int) -> list[np.ndarray
         tables = [present(part.dc).length_with_value]
         if last:
             tables += [present(part.ac).length_with_value, _steps(present(part.ac))]
-        mcu += [(*bits.look_up(tables), b"", b"")[:3]] * part.blocks.shape[1]
+        lengths, *rest = bits.look_up(tables)
+        ac_lengths, ac_steps = rest or (b"", b"")
+        mcu += [(lengths, ac_lengths, ac_steps)] * part.blocks.shape[1]
     starts: list[int] = []
     at = 0
     try:
@@ -193,7 +195,7 @@ def read_dc(bits: Bits, at: np.ndarray, part: Part, low_bit: int) -> np.ndarray:
         raise ValueError(DAMAGED)
     at = at + lengths
     part.coefficients[part.blocks.reshape(-1), 0] = np.cumsum(bits.signed(at, sizes)) << low_bit
-    return at + sizes
+    return np.asarray(at + sizes)
 
 
 def read_ac(

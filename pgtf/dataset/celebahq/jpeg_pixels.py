@@ -51,7 +51,10 @@ def transform(num_outputs: int) -> np.ndarray:
 
 
 def plane(
-    coefficients: np.ndarray, quantization: np.ndarray, across: tuple[int, int], down: tuple[int, int]
+    coefficients: np.ndarray,
+    quantization: np.ndarray,
+    across: tuple[int, int],
+    down: tuple[int, int],
 ) -> np.ndarray:
     """Computes the samples of one component at full size.
 

@@ -1,4 +1,4 @@
-"""The square of a face, warped to 4096x4096 and reduced to 1024x1024: section 6 of docs/celebahq.md.
+"""The square of a face, warped to 4096x4096 and reduced: section 6 of docs/celebahq.md.
 
 Pillow 3.1.1 maps whole output coordinates, not pixel centres, interpolates in float64 and
 truncates. Here the interpolation is float32; samples that it cannot tell from the integer above or
@@ -119,8 +119,8 @@ class Warp:
             if outside is not None:
                 band.swapaxes(0, 1)[:, outside] = 0
         again = np.concatenate(close)
-        y, channel, x = np.unravel_index(again, out.shape)
-        out.reshape(-1)[again] = self.exact(channel, x, start + y)
+        rows, planes, columns = np.unravel_index(again, out.shape)
+        out.reshape(-1)[again] = self.exact(planes, columns, start + rows)
 
     def exact(self, channel: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Interpolates single samples as Pillow does: int64 [n] each -> uint8 [n]."""
@@ -141,7 +141,7 @@ class Warp:
 
     def _is_outside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         _, height, width = self.image.shape
-        return (x < 0) | (x >= width) | (y < 0) | (y >= height)
+        return np.asarray((x < 0) | (x >= width) | (y < 0) | (y >= height))
 
     def _locate(self, y: np.ndarray) -> np.ndarray | None:
         """Finds the cell of each sample of some rows, and its place in it.

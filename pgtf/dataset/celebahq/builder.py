@@ -1,0 +1,136 @@
+"""CelebA-HQ as a dataset folder: inputs checked, images made in parallel, outcomes reported."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from pgtf.dataset.celebahq.geometry import SIZE
+from pgtf.dataset.celebahq.inputs import Row, read_attributes
+from pgtf.dataset.celebahq.maker import SKIP, Item, Maker
+from pgtf.dataset.celebahq.preflight import Check, Preflight, check_inputs
+from pgtf.dataset.celebahq.report import REPORT_FILE, Result, finish_report
+from pgtf.dataset.exporter import Options, Summary, export, shuffled
+from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+from pgtf.dataset.partial import SUFFIX
+
+NUM_IMAGES = 202_599  # of CelebA
+NUM_ZIPS = 30
+RESOLUTIONS = tuple(1 << log2 for log2 in range(MIN_RESOLUTION_LOG2, SIZE.bit_length()))
+FIRST_JPEG_MD5 = "9cad8178d6cb0196b36f7b34bc5eb6d3"  # of 000001.jpg as libjpeg 8d decodes it
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """What `build` made."""
+
+    summary: Summary
+    results: list[Result]  # one per row of image_list.txt
+
+
+def build(
+    tfrecord_dir: str | os.PathLike[str],
+    celeba_dir: str | os.PathLike[str],
+    delta_dir: str | os.PathLike[str],
+    *,
+    num_images: int = NUM_IMAGES,
+    num_zips: int = NUM_ZIPS,
+    first_jpeg_md5: str | None = FIRST_JPEG_MD5,
+    num_workers: int | None = None,
+    on_error: Literal["stop", "skip"] = "stop",
+    tolerant: bool = False,
+    labels: Literal["none", "attributes"] = "none",
+    resolution: int = SIZE,
+    images_dir: str | os.PathLike[str] | None = None,
+    check: Check = "quick",
+    preflight: Preflight | None = None,
+) -> Built:
+    """Builds CelebA-HQ in the order and with the pixels of the original release.
+
+    An interrupted build leaves TFRECORD_DIR.partial; the same call continues it to the same bytes.
+
+    Args:
+        tfrecord_dir: dataset folder to create; must not exist.
+        celeba_dir: folder with img_celeba and Anno.
+        delta_dir: folder with image_list.txt and delta*.zip.
+        num_images: JPEG files and rows of landmarks in CelebA.
+        num_zips: archives of deltas.
+        first_jpeg_md5: of the decoded 000001.jpg, H, W, C order; None = not checked.
+        num_workers: processes; None = one a core.
+        on_error: "stop" at the first image that cannot be made, or "skip" such images.
+        tolerant: keep images whose file opens the delta although their pixels differ.
+        labels: "attributes" = the attributes of CelebA, 1 = present, 0 = absent.
+        resolution: of the finest level, a power of two up to 1024.
+        images_dir: folder that also receives each image as NNNNN.png, NNNNN = `idx`.
+        check: "full" also compares the checksums of all deltas, which takes minutes.
+        preflight: what `check_inputs` found, if it has been called already.
+
+    Raises:
+        ValueError: an input is not as published, or an image cannot be made and `on_error` is
+            "stop".
+        OSError: a file cannot be read or written, or the disk is too small.
+    """
+    target = os.fspath(tfrecord_dir).rstrip("/")
+    celeba_dir, delta_dir = os.fspath(celeba_dir), os.fspath(delta_dir)
+    if resolution not in RESOLUTIONS:
+        raise ValueError(
+            f"`resolution` must be one of {RESOLUTIONS}. Received: resolution={resolution}."
+        )
+    preflight = preflight or check_inputs(
+        celeba_dir,
+        delta_dir,
+        num_images=num_images,
+        num_zips=num_zips,
+        first_jpeg_md5=first_jpeg_md5,
+        check=check,
+    )
+    if preflight.problems and on_error == "stop":
+        more = f" ({len(preflight.problems) - 1} more problems)" if preflight.problems[1:] else ""
+        raise ValueError(f"{preflight.problems[0]}{more}. {SKIP}")
+    order = [preflight.rows[number] for number in shuffled(len(preflight.rows))]
+    label_names, label_matrix = _labels(celeba_dir, labels, preflight, order)
+    images_folder = None if images_dir is None else os.path.abspath(images_dir)
+    if images_folder is not None:
+        os.makedirs(images_folder, exist_ok=True)
+    summary = export(
+        target,
+        items=(Item(row, preflight.landmarks[row.orig_idx]) for row in order),
+        num_items=len(order),
+        load=Maker(
+            celeba_dir,
+            delta_dir,
+            resolution=resolution,
+            tolerant=tolerant,
+            skip=on_error == "skip",
+            report=os.path.join(target + SUFFIX, REPORT_FILE),
+            images_dir=images_folder,
+        ),
+        shape=(3, resolution, resolution),
+        job={  # not `on_error`: an image may turn out to be bad after hours
+            "command": "create_celebahq",
+            "celeba_dir": os.path.abspath(celeba_dir),
+            "delta_dir": os.path.abspath(delta_dir),
+            "tolerant": tolerant,
+            "labels": labels,
+            "images_dir": images_folder,
+        },
+        labels=label_matrix,
+        label_names=label_names,
+        max_errors=None,  # the Maker knows when to stop
+        options=Options(num_workers, resume=True),
+    )
+    return Built(summary, finish_report(os.path.join(target, REPORT_FILE), preflight.rows))
+
+
+def _labels(
+    celeba_dir: str, labels: str, preflight: Preflight, order: Sequence[Row]
+) -> tuple[Sequence[str], np.ndarray | None]:
+    """Names of the columns and float32 [images, columns], or None."""
+    if labels == "none":
+        return (), None
+    names, attributes = read_attributes(celeba_dir, len(preflight.landmarks))
+    return names, attributes[[row.orig_idx for row in order]]

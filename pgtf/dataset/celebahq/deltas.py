@@ -1,0 +1,179 @@
+"""What is added to an aligned image, and how it is decrypted: section 7 of docs/celebahq.md.
+
+The key comes from the bytes of the original JPEG file and its name, so that a delta opens only for
+those who have CelebA, unchanged.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import bz2
+import hashlib
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from pgtf.dataset.celebahq.geometry import SIZE
+
+SHAPE = (3, SIZE, SIZE)
+DELTAS_PER_ZIP = 1000
+ENTRY_NAME = re.compile(r"delta\d{5}\.dat")
+ITERATIONS = 100_000  # of PBKDF2
+MAX_TOKEN_BYTES = 8 << 20  # twice what 3 MiB that do not compress become
+UNPACKING_ERRORS = zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError
+# A Fernet token: version, timestamp (8), initialization vector (16), ciphertext, HMAC (32).
+IV_AT, CIPHERTEXT_AT, HMAC_SIZE = 9, 25, 32
+BZ2_MAGIC = b"BZh9", b"1AY&SY"  # stream, block
+# How far a tolerated difference may push a bright or dark sample over the end of the range.
+OVERFLOW = 16
+
+
+class DeltaDamaged(ValueError):
+    """A delta that no JPEG file could open."""
+
+
+class JpegDiffers(ValueError):
+    """A delta that opens, but not with this JPEG file."""
+
+
+def zip_name(idx: int) -> str:
+    """Name of the archive that holds a delta."""
+    return f"deltas{idx - idx % DELTAS_PER_ZIP:05d}.zip"
+
+
+def entry_name(idx: int) -> str:
+    """Name of a delta in its archive."""
+    return f"delta{idx:05d}.dat"
+
+
+class Archives:
+    """The zip files of a folder; each is opened once, when it is needed."""
+
+    def __init__(self, delta_dir: str):
+        self._delta_dir = delta_dir
+        self._open: dict[str, zipfile.ZipFile] = {}
+
+    def read(self, idx: int) -> bytes:
+        """Reads the encrypted delta of an image.
+
+        Raises:
+            FileNotFoundError: the archive, or the delta in it, is missing.
+            DeltaDamaged: it cannot be unpacked, or is too large for a delta.
+        """
+        name, entry = zip_name(idx), entry_name(idx)
+        try:
+            if name not in self._open:
+                self._open[name] = zipfile.ZipFile(os.path.join(self._delta_dir, name))
+            with self._open[name].open(entry) as file:
+                token = file.read(MAX_TOKEN_BYTES + 1)
+        except KeyError:
+            raise FileNotFoundError(f"{name} has no {entry}") from None
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{name} is missing") from None
+        except UNPACKING_ERRORS as why:
+            raise DeltaDamaged(f"{name}: {entry} cannot be unpacked ({why})") from None
+        if len(token) > MAX_TOKEN_BYTES:
+            raise DeltaDamaged(f"{name}: {entry} is larger than any delta, a zip bomb")
+        return token
+
+
+def open_token(token: bytes, jpeg: bytes, file_name: str) -> np.ndarray:
+    """Decrypts and unpacks a delta.
+
+    Args:
+        token: content of deltaNNNNN.dat.
+        jpeg: content of the original file.
+        file_name: its name.
+
+    Returns:
+        uint8 [3, 1024, 1024].
+
+    Raises:
+        DeltaDamaged: the delta is damaged.
+        JpegDiffers: the file or its name is not the original one.
+    """
+    key = hashlib.pbkdf2_hmac("sha256", jpeg, file_name.encode("ascii"), ITERATIONS, dklen=32)
+    try:
+        packed = Fernet(base64.urlsafe_b64encode(key)).decrypt(token)
+    except InvalidToken:
+        if _opens_unsigned(key, token):
+            raise DeltaDamaged("its signature does not match its content") from None
+        raise JpegDiffers("the delta does not open with this file and name") from None
+    size = int(np.prod(SHAPE))
+    try:
+        data = bz2.BZ2Decompressor().decompress(packed, max_length=size + 1)
+    except (OSError, EOFError) as why:
+        raise DeltaDamaged(f"it cannot be decompressed ({why})") from None
+    if len(data) != size:
+        found = f"only {len(data)}" if len(data) < size else "more"
+        raise DeltaDamaged(f"it must unpack to {size} bytes, not {found}")
+    return np.frombuffer(data, np.uint8).reshape(SHAPE)
+
+
+def _opens_unsigned(key: bytes, token: bytes) -> bool:
+    """Whether the fault is the token's: it has no token's form, or the key does decrypt it.
+
+    A changed byte spoils its own block of 16 and a byte of the next: the others show the key.
+    """
+    try:
+        raw = base64.b64decode(token, altchars=b"-_", validate=True)
+    except binascii.Error:
+        return True
+    ciphertext = raw[CIPHERTEXT_AT:-HMAC_SIZE]
+    if raw[:1] != b"\x80" or not ciphertext or len(ciphertext) % 16:
+        return True
+    decryptor = Cipher(algorithms.AES(key[16:]), modes.CBC(raw[IV_AT:CIPHERTEXT_AT])).decryptor()
+    plain = decryptor.update(ciphertext)
+    stream, block = BZ2_MAGIC
+    return plain.startswith(stream) or plain[len(stream) :].startswith(block)
+
+
+def apply(aligned: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    """Adds a delta modulo 256: uint8 [3, 1024, 1024] each -> same."""
+    return np.asarray(aligned + delta)
+
+
+def apply_tolerantly(aligned: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    """Adds a delta to an image that differs a little from the one it was made for.
+
+    Modulo 256 a white sample that came out too bright would turn black. Where the sum, with the
+    delta as a signed number, leaves the range by OVERFLOW at most, it stays at its end.
+    """
+    total = aligned.astype(np.int16) + delta.view(np.int8)
+    near = (total >= -OVERFLOW) & (total <= 255 + OVERFLOW)
+    return np.where(near, total.clip(0, 255), total % 256).astype(np.uint8)
+
+
+def check_archive(path: str, needed: Iterable[str], full: bool) -> str | None:
+    """Looks into an archive without unpacking it; `full` = compare all checksums too.
+
+    Returns:
+        What is wrong with it or lacks of the entries needed, None = nothing.
+    """
+    name = os.path.basename(path)
+    with open(path, "rb") as file:
+        head = file.read(512).lstrip()
+    if head[:1] == b"<":
+        return f"{name} is a web page, as the download service sends when its quota is used up"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            for entry in entries:
+                if not ENTRY_NAME.fullmatch(entry.filename):
+                    return f"{name} has an entry that is no delta: {entry.filename[:80]!r}"
+                if entry.file_size > MAX_TOKEN_BYTES:
+                    return f"{name}: {entry.filename} claims {entry.file_size} bytes, a zip bomb"
+            if missing := sorted(set(needed) - {entry.filename for entry in entries}):
+                return f"{name} lacks {len(missing)} deltas, {missing[0]} first"
+            if full and (bad := archive.testzip()):
+                return f"{name}: {bad} is damaged"
+    except UNPACKING_ERRORS as why:
+        return f"{name} is damaged or incomplete ({why})"
+    return None

@@ -1,0 +1,155 @@
+"""What can be checked before hours of work, in less than a minute."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from pgtf.dataset import tfrecords
+from pgtf.dataset.celebahq import deltas
+from pgtf.dataset.celebahq.inputs import IMAGE_FOLDER, Row, read_image_list, read_landmarks
+from pgtf.dataset.celebahq.jpeg import decode
+from pgtf.dataset.celebahq.maker import Item, Maker
+from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+
+FIRST_JPEG = "000001.jpg"
+MAX_TIMED = 5  # images made to learn how long it will take
+CELEBA_HINT = "CelebA's in-the-wild images, img_celeba.7z, unpacked"
+
+Check = Literal["quick", "full"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preflight:
+    """The inputs, and what is wrong with them."""
+
+    rows: list[Row]
+    landmarks: np.ndarray  # float32 [images of CelebA, 5, 2]
+    problems: list[str]  # one line each
+
+
+def check_inputs(
+    celeba_dir: str,
+    delta_dir: str,
+    *,
+    num_images: int,
+    num_zips: int,
+    first_jpeg_md5: str | None,
+    check: Check = "quick",
+) -> Preflight:
+    """Checks both folders.
+
+    Args:
+        celeba_dir: folder with img_celeba and Anno.
+        delta_dir: folder with image_list.txt and the archives.
+        num_images: JPEG files and rows of landmarks to expect.
+        num_zips: archives to expect.
+        first_jpeg_md5: of the decoded 000001.jpg, H, W, C order; None = not checked.
+        check: "full" also compares the checksums of all deltas, which takes minutes.
+
+    Raises:
+        ValueError: a table cannot be used.
+        OSError: a folder or table cannot be read.
+    """
+    rows = read_image_list(delta_dir)
+    names, landmarks = read_landmarks(celeba_dir, num_images)
+    problems = [
+        *_check_landmark_names(rows, names),
+        *_check_photographs(celeba_dir, rows, num_images),
+        *_check_first_jpeg(celeba_dir, first_jpeg_md5),
+        *_check_archives(delta_dir, rows, num_zips, check == "full"),
+    ]
+    return Preflight(rows, landmarks, problems)
+
+
+def _check_landmark_names(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    for row in rows:
+        if not 0 <= row.orig_idx < len(names):
+            return [f"image_list.txt, idx {row.idx}: there are no landmarks {row.orig_idx}"]
+        if names[row.orig_idx] != row.orig_file:
+            return [
+                f"image_list.txt, idx {row.idx}: landmarks {row.orig_idx} must be those of "
+                f"{row.orig_file}, but they are those of {names[row.orig_idx]}"
+            ]
+    return []
+
+
+def _check_photographs(celeba_dir: str, rows: Sequence[Row], num_images: int) -> list[str]:
+    folder = os.path.join(celeba_dir, IMAGE_FOLDER)
+    found = {name for name in os.listdir(folder) if name.endswith(".jpg")}
+    problems = []
+    if len(found) != num_images:
+        problems.append(
+            f"{folder} must hold {num_images} JPEG files ({CELEBA_HINT}), but it holds {len(found)}"
+        )
+    missing = [row.orig_file for row in rows if row.orig_file not in found]
+    if missing:
+        problems.append(f"{folder} lacks {len(missing)} of the files needed, {missing[0]} first")
+    return problems
+
+
+def _check_first_jpeg(celeba_dir: str, first_jpeg_md5: str | None) -> list[str]:
+    path = os.path.join(celeba_dir, IMAGE_FOLDER, FIRST_JPEG)
+    if first_jpeg_md5 is None or not os.path.exists(path):
+        return []
+    try:
+        with open(path, "rb") as file:
+            image = decode(file.read())
+    except ValueError as error:
+        return [f"{path}: {error}"]
+    pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
+    digest = hashlib.md5(pixels.data, usedforsecurity=False).hexdigest()
+    if digest == first_jpeg_md5:
+        return []
+    return [
+        f"{path} must be the original file ({CELEBA_HINT}): its pixels must have the MD5 "
+        f"{first_jpeg_md5}, but they have {digest}"
+    ]
+
+
+def _check_archives(delta_dir: str, rows: Sequence[Row], num_zips: int, full: bool) -> list[str]:
+    found = sorted(
+        name for name in os.listdir(delta_dir) if name.startswith("delta") and name.endswith(".zip")
+    )
+    problems = []
+    if len(found) != num_zips:
+        problems.append(
+            f"{delta_dir} must hold {num_zips} files delta*.zip, but it holds {len(found)}"
+        )
+    needed: dict[str, list[str]] = {}
+    for row in rows:
+        needed.setdefault(deltas.zip_name(row.idx), []).append(deltas.entry_name(row.idx))
+    for name in sorted({*found, *needed}):
+        path = os.path.join(delta_dir, name)
+        if name not in found:
+            problems.append(f"{path} is missing")
+        elif problem := deltas.check_archive(path, needed.get(name, []), full):
+            problems.append(f"{delta_dir}: {problem}")
+    return problems
+
+
+def disk_space(num_images: int, resolution: int, folder: str) -> tuple[int, int]:
+    """Bytes that the records need, and bytes free where `folder` will be."""
+    log2s = range(MIN_RESOLUTION_LOG2, resolution.bit_length())
+    per_image = sum(tfrecords.layout((3, 1 << log2, 1 << log2)).record_size for log2 in log2s)
+    parent = os.path.abspath(folder)
+    while not os.path.isdir(parent):
+        parent = os.path.dirname(parent)
+    return num_images * per_image, shutil.disk_usage(parent).free
+
+
+def seconds_per_image(maker: Maker, preflight: Preflight) -> float:
+    """CPU time of an image, measured on a few, whether they can be made or not."""
+    count = min(MAX_TIMED, max(len(preflight.rows) // 10, 1))
+    chosen = preflight.rows[:: max(len(preflight.rows) // count, 1)][:count]
+    start = time.process_time()
+    for row in chosen:
+        maker.make(Item(row, preflight.landmarks[row.orig_idx]))
+    return (time.process_time() - start) / len(chosen)
