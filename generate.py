@@ -22,6 +22,7 @@ from pgtf.command_line import one_line_errors
 from pgtf.export import (
     Facts,
     draws,
+    edge,
     export_generator,
     film,
     flags,
@@ -141,6 +142,13 @@ def explore(args):
 def export(args):
     """Writes a SavedModel for TensorFlow Serving, after checking it in a fresh process."""
     source = _source(args)
+    if args.format != "savedmodel":
+        path = Path(args.out or source.beside(f".{args.format}"))
+        pictures.refuse_existing(path, args.overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        edge.export_edge(source.Gs, path, args.format)
+        print(f"{args.format} in {path}")
+        return
     out = Path(args.out or source.beside("-export"))
     config = source.meta.get("config", {})
     facts = Facts(
@@ -309,7 +317,11 @@ def _add_explore(commands):
 def _add_export(commands):
     p = flags.add_command(commands, "export", export, "SavedModel for TensorFlow Serving")
     flags.add_network_flags(p)
-    p.add_argument("--out", help="folder of the model (default: <snapshot>-export beside it)")
+    text = "savedmodel, onnx or tflite (default: %(default)s)"
+    p.add_argument(
+        "--format", choices=["savedmodel", *edge.FORMATS], default="savedmodel", help=text
+    )
+    flags.add_out(p, "folder of the model, or file of the format (default: beside the snapshot)")
     p.add_argument("--licence", default="unspecified", help="of the images (default: %(default)s)")
     p.add_argument("--version", type=int, help="number of the version (default: the next free)")
     p.add_argument("--name", help="name of the model (default: the name of its folder)")

@@ -1,0 +1,62 @@
+"""One file for the edge, run by its own runtime."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from pgtf import images
+from pgtf.export import edge
+from tests import tiny
+
+
+@pytest.fixture(params=["plain", "labelled"])
+def model(request):
+    return request.getfixturevalue(request.param)
+
+
+def inputs_of(Gs, rng):
+    """Three rows, a batch size that the check of the export did not use."""
+    inputs = {"latents": rng.normal(size=[3, Gs.latent_size]).astype(np.float32)}
+    if Gs.config.label_size:
+        inputs["labels"] = np.eye(3, dtype=np.float32)
+    return inputs
+
+
+def levels_off(answer, Gs, inputs):
+    live = images.to_uint8(Gs(inputs["latents"], inputs.get("labels")).numpy())
+    assert (answer.dtype, answer.shape) == (np.uint8, live.shape)
+    return np.abs(answer.astype(int) - live).max()
+
+
+def test_a_tflite_file_draws_the_live_images(model, tmp_path, rng):
+    edge.export_edge(model.Gs, tmp_path / "model.tflite", "tflite")
+    inputs = inputs_of(model.Gs, rng)
+    answer = edge._run_tflite((tmp_path / "model.tflite").read_bytes(), inputs, None)
+    assert levels_off(answer, model.Gs, inputs) <= 1
+
+
+def test_an_onnx_file_draws_the_live_images(model, tmp_path, rng):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    edge.export_edge(model.Gs, tmp_path / "model.onnx", "onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    inputs = inputs_of(model.Gs, rng)
+    assert {value.name for value in session.get_inputs()} == inputs.keys()
+    assert [value.shape[0] for value in session.get_outputs()] == ["N"]
+    assert levels_off(session.run(["images"], inputs)[0], model.Gs, inputs) <= 1
+
+
+def test_a_file_that_draws_other_images_is_not_written(tmp_path, monkeypatch):
+    convert, run = edge.FORMATS["tflite"]
+    wrong = convert, lambda *given: 255 - run(*given)
+    monkeypatch.setitem(edge.FORMATS, "tflite", wrong)
+    with pytest.raises(ValueError, match="levels off the SavedModel's; not written"):
+        edge.export_edge(tiny.generator(), tmp_path / "model.tflite", "tflite")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it raises
+    with pytest.raises(ValueError, match="pip install tf2onnx onnxruntime"):
+        edge.export_edge(tiny.generator(), tmp_path / "model.onnx", "onnx")
