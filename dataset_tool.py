@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pgtf.command_line import one_line_errors
+from pgtf.dataset.celebahq.command import add_command as add_celebahq
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.partial import SUFFIX
 
@@ -49,6 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_inspection(commands)
     add_small_images(commands)
     add_photographs(commands)
+    add_celebahq(commands)
     add_from_images(commands)
     add_other_sources(commands)
     return parser
@@ -232,7 +234,7 @@ def add_small_images(commands: Commands) -> None:
 
 
 def add_photographs(commands: Commands) -> None:
-    """LSUN, CelebA and CelebA-HQ."""
+    """LSUN and CelebA."""
 
     def lsun(args: argparse.Namespace, options: Options) -> Summary:
         from pgtf.dataset.sources import lsun
