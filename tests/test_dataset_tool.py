@@ -353,16 +353,21 @@ def test_no_dataset_is_one_line(command, tmp_path, capsys):
 
 
 @pytest.fixture
-def as_nobody():
-    """Runs the test without the superuser's rights."""
+def as_nobody(tmp_path):
+    """Runs what follows without the superuser's rights."""
     if os.geteuid() != 0:
         yield
         return
+    parents = [path for path in tmp_path.parents if not path.stat().st_mode & 1]  # pytest's own
+    for path in parents:
+        path.chmod(0o711)
     os.seteuid(65534)
     try:
         yield
     finally:
         os.seteuid(0)
+        for path in parents:
+            path.chmod(0o700)
 
 
 @pytest.mark.parametrize("locked", ["pictures", "pictures/0001.png"])
