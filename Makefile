@@ -11,7 +11,7 @@ PYTHONS_ADDONS := 3.11 3.10 3.9
 PYTHON :=
 DEMO_EXPORT := serving/demo
 
-.PHONY: help demo test test-slow test-oldest test-addons lint format clean
+.PHONY: help demo test test-slow test-oldest test-addons lint format docs clean
 
 help:  ## this list (default)
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1	/p' Makefile | expand -t 20
@@ -47,6 +47,9 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy
 format: $(VENV)/dev.stamp  ## let ruff rewrite the sources
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+
+docs: $(VENV)/run.stamp  ## write docs/*-help.txt, the scripts' own --help, anew
+	docs/write_help.sh $(PY)
 
 clean:  ## remove environments and caches; datasets and results stay
 	rm -rf .venv .venv-oldest .venv-addons .mypy_cache .ruff_cache
