@@ -4,6 +4,7 @@ Every sub-command takes its network from a run (--run, the newest one by default
 (--snapshot) or a pickle of the original release (--pkl), and uses the moving average Gs.
 """
 
+import dataclasses
 import json
 import os
 import shlex
@@ -16,9 +17,13 @@ import numpy as np
 from absl import app, logging
 from tqdm import tqdm
 
-from metrics import records
+from metrics import image_sets, plot, records
+from metrics.neighbours import neighbour_sheet
+from metrics.plan import DEFAULT_IMAGES
+from pgtf import config as configs
 from pgtf import images
 from pgtf.command_line import one_line_errors
+from pgtf.dataset import open_dataset
 from pgtf.export import (
     Facts,
     draws,
@@ -32,11 +37,11 @@ from pgtf.export import (
     timelapse,
     walk,
 )
+from pgtf.export import report as reports
 from pgtf.export.source import Source
 from pgtf.training import run_folder
 
-SEEDS = "0-63"
-CLASS_GRID_SEEDS = "0-9"  # the columns of a grid whose rows are classes
+NEIGHBOUR_SEEDS = "0-9"  # of the report
 HOLD_SEC = 2  # how long a timelapse shows its last frame
 
 
@@ -49,7 +54,7 @@ def main(args):
 def save_images(args):
     """Writes a PNG file for every latent vector."""
     source = _source(args)
-    drawn = _draws(args, source.Gs, SEEDS)
+    drawn = _draws(args, source.Gs, flags.SEEDS)
     out = Path(args.out or source.beside("-images"))
     labels = source.labels(_label(args, source), drawn.numbers)
     pictures.save_images(
@@ -63,7 +68,7 @@ def save_grid(args):
     source = _source(args)
     label = source.label(args.class_, args.label)
     by_class = source.label_size > 0 and label is None
-    drawn = _draws(args, source.Gs, CLASS_GRID_SEEDS if by_class else SEEDS)
+    drawn = _draws(args, source.Gs, flags.CLASS_GRID_SEEDS if by_class else flags.SEEDS)
     latents, labels, grid_size = drawn.latents, source.labels(label, drawn.numbers), None
     if by_class:
         latents, labels, grid_size = pictures.class_rows(latents, source.label_size)
@@ -137,6 +142,60 @@ def explore(args):
     else:
         model = explorable.LiveModel(_source(args))
     explore.explore(model, args.host, args.port, args.open)
+
+
+def report(args):
+    """Writes one HTML page about a training run that needs nothing else."""
+    folder = _run_folder(args)
+    path = Path(args.out or folder / "report.html")
+    pictures.refuse_existing(path, args.overwrite)
+    stats = timelapse.read_stats(folder / run_folder.STATS_FILE)
+    moments = timelapse.moments(folder, run_folder.STATS_FILE)
+    if not stats:
+        raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
+    config = configs.Config.from_json((folder / run_folder.CONFIG_FILE).read_text())
+    metrics = {name: found for name in DEFAULT_IMAGES if (found := plot.curves(folder, name))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    reports.write_report(
+        path,
+        folder.name,
+        f"Trained on {config.dataset.path} for {stats[-1]['kimg']:,.0f} thousand images.",
+        moments=moments,
+        stats=stats,
+        metrics=metrics,
+        stages=_stages(config),
+        neighbours=_neighbours(folder, config),
+        config=dataclasses.asdict(config),
+    )
+    print(path)
+
+
+def _stages(config):
+    """Rows of the stage table, titles first."""
+    rows = [("kimg", "resolution", "phase", "minibatch", "G_lrate", "D_lrate")]
+    begin = 0.0
+    for end, state in config.schedule.stages(config.training.total_kimg):
+        phase = "fade in" if state.alpha < 1 else "stabilise"
+        size = f"{state.resolution}x{state.resolution}"
+        kimg = f"{begin:g} - {end:g}"
+        rows.append((kimg, size, phase, state.minibatch, state.G_lrate, state.D_lrate))
+        begin = end
+    return rows
+
+
+def _neighbours(folder, config):
+    """Fakes of the newest snapshot above the training images closest to them, or why not."""
+    try:
+        options = config.dataset
+        dataset = open_dataset(options.path, resolution=options.resolution, max_label_size=0)
+        source = Source.of_snapshot(run_folder.newest_snapshot(folder))
+    except (ValueError, OSError) as error:
+        return f"Not searched: {error}"
+    drawn = draws.draw_seeds(source.Gs.latent_size, NEIGHBOUR_SEEDS)
+    fakes = images.to_uint8(source.Gs.run(drawn.latents, source.labels(None, drawn.numbers)))
+    factor = dataset.resolution // fakes.shape[1]
+    fakes = fakes.repeat(factor, axis=1).repeat(factor, axis=2)
+    return neighbour_sheet(image_sets.of_dataset(dataset), fakes, progress=sys.stderr.isatty())[0]
 
 
 def export(args):
@@ -222,6 +281,18 @@ def _film_path(args, default):
     return path
 
 
+COMMANDS = {
+    "images": (save_images, flags.of_images, "one PNG file a latent vector"),
+    "grid": (save_grid, flags.of_grid, "one PNG file; with labels a row a class"),
+    "video": (save_video, flags.of_video, "film of a walk through latent space"),
+    "timelapse": (save_timelapse, flags.of_timelapse, "film of a training run"),
+    "project": (project, flags.of_project, "latent vector of an image"),
+    "export": (export, flags.of_export, "SavedModel for TensorFlow Serving, ONNX or TFLite"),
+    "explore": (explore, flags.of_explore, "web page to walk through a network"),
+    "report": (report, flags.of_report, "web page about a training run"),
+}
+
+
 def parse_flags(argv):
     """Parses the command line for `app.run`."""
     summary, _, details = (__doc__ or "").partition("\n\n")
@@ -229,102 +300,12 @@ def parse_flags(argv):
     about = {"description": summary, "epilog": details, "allow_abbrev": False}
     parser = flags.Parser(prog=Path(argv[0]).name, **about)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (
-        _add_images,
-        _add_grid,
-        _add_video,
-        _add_timelapse,
-        _add_project,
-        _add_explore,
-        _add_export,
-    ):
-        add(commands)
+    for name, (function, add_flags, summary) in COMMANDS.items():
+        options = {"help": summary, "description": function.__doc__, "inherited_absl_flags": None}
+        p = commands.add_parser(name, **options)
+        p.set_defaults(command=function)
+        add_flags(p)
     return parser.parse_args(argv[1:])
-
-
-def _add_images(commands):
-    p = flags.add_command(commands, "images", save_images, "one PNG file a latent vector")
-    flags.add_network_flags(p)
-    flags.add_draw_flags(p, SEEDS)
-    flags.add_image_flags(p)
-    flags.add_out(p, "folder for the images (default: <snapshot>-images beside it)")
-
-
-def _add_grid(commands):
-    p = flags.add_command(commands, "grid", save_grid, "one PNG file; with labels a row a class")
-    flags.add_network_flags(p)
-    flags.add_draw_flags(p, f"{SEEDS}, or {CLASS_GRID_SEEDS} in a row for every class")
-    flags.add_image_flags(p)
-    flags.add_out(p, "file to write (default: <snapshot>-grid.png beside it)")
-
-
-def _add_video(commands):
-    p = flags.add_command(commands, "video", save_video, "film of a walk through latent space")
-    flags.add_network_flags(p)
-    flags.add_image_flags(p)
-    p.add_argument(
-        "--grid", type=flags.grid_size, default=(1, 1), help="COLUMNSxROWS (default: 1x1)"
-    )
-    p.add_argument("--zoom", type=flags.positive(int), default=1, help="repeat pixels (default: 1)")
-    flags.add_fps(p, 30)
-    p.add_argument(
-        "--seconds", type=flags.positive(float), default=60, help="length (default: %(default)s)"
-    )
-    p.add_argument(
-        "--smoothing",
-        type=flags.positive(float),
-        default=1,
-        help="standard deviation of the smoothing along time, seconds (default: %(default)s)",
-    )
-    p.add_argument(
-        "--random_state", type=int, default=1000, help="seed of the walk (default: %(default)s)"
-    )
-    flags.add_out(p, "file.mp4, .gif or .webp (default: <snapshot>-video beside it)")
-
-
-def _add_timelapse(commands):
-    p = flags.add_command(commands, "timelapse", save_timelapse, "film of a training run")
-    flags.add_run_flags(p, p)
-    text = "show COLUMNSxROWS images of the grids (default: all)"
-    p.add_argument("--grid", type=flags.grid_size, help=text)
-    flags.add_fps(p, 10)
-    flags.add_out(p, "file.mp4, .gif or .webp (default: timelapse in the run's folder)")
-
-
-def _add_project(commands):
-    p = flags.add_command(commands, "project", project, "latent vector of an image")
-    flags.add_network_flags(p)
-    p.add_argument("--target", required=True, help="image file; its middle square is used")
-    text = "number or name of the class (default: chosen by the search)"
-    p.add_argument("--class", dest="class_", metavar="CLASS", help=text)
-    p.add_argument("--label", help="the label itself, numbers with commas (default: a class)")
-    text = "steps of the search (default: %(default)s)"
-    p.add_argument("--steps", type=flags.positive(int), default=300, help=text)
-    p.add_argument("--seed", type=int, default=0, help="of the search (default: %(default)s)")
-    flags.add_out(p, "folder (default: <snapshot>-<name of the image> beside the snapshot)")
-
-
-def _add_explore(commands):
-    p = flags.add_command(commands, "explore", explore, "web page to walk through a network")
-    network = flags.add_network_flags(p)
-    network.add_argument("--saved_model", help="version folder written by export to use instead")
-    text = "address to listen on; 0.0.0.0 = all (default: %(default)s)"
-    p.add_argument("--host", default="127.0.0.1", help=text)
-    p.add_argument("--port", type=int, help="(default: the next free one from 7860)")
-    p.add_argument("--open", action="store_true", help="open it in the browser (default: no)")
-
-
-def _add_export(commands):
-    p = flags.add_command(commands, "export", export, "SavedModel for TensorFlow Serving")
-    flags.add_network_flags(p)
-    text = "savedmodel, onnx or tflite (default: %(default)s)"
-    p.add_argument(
-        "--format", choices=["savedmodel", *edge.FORMATS], default="savedmodel", help=text
-    )
-    flags.add_out(p, "folder of the model, or file of the format (default: beside the snapshot)")
-    p.add_argument("--licence", default="unspecified", help="of the images (default: %(default)s)")
-    p.add_argument("--version", type=int, help="number of the version (default: the next free)")
-    p.add_argument("--name", help="name of the model (default: the name of its folder)")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import generate
 from pgtf import images
+from pgtf.config import PRESETS
 from pgtf.export import film, timelapse, walk
 from pgtf.interop import load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
@@ -225,9 +226,27 @@ def test_a_timelapse_shows_the_cells_asked_for(outdir, tmp_path):
         assert file.size == (640, 320 + timelapse.STRIP_HEIGHT)
 
 
+def test_report_gathers_a_run(tmp_path):
+    folder = tmp_path / "000-faces-demo"
+    folder.mkdir()
+    (folder / "config.json").write_text(PRESETS["demo"].to_json())
+    images.save_png(folder / "fakes000004.png", np.zeros([64, 64, 3], np.uint8))
+    fields = dict.fromkeys(("G_loss", "D_loss", "real_scores", "fake_scores", "mixed_norms"), 1.0)
+    times = {"lod": 3, "resolution": 4, "train_hours": 1, "sec_per_kimg": 1, "peak_gib": 1}
+    (folder / "stats.jsonl").write_text(json.dumps({"kimg": 4.03} | times | fields) + "\n")
+    record = {"num_images": 9, "seed": 0, "kimg": 4, "values": {"fid": 77.5}}
+    (folder / "metric-fid.jsonl").write_text(json.dumps(record) + "\n")
+    run("report", f"--outdir={tmp_path}")
+    text = (folder / "report.html").read_text()
+    for words in ("77.5", "000-faces-demo", "stabilise", "schedule.resolution_log2"):
+        assert words in text
+    assert "Not searched: " in text  # there is no dataset
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
+        ("report --run=0", "no image grid"),
         ("video --run=0 --grid=3", "COLUMNSxROWS"),
         ("video --run=0 --fps=0", "above 0"),
         ("video --run=0 --out=film.avi", "film.avi"),

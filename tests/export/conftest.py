@@ -4,6 +4,7 @@ The check in a fresh process is left out here; tests/export/test_self_check.py i
 """
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,22 @@ def _exported(Gs, out, facts):
         patch.setattr(export, "self_check", lambda folder, expected: NO_REPORT)
         folder = export_generator(Gs, out, facts=facts)
     return Exported(Gs, folder, tf.saved_model.load(str(folder)).signatures)
+
+
+@pytest.fixture
+def browser():
+    """Headless Chromium at phone width."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("no chromium and chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    screen = {"width": 390, "height": 844, "pixelRatio": 1.0}
+    options.add_experimental_option("mobileEmulation", {"deviceMetrics": screen})
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield found
+    found.quit()

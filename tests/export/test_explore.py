@@ -3,7 +3,6 @@
 import gc
 import io
 import json
-import shutil
 import time
 import urllib.request
 from pathlib import Path
@@ -58,25 +57,6 @@ def test_the_arc_keeps_to_the_sphere_and_meets_its_ends(rng):
     assert cosines[0] == pytest.approx(cosines[1], rel=1e-4)
     assert np.isfinite(walk.on_arc(begin, -begin, 0.3)).all()
     assert walk.on_arc(begin, begin, 0.3) == pytest.approx(begin, rel=1e-5)
-
-
-@pytest.fixture
-def browser():
-    """Headless Chromium at phone width."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(flag)
-    screen = {"width": 390, "height": 844, "pixelRatio": 1.0}
-    options.add_experimental_option("mobileEmulation", {"deviceMetrics": screen})
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield found
-    found.quit()
 
 
 @pytest.fixture

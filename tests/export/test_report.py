@@ -1,0 +1,138 @@
+"""The page about a run: what is in it, and what a browser shows."""
+
+import html.parser
+import re
+
+import numpy as np
+import pytest
+
+from pgtf import images
+from pgtf.export import charts, report
+from pgtf.export.timelapse import Moment
+
+
+@pytest.fixture
+def page(tmp_path):
+    """The report of an invented run of 40 ticks with a hostile name."""
+    moments = []
+    for kimg in range(0, 40, 10):
+        path = tmp_path / f"fakes{kimg:06d}.png"
+        images.save_png(path, np.full([64, 96, 3], 5 * kimg, np.uint8))
+        moments.append(Moment(path, kimg, 1.0, 8, 0.5))
+    stats = [
+        {
+            "kimg": i + 1.0, "resolution": 4 if i < 20 else 8, "train_hours": i / 10,
+            "sec_per_kimg": 2.0, "peak_gib": 1.0, "G_loss": i - 20.0, "D_loss": 20.0 - i,
+            "real_scores": 1.0, "fake_scores": float("nan") if i == 3 else -1.0, "mixed_norms": 1.0,
+        }
+        for i in range(40)
+    ]  # fmt: skip
+    report.write_report(
+        tmp_path / "report.html",
+        "<b>run & co</b>",
+        "Trained.",
+        moments=moments,
+        stats=stats,
+        metrics={"fid": {"fid (100 images, seed 0)": {10: 300.0, 40: 25.5}}},
+        stages=[("kimg", "resolution"), ("0 - 20", "4x4"), ("20 - 40", "8x8")],
+        neighbours=np.zeros([48, 80, 3], np.uint8),
+        config={"training": {"seed": 1000}},
+    )
+    return tmp_path / "report.html"
+
+
+class _Tags(html.parser.HTMLParser):
+    """Names, attributes and nesting of the tags of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        if tag not in ("meta", "img", "input"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_loads_nothing(page):
+    tags = _Tags(page.read_text())
+    assert tags.open == []
+    for tag, attributes in tags.found:
+        assert tag not in ("link", "iframe", "object")
+        assert "href" not in attributes
+        assert attributes.get("src", "data:").startswith("data:")
+    assert "http" not in re.sub(r'base64,[^"]*', "", page.read_text())
+
+
+def test_every_section_holds_what_it_was_given(page):
+    text = page.read_text()
+    assert "<title>&lt;b&gt;run &amp; co&lt;/b&gt;</title>" in text
+    assert "<b>run" not in text
+    for words in ("40 kimg", "8x8", "3.9 h", "25.5", "training.seed", "1000", "0 - 20", "10 kimg"):
+        assert words in text
+    assert sum(tag == "img" for tag, _ in _Tags(text).found) == 4 + 1
+    assert sum(tag == "polyline" for tag, _ in _Tags(text).found) == 2 + 3 + 1
+
+
+def test_a_missing_section_is_explained(page, tmp_path):
+    assert "None was measured" in report._metric_charts({})
+    assert "no &lt;dataset&gt;" in report._neighbours("no <dataset>")
+
+
+def test_a_curve_spans_the_chart_and_outliers_do_not_flatten_it():
+    points = [(x, float(x)) for x in range(200)]
+    points[7] = (7, 1e6)
+    svg = charts.line_chart({"a": points}, "x")
+    places = re.search(r'points="([^"]+)"', svg)[1].split()
+    xs, ys = zip(*(map(float, place.split(",")) for place in places), strict=True)
+    assert (xs[0], xs[-1]) == (charts.LEFT, charts.WIDTH - charts.RIGHT)
+    assert ys[0] - ys[-1] > 0.9 * (charts.HEIGHT - charts.TOP - charts.BOTTOM)
+    assert min(ys) >= charts.TOP
+
+
+@pytest.mark.parametrize("values", [[0, 1], [-3e-5, 2e-5], [5, 5], [0, 123456]])
+def test_ticks_are_round_few_and_inside(values):
+    axis = charts._Axis(min(values), max(values), 0, 100)
+    assert 1 <= len(axis.ticks) <= charts.NUM_TICKS + 1
+    for tick in axis.ticks:
+        assert re.fullmatch(r"-?[0-9]{1,3}0*|-?[\d.]{1,4}|-?\d(\.\d)?e[-+]\d+", f"{tick:g}")
+        assert 0 <= axis(tick) <= 100
+
+
+def test_long_curves_are_thinned_to_means():
+    thinned = charts._thinned([(x, float(x % 2)) for x in range(4000)])
+    assert len(thinned) == charts.MAX_POINTS
+    assert {y for _, y in thinned} == {0.5}
+
+
+@pytest.mark.slow
+def test_a_person_moves_through_time(page, browser):
+    browser.get(page.as_uri())
+
+    def shown():
+        images_ = browser.find_elements("css selector", ".moment")
+        return [image.get_attribute("alt") for image in images_ if image.is_displayed()]
+
+    caption = browser.find_element("id", "caption")
+    assert shown() == [caption.text] == ["30 kimg   8x8   lod 1.00   0h 30m"]
+    slider = browser.find_element("id", "moment")
+    slider.send_keys("\ue012")  # arrow left
+    assert shown() == [caption.text] == ["20 kimg   8x8   lod 1.00   0h 30m"]
+    slider.send_keys("\ue011")  # home
+    play = browser.find_element("id", "play")
+    play.click()
+    assert play.text == "Stop"
+    play.click()
+    assert play.text == "Play"
+    assert not browser.find_element("xpath", "//td[text()='training.seed']").is_displayed()
+    browser.find_element("css selector", "summary").click()
+    assert browser.find_element("xpath", "//td[text()='training.seed']").is_displayed()
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert browser.get_log("browser") == []
