@@ -26,6 +26,7 @@ WITHOUT_BODY = {0x00, 0x01, *range(0xD0, 0xD9)}
 # What ends entropy-coded data: a marker; FF 00 stands for the byte FF.
 MARKER = re.compile(rb"\xff+([^\x00\xff])")
 RESTARTS = range(0xD0, 0xD8)
+TRUNCATED = "the JPEG file is truncated: it has no end marker."
 
 
 @dataclasses.dataclass
@@ -87,7 +88,7 @@ def decode(data: bytes) -> np.ndarray:
     try:
         decoder = _read(data)
     except IndexError as error:
-        raise ValueError("the JPEG file is damaged: a marker is shorter than it says.") from error
+        raise ValueError("the JPEG file is damaged: a header is too short.") from error
     planes = [
         jpeg_pixels.plane(
             component.coefficients.reshape(component.blocks_high, component.blocks_wide, 64),
@@ -114,14 +115,16 @@ def _read(data: bytes) -> Decoder:
         while 0 <= at < len(data) - 1 and data[at + 1] == 0xFF:
             at += 1
         if not 0 <= at < len(data) - 1:
-            raise ValueError("the JPEG file is truncated: it has no end marker.")
+            raise ValueError(TRUNCATED)
         marker = data[at + 1]
         at += 2
         if marker == EOI:
             return decoder
         if marker in WITHOUT_BODY:
             continue
-        length = data[at] << 8 | data[at + 1]
+        length = int.from_bytes(data[at : at + 2], "big")
+        if at + length > len(data):
+            raise ValueError(TRUNCATED)
         body = data[at + 2 : at + length]
         at += length
         if marker in REFUSED:
@@ -185,6 +188,9 @@ def _frame(decoder: Decoder, body: bytes, progressive: bool) -> None:
     ]
     if not all(1 <= c.h <= 4 and 1 <= c.v <= 4 for c in decoder.components):
         raise ValueError("the JPEG file is damaged: a sampling factor is not 1 to 4.")
+    for component in decoder.components:
+        jpeg_pixels.enlargement(decoder.h_max, component.h)
+        jpeg_pixels.enlargement(decoder.v_max, component.v)
     mcus_wide = math.ceil(decoder.width / (8 * decoder.h_max))
     mcus_high = math.ceil(decoder.height / (8 * decoder.v_max))
     for component in decoder.components:
@@ -199,6 +205,8 @@ def _frame(decoder: Decoder, body: bytes, progressive: bool) -> None:
 def _scan(decoder: Decoder, header: bytes, at: int) -> int:
     """Reads one scan whose entropy-coded data starts at `at`; returns where they end."""
     count = header[0]
+    if len(header) != 4 + 2 * count:
+        raise IndexError
     names = [component.name for component in decoder.components]
     components = [decoder.components[_index(names, header[1 + 2 * n])] for n in range(count)]
     for component in components:
@@ -262,4 +270,4 @@ def _segments(data: bytes, at: int) -> tuple[list[bytes], int]:
         if marker[1][0] not in RESTARTS:
             return segments, marker.start()
         at = marker.end()
-    raise ValueError("the JPEG file is truncated: it has no end marker.")
+    raise ValueError(TRUNCATED)

@@ -66,8 +66,8 @@ def plane(
     Returns:
         uint8 [H, W], whole blocks.
     """
-    num_columns, repeat_columns = _enlargement(*across)
-    num_rows, repeat_rows = _enlargement(*down)
+    num_columns, repeat_columns = enlargement(*across)
+    num_rows, repeat_rows = enlargement(*down)
     columns_pass, rows_pass = _passes(quantization, num_rows, num_columns)
     high, wide, _ = coefficients.shape
     samples = np.empty((high, num_rows, wide, num_columns // 8), np.uint64)  # 8 samples each
@@ -91,8 +91,12 @@ def plane(
     return result
 
 
-def _enlargement(largest: int, factor: int) -> tuple[int, int]:
-    """Outputs of the transform, and how often each is repeated, for a sampling factor."""
+def enlargement(largest: int, factor: int) -> tuple[int, int]:
+    """Outputs of the transform, and how often each is repeated, for a sampling factor.
+
+    Raises:
+        ValueError: the factor does not divide the largest one.
+    """
     num_outputs = 16 if largest % (2 * factor) == 0 else 8
     repeats, rest = divmod(largest * 8, factor * num_outputs)
     if rest:
