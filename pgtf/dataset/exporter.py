@@ -90,13 +90,6 @@ def shuffled(num_items: int) -> np.ndarray:
     return order
 
 
-def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Class numbers [n] -> float32 [n, highest + 1], as the original release stores them."""
-    matrix = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
-    matrix[np.arange(len(labels)), labels] = 1
-    return matrix
-
-
 def load_arrays(items: list[np.ndarray]) -> list[np.ndarray]:
     """The `load` of sources whose items are the images themselves."""
     return items
@@ -127,7 +120,8 @@ def export(
             Rejected. A function, or an instance that can be pickled.
         shape: [C, R, R] of every image; C is 1 or 3, R a power of two from 4 on.
         job: what the images are made of, JSON; `resume` continues the same job only.
-        labels: [num_items, L], row i for item i; stored as float32. None = unlabelled.
+        labels: [num_items, L], row i for item i, stored as float32; or class numbers [num_items],
+            stored as one-hot codes of length highest + 1. None = unlabelled.
         label_names: of the L columns, if known.
         meta: more entries for dataset.json.
         max_images: write at most so many.
@@ -140,6 +134,7 @@ def export(
     """
     start = time.perf_counter()
     _check_arguments(shape, num_items, labels)
+    label_size = _label_size(labels)
     limit = num_items if max_images is None else min(max_images, num_items)
     name = os.path.basename(os.path.abspath(tfrecord_dir))
     levels = [(shape[0], 1 << log2, 1 << log2) for log2 in _log2s(shape)]
@@ -149,17 +144,15 @@ def export(
     }
     job = {"shape": list(shape), "num_items": num_items, "limit": limit, **job}
     with PartialFolder(tfrecord_dir.rstrip("/"), sizes, job, options.resume) as folder:
-        row_size = 0 if labels is None else 4 * labels.shape[1]
         num_missing = limit - folder.num_records
-        _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + row_size))
+        _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
         _write_records(folder, items, num_items, load, shape, limit, max_errors, options)
         kept = [item for item in range(folder.num_items) if item not in folder.rejected]
         kept = kept[: folder.num_records]
         if not kept:
             raise ValueError(f"{tfrecord_dir}: none of {folder.num_items} images could be used.")
         if labels is not None:
-            np.save(f"{folder.path}/labels.npy", labels[kept].astype(np.float32))
-            os.rename(f"{folder.path}/labels.npy", f"{folder.path}/{name}-rxx.labels")
+            _write_labels(f"{folder.path}/{name}-rxx.labels", labels[kept], label_size)
         _write_meta(folder.path, shape, len(kept), label_names, meta)
         _write_contact_sheet(folder.path, name, shape, len(kept))
         folder.publish()
@@ -168,7 +161,7 @@ def export(
         num_images=len(kept),
         resolution=shape[1],
         num_channels=shape[0],
-        label_size=0 if labels is None else labels.shape[1],
+        label_size=label_size,
         label_names=tuple(label_names),
         num_bytes=sum(entry.stat().st_size for entry in os.scandir(tfrecord_dir)),
         seconds=time.perf_counter() - start,
@@ -285,11 +278,35 @@ def _check_arguments(
             "Images must have 1 or 3 channels and be square, with a power of two of at least "
             f"{smallest} pixels a side. Received: {width}x{height}, {channels} channels."
         )
-    if labels is not None and (labels.ndim != 2 or len(labels) != num_items):
+    if labels is not None and (
+        len(labels) != num_items
+        or labels.ndim not in (1, 2)
+        or (labels.ndim == 1 and labels.dtype.kind not in "iu")
+    ):
         raise ValueError(
-            f"`labels` must be a matrix with a row per image, {num_items}. "
-            f"Received: shape={labels.shape}."
+            f"`labels` must be a matrix with a row per image, {num_items}, or class numbers. "
+            f"Received: shape={labels.shape}, dtype={labels.dtype}."
         )
+
+
+def _label_size(labels: np.ndarray | None) -> int:
+    if labels is None:
+        return 0
+    return int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
+
+
+def _write_labels(path: str, labels: np.ndarray, label_size: int) -> None:
+    """Writes a .npy file of float32 [n, L], a part at a time: one-hot codes may be huge."""
+    shape = (len(labels), label_size)
+    with open(path, "wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        step = max(CHUNK_BYTES // (4 * label_size), 1)
+        for start in range(0, len(labels), step):
+            part = labels[start : start + step]
+            if part.ndim == 1:
+                part = part[:, np.newaxis] == np.arange(label_size)
+            file.write(part.astype("<f4").tobytes())
 
 
 def _check_disk_space(path: str, num_bytes: int) -> None:

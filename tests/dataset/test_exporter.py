@@ -228,7 +228,7 @@ def test_impossible_shapes_are_refused(shape, tmp_path):
         make(tmp_path / "set", shape=shape)
 
 
-@pytest.mark.parametrize("labels", [np.zeros((49, 2)), np.zeros(50)])
+@pytest.mark.parametrize("labels", [np.zeros((49, 2)), np.zeros(50), np.zeros((50, 2, 2))])
 def test_labels_that_do_not_fit_are_refused(labels, tmp_path):
     with pytest.raises(ValueError, match="a row per image, 50"):
         make(tmp_path / "set", labels=labels)
@@ -248,10 +248,13 @@ def test_the_order_is_the_originals():
     assert exporter.shuffled(10).tolist() == order.tolist() == [4, 0, 7, 5, 8, 3, 1, 6, 9, 2]
 
 
-def test_one_hot_has_a_column_up_to_the_highest_class():
-    matrix = exporter.one_hot(np.uint8([2, 0]))
-    assert matrix.dtype == np.float32
-    assert matrix.tolist() == [[0, 0, 1], [1, 0, 0]]
+def test_class_numbers_are_stored_as_one_hot_codes(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "CHUNK_BYTES", 4 * 4 * 3)  # rows written three at a time
+    classes = np.arange(50) % 4
+    make(tmp_path / "set", labels=classes)
+    codes = np.load(tmp_path / "set" / "set-rxx.labels")
+    assert codes.dtype == np.float32
+    np.testing.assert_array_equal(codes, np.eye(4)[classes])
 
 
 def test_the_description_of_a_dataset_is_readable_json(tmp_path):

@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.dataset.exporter import one_hot
-
 
 @dataclasses.dataclass(frozen=True)
-class LabelMatrix:
+class FileLabels:
     """Labels in the order of the files."""
 
-    matrix: np.ndarray  # float32 [n, L]
+    values: np.ndarray  # float32 [n, L], or class numbers [n]
     names: list[str]  # of the columns; empty if not known
 
 
-def read_labels(source: str, image_dir: str, names: Sequence[str]) -> LabelMatrix:
+def read_labels(source: str, image_dir: str, names: Sequence[str]) -> FileLabels:
     """Finds the label of each file.
 
     Args:
@@ -57,13 +55,13 @@ def read_labels(source: str, image_dir: str, names: Sequence[str]) -> LabelMatri
     return _combine(source, [by_name[name] for name in names], columns)
 
 
-def _combine(source: str, labels: list[Any], columns: list[str]) -> LabelMatrix:
+def _combine(source: str, labels: list[Any], columns: list[str]) -> FileLabels:
     if all(isinstance(label, list) for label in labels):
         if len({len(label) for label in labels}) > 1:
             raise ValueError(f"{source}: all labels must have as many numbers.")
-        return LabelMatrix(_matrix(source, labels), columns)
+        return FileLabels(_matrix(source, labels), columns)
     if all(isinstance(label, int) and label >= 0 for label in labels):
-        return LabelMatrix(one_hot(np.array(labels)), [])
+        return FileLabels(np.array(labels), [])
     if all(isinstance(label, str) for label in labels):
         return _classes(labels)
     raise ValueError(
@@ -72,11 +70,10 @@ def _combine(source: str, labels: list[Any], columns: list[str]) -> LabelMatrix:
     )
 
 
-def _classes(labels: Sequence[str]) -> LabelMatrix:
-    """One-hot codes of class names in alphabetical order."""
-    names = sorted(set(labels))
-    numbers = {name: number for number, name in enumerate(names)}
-    return LabelMatrix(one_hot(np.array([numbers[label] for label in labels])), names)
+def _classes(labels: Sequence[str]) -> FileLabels:
+    """Class names, numbered in alphabetical order."""
+    names, numbers = np.unique(labels, return_inverse=True)
+    return FileLabels(numbers, names.tolist())
 
 
 def _read_csv(path: str) -> tuple[dict[str, Any], list[str]]:
@@ -113,16 +110,16 @@ def _read_json(path: str) -> dict[str, Any]:
     return content
 
 
-def _read_npy(path: str, num_images: int) -> LabelMatrix:
+def _read_npy(path: str, num_images: int) -> FileLabels:
     matrix = np.load(path, allow_pickle=False)
-    if matrix.ndim == 1 and matrix.dtype.kind in "iu":
-        matrix = one_hot(matrix)
+    if matrix.shape == (num_images,) and matrix.dtype.kind in "iu":
+        return FileLabels(matrix, [])
     if matrix.ndim != 2 or len(matrix) != num_images:
         raise ValueError(
             f"{path}: must have a row for each of {num_images} files. "
             f"Received: shape={matrix.shape}."
         )
-    return LabelMatrix(_matrix(path, matrix), [])
+    return FileLabels(_matrix(path, matrix), [])
 
 
 def _matrix(source: str, values: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.dataset.exporter import Options, Summary, export, load_arrays, one_hot, shuffled
+from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
 from pgtf.dataset.sources import pickles
 
 NUM_IMAGES = 50_000
@@ -77,7 +77,6 @@ def _create(
             f"Received: {len(images)} images, {len(labels)} labels."
         )
     order = shuffled(num_images)
-    matrix = one_hot(labels[order])
     return export(
         tfrecord_dir,
         items=(images[i] for i in order),
@@ -85,8 +84,8 @@ def _create(
         load=load_arrays,
         shape=SHAPE,
         job={"command": f"create_cifar, {label_key}", "source": os.path.abspath(source_dir)},
-        labels=matrix,
-        label_names=names[: matrix.shape[1]],
+        labels=labels[order],
+        label_names=names[: int(labels.max()) + 1],
         options=options,
     )
 

@@ -75,7 +75,7 @@ def create(
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
         job=_job(image_dir, names, images),
-        labels=None if labels is None else labels.matrix[order],
+        labels=None if labels is None else labels.values[order],
         label_names=() if labels is None else labels.names,
         max_images=images.max_images,
         max_errors=images.max_errors,

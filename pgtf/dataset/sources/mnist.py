@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pgtf.dataset.exporter import Options, Summary, export, load_arrays, one_hot, shuffled
+from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
 
 NUM_IMAGES = 60_000
 PADDED = 32  # 28 pixels and a border of 2 black ones
@@ -34,7 +34,7 @@ def create_mnist(
         load=load_arrays,
         shape=(1, PADDED, PADDED),
         job={"command": "create_mnist", "mnist_dir": os.path.abspath(mnist_dir)},
-        labels=one_hot(labels[order]),
+        labels=labels[order],
         label_names=NAMES,
         options=options,
     )

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from pgtf.dataset.exporter import Options, Summary, export, load_arrays, one_hot, shuffled
+from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
 from pgtf.dataset.sources import pickles
 
 NUM_IMAGES = 73_257
@@ -51,7 +51,7 @@ def create_svhn(
         load=load_arrays,
         shape=SHAPE,
         job={"command": "create_svhn", "svhn_dir": os.path.abspath(svhn_dir)},
-        labels=one_hot(labels[order]),
+        labels=labels[order],
         label_names=NAMES,
         options=options,
     )
