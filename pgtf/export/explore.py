@@ -23,7 +23,7 @@ CSS = """
 .picture img, .cells img { image-rendering: pixelated; }
 .cells .grid-wrap { max-height: none !important; overflow: hidden; }
 .cells .grid-container {
-  grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)) !important;
+  grid-template-columns: repeat(auto-fill, minmax(max(104px, 22%), 1fr)) !important;
 }
 @media (max-width: 640px) { .gradio-container { padding: 8px !important; } }
 """
