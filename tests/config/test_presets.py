@@ -53,7 +53,7 @@ def test_phases_length_and_stddev_groups_are_those_of_paper_and_release():
         values = (*phases, config.training.total_kimg, config.D.mbstd_group_size)
         assert values == {
             "v1-1gpu": (800, 800, 19000, 16),
-            "demo": (4, 4, 64, 4),
+            "demo": (4, 4, 80, 4),
         }.get(name, (600, 600, 12000, 4))
 
 

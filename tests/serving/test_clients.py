@@ -115,7 +115,9 @@ def test_grpc_reaches_every_signature(models, target, rng):
     answer = client.predict("faces", "interpolate", latents=latents, latents_end=latents,
                             t=np.float32([0, 1]))  # fmt: skip
     assert answer["images"].shape == (2, 16, 16, 3)
-    assert client.predict("faces", "info", dummy=np.zeros(1, np.int64))["name"].tolist() == [b"faces"]
+    assert client.predict("faces", "info", dummy=np.zeros(1, np.int64))["name"].tolist() == [
+        b"faces"
+    ]
     client.close()
 
 

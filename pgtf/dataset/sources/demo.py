@@ -18,10 +18,9 @@ BATCH_PIXELS = 1 << 14  # drawn at a time, so that the layers stay in the cache
 Rgb = tuple[int, int, int]
 
 SKIN: dict[str, Rgb] = {
-    "light": (255, 226, 204),
-    "tan": (234, 174, 120),
-    "brown": (164, 102, 62),
-    "dark": (92, 56, 42),
+    "light": (255, 224, 200),
+    "tan": (206, 136, 84),
+    "dark": (88, 52, 40),
 }
 HAIR: dict[str, Rgb] = {
     "black": (32, 28, 40),
@@ -43,7 +42,10 @@ SHIRT: dict[str, Rgb] = {
     "navy": (42, 58, 120),
 }
 HAIRSTYLE = ("short", "long")
-EYES = ("open", "closed")
+EYES: dict[str, Rgb] = {
+    "brown": (84, 48, 28),
+    "blue": (40, 130, 240),
+}
 MOUTH = ("smile", "open", "straight")
 GLASSES = ("none", "round")
 
@@ -52,7 +54,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "skin": tuple(SKIN),
     "hair": tuple(HAIR),
     "hairstyle": HAIRSTYLE,
-    "eyes": EYES,
+    "eyes": tuple(EYES),
     "mouth": MOUTH,
     "glasses": GLASSES,
     "background": tuple(BACKGROUND),
@@ -65,7 +67,6 @@ WHITE: Rgb = (255, 255, 255)
 BLUSH: Rgb = (238, 96, 96)
 LIPS: Rgb = (150, 40, 52)
 TONGUE: Rgb = (236, 112, 118)
-LENS: Rgb = (206, 232, 250)
 SHADOW = (0.88, 0.78, 0.74)  # factors of red, green, blue
 
 
@@ -109,10 +110,10 @@ class _Canvas:
             draw[:, np.newaxis, np.newaxis] for draw in pose
         )
         centers = (np.arange(resolution, dtype=np.float32) + 0.5) * (2 / resolution) - 1
-        size = 1 + size * 0.07
+        size = 1 + size * 0.03
         # The head's own frame: +-1 is about the height of the picture; y points down.
-        x, y = centers - shift_x * 0.07, centers[:, np.newaxis] - shift_y * 0.05 - 0.04
-        tilt = tilt * 0.10  # radians; rotation to second order needs no sine
+        x, y = centers - shift_x * 0.04, centers[:, np.newaxis] - shift_y * 0.03 - 0.04
+        tilt = tilt * 0.05  # radians; rotation to second order needs no sine
         cosine, sine = 1 - tilt * tilt / 2, tilt
         self._x, self._y = (x * cosine + y * sine) / size, (y * cosine - x * sine) / size
         self._pixel = 2 / resolution / size
@@ -191,11 +192,11 @@ class _Canvas:
         self._paint(face - 0.03, self._shadow())
         self._paint(face, self._color("skin", SKIN))
         for side in (-1, 1):
-            self._paint(self._ellipse(side * 0.31, 0.24, 0.11, 0.08), BLUSH, 0.35)
+            self._paint(self._ellipse(side * 0.31, 0.24, 0.11, 0.08), BLUSH, 0.2)
         self._paint(self._ellipse(0, 0.17, 0.05, 0.04), self._shadow())
 
     def _front_hair(self) -> None:
-        part = self._part * 0.09
+        part = self._part * 0.06
         cap, face = self._ellipse(0, -0.02, 0.6, 0.71), self._ellipse(part, 0.26, 0.46, 0.5)
         ends = 0.06 + 0.44 * self._is("hairstyle", "long")
         hair = np.maximum(np.maximum(cap, -face), self._y - ends)
@@ -205,16 +206,14 @@ class _Canvas:
         self._paint(shine, WHITE, 0.22)
 
     def _eyes(self) -> None:
-        is_open, is_closed = self._is("eyes", "open"), self._is("eyes", "closed")
+        iris = self._color("eyes", EYES)
         for side in (-1, 1):
             x, gaze = side * 0.21, self._gaze * 0.035
             brow = self._stroke(self._ellipse(x, 0.02, 0.17, 0.22), 0.055)
             self._paint(np.maximum(brow, self._y + 0.12), self._color("hair", HAIR, 0.6))
-            self._paint(self._ellipse(x, 0.05, 0.115, 0.135), WHITE, is_open)
-            self._paint(self._ellipse(x + gaze, 0.06, 0.078, 0.078), INK, is_open)
-            self._paint(self._ellipse(x + gaze - 0.025, 0.03, 0.024, 0.024), WHITE, is_open)
-            lid = self._stroke(self._ellipse(x, 0.1, 0.11, 0.1), 0.055)
-            self._paint(np.maximum(lid, self._y - 0.08), INK, is_closed)
+            self._paint(self._ellipse(x, 0.05, 0.125, 0.145), WHITE)
+            self._paint(self._ellipse(x + gaze, 0.06, 0.088, 0.088), iris)
+            self._paint(self._ellipse(x + gaze - 0.025, 0.03, 0.024, 0.024), WHITE)
 
     def _mouth(self) -> None:
         smiles, is_open = self._is("mouth", "smile"), self._is("mouth", "open")
@@ -230,8 +229,7 @@ class _Canvas:
         worn = self._is("glasses", "round")
         for side in (-1, 1):
             lens = self._ellipse(side * 0.22, 0.05, 0.175, 0.175)
-            self._paint(lens, LENS, worn * 0.4)
-            self._paint(self._stroke(lens, 0.075), INK, worn)
+            self._paint(self._stroke(lens, 0.09), INK, worn)
         bar, reach = np.abs(self._y - 0.02) - 0.03, np.abs(self._x)
         bridge = np.maximum(bar, reach - 0.07)
         temples = np.maximum(bar, np.abs(reach - 0.46) - 0.09)
