@@ -31,8 +31,9 @@ UNPACKING_ERRORS = zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeE
 # A Fernet token: version, timestamp (8), initialization vector (16), ciphertext, HMAC (32).
 IV_AT, CIPHERTEXT_AT, HMAC_SIZE = 9, 25, 32
 BZ2_MAGIC = b"BZh9", b"1AY&SY"  # stream, block
-# How far a tolerated difference may push a bright or dark sample over the end of the range.
-OVERFLOW = 16
+# A tolerated difference evidently pushed a sample over the end of the range if its delta is a step
+# of MAX_STEP at most and the sum lies OVERFLOW at most beyond.
+MAX_STEP, OVERFLOW = 64, 16
 
 
 class DeltaDamaged(ValueError):
@@ -108,12 +109,14 @@ def open_token(token: bytes, jpeg: bytes, file_name: str) -> np.ndarray:
         raise JpegDiffers("the delta does not open with this file and name") from None
     size = int(np.prod(SHAPE))
     try:
-        data = bz2.BZ2Decompressor().decompress(packed, max_length=size + 1)
+        decompressor = bz2.BZ2Decompressor()
+        data = decompressor.decompress(packed, max_length=size + 1)
     except (OSError, EOFError) as why:
         raise DeltaDamaged(f"it cannot be decompressed ({why})") from None
-    if len(data) != size:
-        found = f"only {len(data)}" if len(data) < size else "more"
-        raise DeltaDamaged(f"it must unpack to {size} bytes, not {found}")
+    if len(data) != size or not decompressor.eof:
+        raise DeltaDamaged(
+            f"it must unpack to {size} bytes, not {'more' if data[size:] else 'less'}"
+        )
     return np.frombuffer(data, np.uint8).reshape(SHAPE)
 
 
@@ -143,12 +146,13 @@ def apply(aligned: np.ndarray, delta: np.ndarray) -> np.ndarray:
 def apply_tolerantly(aligned: np.ndarray, delta: np.ndarray) -> np.ndarray:
     """Adds a delta to an image that differs a little from the one it was made for.
 
-    Modulo 256 a white sample that came out too bright would turn black. Where the sum, with the
-    delta as a signed number, leaves the range by OVERFLOW at most, it stays at its end.
+    Modulo 256 a white sample that came out a little too bright would turn black. Where that is
+    evident, the sample stays at the end of the range.
     """
-    total = aligned.astype(np.int16) + delta.view(np.int8)
-    near = (total >= -OVERFLOW) & (total <= 255 + OVERFLOW)
-    return np.where(near, total.clip(0, 255), total % 256).astype(np.uint8)
+    step = delta.view(np.int8).astype(np.int16)
+    total = aligned + step
+    evident = (np.abs(step) <= MAX_STEP) & (total >= -OVERFLOW) & (total <= 255 + OVERFLOW)
+    return np.where(evident, total.clip(0, 255), total % 256).astype(np.uint8)
 
 
 def check_archive(path: str, needed: Iterable[str], full: bool) -> str | None:
