@@ -271,9 +271,16 @@ def _log_to_terminal():
     terminal.stream = sys.stdout
 
 
+class _LogFile(logging.FileHandler):
+    """Fails on a full disk like every other file, where `logging` only prints a traceback."""
+
+    def handleError(self, record):
+        raise  # what is being handled
+
+
 def _log_to(path):
     """Sends log lines, with the time, to a file too."""
-    file = logging.FileHandler(path)
+    file = _LogFile(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     absl_logging.get_absl_logger().addHandler(file)
 

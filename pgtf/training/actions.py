@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import time
 
@@ -105,8 +106,10 @@ class TensorBoard:
         try:
             with self._writer.as_default(step=cur_nimg):
                 yield
-        except tf.errors.OpError as error:  # its way to say that the disk is full
-            raise OSError(f"cannot write TensorBoard events: {error.message}") from error
+        except tf.errors.OpError as error:
+            full = isinstance(error, tf.errors.ResourceExhaustedError)
+            number = errno.ENOSPC if full else errno.EIO
+            raise OSError(number, f"cannot write TensorBoard events: {error.message}") from error
 
 
 class ImageGrid:

@@ -82,6 +82,7 @@ def run(
                 if on_divergence != "rollback":
                     raise
                 _roll_back(error, state, checkpoints)
+        workers.total([0])  # waits for the chief: what starts workers may end all with the first
     if state.progress.cur_nimg < _total_nimg(config):
         return interrupt.signum
     if workers.is_chief:

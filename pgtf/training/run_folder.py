@@ -1,6 +1,7 @@
 """Run folders results/NNN-<dataset>-<preset>/: found again by their configuration."""
 
 import contextlib
+import errno
 import fcntl
 import re
 from pathlib import Path
@@ -68,6 +69,7 @@ def claimed(folder):
 
     Raises:
         ValueError: if another process is training in it.
+        OSError: with a remedy, if the disk gets full meanwhile.
     """
     with open(Path(folder) / LOCK_FILE, "w") as file:
         try:
@@ -83,7 +85,15 @@ def claimed(folder):
             logging.warning("%s: this file system has no locks; start no second process", folder)
         for unfinished in Path(folder).rglob("*.tmp"):
             unfinished.unlink()
-        yield
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise OSError(
+                f"{folder}: the disk is full, or a quota ({error.strerror}). What was written "
+                "before is whole. Make room and run the same command again: it continues."
+            ) from error
 
 
 def newest_snapshot(folder):

@@ -1,26 +1,17 @@
 """A dataset of 40 blocky 8x8 images and a configuration that trains on it in seconds."""
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
-from pgtf.dataset.tfrecords import to_records
-
-NUM_IMAGES = 40
+from tests.training import jobs
 
 
 @pytest.fixture(scope="session")
 def dataset_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("datasets") / "blocks"
-    folder.mkdir()
-    corners = np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, 3, 4, 4), np.uint8)
-    for log2 in (2, 3):
-        enlarged = corners.repeat(2 ** (log2 - 2), 2).repeat(2 ** (log2 - 2), 3)
-        (folder / f"blocks-r{log2:02d}.tfrecords").write_bytes(to_records(enlarged).tobytes())
-    np.save(folder / "labels.npy", np.eye(4, dtype=np.float32)[np.arange(NUM_IMAGES) % 4])
-    (folder / "labels.npy").rename(folder / "blocks-rxx.labels")
+    jobs.write_blocks(folder)
     return folder
 
 

@@ -11,6 +11,8 @@ import time
 import h5py
 import numpy as np
 
+from pgtf.dataset.tfrecords import to_records
+
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = (  # 8x8 from the start on, 8 feature maps: a call of 8 iterations takes some 50 ms
     "--preset=demo",
@@ -25,6 +27,17 @@ TINY = (  # 8x8 from the start on, 8 feature maps: a call of 8 iterations takes 
     "--config.training.minibatch_repeats=1",
 )
 TIMEOUT_SEC = 300
+
+
+def write_blocks(folder, num_images=40):
+    """Makes a dataset of blocky 8x8 images with labels of four classes in a new folder."""
+    folder.mkdir()
+    corners = np.random.default_rng(0).integers(0, 256, (num_images, 3, 4, 4), np.uint8)
+    for log2 in (2, 3):
+        enlarged = corners.repeat(2 ** (log2 - 2), 2).repeat(2 ** (log2 - 2), 3)
+        (folder / f"blocks-r{log2:02d}.tfrecords").write_bytes(to_records(enlarged).tobytes())
+    with open(folder / "blocks-rxx.labels", "wb") as file:
+        np.save(file, np.eye(4, dtype=np.float32)[np.arange(num_images) % 4])
 
 
 def start(arguments, output, **environment):

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from pgtf.training import run_folder
@@ -52,3 +54,46 @@ def test_the_newest_snapshot_is_the_one_with_most_images(tmp_path):
     for kimg in (40, 1200, 200):
         (tmp_path / f"network-snapshot-{kimg:06d}.h5").touch()
     assert run_folder.newest_snapshot(tmp_path).name == "network-snapshot-001200.h5"
+
+
+def test_a_folder_is_claimed_by_one_at_a_time(tmp_path):
+    with run_folder.claimed(tmp_path):
+        with pytest.raises(ValueError, match="another process is training in this folder"):
+            with run_folder.claimed(tmp_path):
+                pass
+    with run_folder.claimed(tmp_path):
+        pass
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    for name in ("checkpoint/checkpoint-000000008.h5.tmp", "fakes000000.png.123.tmp", "log.txt"):
+        (tmp_path / name).touch()
+    with run_folder.claimed(tmp_path):
+        assert {path.name for path in tmp_path.rglob("*")} == {"checkpoint", "lock", "log.txt"}
+
+
+def test_a_process_killed_while_it_made_the_folder_leaves_nothing_in_the_way(
+    tmp_path, config, monkeypatch
+):
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_folder, "_store_config", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_folder.open_run(tmp_path, "a-demo", config)
+    folder, finished = run_folder.open_run(tmp_path, "a-demo", config)
+    assert (folder.name, finished) == ("000-a-demo", False)
+    assert [path.name for path in tmp_path.iterdir()] == ["000-a-demo"]
+    assert (folder / "config.json").exists()
+
+
+def test_a_full_disk_is_reported_with_the_remedy(tmp_path):
+    full = OSError(errno.ENOSPC, "cannot write x: No space left on device")
+    with pytest.raises(OSError, match="the disk is full .*cannot write x.*the same command again"):
+        with run_folder.claimed(tmp_path):
+            raise full
+    with pytest.raises(PermissionError):
+        with run_folder.claimed(tmp_path):
+            raise PermissionError("other errors pass")

@@ -82,6 +82,11 @@ def test_dry_run_prints_the_configuration_and_the_stages_and_writes_nothing(
         (["--dataset={dataset}", "--config.schedule.minibatch_base=x"], "must be an integer"),
         (["--dataset={dataset}", "--config.dataset.resolution=64"], "resolution=64"),
         (["--dataset={dataset}", "--dry_run", "--preset=demo", "--cpu_replicas=3"], "replicas=3"),
+        (["--dataset={dataset}", "--preset=demo", "--all_reduce=ring"], "all_reduce=ring"),
+        (
+            ["--dataset={dataset}", "--dry_run", "--preset=demo", "--grad_accumulation=3"],
+            "grad_accumulation=3",
+        ),
         (["--dataset={dataset}", "--resume_pkl=/nowhere.pkl"], "/nowhere.pkl"),
         (["--dataset={dataset}", "--preset=v2-1gpus"], "Did you mean `v2-1gpu`?"),
     ],
@@ -182,6 +187,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint_and_the_command_to_continue(
     code,
 ):
     arguments = [f"--dataset={dataset_folder}", f"--outdir={tmp_path}", *TINY, "--total_kimg=999"]
+    arguments.append("--new")
     process = start(arguments + [f"--preempt_exit_code={value}" for value in extra])
     lines = []
     while not (lines and lines[-1].startswith("tick 0")):
@@ -190,8 +196,11 @@ def test_a_signal_ends_the_run_with_a_checkpoint_and_the_command_to_continue(
     process.send_signal(signum)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == code
-    assert "To continue: " in out
-    assert len(list(tmp_path.glob("*/checkpoint/checkpoint-*.h5"))) == 1
+    (command,) = (line for line in out.splitlines() if "To continue: " in line)
+    assert "--total_kimg=999" in command
+    assert "--new" not in command
+    newest = max(int(p.stem[-9:]) for p in tmp_path.glob("*/checkpoint/checkpoint-*.h5"))
+    assert newest >= 64
 
 
 @pytest.mark.slow
@@ -214,6 +223,6 @@ def test_a_disk_that_fills_up_leaves_the_previous_snapshot_and_one_line(
     )
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert "error: cannot write" in err
+    assert "the disk is full, or a quota (cannot write" in err
     assert snapshot.read_bytes() == before
     assert not [name for name in os.listdir(snapshot.parent) if name.endswith(".tmp")]

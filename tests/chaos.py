@@ -1,0 +1,135 @@
+"""Kills a run again and again: python -m tests.chaos --kills=100
+
+A tiny run (4x4, a fade, 8x8; a checkpoint after every call) is killed with SIGKILL at random
+instants and started again each time. In the end every snapshot, picture and line of statistics must
+equal those of a run that nobody disturbed, bit for bit. Prints the figures as one JSON line; exit
+code 1 if anything differs.
+"""
+
+import argparse
+import collections
+import json
+import math
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from tqdm import tqdm
+
+from pgtf.training.actions import TIME_FIELDS
+from pgtf.training.checkpoints import newest_first
+from tests.training import jobs
+
+KIMG_A_KILL = 0.4  # length of the run: every life adds a little
+OPTIONS = (
+    *jobs.TINY,
+    "--config.schedule.lod_initial_resolution=4",
+    "--config.schedule.minibatch_base=8",
+    "--config.schedule.tick_kimg_base=0.1",
+    "--config.training.network_snapshot_ticks=3",
+    "--checkpoint_minutes=0",
+)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=100, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of the instants; default: %(default)s")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = torment(pathlib.Path(folder), args.kills, args.seed)
+    print(json.dumps(figures))
+    sys.exit(1 if figures["different_files"] else 0)
+
+
+def torment(folder, kills, seed):
+    """Trains undisturbed and disturbed in `folder`: -> figures by name."""
+    jobs.write_blocks(folder / "blocks")
+    arguments = _arguments(folder, kills)
+    undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
+    start_sec, train_sec = _timed(arguments, undisturbed)
+    # Killed at an instant of [0, start_sec + more_sec), a life trains more_sec**2 / (2 * (start_sec
+    # + more_sec)) on average; all of them together shall get through half of the run.
+    share = train_sec / 2 / kills
+    more_sec = share + math.sqrt(share**2 + 2 * share * start_sec)
+    rng, deaths = random.Random(seed), collections.Counter()
+    for _ in tqdm(range(kills), desc="kills", unit="kill"):
+        deaths[_one_life(arguments, disturbed, rng.uniform(0, start_sec + more_sec))] += 1
+    if jobs.wait([_start(arguments, disturbed)]) != [0]:
+        raise RuntimeError((disturbed / "output.txt").read_text())
+    left, right = _contents(undisturbed), _contents(disturbed)
+    names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
+    return {
+        "kills": kills,
+        "kills_by_moment": dict(deaths),
+        "compared_files": len(left),
+        "different_files": names,
+        "kimg": KIMG_A_KILL * kills,
+    }
+
+
+def _arguments(folder, kills):
+    total_kimg = KIMG_A_KILL * kills
+    return (
+        *OPTIONS,
+        f"--dataset={folder / 'blocks'}",
+        f"--total_kimg={total_kimg}",
+        f"--config.schedule.lod_training_kimg={total_kimg / 4}",
+        f"--config.schedule.lod_transition_kimg={total_kimg / 4}",
+    )
+
+
+def _start(arguments, outdir):
+    outdir.mkdir(exist_ok=True)
+    return jobs.start((*arguments, f"--outdir={outdir}"), outdir / "output.txt")
+
+
+def _timed(arguments, outdir):
+    """Trains undisturbed: -> seconds until the first tick and from there to the end."""
+    started = time.monotonic()
+    process = _start(arguments, outdir)
+    jobs.wait_for(lambda: jobs.num_ticks(outdir) > 0, process)
+    first_tick = time.monotonic()
+    if jobs.wait([process]) != [0]:
+        raise RuntimeError((outdir / "output.txt").read_text())
+    return first_tick - started, time.monotonic() - first_tick
+
+
+def _one_life(arguments, outdir, seconds):
+    """Starts or continues the run and kills it after so many seconds: -> what it was doing."""
+    before = _position(outdir)
+    process = _start(arguments, outdir)
+    try:
+        code = process.wait(seconds)
+        raise RuntimeError(f"ended by itself with {code}: {(outdir / 'output.txt').read_text()}")
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    if list(outdir.rglob("*.tmp")):
+        return "writing a file"
+    return "training" if _position(outdir) != before else "starting"
+
+
+def _position(outdir):
+    """The newest checkpoint's name, None before the first."""
+    newest = [newest_first(folder) for folder in outdir.glob("*/checkpoint")]
+    return newest[0][0].name if newest and newest[0] else None
+
+
+def _contents(outdir):
+    """What must be equal, by name: snapshots, pictures, statistics without times, configuration."""
+    (folder,) = (path.parent for path in outdir.glob("*/config.json"))
+    found = {path.name: path.read_bytes() for path in folder.glob("*.png")}
+    found |= {path.name: path.read_bytes() for path in folder.glob("*.h5")}
+    found["config.json"] = (folder / "config.json").read_bytes()
+    lines = map(json.loads, (folder / "stats.jsonl").read_text().splitlines())
+    rows = [{k: v for k, v in line.items() if k not in TIME_FIELDS} for line in lines]
+    return found | {"stats.jsonl": rows, "finished": (folder / "finished").exists()}
+
+
+if __name__ == "__main__":
+    main()

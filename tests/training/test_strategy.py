@@ -1,0 +1,178 @@
+"""Which devices are chosen, and what is said when they cannot be."""
+
+import json
+import time
+import types
+
+import pytest
+import tensorflow as tf
+
+from pgtf.training import self_test, strategy, workers
+
+WORKERS = {"worker": ["a:1", "b:1"]}
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """A machine with two GPUs, as far as one can see from outside."""
+    devices = [types.SimpleNamespace(name=f"/physical_device:GPU:{i}") for i in range(2)]
+    known = {"GPU": devices, "CPU": tf.config.list_physical_devices("CPU")}
+    monkeypatch.setattr(tf.config, "list_physical_devices", known.get)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Sets TF_CONFIG: cluster(spec, task type, task index)."""
+
+    def set_config(spec, role, index):
+        task = {"type": role, "index": index}
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": spec, "task": task}))
+
+    return set_config
+
+
+def test_without_anything_asked_for_the_cpu_is_used_and_said():
+    made = strategy.make_strategy()
+    assert made is tf.distribute.get_strategy()
+    line = strategy.describe_devices(made)
+    assert "1 replica(s) on the CPU (no GPU is used)" in line
+    assert f"TensorFlow {tf.__version__}" in line
+
+
+def test_more_gpus_than_there_are_is_an_error_that_lists_them(gpus):
+    with pytest.raises(ValueError, match=r"GPU:0, /physical_device:GPU:1\). Received: gpus=3"):
+        strategy.make_strategy(num_gpus=3)
+
+
+def test_gpus_and_cpu_replicas_exclude_each_other():
+    with pytest.raises(ValueError, match="cpu_replicas=2, gpus=1"):
+        strategy.make_strategy(num_gpus=1, cpu_replicas=2)
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "cpu_replicas", "all_reduce", "allowed"),
+    [
+        (0, 2, "nccl", "auto or hierarchical or one-device for 2"),  # it has no CPU kernel
+        (0, 2, "ring", "auto or hierarchical or one-device for 2"),
+        (2, 0, "ring", "auto or nccl or hierarchical or one-device for 2"),
+        (0, 0, "one-device", "auto for 1"),
+        (1, 0, "nccl", "auto for 1"),
+    ],
+)
+def test_a_way_to_sum_that_one_machine_lacks_is_an_error(
+    gpus, num_gpus, cpu_replicas, all_reduce, allowed
+):
+    with pytest.raises(ValueError, match=f"must be {allowed} .*Received: all_reduce={all_reduce}"):
+        strategy.make_strategy(num_gpus, cpu_replicas, all_reduce)
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "all_reduce", "allowed"),
+    [
+        (0, "nccl", "auto or ring for"),
+        (2, "hierarchical", "auto or nccl or ring for"),
+        (2, "one-device", "auto or nccl or ring for"),
+    ],
+)
+def test_a_way_to_sum_that_several_workers_lack_is_an_error(
+    gpus, cluster, num_gpus, all_reduce, allowed
+):
+    cluster(WORKERS, "worker", 1)
+    with pytest.raises(ValueError, match=f"{allowed} several workers"):
+        strategy.make_strategy(num_gpus, 0, all_reduce)
+
+
+def test_a_cpu_of_several_workers_is_not_split(cluster):
+    cluster(WORKERS, "worker", 0)
+    with pytest.raises(ValueError, match="cpu_replicas=2"):
+        strategy.make_strategy(0, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "must be JSON such as"),
+        ("[1]", "must be JSON such as"),
+        ('{"cluster": 3}', "must be JSON such as"),
+        ('{"cluster": {"worker": ["a:1"]}}', r"type=None, index=-1, cluster of \{'worker': 1\}"),
+    ],
+)
+def test_a_tf_config_that_cannot_be_read_is_an_error(monkeypatch, text, message):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match=message):
+        strategy.num_workers()
+
+
+@pytest.mark.parametrize(
+    ("spec", "role", "index", "message"),
+    [
+        (WORKERS, "worker", 2, "type='worker', index=2"),
+        (WORKERS, "chief", 0, "type='chief', index=0"),
+        (WORKERS | {"ps": ["c:1"]}, "worker", 0, "chief and worker only. Received: worker, ps"),
+    ],
+)
+def test_a_task_that_is_no_worker_is_an_error(cluster, spec, role, index, message):
+    cluster(spec, role, index)
+    with pytest.raises(ValueError, match=message):
+        strategy.num_workers()
+
+
+def test_replicas_are_counted_over_all_workers(monkeypatch, cluster):
+    assert strategy.num_replicas(None, 0) == 1
+    assert strategy.num_replicas(4, 0) == 4
+    assert strategy.num_replicas(0, 3) == 3
+    monkeypatch.setenv("TF_CONFIG", '{"environment": "cloud"}')
+    assert strategy.num_workers() == 0
+    cluster(WORKERS | {"chief": ["c:1"]}, "worker", 1)
+    assert strategy.num_workers() == 3
+    assert strategy.num_replicas(4, 0) == 12
+
+
+def test_a_sum_that_does_not_end_is_killed_and_the_remedies_named():
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="hangs: no result in 0.1 seconds.*--all_reduce.*NCCL_P2P"):
+        self_test.run(0, 2, "auto", timeout_sec=0.1)  # TensorFlow alone takes longer to start
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.slow
+def test_a_sum_that_fails_says_why_and_the_remedies():
+    with pytest.raises(ValueError, match="fails with --all_reduce=nccl: .*Received: .*one-device"):
+        self_test.run(0, 2, "nccl")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("all_reduce", ["auto", "hierarchical", "one-device"])
+def test_replicas_on_the_cpu_can_sum_in_every_way_they_have(all_reduce):
+    self_test.run(0, 3, all_reduce)
+
+
+def test_a_wrong_sum_is_noticed(monkeypatch):
+    self_test.check_sums(tf.distribute.get_strategy())
+    monkeypatch.setattr(tf, "fill", lambda size, number: tf.zeros(size))
+    with pytest.raises(ArithmeticError, match="1 values summed over 1 replicas are wrong"):
+        self_test.check_sums(tf.distribute.get_strategy())
+
+
+def test_what_hangs_ends_the_process_with_a_line(monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(workers.os, "_exit", codes.append)
+    with workers.time_limit(0.01, "too long", 7):
+        time.sleep(0.2)
+    with workers.time_limit(60, "never", 8):
+        pass
+    assert codes == [7]
+    assert capsys.readouterr().err == "error: too long\n"
+
+
+def test_one_worker_is_chief_and_adds_up_alone():
+    alone = workers.Workers(tf.distribute.get_strategy())
+    assert (alone.num, alone.is_chief) == (1, True)
+    assert alone.total([1, 2]) == [1, 2]
+    assert alone.from_chief(lambda: b"read") == b"read"
+
+
+def test_a_collective_that_was_aborted_is_a_lost_worker():
+    with pytest.raises(workers.WorkerLost, match="Start all workers again.*reset by peer"):
+        with workers.losses_noticed():
+            raise tf.errors.UnavailableError(None, None, "Connection reset by peer\nmore")
