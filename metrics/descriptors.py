@@ -146,21 +146,21 @@ class Level:
         patches = self.patches(0, self.num_patches).reshape(-1, PATCH * PATCH, self.num_channels)
         return ((patches - mean) / _or_one(std)).reshape(self.num_patches, -1)
 
-    def projections(self, directions, out):
-        """Projects the normalised patches: directions [49 C, k] -> out [k, patches].
+    def project(self, directions, out):
+        """Projects patches onto directions [49 C, k]: out [k, patches], and -> offsets [k].
 
-        The patches are left as they are; the directions and an offset take their place.
+        `out` less the offsets is the projection of the normalised patches: the directions and the
+        offsets are rewritten, the patches left as they are.
         Deviation: a flat channel counts as 0 where the original divides 0 by 0.
         """
         mean, std = self.moments
         scaled = directions.reshape(PATCH * PATCH, self.num_channels, -1) / _or_one(std)[:, None]
-        offsets = np.einsum("pck,c->k", scaled, mean.astype(np.float64)).astype(np.float32)
         weights = np.ascontiguousarray(scaled.reshape(directions.shape).T)
         step = max(_ROWS // self._per_image, 1) * self._per_image
         for start in range(0, self.num_patches, step):
             stop = min(start + step, self.num_patches)
             np.matmul(weights, self.patches(start, stop).T, out=out[:, start:stop])
-            out[:, start:stop] -= offsets[:, None]
+        return np.einsum("pck,c->k", scaled, mean.astype(np.float64)).astype(np.float32)
 
 
 def _sum_in_order(rows):
