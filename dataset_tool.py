@@ -30,7 +30,9 @@ def main(argv: Sequence[str]) -> None:
             print(f"\ninterrupted.{remedy(args)}", file=sys.stderr)
             sys.exit(130)  # as shells report Ctrl-C
         except (ValueError, OSError) as error:
-            raise ValueError(f"{error}{'' if '--resume' in str(error) else remedy(args)}") from error
+            raise ValueError(
+                f"{error}{'' if '--resume' in str(error) else remedy(args)}"
+            ) from error
 
 
 def remedy(args: argparse.Namespace) -> str:
