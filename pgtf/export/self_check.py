@@ -52,7 +52,7 @@ def _check(folder, expected):
     """Runs in the fresh process: -> the report."""
     import tensorflow as tf
 
-    sys.modules["pgtf"] = None
+    sys.modules["pgtf"] = None  # importing it would raise
     signatures = tf.saved_model.load(folder).signatures
     cases: dict[str, dict[str, tf.Tensor]] = {}
     for key, value in expected.items():
