@@ -1,5 +1,6 @@
 """Measures snapshots while a run trains: metric-*.jsonl, TensorBoard scalars, the best snapshot."""
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -9,8 +10,36 @@ from absl import logging
 
 from metrics import image_sets, records
 from metrics.measures import BEST
+from metrics.plan import parse_plan
+from metrics.setup import make_evaluator
 
 SNAPSHOTS = "network-snapshot-*.h5"
+
+
+def prepare(text, dataset, options, mirror_augment=False):
+    """Checks and loads what `--metrics=text` needs, before a run folder is made.
+
+    Args:
+        text: "swd:16k,fid:10k@every=10".
+        dataset: the pgtf.dataset.Dataset that is trained on.
+        options: metrics.setup.MetricOptions.
+        mirror_augment: whether the reals are mirrored at random in training.
+
+    Returns:
+        A function that takes the run folder and returns a `SnapshotMetrics`.
+
+    Raises:
+        OSError, ValueError: as `parse_plan` and `make_evaluator`.
+    """
+    plan = parse_plan(text)
+    reals = image_sets.of_dataset(dataset, options.seed if mirror_augment else None)
+    return functools.partial(
+        SnapshotMetrics,
+        evaluator=make_evaluator(plan, reals, options, dataset_folder=dataset.path),
+        every=plan.every,
+        seed=options.seed,
+        labels=image_sets.labels_of(dataset),
+    )
 
 
 class SnapshotMetrics:

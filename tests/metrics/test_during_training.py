@@ -9,9 +9,10 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from metrics import image_sets, records
-from metrics.during_training import SnapshotMetrics, keep_best
+from metrics.during_training import SnapshotMetrics, keep_best, prepare
 from metrics.evaluator import Evaluator
 from metrics.plan import parse_plan
+from metrics.setup import MetricOptions
 from tests.metrics.pictures import waves
 
 
@@ -113,3 +114,30 @@ def test_what_cannot_be_measured_does_not_end_the_training(tmp_path, state, eval
     assert measured(tmp_path) == []
     assert "network-snapshot-000010.h5 was not measured" in caplog.text
     assert "finite images" in caplog.text
+
+
+def test_what_a_run_asks_for_is_prepared_before_its_folder_exists(tmp_path, state, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    images = waves(40, 16, seed=1)
+    dataset = types.SimpleNamespace(
+        path=str(tmp_path),
+        name="waves",
+        resolution=16,
+        num_channels=3,
+        num_images=40,
+        label_size=0,
+        read_images=lambda indices: images[list(indices)],
+    )
+    options = MetricOptions(seed=3, use_cache=False)
+    with pytest.raises(ValueError, match="asked for 16384 images, and there are only 40"):
+        prepare("swd:16k", dataset, options)
+    with pytest.raises(ValueError, match="`fid` needs the Inception network"):
+        prepare("fid@every=2", dataset, MetricOptions(inception=None))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    action = prepare("swd:32@every=2", dataset, options, mirror_augment=True)(folder)
+    for kimg in (10, 20):
+        tick(action, folder, state, kimg)
+    (record,) = records.load(folder, "swd")
+    assert (record["kimg"], record["num_images"], record["seed"]) == (20, 32, 3)
+    assert record["reals"] == "waves (mirrored at random)"
