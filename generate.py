@@ -257,13 +257,8 @@ def _draws(args, Gs, seeds):
     """Latents as the flags say; `seeds` unless they are given."""
     if args.lod is not None:
         Gs.stage(args.lod)  # refuses a wrong one before anything is written
-    if args.random_state is None:
-        if args.num is not None or args.indices is not None:
-            raise ValueError("`--num` and `--indices` need `--random_state`.")
-        return draws.draw_seeds(Gs.latent_size, seeds if args.seeds is None else args.seeds)
-    if args.seeds is not None:
-        raise ValueError("`--seeds` and `--random_state` exclude each other.")
-    return draws.draw_random_state(Gs.latent_size, args.random_state, args.num, args.indices)
+    chosen = (args.seeds, args.random_state, args.num, args.indices)
+    return draws.draw(Gs.latent_size, seeds, *chosen)
 
 
 def _label(args, source):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -13,7 +14,7 @@ import generate
 from pgtf import images
 from pgtf.config import PRESETS
 from pgtf.export import film, timelapse, walk
-from pgtf.interop import load_snapshot, save_snapshot
+from pgtf.interop import load_pkl, load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
 from tests import tiny
 
@@ -106,6 +107,19 @@ def test_random_state_draws_latents_as_the_original_release(outdir, Gs, tmp_path
     expected = images.to_uint8(Gs(latents.astype(np.float32)).numpy())
     for name, image in zip(["index0477.png", "index0056.png"], expected, strict=True):
         assert np.abs(pixels(tmp_path / "out" / name).astype(int) - image).max() <= 1
+
+
+def test_a_pickle_of_the_original_release_draws_its_images(tmp_path):
+    path = Path(__file__).parent / "data" / "reference" / "networks" / "net-d-nosrc.pkl"
+    flags = [f"--pkl={path}", "--random_state=1000", "--indices=3", f"--out={tmp_path}/out"]
+    run("images", *flags)
+    Gs = load_pkl(path)[2]
+    latents = np.random.RandomState(1000).randn(4, Gs.latent_size)[3:]
+    labels = np.zeros([1, Gs.config.label_size], np.float32)
+    expected = images.to_uint8(Gs(latents, labels).numpy())[0].squeeze()
+    found = pixels(tmp_path / "out" / "index0003.png").astype(int)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1
 
 
 @pytest.mark.parametrize(

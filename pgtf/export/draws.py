@@ -20,6 +20,17 @@ class Draws:
     latents: np.ndarray  # [N, latent_size] float32
 
 
+def draw(latent_size, default_seeds, seeds=None, random_state=None, num=None, indices=None):
+    """Latents as the flags of these names say: of seeds, or in the original's way."""
+    if random_state is None:
+        if num is not None or indices is not None:
+            raise ValueError("`--num` and `--indices` need `--random_state`.")
+        return draw_seeds(latent_size, default_seeds if seeds is None else seeds)
+    if seeds is not None:
+        raise ValueError("`--seeds` and `--random_state` exclude each other.")
+    return draw_random_state(latent_size, random_state, num, indices)
+
+
 def draw_seeds(latent_size, text):
     """Latents of seeds such as "0-63": the same in every command and in the exported model."""
     seeds = parse_numbers("--seeds", text)
