@@ -123,7 +123,7 @@ class Sums:
         self.absolute_error = ULP * (4 * (width / 2 + 4) + 2 * radius + 4) * MAX_VALUE
 
     def __call__(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Blurs a block: float64 [width, n] -> lowest and highest possible result, [n, size]."""
+        """Blurs a block: float64 [width, n] -> float32 lowest and highest possible, [n, size]."""
         size, half = self.matrix.shape[1], len(samples) // 2
         upper, lower = samples[:half], samples[: half - 1 : -1]
         even = (upper + lower).T @ self.even
@@ -131,10 +131,14 @@ class Sums:
         sums = np.empty((samples.shape[1], size))
         np.add(even, odd, out=sums[:, : size // 2])
         np.subtract(even, odd, out=sums[:, : size // 2 - 1 : -1])
-        if sums.min() > DARK:
-            return sums - self.absolute_error, sums + self.absolute_error
-        sums = samples.T @ self.matrix
-        return sums * (1 - self.relative_error), sums * (1 + self.relative_error)
+        error: float | np.ndarray = self.absolute_error
+        if sums.min() <= DARK:
+            np.matmul(samples.T, self.matrix, out=sums)
+            error = sums * self.relative_error
+        sums -= error
+        low = sums.astype(F32)
+        sums += 2 * error
+        return low, sums.astype(F32)
 
 
 def blur_lines(image: np.ndarray, axis: Axis, weights: np.ndarray) -> np.ndarray:
@@ -148,9 +152,8 @@ def blur_lines(image: np.ndarray, axis: Axis, weights: np.ndarray) -> np.ndarray
         samples = image[:, panel].astype(np.float64)[axis.sources]
         for block in blocks:
             low, high = sums[len(block)](samples[block.start : block.stop + 2 * axis.radius])
-            stored = low.astype(F32)
-            result[panel, block.start : block.stop] = stored
-            line, place = np.nonzero(stored != high.astype(F32))
+            result[panel, block.start : block.stop] = low
+            line, place = np.divmod(np.flatnonzero(low != high), len(block))
             lines.append(start + line)
             places.append(block.start + place)
     line, place = np.concatenate(lines), np.concatenate(places)

@@ -114,10 +114,10 @@ def test_sums_stay_within_their_bounds(rng, scale):
     samples = rng.uniform(0, 255 * scale, (64 + 2 * (len(weights) - 1), 20)).astype(F32)
     low, high = sums(samples.astype(np.float64))
     for line in range(20):
-        exact = plain_blur(samples[:, line], weights)[len(weights) - 1 :][:64]
+        exact = plain_blur(samples[:, line], weights)[len(weights) - 1 :][:64].astype(F32)
         assert (low[line] <= exact).all()
         assert (exact <= high[line]).all()
-    assert (high - low).max() < 1e-9
+    assert (low != high).mean() < 1e-3
 
 
 @pytest.mark.parametrize(("num", "before", "after"), [(1, 3, 3), (2, 5, 4), (5, 0, 0), (7, 30, 19)])
