@@ -10,15 +10,13 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pgtf.command_line import one_line_errors
 from pgtf.dataset.celebahq.command import add_command as add_celebahq
+from pgtf.dataset.commands import Commands, add_conversion, positive
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.partial import SUFFIX
-
-MAX_LISTED = 12  # label names in a summary
 
 
 def main(argv: Sequence[str]) -> None:
@@ -56,76 +54,6 @@ def make_parser() -> argparse.ArgumentParser:
     add_from_images(commands)
     add_other_sources(commands)
     return parser
-
-
-class Commands:
-    """Adds sub-commands that look alike."""
-
-    def __init__(self, subparsers: Any):
-        self._subparsers = subparsers
-
-    def add(
-        self, name: str, help: str, example: str, run: Callable[[argparse.Namespace], None]
-    ) -> argparse.ArgumentParser:
-        """Adds a command; the caller adds its arguments."""
-        parser: argparse.ArgumentParser = self._subparsers.add_parser(
-            name,
-            help=help,
-            description=help,
-            epilog=f"example: python dataset_tool.py {name} {example}",
-        )
-        parser.set_defaults(run=run)
-        return parser
-
-    def add_create(
-        self,
-        name: str,
-        help: str,
-        example: str,
-        create: Callable[[argparse.Namespace, Options], Summary],
-        *source: str,
-    ) -> argparse.ArgumentParser:
-        """Adds a command that creates a dataset; `source`: name and help of what it is made of."""
-
-        def run(args: argparse.Namespace) -> None:
-            print_summary(create(args, Options(args.num_workers, args.resume)))
-
-        parser = self.add(name, help, example, run)
-        parser.add_argument("tfrecord_dir", help="dataset folder to create; must not exist")
-        if source:
-            parser.add_argument(source[0], help=source[1])
-        parser.add_argument("--num_workers", type=positive, help="processes (default: one a core)")
-        parser.add_argument("--resume", action="store_true", help="continue an interrupted job")
-        return parser
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-def print_summary(summary: Summary) -> None:
-    """Prints what a create command made, and what it could not use."""
-    if summary.rejected:
-        width = max(len(rejected.name) for rejected in summary.rejected)
-        print(f"Rejected, {len(summary.rejected)} in all:")
-        for rejected in summary.rejected:
-            print(f"  {rejected.name:{width}}  {rejected.reason}")
-    channels = {1: "gray", 3: "RGB"}[summary.num_channels]
-    names = ", ".join(summary.label_names[:MAX_LISTED])
-    more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
-    print(
-        f"Dataset        {summary.path}\n"
-        f"Images         {summary.num_images}\n"
-        f"Resolution     {summary.resolution}x{summary.resolution} {channels}\n"
-        f"Labels         {summary.label_size or 'none'}{': ' if names else ''}{names}{more}\n"
-        f"Size           {summary.num_bytes / 2**20:.1f} MiB\n"
-        f"Time           {summary.seconds:.1f} s\n"
-        f"Contact sheet  {summary.contact_sheet}"
-    )
 
 
 def add_inspection(commands: Commands) -> None:
@@ -289,25 +217,7 @@ def add_from_images(commands: Commands) -> None:
         "square, a power of two",
     )
     p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
-    p.add_argument("--resolution", type=positive, help="pixels (default: that of the first image)")
-    p.add_argument(
-        "--transform",
-        choices=("none", "center-crop", "pad", "resize"),
-        default="none",
-        help="how images of another size are fitted (default: %(default)s)",
-    )
-    p.add_argument(
-        "--channels",
-        type=int,
-        choices=(1, 3),
-        help="convert to gray or RGB (default: as the first image)",
-    )
-    p.add_argument(
-        "--alpha",
-        choices=("error", "drop", "white", "black"),
-        default="error",
-        help="what becomes of transparent pixels (default: %(default)s)",
-    )
+    add_conversion(p)
     p.add_argument(
         "--labels",
         help="folders: the name of an image's folder is its class; or a .csv, .json or .npy file "
@@ -323,7 +233,7 @@ def add_from_images(commands: Commands) -> None:
 
 
 def add_other_sources(commands: Commands) -> None:
-    """HDF5 files and the demo."""
+    """HDF5 files, TFDS and the demo."""
 
     def hdf5(args: argparse.Namespace, options: Options) -> Summary:
         from pgtf.dataset.sources import hdf5
@@ -339,6 +249,25 @@ def add_other_sources(commands: Commands) -> None:
         "HDF5 file; labels are taken from NAME-labels.npy beside it",
     )
     p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
+
+    def tfds(args: argparse.Namespace, options: Options) -> Summary:
+        from pgtf.dataset.sources import pictures, tfds
+
+        conversion = pictures.Conversion(
+            args.channels, args.resolution, args.transform, args.alpha, strict=False
+        )
+        return tfds.create(args.tfrecord_dir, args.name, args.split, conversion, options)
+
+    p = commands.add_create(
+        "create_from_tfds",
+        "A dataset of the package tensorflow-datasets.",
+        "datasets/flowers tf_flowers --resolution=128",
+        tfds,
+        "name",
+        "what the package calls it, for example tf_flowers",
+    )
+    p.add_argument("--split", default="train", help="(default: %(default)s)")
+    add_conversion(p, channels=3, transform="center-crop")
 
     def demo(args: argparse.Namespace, options: Options) -> Summary:
         from pgtf.dataset.sources import demo

@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import json
 import os
 import shutil
 import time
@@ -31,11 +30,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pgtf import images as images_lib
 from pgtf.dataset import tfrecords
-from pgtf.dataset.folder import CONTACT_SHEET, META_FILE, MIN_RESOLUTION_LOG2
+from pgtf.dataset.folder import CONTACT_SHEET, MIN_RESOLUTION_LOG2
 from pgtf.dataset.partial import PartialFolder, write_records
 from pgtf.dataset.pyramid import pyramid
+from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
 SHUFFLE_SEED = 123  # of the original release
@@ -44,8 +43,6 @@ MAX_CHUNK = 1024  # images per task
 TASKS_PER_WORKER = 4  # at least, for small datasets
 BYTES_PER_WORKER = 1 << 24  # of pixels that make it worth starting a worker
 SPARE_BYTES = 1 << 20  # disk space for the contact sheet and the like
-SHEET_SIDE = 8  # images along each side of a contact sheet
-SHEET_LOG2 = 7  # a contact sheet shows at most 128x128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,10 +111,10 @@ def export(
 
     Args:
         tfrecord_dir: folder to create; must not exist.
-        items: what `load` takes, in the order of the records; read lazily, a chunk at a time.
+        items: what `load` takes, in the order of the records; read lazily.
         num_items: how many there are.
-        load: makes the images of a chunk, in a worker: list of items -> as many uint8 [C, R, R] or
-            Rejected. A function, or an instance that can be pickled.
+        load: makes images, in a worker: list of items -> as many uint8 [C, R, R] or Rejected.
+            A function, or an instance that can be pickled.
         shape: [C, R, R] of every image; C is 1 or 3, R a power of two from 4 on.
         job: what the images are made of, JSON; `resume` continues the same job only.
         labels: [num_items, L], row i for item i, stored as float32; or class numbers [num_items],
@@ -134,38 +131,27 @@ def export(
     """
     start = time.perf_counter()
     _check_arguments(shape, num_items, labels)
-    label_size = _label_size(labels)
     limit = num_items if max_images is None else min(max_images, num_items)
-    name = os.path.basename(os.path.abspath(tfrecord_dir))
-    levels = [(shape[0], 1 << log2, 1 << log2) for log2 in _log2s(shape)]
-    sizes = {
-        f"{name}-r{log2:02d}.tfrecords": tfrecords.layout(level).record_size
-        for log2, level in zip(_log2s(shape), levels, strict=True)
-    }
+    target, label_size = os.fspath(tfrecord_dir).rstrip("/"), label_size_of(labels)
+    name = os.path.basename(os.path.abspath(target))
+    sizes = _record_sizes(name, shape)
     job = {"shape": list(shape), "num_items": num_items, "limit": limit, **job}
-    with PartialFolder(tfrecord_dir.rstrip("/"), sizes, job, options.resume) as folder:
+    with PartialFolder(target, sizes, job, options.resume) as folder:
         num_missing = limit - folder.num_records
         _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
         _write_records(folder, items, num_items, load, shape, limit, max_errors, options)
-        kept = [item for item in range(folder.num_items) if item not in folder.rejected]
-        kept = kept[: folder.num_records]
-        if not kept:
-            raise ValueError(f"{tfrecord_dir}: none of {folder.num_items} images could be used.")
-        if labels is not None:
-            _write_labels(f"{folder.path}/{name}-rxx.labels", labels[kept], label_size)
-        _write_meta(folder.path, shape, len(kept), label_names, meta)
-        _write_contact_sheet(folder.path, name, shape, len(kept))
+        num_images = _write_sidecars(folder, name, shape, labels, label_names, meta)
         folder.publish()
     return Summary(
-        path=tfrecord_dir,
-        num_images=len(kept),
+        path=target,
+        num_images=num_images,
         resolution=shape[1],
         num_channels=shape[0],
         label_size=label_size,
         label_names=tuple(label_names),
-        num_bytes=sum(entry.stat().st_size for entry in os.scandir(tfrecord_dir)),
+        num_bytes=sum(entry.stat().st_size for entry in os.scandir(target)),
         seconds=time.perf_counter() - start,
-        contact_sheet=os.path.join(tfrecord_dir, CONTACT_SHEET),
+        contact_sheet=os.path.join(target, CONTACT_SHEET),
         rejected=tuple(Rejected(*why) for _, why in sorted(folder.rejected.items())),
     )
 
@@ -255,6 +241,25 @@ def _write_records(
                 break
 
 
+def _write_sidecars(
+    folder: PartialFolder,
+    name: str,
+    shape: tuple[int, int, int],
+    labels: np.ndarray | None,
+    label_names: Sequence[str],
+    meta: Mapping[str, Any] | None,
+) -> int:
+    """Writes what stands beside the records; returns the number of images."""
+    kept = np.delete(np.arange(folder.num_items), list(folder.rejected))[: folder.num_records]
+    if not len(kept):
+        raise ValueError(f"{folder.path}: none of {folder.num_items} images could be used.")
+    if labels is not None:
+        write_labels(f"{folder.path}/{name}-rxx.labels", labels[kept], label_size_of(labels))
+    write_meta(folder.path, shape, len(kept), label_names, meta)
+    write_contact_sheet(folder.path, name, shape, len(kept))
+    return len(kept)
+
+
 def _chunks(items: Iterable[Any], first: int, size: int) -> Iterator[tuple[int, list[Any]]]:
     """Yields (number of the first, items) for `size` items at a time."""
     iterator = iter(items)
@@ -266,6 +271,16 @@ def _chunks(items: Iterable[Any], first: int, size: int) -> Iterator[tuple[int, 
 def _log2s(shape: tuple[int, int, int]) -> range:
     """log2 of the levels' resolutions, finest first."""
     return range(shape[1].bit_length() - 1, MIN_RESOLUTION_LOG2 - 1, -1)
+
+
+def _record_sizes(name: str, shape: tuple[int, int, int]) -> dict[str, int]:
+    """File name -> bytes of a record, finest level first."""
+    return {
+        f"{name}-r{log2:02d}.tfrecords": tfrecords.layout(
+            (shape[0], 1 << log2, 1 << log2)
+        ).record_size
+        for log2 in _log2s(shape)
+    }
 
 
 def _check_arguments(
@@ -289,26 +304,6 @@ def _check_arguments(
         )
 
 
-def _label_size(labels: np.ndarray | None) -> int:
-    if labels is None:
-        return 0
-    return int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
-
-
-def _write_labels(path: str, labels: np.ndarray, label_size: int) -> None:
-    """Writes a .npy file of float32 [n, L], a part at a time: one-hot codes may be huge."""
-    shape = (len(labels), label_size)
-    with open(path, "wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        step = max(CHUNK_BYTES // (4 * label_size), 1)
-        for start in range(0, len(labels), step):
-            part = labels[start : start + step]
-            if part.ndim == 1:
-                part = part[:, np.newaxis] == np.arange(label_size)
-            file.write(part.astype("<f4").tobytes())
-
-
 def _check_disk_space(path: str, num_bytes: int) -> None:
     free = shutil.disk_usage(path).free
     if free < num_bytes + SPARE_BYTES:
@@ -316,31 +311,3 @@ def _check_disk_space(path: str, num_bytes: int) -> None:
             f"{path}: the disk is too small. Needed: {num_bytes / 2**20:,.0f} MiB, "
             f"free: {free / 2**20:,.0f} MiB. Free some, or choose a folder on another disk."
         )
-
-
-def _write_meta(
-    path: str,
-    shape: tuple[int, int, int],
-    num_images: int,
-    label_names: Sequence[str],
-    meta: Mapping[str, Any] | None,
-) -> None:
-    content = {
-        "num_images": num_images,
-        "resolution": shape[1],
-        "num_channels": shape[0],
-        "label_names": list(label_names),
-        **(meta or {}),
-    }
-    with open(f"{path}/{META_FILE}", "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, ensure_ascii=False)
-        file.write("\n")
-
-
-def _write_contact_sheet(
-    path: str, name: str, shape: tuple[int, int, int], num_images: int
-) -> None:
-    log2 = min(shape[1].bit_length() - 1, SHEET_LOG2)
-    file = tfrecords.open_records(f"{path}/{name}-r{log2:02d}.tfrecords")
-    images = file.read(range(min(num_images, SHEET_SIDE**2)))
-    images_lib.save_image_grid(f"{path}/{CONTACT_SHEET}", images.transpose(0, 2, 3, 1))

@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pgtf.dataset import exporter, open_dataset, partial
+from pgtf.dataset import exporter, open_dataset, partial, sidecars
 from pgtf.dataset.exporter import Options, export
 from tests.dataset import loads
 
@@ -249,7 +249,7 @@ def test_the_order_is_the_originals():
 
 
 def test_class_numbers_are_stored_as_one_hot_codes(tmp_path, monkeypatch):
-    monkeypatch.setattr(exporter, "CHUNK_BYTES", 4 * 4 * 3)  # rows written three at a time
+    monkeypatch.setattr(sidecars, "LABEL_BYTES", 4 * 4 * 3)  # rows written three at a time
     classes = np.arange(50) % 4
     make(tmp_path / "set", labels=classes)
     codes = np.load(tmp_path / "set" / "set-rxx.labels")

@@ -1,0 +1,111 @@
+"""What the sub-commands of dataset_tool.py have in common: flags, help, the summary at the end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from pgtf.dataset.exporter import Options, Summary
+
+MAX_LISTED = 12  # label names in a summary
+
+
+class Commands:
+    """Adds sub-commands that look alike."""
+
+    def __init__(self, subparsers: Any):
+        self._subparsers = subparsers
+
+    def add(
+        self, name: str, help: str, example: str, run: Callable[[argparse.Namespace], None]
+    ) -> argparse.ArgumentParser:
+        """Adds a command; the caller adds its arguments."""
+        parser: argparse.ArgumentParser = self._subparsers.add_parser(
+            name,
+            help=help,
+            description=help,
+            epilog=f"example: python dataset_tool.py {name} {example}",
+        )
+        parser.set_defaults(run=run)
+        return parser
+
+    def add_create(
+        self,
+        name: str,
+        help: str,
+        example: str,
+        create: Callable[[argparse.Namespace, Options], Summary],
+        *source: str,
+    ) -> argparse.ArgumentParser:
+        """Adds a command that creates a dataset; `source`: name and help of what it is made of."""
+
+        def run(args: argparse.Namespace) -> None:
+            print_summary(create(args, Options(args.num_workers, args.resume)))
+
+        parser = self.add(name, help, example, run)
+        parser.add_argument("tfrecord_dir", help="dataset folder to create; must not exist")
+        if source:
+            parser.add_argument(source[0], help=source[1])
+        parser.add_argument("--num_workers", type=positive, help="processes (default: one a core)")
+        parser.add_argument("--resume", action="store_true", help="continue an interrupted job")
+        return parser
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def print_summary(summary: Summary) -> None:
+    """Prints what a create command made, and what it could not use."""
+    if summary.rejected:
+        width = max(len(rejected.name) for rejected in summary.rejected)
+        print(f"Rejected, {len(summary.rejected)} in all:")
+        for rejected in summary.rejected:
+            print(f"  {rejected.name:{width}}  {rejected.reason}")
+    channels = {1: "gray", 3: "RGB"}[summary.num_channels]
+    names = ", ".join(summary.label_names[:MAX_LISTED])
+    more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
+    print(
+        f"Dataset        {summary.path}\n"
+        f"Images         {summary.num_images}\n"
+        f"Resolution     {summary.resolution}x{summary.resolution} {channels}\n"
+        f"Labels         {summary.label_size or 'none'}{': ' if names else ''}{names}{more}\n"
+        f"Size           {summary.num_bytes / 2**20:.1f} MiB\n"
+        f"Time           {summary.seconds:.1f} s\n"
+        f"Contact sheet  {summary.contact_sheet}"
+    )
+
+
+def add_conversion(
+    p: argparse.ArgumentParser, channels: int | None = None, transform: str = "none"
+) -> None:
+    """Flags that say how images of any size and kind are made alike."""
+    if channels:
+        p.add_argument("--resolution", type=positive, required=True, help="pixels")
+    else:
+        help = "pixels (default: that of the first image)"
+        p.add_argument("--resolution", type=positive, help=help)
+    p.add_argument(
+        "--transform",
+        choices=("none", "center-crop", "pad", "resize"),
+        default=transform,
+        help="how images of another size are fitted (default: %(default)s)",
+    )
+    p.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        default=channels,
+        help=f"convert to gray or RGB (default: {channels or 'as the first image'})",
+    )
+    p.add_argument(
+        "--alpha",
+        choices=("error", "drop", "white", "black"),
+        default="error",
+        help="what becomes of transparent pixels (default: %(default)s)",
+    )

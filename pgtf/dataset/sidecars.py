@@ -1,0 +1,66 @@
+"""The small files beside the records: labels, description, contact sheet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pgtf import images as images_lib
+from pgtf.dataset.folder import CONTACT_SHEET, META_FILE
+from pgtf.dataset.tfrecords import open_records
+
+LABEL_BYTES = 1 << 22  # of rows written at a time
+SHEET_SIDE = 8  # images along each side of a contact sheet
+SHEET_LOG2 = 7  # a contact sheet shows at most 128x128
+
+
+def label_size_of(labels: np.ndarray | None) -> int:
+    """Columns of the label file: of a matrix, or of the one-hot codes of class numbers."""
+    if labels is None:
+        return 0
+    return int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
+
+
+def write_labels(path: str, labels: np.ndarray, label_size: int) -> None:
+    """Writes a .npy file of float32 [n, L], a part at a time: one-hot codes may be huge."""
+    shape = (len(labels), label_size)
+    with open(path, "wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        step = max(LABEL_BYTES // max(4 * label_size, 1), 1)
+        for start in range(0, len(labels), step):
+            part = labels[start : start + step]
+            if part.ndim == 1:
+                part = part[:, np.newaxis] == np.arange(label_size)
+            file.write(part.astype("<f4").tobytes())
+
+
+def write_meta(
+    path: str,
+    shape: tuple[int, int, int],
+    num_images: int,
+    label_names: Sequence[str],
+    meta: Mapping[str, Any] | None,
+) -> None:
+    """Writes dataset.json: what the original's files do not say."""
+    content = {
+        "num_images": num_images,
+        "resolution": shape[1],
+        "num_channels": shape[0],
+        "label_names": list(label_names),
+        **(meta or {}),
+    }
+    with open(f"{path}/{META_FILE}", "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def write_contact_sheet(path: str, name: str, shape: tuple[int, int, int], num_images: int) -> None:
+    """Writes a picture of the first images."""
+    log2 = min(shape[1].bit_length() - 1, SHEET_LOG2)
+    file = open_records(f"{path}/{name}-r{log2:02d}.tfrecords")
+    images = file.read(range(min(num_images, SHEET_SIDE**2)))
+    images_lib.save_image_grid(f"{path}/{CONTACT_SHEET}", images.transpose(0, 2, 3, 1))

@@ -1,0 +1,53 @@
+import sys
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dataset_tool
+from pgtf.dataset import open_dataset
+
+
+class Labels:
+    names = ("cat", "dog", "fish")
+
+
+@pytest.fixture
+def package(monkeypatch, rng):
+    """What we use of tensorflow_datasets, with one dataset of five images."""
+    images = rng.integers(0, 256, (5, 12, 8, 3), np.uint8)
+    examples = tf.data.Dataset.from_tensor_slices({"image": images, "label": [1, 0, 1, 1, 0]})
+    info = types.SimpleNamespace(features={"label": Labels()})
+
+    def load(name, split, with_info, shuffle_files):
+        if name != "pets":
+            raise LookupError(f"Dataset {name} not found.\nDid you mean: pets")
+        return examples, info
+
+    fake = types.SimpleNamespace(load=load, as_numpy=lambda dataset: dataset.as_numpy_iterator())
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", fake)
+    return images
+
+
+def test_images_and_labels_are_taken_in_their_order(package, tmp_path):
+    dataset_tool.main(["create_from_tfds", str(tmp_path / "pets"), "pets", "--resolution=8"])
+    dataset = open_dataset(tmp_path / "pets", max_label_size="full")
+    np.testing.assert_array_equal(dataset.read_images(range(5)), package[:, 2:10])
+    assert dataset.read_labels(range(5)).argmax(1).tolist() == [1, 0, 1, 1, 0]
+    assert dataset.label_names == ("cat", "dog")
+
+
+def test_an_unknown_name_is_one_line(package, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        dataset_tool.main(["create_from_tfds", str(tmp_path / "x"), "nets", "--resolution=8"])
+    error = capsys.readouterr().err
+    assert "must be known: nets, train (Dataset nets not found. Did you mean: pets)" in error
+    assert error.count("\n") == 1
+
+
+def test_a_missing_package_is_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(SystemExit, match="2"):
+        dataset_tool.main(["create_from_tfds", str(tmp_path / "x"), "pets", "--resolution=8"])
+    assert "pip install tensorflow-datasets" in capsys.readouterr().err
