@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
@@ -60,6 +61,8 @@ class PartialFolder:
         self._unsaved: dict[int, tuple[str, str]] = {}
         self._synced_records = 0
         self._synced_at = time.monotonic()
+        self._syncing: Future[None] | None = None
+        self._syncer = ThreadPoolExecutor(1)  # a thread: work goes on while the disk is busy
         if os.path.lexists(target):
             raise FileExistsError(f"{target}: exists already. Delete it or choose another name.")
         os.makedirs(self.path, exist_ok=True)
@@ -91,12 +94,14 @@ class PartialFolder:
             self._unsaved[self.num_items + place] = self.rejected[self.num_items + place] = why
         self.num_items += num_items
         self.num_records += num_records
-        if time.monotonic() - self._synced_at > CHECKPOINT_SECONDS:
-            self._sync()
+        is_idle = self._syncing is None or self._syncing.done()
+        if is_idle and time.monotonic() - self._synced_at > CHECKPOINT_SECONDS:
+            self._begin_sync()
 
     def publish(self) -> None:
         """Renames the complete folder to its target."""
-        self._sync()
+        self._begin_sync()
+        self._end_sync()
         for name in os.listdir(self.path):
             _sync_path(os.path.join(self.path, name))
         os.rename(self.path, self._target)
@@ -113,28 +118,41 @@ class PartialFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None and self._synced_records:
-            with contextlib.suppress(OSError):  # of a full disk, say: the last line counts
-                self._sync()
+        with contextlib.suppress(OSError):  # of a full disk, say: the last good line counts
+            self._end_sync()
+            if kind is not None and self._synced_records:
+                self._begin_sync()
+                self._end_sync()
+        self._syncer.shutdown()
         for file in self._files:
             file.close()
         if kind is not None and not self._synced_records:
             shutil.rmtree(self.path, ignore_errors=True)
         self._journal.close()
 
-    def _sync(self) -> None:
+    def _begin_sync(self) -> None:
+        """Has what is written so far brought to the disk, and noted in the journal."""
+        self._end_sync()
+        line = {
+            "items": self.num_items,
+            "records": self.num_records,
+            "rejected": [[item, *why] for item, why in self._unsaved.items()],
+        }
+        self._unsaved = {}
+        self._synced_at = time.monotonic()
+        self._syncing = self._syncer.submit(self._sync, line)
+
+    def _end_sync(self) -> None:
+        """Waits until that is done, and raises what went wrong."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
+
+    def _sync(self, line: Mapping[str, Any]) -> None:
         for file in self._files:
             os.fsync(file.fileno())
-        self._append_line(
-            {
-                "items": self.num_items,
-                "records": self.num_records,
-                "rejected": [[item, *why] for item, why in self._unsaved.items()],
-            }
-        )
-        self._unsaved = {}
-        self._synced_records = self.num_records
-        self._synced_at = time.monotonic()
+        self._append_line(line)
+        self._synced_records = line["records"]
 
     def _append_line(self, content: Mapping[str, Any]) -> None:
         self._journal.write(json.dumps(content) + "\n")
