@@ -9,8 +9,10 @@ import pickle
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import PIL.Image
@@ -432,6 +434,30 @@ def test_a_disk_that_fills_up_is_one_line_and_looks_unfinished(tmp_path, monkeyp
     assert run("create_demo", tmp_path / "whole" / "demo", *flags) == 0
     for path in (tmp_path / "whole" / "demo").iterdir():
         assert path.read_bytes() == (tmp_path / "demo" / path.name).read_bytes()
+
+
+def test_ctrl_c_ends_all_processes_in_a_few_words(tmp_path):
+    arguments = ["create_demo", "demo", "--resolution=128", "--num_images=50000", "--num_workers=2"]
+    job = subprocess.Popen(
+        [sys.executable, ROOT / "dataset_tool.py", *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    finest = tmp_path / "demo.partial" / "demo-r07.tfrecords"
+    deadline = time.monotonic() + 120
+    while not (finest.exists() and finest.stat().st_size):
+        assert job.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(job.pid, signal.SIGINT)  # as a terminal does
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 130
+    assert errors.splitlines()[-1].startswith("interrupted.")
+    assert "Traceback" not in errors
+    with pytest.raises(ProcessLookupError):
+        os.killpg(job.pid, 0)
 
 
 def test_an_existing_dataset_is_not_overwritten(tmp_path, capsys):

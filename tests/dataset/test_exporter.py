@@ -175,6 +175,20 @@ def test_a_crash_that_tore_the_files_costs_only_what_was_not_synced(tmp_path):
     assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
 
 
+def test_what_was_written_but_not_counted_is_cut_off(tmp_path):
+    """Workers write ahead of the count; after a rejected item fewer records may follow."""
+    arguments = {"load": loads.load_but_every_seventh, "max_errors": None}
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "set", **arguments | {"load": interrupted(30, arguments["load"])})
+    for path in (tmp_path / "set.partial").glob("*.tfrecords"):
+        with open(path, "ab") as file:
+            file.write(bytes(100_000))
+    make(tmp_path / "set", options=Options(1, resume=True), **arguments)
+    (tmp_path / "whole").mkdir()
+    make(tmp_path / "whole" / "set", **arguments)
+    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
+
+
 def test_an_interrupted_job_is_not_taken_up_unasked(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "set", load=interrupted(30, loads.load))

@@ -169,3 +169,11 @@ def test_reals_equal_the_originals(case, mirror):
     enlarged = reals.repeat(factor, 1).repeat(factor, 2).transpose(0, 3, 1, 2)
     expected = CASES[f"{case}/out_mirror" if mirror else f"{case}/out"]
     np.testing.assert_allclose(enlarged, expected, rtol=0, atol=1e-6)
+
+
+def test_a_draw_of_one_half_flips_and_the_one_below_does_not():
+    image = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(1, 4, 4, 3)
+    below = np.nextafter(np.float32(0.5), np.float32(0))
+    reals = pipeline.process_reals(np.repeat(image, 2, 0), 1.0, np.float32([0.5, below])).numpy()
+    np.testing.assert_array_equal(reals[0], reals[1, :, ::-1])
+    assert (reals[0] != reals[1]).any()
