@@ -37,7 +37,8 @@ from pgtf.training.strategy import (
     num_workers,
 )
 from pgtf.training.tables import cost_table, stage_table
-from pgtf.training.workers import WorkerLost, Workers, losses_noticed, time_limit
+from pgtf.training.watchdog import time_limit
+from pgtf.training.workers import WorkerLost, Workers, losses_noticed
 
 WAIT_FOR_WORKERS_SEC = 600.0  # from the start of this worker to that of the last one
 
@@ -188,7 +189,7 @@ def _tested_strategy():
         f"not all workers of TF_CONFIG could be reached within {WAIT_FOR_WORKERS_SEC:g} seconds. "
         "Start them all, and look at the addresses and the network."
     )
-    with time_limit(WAIT_FOR_WORKERS_SEC, message, _exit_code(signal.SIGTERM)):
+    with time_limit(WAIT_FOR_WORKERS_SEC, message):
         strategy = make_strategy(*devices)
     self_test.run_with_other_workers(strategy)
     return strategy

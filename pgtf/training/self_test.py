@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf.training.strategy import make_strategy
-from pgtf.training.workers import time_limit
+from pgtf.training.watchdog import time_limit
 
 TIMEOUT_SEC = 180.0  # TensorFlow's start included
 REMEDIES = (
@@ -52,9 +52,9 @@ def run(num_gpus, cpu_replicas, all_reduce, timeout_sec=TIMEOUT_SEC):
 
 
 def run_with_other_workers(strategy, timeout_sec=TIMEOUT_SEC):
-    """Tries the same in this process, on all workers; a hang ends the process with exit code 2."""
+    """Tries the same in this process, on all workers; a hang ends the process."""
     message = f"the sum over all workers hangs: no result in {timeout_sec:g} seconds. {REMEDIES}."
-    with time_limit(timeout_sec, message, exit_code=2):
+    with time_limit(timeout_sec, message):
         check_sums(strategy)
 
 

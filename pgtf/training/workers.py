@@ -1,9 +1,6 @@
 """What several workers tell each other: what the chief read, and whether anyone must stop."""
 
 import contextlib
-import os
-import sys
-import threading
 
 import numpy as np
 import tensorflow as tf
@@ -93,23 +90,3 @@ def losses_noticed():
             "another worker has gone. Start all workers again: they continue from the last "
             f"checkpoint. TensorFlow: {' '.join(error.message.split())[:300]}"
         ) from error
-
-
-@contextlib.contextmanager
-def time_limit(seconds, message, exit_code):
-    """Ends the process with one line when what is inside `with` hangs.
-
-    From outside, for nothing in a process can interrupt a collective that waits for another one.
-    """
-
-    def end():
-        print(f"error: {message}", file=sys.stderr, flush=True)
-        os._exit(exit_code)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

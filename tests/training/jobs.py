@@ -51,13 +51,18 @@ def start(arguments, output, **environment):
 
 def start_workers(number, arguments, folder):
     """Starts a job of several workers on this machine, with TF_CONFIG and nothing else."""
+    configs = tf_configs(number)
+    return [
+        start(arguments, folder / f"worker-{index}.txt", TF_CONFIG=config)
+        for index, config in enumerate(configs)
+    ]
+
+
+def tf_configs(number):
+    """TF_CONFIG of each worker of a job on the loopback interface."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(number)]}
-    workers = []
-    for index in range(number):
-        task = {"type": "worker", "index": index}
-        config = json.dumps({"cluster": cluster, "task": task})
-        workers.append(start(arguments, folder / f"worker-{index}.txt", TF_CONFIG=config))
-    return workers
+    tasks = [{"type": "worker", "index": index} for index in range(number)]
+    return [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
 
 
 def wait(processes):

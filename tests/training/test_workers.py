@@ -1,6 +1,9 @@
 """Several workers for real: processes that find each other through TF_CONFIG, and lose one."""
 
+import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ pytestmark = pytest.mark.slow  # every job starts TensorFlow in two or three pro
 TICK_NIMG = 96
 OPTIONS = (
     *jobs.TINY,
+    "--config.dataset.resolution=4",  # traced in half the time
+    "--config.schedule.lod_initial_resolution=4",
     "--config.schedule.minibatch_base=12",  # 2 workers: 6 a replica, 3 workers: 4
     "--config.D.mbstd_group_size=2",
     f"--config.schedule.tick_kimg_base={TICK_NIMG / 1000}",
@@ -26,7 +31,8 @@ def options(dataset_folder):
 
 
 def run_job(number, options, folder):
-    folder.mkdir()
+    """Starts or continues a job and waits for its end: -> its outdir."""
+    folder.mkdir(exist_ok=True)
     outdir = folder / "results"
     codes = jobs.wait(jobs.start_workers(number, (*options, f"--outdir={outdir}"), folder))
     assert codes == [0] * number, (folder / "worker-0.txt").read_text()
@@ -64,20 +70,13 @@ def test_a_job_that_lost_a_worker_and_was_started_again_ends_with_the_same_weigh
     assert "error: another worker has gone. Start all workers again" in other
     assert jobs.num_ticks(tmp_path / "results") < 60
 
-    outdir = run_job_again(number, options, tmp_path)
+    outdir = run_job(number, options, tmp_path)
     log = next(outdir.glob("*/log.txt")).read_text()
     assert "Resuming from" in log
     weights = jobs.snapshot_arrays(outdir)
     assert weights.keys() == undisturbed[number].keys()
     for name, array in undisturbed[number].items():
         np.testing.assert_array_equal(weights[name], array, err_msg=name)
-
-
-def run_job_again(number, options, folder):
-    outdir = folder / "results"
-    codes = jobs.wait(jobs.start_workers(number, (*options, f"--outdir={outdir}"), folder))
-    assert codes == [0] * number, (folder / "worker-0.txt").read_text()
-    return outdir
 
 
 def test_a_signal_to_one_worker_stops_all_with_a_checkpoint_and_only_the_chief_writes(
@@ -103,3 +102,30 @@ def test_two_workers_train_as_two_replicas_of_one_machine(options, undisturbed, 
     for name, array in undisturbed[2].items():
         scale = np.abs(array).max() + 1e-3
         np.testing.assert_allclose(weights[name], array, rtol=0, atol=1e-3 * scale, err_msg=name)
+
+
+def test_a_worker_that_nobody_joins_says_so_and_ends(dataset_folder):
+    code = "import sys, train; train.WAIT_FOR_WORKERS_SEC = 3; sys.argv[0] = 'train.py'; "
+    code += "train.app.run(train.main, flags_parser=train.parse_flags)"
+    config, _ = jobs.tf_configs(2)
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"--dataset={dataset_folder}", "--preset=demo"],
+        cwd=jobs.ROOT,
+        env=os.environ | {"TF_CONFIG": config},
+        capture_output=True,
+        text=True,
+        timeout=jobs.TIMEOUT_SEC,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert "error: not all workers of TF_CONFIG could be reached within 3 seconds" in done.stderr
+
+
+def test_an_error_of_the_chief_ends_all_workers_with_its_line(options, tmp_path):
+    outdir = tmp_path / "results"
+    folder = outdir / "000-blocks-demo"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{")
+    arguments = (*options, f"--outdir={outdir}")
+    assert jobs.wait(jobs.start_workers(2, arguments, tmp_path)) == [2, 2]
+    for index in (0, 1):
+        assert "config.json" in (tmp_path / f"worker-{index}.txt").read_text().splitlines()[-1]

@@ -1,0 +1,13 @@
+"""A short version of `python -m tests.chaos --kills=100`."""
+
+import pytest
+
+from tests import chaos
+
+
+@pytest.mark.slow
+def test_a_run_killed_three_times_ends_with_the_files_of_an_undisturbed_one(tmp_path):
+    figures = chaos.torment(tmp_path, kills=3, seed=1)
+    assert figures["different_files"] == []
+    assert figures["compared_files"] > 15
+    assert sum(figures["kills_by_moment"].values()) == 3
