@@ -107,12 +107,12 @@ def byte_differences(path):
         grey = np.abs(images.adjust_drange(ours, images.DRANGE, images.UINT8_DRANGE) - theirs)
         inside = (ours > -1) & (ours < 1)
         excess = np.where(inside, np.maximum(grey - 0.5, 0), images.to_uint8(ours) != theirs)
-        where = f"{path.stem}, {key}"
-        yield Difference(
-            "Gs images as bytes, in grey levels", where, float(excess.max()), 127.5 * TOLERANCE
-        )
+        where, allowed = f"{path.stem}, {key}", 127.5 * TOLERANCE
+        excess = float(excess.max())
+        yield Difference("Gs images as bytes, in grey levels", where, excess, allowed)
+        # Values that near to a half go either way; twice the distance is their share.
         differing = float(np.mean(images.to_uint8(ours) != theirs))
-        yield Difference("Gs images as bytes, share that differs", where, differing, 0.001)
+        yield Difference("Gs images as bytes, share that differs", where, differing, 2 * allowed)
 
 
 @pytest.mark.parametrize("path", find("outputs/net-*-outputs.npz"), ids=lambda p: p.stem)
