@@ -111,7 +111,7 @@ def run(code, *args, **options):
 
 @pytest.mark.parametrize(
     ("place", "calls", "records"),
-    [("make", 1, 0), ("make", 3, 2), ("advance", 2, 1), ("publish", 1, 3)],
+    [("make", 1, {0}), ("make", 3, {1, 2}), ("advance", 2, {1}), ("publish", 1, {3})],
 )
 def test_a_killed_build_goes_on_to_the_same_bytes(
     small, uninterrupted, tmp_path, place, calls, records
@@ -121,7 +121,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not target.exists()
     journal = (tmp_path / "celebahq.partial" / "progress.jsonl").read_text().splitlines()
-    assert max([json.loads(line).get("records", 0) for line in journal]) == records
+    assert max(json.loads(line).get("records", 0) for line in journal) in records
     build(target, *small, **EXPECTED, num_workers=2)
     assert contents(target) == contents(uninterrupted)
 
