@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import functools
 import json
-import logging
 import os
 import pathlib
 import re
@@ -18,29 +17,22 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
-from absl import app, flags
-from absl import logging as absl_logging
+from absl import app, flags, logging
 
+from metrics import during_training, inception
+from metrics.plan import DEFAULT_IMAGES
+from metrics.setup import CLASSIFIER, MetricOptions
 from pgtf import config as configs
 from pgtf import interop
 from pgtf.command_line import one_line_errors, parse_flags
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
-from pgtf.training import loop, run_folder, self_test
+from pgtf.training import log, loop, run_folder, self_test
 from pgtf.training.probe import probe
-from pgtf.training.strategy import (
-    ALL_REDUCE,
-    describe_devices,
-    make_strategy,
-    num_replicas,
-    num_workers,
-)
+from pgtf.training.strategy import ALL_REDUCE, describe_devices, num_replicas, num_workers
 from pgtf.training.tables import cost_table, stage_table
-from pgtf.training.watchdog import time_limit
 from pgtf.training.workers import WorkerLost, Workers, losses_noticed
-
-WAIT_FOR_WORKERS_SEC = 600.0  # from the start of this worker to that of the last one
 
 _DATASET = flags.DEFINE_string(
     "dataset", None, "Folder made by dataset_tool.py (default: the preset's, datasets/demo)."
@@ -97,6 +89,27 @@ _ON_DIVERGENCE = flags.DEFINE_enum(
     "When gradients stay non-finite: stop, or go back to the last checkpoint and continue with "
     "other random draws (default: stop).",
 )
+_METRICS = flags.DEFINE_string(
+    "metrics",
+    None,
+    f"What to measure snapshots by, NAME[:NUMBER[k]],...[@every=N], of {', '.join(DEFAULT_IMAGES)} "
+    "(default: nothing).",
+)
+_INCEPTION = flags.DEFINE_string(
+    "inception", None, f"With --metrics: {inception.GRAPH_NAME} (default: in ~/.cache/pgtf)."
+)
+_INCEPTION_SHA256 = flags.DEFINE_string(
+    "inception_sha256", None, "Refuse another file than this (default: any)."
+)
+_FID_MODE = flags.DEFINE_enum(
+    "fid_mode",
+    "legacy",
+    inception.MODES,
+    "How images are resized for Inception (default: legacy, as the original).",
+)
+_CLASSIFIER = flags.DEFINE_string(
+    "classifier", None, f"Of the metric modes (default: {CLASSIFIER} in the dataset)."
+)
 _PROBE = flags.DEFINE_bool(
     "probe",
     False,
@@ -134,8 +147,8 @@ def _run(argv):
             config, _, _ = _prepared(config, replicas)
             print(config.to_json(), stage_table(config), sep="\n")
             return
-        _log_to_terminal()
-        strategy = _tested_strategy()
+        log.to_terminal()
+        strategy = self_test.tested_strategy(_GPUS.value, _CPU_REPLICAS.value, _ALL_REDUCE.value)
         workers = Workers(strategy)
         config, dataset, start = _prepared(config, strategy.num_replicas_in_sync, workers)
         if _PROBE.value:
@@ -144,6 +157,7 @@ def _run(argv):
             if errors := [cost.error for cost in costs if cost.error]:
                 raise ValueError(errors[0])
             return
+        measures = _measures(workers, config, dataset)
         folder, finished = _open_run(workers, f"{dataset.name}-{preset}", config)
     if finished:
         print(f"{folder} is finished. Train another with --new, or longer with --total_kimg.")
@@ -151,22 +165,23 @@ def _run(argv):
     with one_line_errors((OSError, MemoryError, ValueError, loop.Diverged)):
         with run_folder.claimed(folder) if workers.is_chief else contextlib.nullcontext():
             if workers.is_chief:
-                _log_to(folder / "log.txt")
-            absl_logging.info("%s\n%s", config.to_json(), stage_table(config))
-            absl_logging.info("%s", describe_devices(strategy))
+                log.to_file(folder / "log.txt")
+            logging.info("%s\n%s", config.to_json(), stage_table(config))
+            logging.info("%s", describe_devices(strategy))
             signum = loop.run(
                 config,
                 dataset,
                 strategy,
                 folder,
                 start=start,
+                more_actions=[measure(folder) for measure in measures],
                 checkpoint_sec=_CHECKPOINT_MINUTES.value * 60,
                 allow_config_change=_ALLOW_CONFIG_CHANGE.value,
                 on_divergence=_ON_DIVERGENCE.value,
             )
     if signum is not None:
         again = [word for word in sys.argv if not re.fullmatch("--?new(=.*)?", word)]
-        absl_logging.info("Stopped. To continue: %s", shlex.join([sys.executable, *again]))
+        logging.info("Stopped. To continue: %s", shlex.join([sys.executable, *again]))
         sys.exit(_exit_code(signum))
 
 
@@ -174,25 +189,6 @@ def _exit_code(signum):
     if signum == signal.SIGTERM and _PREEMPT_EXIT_CODE.value is not None:
         return _PREEMPT_EXIT_CODE.value
     return 128 + signum
-
-
-def _tested_strategy():
-    """The strategy of the flags, after a sum over its replicas has worked."""
-    devices = (_GPUS.value, _CPU_REPLICAS.value, _ALL_REDUCE.value)
-    if not num_workers():
-        strategy = make_strategy(*devices)
-        if strategy.num_replicas_in_sync > 1:
-            self_test.run(*devices)
-        return strategy
-    absl_logging.info("Waiting for all %d workers of TF_CONFIG ...", num_workers())
-    message = (
-        f"not all workers of TF_CONFIG could be reached within {WAIT_FOR_WORKERS_SEC:g} seconds. "
-        "Start them all, and look at the addresses and the network."
-    )
-    with time_limit(WAIT_FOR_WORKERS_SEC, message):
-        strategy = make_strategy(*devices)
-    self_test.run_with_other_workers(strategy)
-    return strategy
 
 
 def _open_run(workers, title, config):
@@ -205,6 +201,26 @@ def _open_run(workers, title, config):
 
     folder, finished = json.loads(workers.from_chief(on_chief))
     return pathlib.Path(folder), finished
+
+
+def _measures(workers, config, dataset):
+    """What `--metrics` asks for, on the chief: [function: run folder -> action], one or none."""
+    found = []
+    options = MetricOptions(
+        inception=_INCEPTION.value,
+        inception_sha256=_INCEPTION_SHA256.value,
+        fid_mode=_FID_MODE.value,
+        classifier=_CLASSIFIER.value,
+    )
+
+    def on_chief():
+        if _METRICS.value is not None:
+            mirror = config.dataset.mirror_augment
+            found.append(during_training.prepare(_METRICS.value, dataset, options, mirror))
+        return b""
+
+    workers.from_chief(on_chief)
+    return found
 
 
 def _configured():
@@ -261,29 +277,6 @@ def _create_demo(path):
     if not os.path.exists(path):
         demo.create(path)
     return b""
-
-
-def _log_to_terminal():
-    """Sends log lines to standard output as they are."""
-    logging.getLogger("tensorflow").setLevel(logging.WARNING)
-    absl_logging.set_verbosity(absl_logging.INFO)
-    terminal = absl_logging.get_absl_handler().python_handler
-    terminal.setFormatter(logging.Formatter("%(message)s"))
-    terminal.stream = sys.stdout
-
-
-class _LogFile(logging.FileHandler):
-    """Fails on a full disk like every other file, where `logging` only prints a traceback."""
-
-    def handleError(self, record):
-        raise  # what is being handled
-
-
-def _log_to(path):
-    """Sends log lines, with the time, to a file too."""
-    file = _LogFile(path)
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    absl_logging.get_absl_logger().addHandler(file)
 
 
 if __name__ == "__main__":

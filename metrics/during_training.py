@@ -76,10 +76,9 @@ class SnapshotMetrics:
             for record in found:
                 records.append(self._folder, record)
                 keep_best(self._folder, record)
-        except (ValueError, OSError) as error:
+            self._report(found, state.progress.cur_nimg)
+        except (ValueError, OSError, tf.errors.OpError) as error:
             logging.error("%s was not measured: %s", snapshot.name, error)
-            return
-        self._report(found, state.progress.cur_nimg)
 
     def _report(self, found, cur_nimg):
         if self._writer is None:

@@ -16,7 +16,7 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 from absl import logging
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 GRAPH_NAME = "classify_image_graph_def.pb"
 URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"

@@ -12,16 +12,41 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from pgtf.training.strategy import make_strategy
+from pgtf.training.strategy import make_strategy, num_workers
 from pgtf.training.watchdog import time_limit
 
+WAIT_FOR_WORKERS_SEC = 600.0  # from the start of this worker to that of the last one
 TIMEOUT_SEC = 180.0  # TensorFlow's start included
 REMEDIES = (
     "Try another --all_reduce (one-device always works; with TF_CONFIG: ring), or set "
     "NCCL_P2P_DISABLE=1, or NCCL_SOCKET_IFNAME to the interface; NCCL_DEBUG=INFO says more"
 )
 SIZES = (1, 1000, 1_000_000)  # float32 values: latency, a layer, more than one package
+
+
+def tested_strategy(num_gpus, cpu_replicas, all_reduce):
+    """`make_strategy` of these arguments, after a sum over its replicas has worked.
+
+    Raises:
+        ValueError: as `make_strategy` and `run`. Waiting for workers in vain ends the process.
+    """
+    devices = (num_gpus, cpu_replicas, all_reduce)
+    if not num_workers():
+        strategy = make_strategy(*devices)
+        if strategy.num_replicas_in_sync > 1:
+            run(*devices)
+        return strategy
+    logging.info("Waiting for all %d workers of TF_CONFIG ...", num_workers())
+    message = (
+        f"not all workers of TF_CONFIG could be reached within {WAIT_FOR_WORKERS_SEC:g} seconds. "
+        "Start them all, and look at the addresses and the network."
+    )
+    with time_limit(WAIT_FOR_WORKERS_SEC, message):
+        strategy = make_strategy(*devices)
+    run_with_other_workers(strategy)
+    return strategy
 
 
 def run(num_gpus, cpu_replicas, all_reduce, timeout_sec=TIMEOUT_SEC):

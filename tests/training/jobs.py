@@ -29,11 +29,11 @@ TINY = (  # 8x8 from the start on, 8 feature maps: a call of 8 iterations takes 
 TIMEOUT_SEC = 300
 
 
-def write_blocks(folder, num_images=40):
-    """Makes a dataset of blocky 8x8 images with labels of four classes in a new folder."""
+def write_blocks(folder, num_images=40, resolution_log2=3):
+    """Makes a dataset of blocky images, 8x8, with labels of four classes in a new folder."""
     folder.mkdir()
     corners = np.random.default_rng(0).integers(0, 256, (num_images, 3, 4, 4), np.uint8)
-    for log2 in (2, 3):
+    for log2 in range(2, resolution_log2 + 1):
         enlarged = corners.repeat(2 ** (log2 - 2), 2).repeat(2 ** (log2 - 2), 3)
         (folder / f"blocks-r{log2:02d}.tfrecords").write_bytes(to_records(enlarged).tobytes())
     with open(folder / "blocks-rxx.labels", "wb") as file:
@@ -41,12 +41,11 @@ def write_blocks(folder, num_images=40):
 
 
 def start(arguments, output, **environment):
-    """Starts train.py, its output going to a file."""
+    """Starts train.py, its output going to a file; what it leaves when killed lies beside that."""
     command = [sys.executable, "train.py", *map(str, arguments)]
+    environment = os.environ | {"TMPDIR": str(output.parent)} | environment
     with open(output, "w") as file:
-        return subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | environment, stdout=file, stderr=file
-        )
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
 
 
 def start_workers(number, arguments, folder):

@@ -16,6 +16,7 @@ from absl.testing import flagsaver
 
 import train
 from pgtf.config import PRESETS, Config
+from tests.training import jobs
 
 ROOT = pathlib.Path(train.__file__).parent
 TINY = (
@@ -89,6 +90,9 @@ def test_dry_run_prints_the_configuration_and_the_stages_and_writes_nothing(
         ),
         (["--dataset={dataset}", "--resume_pkl=/nowhere.pkl"], "/nowhere.pkl"),
         (["--dataset={dataset}", "--preset=v2-1gpus"], "Did you mean `v2-1gpu`?"),
+        (["--dataset={dataset}", *TINY, "--metrics=fdi"], "Did you mean `fid`?"),
+        (["--dataset={dataset}", *TINY, "--metrics=swd"], "16x16 pixels or more. Received: 8x8"),
+        (["--dataset={dataset}", *TINY, "--metrics=is", "--inception=/no.pb"], "/no.pb"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -172,6 +176,29 @@ def test_the_same_command_continues_and_a_finished_run_says_so(
     assert run(*arguments[:-1], "--total_kimg=0.128", "--allow_config_change")[0] == 0
     lines = (folder / "stats.jsonl").read_text().splitlines()
     assert [json.loads(line)["kimg"] for line in lines] == [0.064, 0.128]
+
+
+def test_every_second_snapshot_and_the_last_are_measured_and_the_best_is_kept(run, tmp_path):
+    jobs.write_blocks(tmp_path / "blocks", resolution_log2=4)
+    options = (
+        f"--dataset={tmp_path / 'blocks'}",
+        *TINY,
+        "--config.schedule.lod_initial_resolution=4",
+        "--config.schedule.lod_training_kimg=9",
+        "--config.schedule.tick_kimg_base=1",
+        "--config.training.network_snapshot_ticks=1",
+        "--total_kimg=3",
+        "--metrics=swd:32,msssim:32@every=2",
+    )
+    assert run(*options)[0] == 0
+    (folder,) = (tmp_path / "results").iterdir()
+    found = list(map(json.loads, (folder / "metric-swd.jsonl").read_text().splitlines()))
+    assert [record["kimg"] for record in found] == [2, 3]
+    assert {(record["num_images"], record["lod"]) for record in found} == {(32, 2.0)}
+    assert found[0]["values"].keys() == {"swd", "swd_16"}
+    assert (folder / "metric-msssim.jsonl").exists()
+    best = min(found, key=lambda record: record["value"])["snapshot"]
+    assert (folder / "best-swd.h5").read_bytes() == (folder / best).read_bytes()
 
 
 @pytest.mark.slow

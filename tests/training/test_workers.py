@@ -12,7 +12,7 @@ from tests.training import jobs
 
 pytestmark = pytest.mark.slow  # every job starts TensorFlow in two or three processes
 
-TICK_NIMG = 96
+TICK_NIMG, NUM_TICKS = 96, 20
 OPTIONS = (
     *jobs.TINY,
     "--config.dataset.resolution=4",  # traced in half the time
@@ -21,7 +21,7 @@ OPTIONS = (
     "--config.D.mbstd_group_size=2",
     f"--config.schedule.tick_kimg_base={TICK_NIMG / 1000}",
     "--checkpoint_minutes=0",
-    f"--total_kimg={60 * TICK_NIMG / 1000}",
+    f"--total_kimg={NUM_TICKS * TICK_NIMG / 1000}",
 )
 
 
@@ -68,7 +68,7 @@ def test_a_job_that_lost_a_worker_and_was_started_again_ends_with_the_same_weigh
     assert codes == [128 + signal.SIGTERM] * (number - 1)  # so that a scheduler starts them again
     other = (tmp_path / f"worker-{1 - victim}.txt").read_text()
     assert "error: another worker has gone. Start all workers again" in other
-    assert jobs.num_ticks(tmp_path / "results") < 60
+    assert jobs.num_ticks(tmp_path / "results") < NUM_TICKS
 
     outdir = run_job(number, options, tmp_path)
     log = next(outdir.glob("*/log.txt")).read_text()
@@ -105,7 +105,7 @@ def test_two_workers_train_as_two_replicas_of_one_machine(options, undisturbed, 
 
 
 def test_a_worker_that_nobody_joins_says_so_and_ends(dataset_folder):
-    code = "import sys, train; train.WAIT_FOR_WORKERS_SEC = 3; sys.argv[0] = 'train.py'; "
+    code = "import sys, train; train.self_test.WAIT_FOR_WORKERS_SEC = 3; sys.argv[0] = 'train.py'; "
     code += "train.app.run(train.main, flags_parser=train.parse_flags)"
     config, _ = jobs.tf_configs(2)
     done = subprocess.run(
