@@ -40,6 +40,7 @@ from pgtf.export import (
 from pgtf.export import report as reports
 from pgtf.export.source import Source
 from pgtf.training import run_folder
+from pgtf.training.tables import stage_rows
 
 NEIGHBOUR_SEEDS = "0-9"  # of the report
 HOLD_SEC = 2  # how long a timelapse shows its last frame
@@ -117,7 +118,7 @@ def project(args):
 
 def save_timelapse(args):
     """Writes the film of a training run: its image grids, with kimg, lod and time."""
-    folder = _run_folder(args)
+    folder = run_folder.locate(args.outdir, args.run)
     moments = timelapse.moments(folder, run_folder.STATS_FILE)
     path = _film_path(args, folder / "timelapse")
     hold = max(round(HOLD_SEC * args.fps), 1)
@@ -146,7 +147,7 @@ def explore(args):
 
 def report(args):
     """Writes one HTML page about a training run that needs nothing else."""
-    folder = _run_folder(args)
+    folder = run_folder.locate(args.outdir, args.run)
     path = Path(args.out or folder / "report.html")
     pictures.refuse_existing(path, args.overwrite)
     stats = timelapse.read_stats(folder / run_folder.STATS_FILE)
@@ -163,24 +164,11 @@ def report(args):
         moments=moments,
         stats=stats,
         metrics=metrics,
-        stages=_stages(config),
+        stages=stage_rows(config),
         neighbours=_neighbours(folder, config),
         config=dataclasses.asdict(config),
     )
     print(path)
-
-
-def _stages(config):
-    """Rows of the stage table, titles first."""
-    rows = [("kimg", "resolution", "phase", "minibatch", "G_lrate", "D_lrate")]
-    begin = 0.0
-    for end, state in config.schedule.stages(config.training.total_kimg):
-        phase = "fade in" if state.alpha < 1 else "stabilise"
-        size = f"{state.resolution}x{state.resolution}"
-        kimg = f"{begin:g} - {end:g}"
-        rows.append((kimg, size, phase, state.minibatch, state.G_lrate, state.D_lrate))
-        begin = end
-    return rows
 
 
 def _neighbours(folder, config):
@@ -240,17 +228,9 @@ def _source(args):
     """Loads the network that --run, --snapshot or --pkl names."""
     if args.pkl is not None:
         return Source.of_pkl(args.pkl)
-    return Source.of_snapshot(args.snapshot or run_folder.newest_snapshot(_run_folder(args)))
-
-
-def _run_folder(args):
-    """The folder of the run that --run names; the newest run without it."""
-    if args.run is not None:
-        return run_folder.locate(args.outdir, args.run)
-    numbered = [path for path in Path(args.outdir).glob("[0-9]*-*") if path.is_dir()]
-    if not numbered:
-        raise ValueError(f"no run in {args.outdir}. Train one with train.py, or give --run.")
-    return max(numbered, key=lambda path: int(path.name.split("-")[0]))
+    return Source.of_snapshot(
+        args.snapshot or run_folder.newest_snapshot(run_folder.locate(args.outdir, args.run))
+    )
 
 
 def _draws(args, Gs, seeds):

@@ -1,12 +1,12 @@
 """Measures generated images: python -m metrics --run=results/003-celebahq-v2-8gpus --metrics=swd
 
-Fakes come from all snapshots of a run (--run), one snapshot (--snapshot), a pickle of the original
-release (--pkl), a SavedModel (--saved_model), a folder of image files (--fakes), or, without any of
-these, from the reals themselves. Reals come from a dataset (--dataset; that of the run by default)
-or a folder of image files (--reals).
+Fakes come from all snapshots of a run (--run; the newest one by default), one snapshot
+(--snapshot), a pickle of the original release (--pkl), a SavedModel (--saved_model), a folder of
+image files (--fakes), or, with --dataset or --reals alone, from the reals themselves. Reals come
+from a dataset (--dataset; that of the run by default) or a folder of image files (--reals).
 
-python -m metrics plot --run=RUN draws the curves of a run, python -m metrics neighbours --run=RUN
-the training images closest to sixteen fakes.
+python -m metrics plot draws the curves of a run, python -m metrics neighbours the training images
+closest to sixteen fakes.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
+import numpy as np
 import tensorflow as tf
 
 from metrics import command_flags, image_sets, inception, plot, records, setup
@@ -27,6 +28,7 @@ from pgtf import images
 from pgtf.command_line import one_line_errors
 from pgtf.config import Config
 from pgtf.dataset import open_dataset
+from pgtf.export.version_folder import served_version
 from pgtf.interop import load_pkl, load_snapshot
 from pgtf.training import run_folder
 
@@ -66,6 +68,7 @@ def measure(args):
         print(f"{path} (SHA-256 {inception.file_sha256(path)})")
         return
     plan = parse_plan(args.metrics, args.num_images)
+    _choose_run(args)
     reals, dataset = _reals(args)
     sources = _fakes(args, reals, dataset)
     folder = args.records or (_run(args) if args.run else None)
@@ -105,6 +108,7 @@ def draw_plot(args):
 
 def draw_sheet(args):
     """Draws sixteen fakes of the newest snapshot above the training images closest to them."""
+    _choose_run(args)
     reals, dataset = _reals(args)
     name, make = _fakes(args, reals, dataset)[-1]
     fakes = make()
@@ -156,6 +160,13 @@ def _is_snapshot(args):
     return bool(args.run or args.snapshot)
 
 
+def _choose_run(args):
+    """Makes the newest run that of --run when no flag says what to measure."""
+    if not any((args.run, args.snapshot, args.pkl, args.saved_model, args.fakes)):
+        if not (args.dataset or args.reals):
+            args.run = str(_run(args))
+
+
 def _run(args):
     return run_folder.locate(args.outdir, args.run)
 
@@ -168,7 +179,7 @@ def _reals(args):
     if args.run:
         config = Config.from_json((_run(args) / run_folder.CONFIG_FILE).read_text()).dataset
     elif not args.dataset:
-        raise ValueError("give --run, --dataset or --reals (python -m metrics --help).")
+        raise ValueError("give the reals as --dataset or --reals (python -m metrics --help).")
     path = args.dataset or config.path
     dataset = open_dataset(path, resolution=config.resolution, max_label_size="full")
     mirror_seed = args.seed if config.mirror_augment else None
@@ -201,10 +212,7 @@ def _network(args, load, path, dataset):
 
 def _saved_model(args, reals, dataset):
     """Fakes of a SavedModel with the signature serving_default: latents (, labels) -> images."""
-    folder = Path(args.saved_model)
-    versions = [path for path in folder.glob("*") if path.name.isdecimal()]
-    if versions and not (folder / "saved_model.pb").exists():
-        folder = max(versions, key=lambda path: int(path.name))  # what a server would load
+    folder = served_version(args.saved_model)
     try:
         model = tf.saved_model.load(str(folder))
         function = model.signatures["serving_default"]
@@ -222,7 +230,10 @@ def _saved_model(args, reals, dataset):
         inputs = {"latents": tf.constant(latents)}
         if labels is not None:
             inputs["labels"] = tf.constant(labels)
-        return function(**inputs)["images"].numpy()
+        outputs = function(**inputs)
+        if np.any(outputs.get("status", 0)):
+            raise ValueError(f"{folder}: must make finite images. Received: {outputs['status']}.")
+        return outputs["images"].numpy()
 
     labels = _labels(folder, label_size, dataset)
     name = str(folder)

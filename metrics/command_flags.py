@@ -8,19 +8,21 @@ from metrics.evaluator import SEED
 from metrics.plan import DEFAULT_IMAGES
 from metrics.setup import CLASSIFIER
 
+_RUN = "folder of a run, or its number in --outdir (default: the newest)"
+
 
 def add_plot_flags(parser):
-    parser.add_argument("--run", required=True, help="folder of a run, or its number in --outdir")
+    parser.add_argument("--run", help=_RUN)
     parser.add_argument("--outdir", default="results", help="where runs are (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="PNG file to write (default: RUN/metrics.png)")
 
 
 def _add_source_flags(parser):
     fakes = parser.add_mutually_exclusive_group()
-    fakes.add_argument("--run", help="folder of a run, or its number in --outdir")
+    fakes.add_argument("--run", help=_RUN)
     fakes.add_argument("--snapshot", help="network-snapshot-NNNNNN.h5")
     fakes.add_argument("--pkl", help="network pickle of the original release")
-    fakes.add_argument("--saved_model", help="version folder that generate.py export wrote")
+    fakes.add_argument("--saved_model", help="folder that generate.py export wrote")
     fakes.add_argument("--fakes", help="folder of image files")
     reals = parser.add_mutually_exclusive_group()
     reals.add_argument("--dataset", help="folder of the reals (default: that of the run)")

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from pgtf import images
 from pgtf.export import draws
+from pgtf.export.version_folder import served_version
 from pgtf.networks import latents_from_seeds
 
 
@@ -32,6 +33,7 @@ class ServedModel:
     max_lod = None
 
     def __init__(self, folder):
+        folder = served_version(folder)
         try:
             self._model = tf.saved_model.load(str(folder))
             self._signature = self._model.signatures["serving_default"]

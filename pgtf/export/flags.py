@@ -72,7 +72,7 @@ def of_project(p):
 
 def of_explore(p):
     network = _add_network_flags(p)
-    network.add_argument("--saved_model", help="version folder written by export to use instead")
+    network.add_argument("--saved_model", help="folder written by export to use instead")
     text = "address to listen on; 0.0.0.0 = all (default: %(default)s)"
     p.add_argument("--host", default="127.0.0.1", help=text)
     p.add_argument("--port", type=int, help="(default: the next free one from 7860)")

@@ -52,6 +52,15 @@ def next_version(out):
     return max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
 
+def served_version(folder):
+    """The version that a server would load: the highest one in a model's folder, or the folder."""
+    folder = Path(folder)
+    versions = [path for path in folder.glob("*") if path.name.isdecimal()]
+    if versions and not (folder / "saved_model.pb").exists():
+        return max(versions, key=lambda path: int(path.name))
+    return folder
+
+
 def _sync_all(folder):
     """Puts a folder and all that is in it on the disk."""
     for path in (*folder.rglob("*"), folder):

@@ -47,15 +47,21 @@ def open_run(outdir, title, config, new=False, allow_change=False):
     return _create(outdir, title, config), False
 
 
-def locate(outdir, run):
+def locate(outdir, run=None):
     """A run by its folder, or by its number in `outdir`: "3" or "003" -> results/003-demo-demo.
+
+    None is the newest run, that of the highest number.
 
     Raises:
         ValueError: if there is no such run; names those there are.
     """
-    if Path(run).is_dir():
+    if run is not None and Path(run).is_dir():
         return Path(run)
     runs = _runs(outdir)
+    if run is None:
+        if not runs:
+            raise ValueError(f"no run in {outdir}. Train one with train.py, or give --run.")
+        return runs[-1][1]
     for number, folder, _ in runs:
         if str(run).isdecimal() and int(run) == number:
             return folder

@@ -1,8 +1,8 @@
 """The stages of a run as text: what is trained when, and what it costs."""
 
 
-def stage_table(config):
-    """One line a stage of the schedule, under titles."""
+def stage_rows(config):
+    """Titles, then a row of text a stage of the schedule."""
     titles = ("kimg", "resolution", "phase", "minibatch", "G_lrate", "D_lrate", "tick kimg")
     rows, begin = [titles], 0.0
     for end, state in config.schedule.stages(config.training.total_kimg):
@@ -10,7 +10,12 @@ def stage_table(config):
         names = _names(begin, end, state.resolution, state.alpha < 1)
         rows.append((*names, *(f"{x:g}" for x in numbers)))
         begin = end
-    return _aligned(rows)
+    return rows
+
+
+def stage_table(config):
+    """`stage_rows` as lines."""
+    return _aligned(stage_rows(config))
 
 
 def cost_table(costs):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pgtf.export.version_folder import new_version
+from pgtf.export.version_folder import new_version, served_version
 
 
 def test_versions_count_up_from_one_and_skip_what_is_no_version(tmp_path):
@@ -20,6 +20,15 @@ def test_versions_count_up_from_one_and_skip_what_is_no_version(tmp_path):
     assert version == 8
     assert sorted(os.listdir(out)) == ["1", "12.bak", "2", "7", "8", "stable"]
     assert (out / "1" / "file").read_text() == "x"
+
+
+def test_the_highest_version_is_served_and_a_version_itself_too(tmp_path):
+    for name in ("2", "10", "9.bak"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "saved_model.pb").touch()
+    assert served_version(tmp_path) == served_version(tmp_path / "10") == tmp_path / "10"
+    assert served_version(tmp_path / "2") == tmp_path / "2"
+    assert served_version(tmp_path / "nowhere") == tmp_path / "nowhere"
 
 
 def test_until_the_block_ends_the_server_sees_no_version(tmp_path):

@@ -102,7 +102,7 @@ def test_every_snapshot_of_a_run_is_recorded_once(run, capsys):
 
 
 def test_every_nth_snapshot_and_the_last_are_measured(run):
-    main(["--run=0", "--metrics=msssim:4@every=5"])
+    main(["--metrics=msssim:4@every=5"])  # without --run: of the newest run
     assert [r["kimg"] for r in records.load(run, "msssim")] == [2]
 
 
@@ -163,6 +163,17 @@ def test_a_saved_model_is_measured_as_the_snapshot_it_was_made_from(
     assert values[1] == pytest.approx(values[0], rel=1e-3)
 
 
+def test_black_images_in_place_of_broken_ones_are_not_measured(tmp_path, dataset, capsys):
+    @tf.function(input_signature=[tf.TensorSpec([None, 4], name="latents")])
+    def serve(latents):
+        status = tf.where(latents[:, 0] > 0, 3, 0)
+        return {"images": tf.zeros([tf.shape(latents)[0], 16, 16, 3], tf.uint8), "status": status}
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "model/1"), signatures=serve)
+    message = error_of(capsys, "--saved_model=model", f"--dataset={dataset}", "--metrics=swd:10")
+    assert "must make finite images" in message
+
+
 def test_the_classifier_of_a_dataset_is_trained_and_found(dataset, capsys):
     modes_main(["--train_classifier", f"--dataset={dataset}", "--epochs=1"])
     assert "of the images held out" in capsys.readouterr().out
@@ -176,7 +187,7 @@ def test_the_classifier_of_a_dataset_is_trained_and_found(dataset, capsys):
 def test_plot_and_neighbours_make_pictures(run, dataset, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     main(["--run=0", "--metrics=msssim:4"])
-    main(["plot", "--run=0"])
+    main(["plot"])
     assert (run / "metrics.png").read_bytes().startswith(b"\x89PNG")
     main(["neighbours", "--run=0", "--out=sheet.png"])
     with PIL.Image.open("sheet.png") as sheet:
@@ -193,7 +204,7 @@ def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
     wrong.write_bytes(b"x" * 100)
     data = f"--dataset={dataset}"
     cases = {
-        (): "give --run, --dataset or --reals",
+        ("--snapshot=some.h5",): "give the reals as --dataset or --reals",
         (data, "--metrics=fdi"): "Did you mean `fid`",
         (data, "--metrics=swd:500"): "asked for 500 images, and there are only 70",
         (data, "--metrics=fid"): "`fid` needs the Inception network. Give its file as --inception",

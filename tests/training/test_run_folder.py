@@ -48,6 +48,14 @@ def test_a_run_is_located_by_number_or_folder_and_a_miss_names_the_runs(tmp_path
         run_folder.locate(tmp_path, "3")
 
 
+def test_without_a_name_the_newest_run_is_meant(tmp_path):
+    with pytest.raises(ValueError, match="no run in .*Train one with train.py"):
+        run_folder.locate(tmp_path)
+    for name in ("999-a-demo", "1000-a-demo", "002-b-demo", "5000"):
+        (tmp_path / name).mkdir()
+    assert run_folder.locate(tmp_path).name == "1000-a-demo"
+
+
 def test_the_newest_snapshot_is_the_one_with_most_images(tmp_path):
     with pytest.raises(ValueError, match="no network snapshot yet"):
         run_folder.newest_snapshot(tmp_path)
@@ -91,7 +99,9 @@ def test_a_process_killed_while_it_made_the_folder_leaves_nothing_in_the_way(
 
 def test_a_full_disk_is_reported_with_the_remedy(tmp_path):
     full = OSError(errno.ENOSPC, "cannot write x: No space left on device")
-    with pytest.raises(OSError, match="the disk is full, or a quota .*cannot write x.*the same command again"):
+    with pytest.raises(
+        OSError, match="the disk is full, or a quota .*cannot write x.*the same command again"
+    ):
         with run_folder.claimed(tmp_path):
             raise full
     with pytest.raises(PermissionError):
