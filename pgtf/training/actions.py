@@ -155,17 +155,20 @@ class ImageGrid:
 class Snapshot:
     """Saves network-snapshot-NNNNNN.h5 (NNNNNN = kimg) every few ticks and at the end."""
 
-    def __init__(self, folder, config):
+    def __init__(self, folder, dataset, config):
         self._folder = folder
         self._every = config.training.network_snapshot_ticks
-        self._config = json.loads(config.to_json())
+        self._meta = {
+            "config": json.loads(config.to_json()),
+            "label_names": list(dataset.label_names),  # for generate.py and the exported model
+        }
 
     def __call__(self, tick, state, final):
         if not final and tick.tick % self._every:
             return
         path = self._folder / f"network-snapshot-{state.progress.cur_nimg // 1000:06d}.h5"
-        meta = {"cur_nimg": state.progress.cur_nimg, "config": self._config}
-        save_snapshot(path, state.G, state.D, state.Gs, **meta)
+        cur_nimg = state.progress.cur_nimg
+        save_snapshot(path, state.G, state.D, state.Gs, cur_nimg=cur_nimg, **self._meta)
 
 
 def _is_before(line, cur_nimg):

@@ -165,7 +165,7 @@ def _standard_actions(folder, dataset, state, config):
         actions.StatsFile(folder, state.progress.cur_nimg),
         tensorboard,
         actions.ImageGrid(folder, dataset, state, config, tensorboard),
-        actions.Snapshot(folder, config),
+        actions.Snapshot(folder, dataset, config),
     ]
 
 

@@ -2,11 +2,13 @@ import dataclasses
 import json
 import math
 import shutil
+import types
 
 import h5py
 import numpy as np
 import pytest
 
+from pgtf.interop import load_meta
 from pgtf.training import actions, loop
 from pgtf.training.checkpoints import newest_first
 from pgtf.training.state import TrainingState
@@ -95,6 +97,16 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bits(
     assert any(name.startswith("D_opt/v/") for name in left)
     for name, array in left.items():
         np.testing.assert_array_equal(array, right[name], err_msg=name)
+
+
+def test_a_snapshot_names_the_labels_and_how_it_was_trained(config, strategy, tmp_path):
+    dataset = types.SimpleNamespace(label_names=("cat", "dog"))
+    action = actions.Snapshot(tmp_path, dataset, config)
+    action(None, TrainingState(config, strategy), final=True)
+    meta = load_meta(tmp_path / "network-snapshot-000000.h5")
+    assert meta["label_names"] == ["cat", "dog"]
+    assert meta["config"] == json.loads(config.to_json())
+    assert meta["cur_nimg"] == 0
 
 
 def test_resuming_a_finished_run_changes_nothing(config, dataset, strategy, finished, tmp_path):
