@@ -6,12 +6,13 @@ Every sub-command takes its network from a run (--run, the newest one by default
 
 import dataclasses
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+from pgtf.command_line import import_tensorflow_quietly
+
+import_tensorflow_quietly()  # before what imports it
 
 import numpy as np
 from absl import app, logging

@@ -15,7 +15,9 @@ import shlex
 import signal
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+from pgtf.command_line import import_tensorflow_quietly
+
+import_tensorflow_quietly()  # before what imports it
 
 from absl import app, flags, logging
 

@@ -11,11 +11,12 @@ closest to sixteen fakes.
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+from pgtf.command_line import import_tensorflow_quietly
+
+import_tensorflow_quietly()  # before what imports it
 
 import numpy as np
 import tensorflow as tf

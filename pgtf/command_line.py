@@ -1,9 +1,37 @@
-"""How the scripts report bad input: one line, exit code 2."""
+"""How the scripts speak: no start-up chatter, and bad input in one line with exit code 2."""
 
 import contextlib
+import os
+import re
 import sys
+import tempfile
 
 from absl import flags
+
+# Notes (severity I) of TensorFlow's libraries, and what absl says before the first of them.
+_CHATTER = re.compile(rb"I\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog\(\)")
+
+
+def import_tensorflow_quietly():
+    """Imports TensorFlow; what it says meanwhile is shown unless it is chatter.
+
+    Some notes of TensorFlow 2.21 come before its settings are read (`TF_CPP_MIN_LOG_LEVEL`), and
+    from libraries that write to the process's standard error directly.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            said.seek(0)
+            for line in said:
+                if not _CHATTER.match(line):
+                    os.write(2, line)
 
 
 @contextlib.contextmanager
