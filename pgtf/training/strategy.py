@@ -133,7 +133,10 @@ def _check_all_reduce(name, num_devices, num_gpus):
     known = _SEVERAL_MACHINES if several else _ONE_MACHINE
     if not several and num_devices == 1:
         known = {"auto": None}
-    choices = [choice for choice in known if choice != "nccl" or num_gpus]  # no CPU kernel
+    lacking = set() if num_gpus else {"nccl"}  # it has no CPU kernel
+    if num_devices % 2:
+        lacking.add("hierarchical")  # TensorFlow sums two halves and forgets an odd device
+    choices = [choice for choice in known if choice not in lacking]
     if name not in choices:
         where = "several workers" if several else f"{num_devices} device(s)"
         kind = "GPU" if num_gpus else "CPU"

@@ -58,6 +58,7 @@ def test_gpus_and_cpu_replicas_exclude_each_other():
         (0, 2, "nccl", "auto or hierarchical or one-device for 2"),  # it has no CPU kernel
         (0, 2, "ring", "auto or hierarchical or one-device for 2"),
         (2, 0, "ring", "auto or nccl or hierarchical or one-device for 2"),
+        (0, 3, "hierarchical", "auto or one-device for 3"),  # it would leave one of them out
         (0, 0, "one-device", "auto for 1"),
         (1, 0, "nccl", "auto for 1"),
     ],
@@ -145,9 +146,12 @@ def test_a_sum_that_fails_says_why_and_the_remedies():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("all_reduce", ["auto", "hierarchical", "one-device"])
-def test_replicas_on_the_cpu_can_sum_in_every_way_they_have(all_reduce):
-    self_test.run(0, 3, all_reduce)
+@pytest.mark.parametrize(
+    ("replicas", "all_reduce"),
+    [(3, "auto"), (3, "one-device"), (2, "hierarchical"), (6, "hierarchical")],
+)
+def test_replicas_on_the_cpu_can_sum_in_every_way_they_have(replicas, all_reduce):
+    self_test.run(0, replicas, all_reduce)
 
 
 def test_a_wrong_sum_is_noticed(monkeypatch):
