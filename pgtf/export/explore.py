@@ -1,6 +1,8 @@
 """A local web page to walk through a model: seeds, grid, interpolation, growing. Needs gradio."""
 
+import atexit
 import random
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -66,7 +68,9 @@ def explore(model, host, port, open_browser=False, wait=True):
 
 def build(gr, model):
     """The page as gradio.Blocks."""
-    view = _View(gr, model, Path(tempfile.mkdtemp(prefix="explore-")))
+    folder = tempfile.mkdtemp(prefix="explore-")  # of what can be downloaded
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    view = _View(gr, model, Path(folder))
     with gr.Blocks(title=f"{model.name} - explore", analytics_enabled=False) as page:
         size = view.picture(0, 0, 0, model.lod)[0].shape
         gr.Markdown(
