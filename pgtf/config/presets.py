@@ -91,7 +91,7 @@ PRESETS: dict[str, Config] = {
             tick_kimg_base=2,
             tick_kimg_dict={},
         ),
-        training=TrainingConfig(total_kimg=80, G_smoothing=0.99),
+        training=TrainingConfig(total_kimg=90, G_smoothing=0.995),
     ),
 }
 

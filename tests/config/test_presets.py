@@ -53,7 +53,7 @@ def test_phases_length_and_stddev_groups_are_those_of_paper_and_release():
         values = (*phases, config.training.total_kimg, config.D.mbstd_group_size)
         assert values == {
             "v1-1gpu": (800, 800, 19000, 16),
-            "demo": (4, 4, 80, 4),
+            "demo": (4, 4, 90, 4),
         }.get(name, (600, 600, 12000, 4))
 
 
@@ -62,7 +62,7 @@ def test_presets_keep_the_originals_optimizer_and_loop(preset):
     training, loss = PRESETS[preset].training, PRESETS[preset].loss
     assert (training.adam_beta1, training.adam_beta2, training.adam_epsilon) == (0, 0.99, 1e-8)
     assert (training.minibatch_repeats, training.D_repeats) == (4, 1)
-    assert training.G_smoothing == (0.99 if preset == "demo" else 0.999)
+    assert training.G_smoothing == (0.995 if preset == "demo" else 0.999)
     assert training.reset_opt_for_new_lod
     assert (loss.wgan_lambda, loss.wgan_epsilon, loss.wgan_target) == (10, 0.001, 1)
 

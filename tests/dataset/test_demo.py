@@ -25,8 +25,8 @@ def test_faces_are_written_down():
     assert faces[0, :, 16, 16].tolist() == CENTER
 
 
-SUMS = [470791, 476617, 574280, 464375]
-CENTER = [61, 47, 53]
+SUMS = [463845, 470415, 578455, 442058]
+CENTER = [72, 54, 55]
 
 
 def test_the_same_face_at_a_finer_resolution_is_the_same_picture():
@@ -49,8 +49,8 @@ def test_labels_name_every_value_of_every_factor():
     assert labels.shape == (100, len(names))
     assert (labels.sum(1) == len(demo.FACTORS)).all()
     values = demo.factor_values(faces)
-    assert names[:5] == ["skin=light", "skin=tan", "skin=dark", "hair=black", "hair=brown"]
-    np.testing.assert_array_equal(labels[:, 3:8].argmax(1), values[:, 1])
+    assert names[:5] == ["skin=light", "skin=tan", "skin=dark", "hair=black", "hair=blond"]
+    np.testing.assert_array_equal(labels[:, 3:7].argmax(1), values[:, 1])
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,7 @@ def test_every_factor_can_be_seen(factor, seen):
     index = list(demo.FACTORS).index(factor)
     begin = sum(len(names) for names in list(demo.FACTORS.values())[:index])
     found = scores[:, begin : begin + len(demo.FACTORS[factor])].argmax(1)
-    # Brown hair lies between black and red: a linear map gets 86%, and more of the others.
-    assert (found == values[:, index]).mean() > 0.85
+    assert (found == values[:, index]).mean() > 0.98
 
 
 @pytest.mark.parametrize("resolution", [4, 8, 64])

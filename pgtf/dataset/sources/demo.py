@@ -24,7 +24,6 @@ SKIN: dict[str, Rgb] = {
 }
 HAIR: dict[str, Rgb] = {
     "black": (32, 28, 40),
-    "brown": (122, 68, 30),
     "blond": (248, 208, 88),
     "red": (214, 78, 30),
     "blue": (66, 104, 220),
@@ -47,7 +46,7 @@ EYES: dict[str, Rgb] = {
     "blue": (40, 130, 240),
 }
 MOUTH = ("smile", "open", "straight")
-GLASSES = ("none", "round")
+GLASSES = ("none", "dark")
 
 # Name -> values; the labels are their one-hot codes, one after the other.
 FACTORS: dict[str, tuple[str, ...]] = {
@@ -63,6 +62,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
 NUM_POSE = 7  # continuous variations: where the head is, its size and tilt, gaze, parting, width
 
 INK: Rgb = (40, 34, 48)
+LENS: Rgb = (16, 20, 32)
 WHITE: Rgb = (255, 255, 255)
 BLUSH: Rgb = (238, 96, 96)
 LIPS: Rgb = (150, 40, 52)
@@ -226,10 +226,11 @@ class _Canvas:
         self._paint(line, LIPS, self._is("mouth", "straight"))
 
     def _glasses(self) -> None:
-        worn = self._is("glasses", "round")
+        worn = self._is("glasses", "dark")
         for side in (-1, 1):
-            lens = self._ellipse(side * 0.22, 0.05, 0.175, 0.175)
-            self._paint(self._stroke(lens, 0.09), INK, worn)
+            lens = self._ellipse(side * 0.22, 0.05, 0.185, 0.175)
+            self._paint(lens, LENS, 0.7 * worn)
+            self._paint(self._stroke(lens, 0.05), INK, worn)
         bar, reach = np.abs(self._y - 0.02) - 0.03, np.abs(self._x)
         bridge = np.maximum(bar, reach - 0.07)
         temples = np.maximum(bar, np.abs(reach - 0.46) - 0.09)
