@@ -58,7 +58,7 @@ class DiscriminatorConfig:
     mbstat_num_splits: Annotated[int, "mbstat_avg=group: parts of the feature maps"] = 1
     mbdisc_kernels: Annotated[int | None, "of minibatch discrimination, None = without"] = None
     structure: Annotated[
-        Literal["paper", "mnist1k"], "Table 2, or the small network of Appendix D's MNIST-1K test"
+        Literal["paper", "mnist1k"], "Table 2, or the small network of Appendix E's MNIST-1K test"
     ] = "paper"
     progressive: Annotated[bool, "mnist1k: False = no layers for growing"] = True
     fmap_divisor: Annotated[int, "mnist1k: K of the paper's K/2 and K/4"] = 1

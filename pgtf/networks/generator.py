@@ -51,7 +51,7 @@ class GeneratorConfig:
         float | None, "factor of tanh(images); None = linear images, no tanh"
     ] = None
     structure: Annotated[
-        Literal["paper", "mnist1k"], "Table 2, or the small network of Appendix D's MNIST-1K test"
+        Literal["paper", "mnist1k"], "Table 2, or the small network of Appendix E's MNIST-1K test"
     ] = "paper"
     progressive: Annotated[bool, "mnist1k: False = no layers for growing"] = True
 

@@ -1,4 +1,4 @@
-"""The small networks of the MNIST-1K mode-counting test. Paper, Appendix D.
+"""The small networks of the MNIST-1K mode-counting test. Paper, Appendix E.
 
 One convolution a resolution, few feature maps in D, and 3x3 toRGB layers. Without growing there is
 one toRGB layer and no fromRGB layer; D's first convolution always sees the image itself at full

@@ -1,4 +1,4 @@
-"""Normalizations that the paper compares its own with: Table 1, rows a-c, and Appendix D."""
+"""Normalizations that the paper compares its own with: Table 1, rows a-c, and Appendix E."""
 
 import keras
 import tensorflow as tf
