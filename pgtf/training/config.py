@@ -38,8 +38,3 @@ class TrainingConfig:
         for name in ("minibatch_repeats", "D_repeats", "max_skipped"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
-        if self.update_order == "simultaneous" and self.D_repeats > 1:
-            raise ValueError(
-                "`D_repeats` must be 1 where update_order=simultaneous. "
-                f"Received: D_repeats={self.D_repeats}."
-            )

@@ -95,9 +95,14 @@ def run(
 
 
 def check(config):
-    """Raises ValueError unless every stage's minibatch fits the replicas and D's groups."""
+    """Raises ValueError unless the parts fit each other, and each minibatch replicas and groups."""
     schedule, parts = config.schedule, config.schedule.grad_accumulation
     resolution = schedule.initial_resolution
+    if config.training.update_order == "simultaneous" and config.training.D_repeats > 1:
+        raise ValueError(
+            "`D_repeats` must be 1 where `update_order` is simultaneous. "
+            f"Received: D_repeats={config.training.D_repeats}."
+        )
     for network in (config.G, config.D):
         if not network.progressive and resolution < network.resolution:
             raise ValueError(
