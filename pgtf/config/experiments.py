@@ -255,7 +255,7 @@ def _mnist1k() -> dict[str, Experiment]:
     }
     return {
         f"mnist1k-k{k}-{name}": Experiment(
-            _config("mnist-rgb", 5, False, changes, {"D.fmap_divisor": k}),
+            _config("mnistrgb", 5, False, changes, {"D.fmap_divisor": k}),
             f"App. E, K/{k}",
             G_parameters,
             D_parameters[k],

@@ -75,7 +75,7 @@ def test_the_first_convolution_of_d_sees_the_image_itself(rng):
     )
     x = images = rng.uniform(-1, 1, size=[2, 32, 32, 3]).astype(np.float32)
     for res in (32, 16, 8):
-        x = np.array(D.layers[f"{res}x{res}/Conv"](x))
+        x = D.layers[f"{res}x{res}/Conv"](x).numpy()
         x = np.where(x > 0, x, 0.2 * x)
         x = x.reshape(2, res // 2, 2, res // 2, 2, -1).mean((2, 4))
     flat = x.transpose(0, 3, 1, 2).reshape(2, -1)
