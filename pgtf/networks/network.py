@@ -61,8 +61,11 @@ class Network(abc.ABC):
 
     def variables_at(self, resolution_log2):
         """The part of `trainable_by_name` that the model of this resolution uses."""
-        used = {id(v.value) for v in self.model(resolution_log2).trainable_variables}
-        return {k: v for k, v in self.trainable_by_name.items() if id(v) in used}
+        return self._used_at(resolution_log2, self.trainable_by_name)
+
+    def stored_at(self, resolution_log2):
+        """The part of `variables_by_name` that the model of this resolution uses."""
+        return self._used_at(resolution_log2, self.variables_by_name)
 
     @property
     def trainable_variables(self):
@@ -82,6 +85,10 @@ class Network(abc.ABC):
         for name, target in self.variables_by_name.items():
             target.assign(sources[name])
         self.lod = other.lod
+
+    def _used_at(self, resolution_log2, variables):
+        used = {id(v.value) for v in self.model(resolution_log2).variables}
+        return {k: v for k, v in variables.items() if id(v) in used}
 
     def _by_name(self, weights_of):
         return {
