@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from benchmarks import experiments
 from benchmarks.experiments import Row, Scale
+from metrics import inception
 from pgtf.command_line import one_line_errors
 from pgtf.config import EXPERIMENTS
 from pgtf.dataset import open_dataset
@@ -61,8 +62,8 @@ def _run(args):
     rows = _chosen(TABLES[args.table], args.rows)
     scale = Scale(args.scale, args.fmap_max, args.seed)
     configs = {row.name: experiments.scaled(row, dataset, scale) for row in rows}
-    modes = ",modes:2048" if experiments.has_classifier(dataset) else ""
-    evaluator = experiments.evaluator_of(dataset, args.metrics or f"swd:1024{modes}", args.seed)
+    metrics = args.metrics or _default_metrics(args.table, dataset)
+    evaluator = experiments.evaluator_of(dataset, metrics, args.seed)
     outdir = pathlib.Path(args.outdir) / f"{args.table}-{dataset.name}-{dataset.resolution}"
     outdir.mkdir(parents=True, exist_ok=True)
     results = outdir / "results.jsonl"
@@ -74,6 +75,20 @@ def _run(args):
     wanted = [row.name for row in rows]
     found = [record for record in _recorded(results) if record["row"] in wanted]
     print(table(args, dataset, rows, found))
+
+
+def _default_metrics(table, dataset):
+    """What the paper's table has, as far as it can be measured here."""
+    has_classifier = experiments.has_classifier(dataset)
+    if table == "mnist1k" and not has_classifier:
+        raise ValueError(
+            f"{dataset.path}: counting modes needs a classifier.npz there: python -m metrics.modes "
+            f"--train_classifier --dataset=datasets/mnist --out={dataset.path}/classifier.npz"
+        )
+    names = ["swd:1024"]
+    if table == "cifar10" and os.path.exists(inception.default_path()):
+        names.append("is:5000")
+    return ",".join([*names, "modes:2048"] if has_classifier else names)
 
 
 def _row_by_images(args, row, config, dataset, evaluator, outdir):
@@ -146,7 +161,7 @@ def _parser():
     parser.add_argument("--rows", help="names separated by commas (default: all)")
     parser.add_argument("--resolution", type=int, help="leave out finer levels (default: none)")
     parser.add_argument("--fmap_max", type=int, default=32, help="(default: %(default)s)")
-    parser.add_argument("--metrics", help="(default: swd:1024, and modes:2048 with a classifier)")
+    parser.add_argument("--metrics", help="(default: swd:1024, and what else can be measured)")
     parser.add_argument(
         "--seconds", type=float, default=60, help="figure4: of training (default: %(default)s)"
     )
