@@ -1,8 +1,10 @@
-"""Trains the same iterations on one replica and on N: python -m tests.conformance.replicas F N M [noise]
+"""Trains the same iterations on one replica and on N.
 
-M is the global minibatch; with "noise" the loss is LSGAN and D is noisy. The logical devices of N replicas must be made before TensorFlow starts,
-hence a process of its own. Writes the weights, Adam's state and the statistics of both runs to the
-.npz file F.
+    python -m tests.conformance.replicas F N M [noise]
+
+M is the global minibatch; with "noise" the loss is LSGAN and D is noisy. The logical devices of N
+replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
+Adam's state and the statistics of both runs to the .npz file F.
 """
 
 import pathlib
