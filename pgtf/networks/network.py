@@ -18,7 +18,19 @@ class Network(abc.ABC):
         config: the frozen dataclass of options it was made from.
         lod: level of detail stored with the network, 0 = full resolution; the original's `lod`.
         layers: the layers with weights by the original's names ("16x16/Conv1"), in its order.
+        structure: the value of `config.structure` that stands for the class.
     """
+
+    structure = "paper"
+
+    def __new__(cls, *, structure="paper", **options):
+        """Makes the subclass that `structure` stands for, so that options alone say what it is."""
+        kinds = {kind.structure: kind for kind in (*cls.__subclasses__(), cls)}
+        if structure not in kinds:
+            raise ValueError(
+                f"`structure` must be one of {', '.join(kinds)}. Received: structure={structure!r}."
+            )
+        return super().__new__(kinds[structure])
 
     def __init__(self, config, seed=None):
         if config.resolution < 4 or config.resolution & (config.resolution - 1):

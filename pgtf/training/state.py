@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from pgtf.interop import snapshots
-from pgtf.networks import make_discriminator, make_generator
+from pgtf.networks import Discriminator, Generator
 from pgtf.training.adam import Adam
 
 
@@ -32,9 +32,9 @@ class TrainingState:
         """Initializes all of it from `config`, whose networks are sized for the dataset."""
         training = config.training
         with strategy.scope():
-            self.G = make_generator(**dataclasses.asdict(config.G), seed=training.seed)
-            self.D = make_discriminator(**dataclasses.asdict(config.D), seed=training.seed)
-            self.Gs = make_generator(**dataclasses.asdict(config.G), seed=training.seed)
+            self.G = Generator(**dataclasses.asdict(config.G), seed=training.seed)
+            self.D = Discriminator(**dataclasses.asdict(config.D), seed=training.seed)
+            self.Gs = Generator(**dataclasses.asdict(config.G), seed=training.seed)
             adam = (training.adam_beta1, training.adam_beta2, training.adam_epsilon)
             self.G_opt = Adam(self.G.trainable_by_name, *adam)
             self.D_opt = Adam(self.D.trainable_by_name, *adam)
