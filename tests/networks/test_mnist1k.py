@@ -90,5 +90,5 @@ def test_images_are_the_tanh_of_the_blend(rng):
 
 
 def test_unknown_structures_are_refused():
-    with pytest.raises(ValueError, match="one of paper, mnist1k. Received: structure='resnet'"):
+    with pytest.raises(ValueError, match="one of mnist1k, paper. Received: structure='resnet'"):
         Generator(structure="resnet")
