@@ -82,7 +82,8 @@ def unpack(groups, attributes, source, **networks):
         if name not in described:
             raise ValueError(f"{source}: there is no network {name} in it.")
         options = dataclasses.asdict(network.config)
-        stored = described[name]["options"]
+        # A program of before an option was added stored none: it has the value it always had.
+        stored = dataclasses.asdict(type(network.config)()) | described[name]["options"]
         for key in sorted(options.keys() | stored.keys()):
             if options.get(key) != stored.get(key):
                 raise ValueError(

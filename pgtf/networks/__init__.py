@@ -10,17 +10,29 @@ from pgtf.networks.layers import (
     PixelNorm,
     WeightedSum,
 )
+from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
+from pgtf.networks.mnist1k import MnistDiscriminator, MnistGenerator
 from pgtf.networks.network import Network
+from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
+from pgtf.networks.normalization import BatchNorm, LayerNorm
 
 __all__ = [
+    "BatchNorm",
     "Discriminator",
     "DiscriminatorConfig",
     "EqualizedConv2D",
     "EqualizedDense",
     "Generator",
     "GeneratorConfig",
+    "LayerNorm",
+    "MinibatchDiscrimination",
+    "MinibatchStatistic",
     "MinibatchStdDev",
+    "MnistDiscriminator",
+    "MnistGenerator",
+    "MultiplicativeNoise",
     "Network",
+    "NoiseSource",
     "PixelNorm",
     "WeightedSum",
     "latents_from_seeds",
