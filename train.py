@@ -24,7 +24,7 @@ from absl import logging as absl_logging
 from pgtf import config as configs
 from pgtf import interop
 from pgtf.command_line import one_line_errors, parse_flags
-from pgtf.config import PRESETS
+from pgtf.config import EXPERIMENTS, PRESETS, catalogue
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
 from pgtf.training import loop, run_folder, self_test
@@ -48,8 +48,8 @@ _DATASET = flags.DEFINE_string(
 _PRESET = flags.DEFINE_string(
     "preset",
     None,
-    f"Base configuration: {', '.join(PRESETS)} (default: demo; with --dataset the v2 preset of "
-    "--gpus).",
+    f"Base configuration: {', '.join(name for name in PRESETS if name not in EXPERIMENTS)}, or one "
+    "of --list_presets (default: demo; with --dataset the v2 preset of --gpus).",
 )
 _GPUS = flags.DEFINE_integer(
     "gpus", None, "GPUs to train on, 0 = CPU (default: 1 if there is one).", lower_bound=0
@@ -106,6 +106,12 @@ _NEW = flags.DEFINE_bool("new", False, "Start another run, do not continue (defa
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print the configuration and the table of stages, then stop (default: no)."
 )
+_LIST_PRESETS = flags.DEFINE_bool(
+    "list_presets",
+    False,
+    "Print all presets with source, parameters, schedule and the paper's result, then stop "
+    "(default: no).",
+)
 _MEANINGS = configs.documentation(PRESETS["demo"])
 _FIELDS = {
     name: flags.DEFINE_string(
@@ -128,6 +134,9 @@ def _run(argv):
     with one_line_errors():
         if len(argv) > 1:
             raise ValueError(f"train.py takes only --flags. Received: {' '.join(argv[1:])}")
+        if _LIST_PRESETS.value:
+            print(catalogue.table())
+            return
         preset, config = _configured()
         if _DRY_RUN.value:
             replicas = num_replicas(_GPUS.value, _CPU_REPLICAS.value)
@@ -236,6 +245,11 @@ def _prepared(config, replicas, workers=None):
     if options == PRESETS["demo"].dataset:
         create = functools.partial(_create_demo, options.path)
         create() if workers is None else workers.from_chief(create)
+    if options.resolution and _FIELDS["dataset.resolution"].value is None:
+        # A preset's resolution is for its own dataset; another one may have no finer levels.
+        if open_dataset(options.path, max_label_size=0).resolution < options.resolution:
+            config = config.replace({"dataset.resolution": None})
+            options = config.dataset
     dataset = open_dataset(
         options.path, resolution=options.resolution, max_label_size=options.max_label_size
     )

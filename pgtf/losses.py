@@ -5,14 +5,17 @@ the [N] values whose mean is the same (reference, section A).
 """
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Weights of the terms. Paper, App. A.1; Gulrajani et al. 2017; Odena et al. 2017."""
+    """Kind of loss, weights of the terms, and the noise that holds D back.
+
+    Paper, App. A.1 and B; Gulrajani et al. 2017; Mao et al. 2017; Odena et al. 2017.
+    """
 
     wgan_lambda: Annotated[float, "weight of the gradient penalty"] = 10.0
     wgan_epsilon: Annotated[
@@ -20,6 +23,20 @@ class LossConfig:
     ] = 0.001
     wgan_target: Annotated[float, "gradient norm that the penalty asks for"] = 1.0
     cond_weight: Annotated[float, "weight of the AC-GAN label terms, 0 = off"] = 1.0
+    kind: Annotated[Literal["wgan_gp", "lsgan"], "WGAN-GP, or least squares"] = "wgan_gp"
+    lsgan_fake_weight: Annotated[float, "lsgan: weight of the fakes in D's loss"] = 0.1
+    lsgan_real_target: Annotated[float, "lsgan: score that D is to give reals"] = 0.0
+    lsgan_fake_target: Annotated[float, "lsgan: score that D is to give fakes"] = 1.0
+    lsgan_G_target: Annotated[float, "lsgan: score that G wants for its fakes"] = 0.0
+    noise_signal: Annotated[
+        Literal["fake_scores", "D_loss"],
+        "what the noise of use_gdrop follows: the paper's mean score of fakes, or D's loss, which "
+        "the original Theano release reads",
+    ] = "fake_scores"
+    noise_ema: Annotated[float, "decay of the moving average of the signal, per iteration"] = 0.9
+    noise_limit: Annotated[float, "value of that average above which there is noise"] = 0.5
+    noise_exponent: Annotated[float, "of what exceeds the limit"] = 2.0
+    noise_coef: Annotated[float, "factor of that: the noise strength"] = 0.2
 
 
 def mix(reals, fakes, weights):
@@ -57,6 +74,34 @@ def wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config):
 def wgan_generator(fake_scores):
     """Loss of G: [N, 1] -> [N]. Arjovsky et al. 2017."""
     return -fake_scores[:, 0]
+
+
+def lsgan_discriminator(real_scores, fake_scores, config):
+    """Least-squares loss of D: scores [N, 1] twice -> [N]. Mao et al. 2017; paper, App. B."""
+    real_errors = tf.square(real_scores[:, 0] - config.lsgan_real_target)
+    fake_errors = tf.square(fake_scores[:, 0] - config.lsgan_fake_target)
+    return real_errors + config.lsgan_fake_weight * fake_errors
+
+
+def lsgan_generator(fake_scores, config):
+    """Least-squares loss of G: [N, 1] -> [N]. Mao et al. 2017."""
+    return tf.square(fake_scores[:, 0] - config.lsgan_G_target)
+
+
+def noise_strength(ema, config):
+    """Strength of D's noise, at least 0, from the average of its signal. Paper, App. B."""
+    excess = tf.maximum(ema - config.noise_limit, 0.0)
+    return config.noise_coef * tf.pow(excess, config.noise_exponent)
+
+
+def next_noise_ema(ema, signal, config):
+    """Moving average of the noise signal, clipped to [0, 1], after one more value; starts at 0.
+
+    A value that is not finite changes nothing, as its update of D is skipped.
+    """
+    clipped = tf.clip_by_value(signal, 0.0, 1.0)
+    updated = config.noise_ema * ema + (1.0 - config.noise_ema) * clipped
+    return tf.where(tf.math.is_finite(signal), updated, ema)
 
 
 def label_penalty(label_logits, labels):

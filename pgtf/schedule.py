@@ -41,7 +41,9 @@ class Schedule:
 
     resolution_log2: Annotated[int, "of the dataset: 10 = 1024x1024"] = 10
     num_gpus: Annotated[int, "replicas that share a minibatch"] = 1
-    lod_initial_resolution: Annotated[int, "pixels at the start"] = 4
+    lod_initial_resolution: Annotated[
+        int | None, "pixels at the start; None = full resolution, no growing"
+    ] = 4
     lod_training_kimg: Annotated[float, "stable phase, thousands of reals"] = 600
     lod_transition_kimg: Annotated[float, "fade-in phase, thousands of reals; 0 = no fade"] = 600
     minibatch_base: Annotated[int, "global minibatch where minibatch_dict is silent"] = 16
@@ -62,24 +64,34 @@ class Schedule:
     D_lrate_dict: Annotated[Mapping[int, float], "learning rate of D by resolution"] = (
         dataclasses.field(default_factory=dict)
     )
+    lrate_rampup_kimg: Annotated[
+        float, "thousands of reals at the start until learning rates are whole; 0 = at once"
+    ] = 0
     tick_kimg_base: Annotated[float, "thousands of reals between status lines"] = 160
     tick_kimg_dict: Annotated[Mapping[int, float], "the same by resolution"] = dataclasses.field(
         default_factory=_TICK_KIMG.copy
     )
 
     def __post_init__(self) -> None:
-        initial, full = self.lod_initial_resolution, 2**self.resolution_log2
+        initial, full = self.initial_resolution, 2**self.resolution_log2
         if not 4 <= initial <= full or initial & (initial - 1):
             raise ValueError(
                 f"`lod_initial_resolution` must be a power of two in 4 ... {full}. "
                 f"Received: lod_initial_resolution={initial}."
             )
-        for name in ("lod_training_kimg", "lod_transition_kimg"):
+        for name in ("lod_training_kimg", "lod_transition_kimg", "lrate_rampup_kimg"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must be at least 0. Received: {getattr(self, name)}.")
         for name in ("num_gpus", "grad_accumulation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+
+    @property
+    def initial_resolution(self) -> int:
+        """Pixels at the start."""
+        if self.lod_initial_resolution is None:
+            return 1 << self.resolution_log2
+        return self.lod_initial_resolution
 
     def lod(self, nimg: int) -> float:
         """Level of detail after `nimg` images: stable phases at integers, fades between them."""
@@ -87,7 +99,7 @@ class Schedule:
         phase_kimg = self.lod_training_kimg + self.lod_transition_kimg
         phase = math.floor(kimg / phase_kimg) if phase_kimg > 0 else 0
         kimg_in_phase = kimg - phase * phase_kimg
-        lod = self.resolution_log2 - math.log2(self.lod_initial_resolution) - phase
+        lod = self.resolution_log2 - math.log2(self.initial_resolution) - phase
         if self.lod_transition_kimg > 0:
             lod -= max(kimg_in_phase - self.lod_training_kimg, 0) / self.lod_transition_kimg
         return max(lod, 0.0)
@@ -96,15 +108,23 @@ class Schedule:
         """Everything the training loop needs to know after `nimg` images."""
         lod = self.lod(nimg)
         resolution: int = 2 ** (self.resolution_log2 - math.floor(lod))
+        rampup = self._lrate_rampup(nimg)
         return ScheduleState(
             nimg=nimg,
             lod=lod,
             resolution=resolution,
             minibatch=self.minibatch(resolution),
-            G_lrate=self.G_lrate_dict.get(resolution, self.G_lrate_base),
-            D_lrate=self.D_lrate_dict.get(resolution, self.D_lrate_base),
+            G_lrate=self.G_lrate_dict.get(resolution, self.G_lrate_base) * rampup,
+            D_lrate=self.D_lrate_dict.get(resolution, self.D_lrate_base) * rampup,
             tick_kimg=self.tick_kimg_dict.get(resolution, self.tick_kimg_base),
         )
+
+    def _lrate_rampup(self, nimg: int) -> float:
+        """Factor of the learning rates, from 0.007 to 1: original Theano release."""
+        kimg = nimg / 1000
+        if kimg >= self.lrate_rampup_kimg:
+            return 1.0
+        return math.exp(-5 * (1 - kimg / self.lrate_rampup_kimg) ** 2)
 
     def minibatch(self, resolution: int) -> int:
         """Global minibatch: rounded down to whole replicas, then capped by their memory."""
@@ -118,11 +138,13 @@ class Schedule:
     def stages(self, total_kimg: float) -> list[tuple[float, ScheduleState]]:
         """Stable phases and fades until `total_kimg`: (thousands of images at the end, state).
 
-        The state is that of one image after the stage's beginning, when its resolution is in force.
+        The state is that of one image after the stage's beginning, when its resolution is in force,
+        with whole learning rates.
         """
         begin, stages = 0.0, []
+        ramped_up = dataclasses.replace(self, lrate_rampup_kimg=0)
         while begin < total_kimg:
-            state = self.at(round(begin * 1000) + 1)
+            state = ramped_up.at(round(begin * 1000) + 1)
             fading = state.alpha < 1
             end = begin + (self.lod_transition_kimg if fading else self.lod_training_kimg)
             if state.lod == 0 or end <= begin:

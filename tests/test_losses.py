@@ -1,5 +1,7 @@
 """The losses against NumPy, one value per sample."""
 
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -113,3 +115,39 @@ def test_where_the_discriminator_is_flat_the_gradient_of_the_norm_is_not_finite(
 
 def test_the_defaults_are_the_papers():
     assert losses.LossConfig() == losses.LossConfig(10.0, 0.001, 1.0, 1.0)
+
+
+def test_least_squares_targets_and_weights_are_those_of_the_paper(scores):
+    (real, fake), config = scores[:, :, 0], losses.LossConfig(kind="lsgan")
+    loss = losses.lsgan_discriminator(*scores, config)
+    assert loss.shape == (5,)
+    np.testing.assert_allclose(loss, real**2 + 0.1 * (fake - 1) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(losses.lsgan_generator(scores[1], config), fake**2, rtol=1e-6)
+    targets = {"lsgan_real_target": 2, "lsgan_fake_target": -1, "lsgan_G_target": 3}
+    config = losses.LossConfig(lsgan_fake_weight=0.5, **targets)
+    loss = losses.lsgan_discriminator(*scores, config)
+    np.testing.assert_allclose(loss, (real - 2) ** 2 + 0.5 * (fake + 1) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(losses.lsgan_generator(scores[1], config), (fake - 3) ** 2)
+
+
+def test_scores_where_reals_and_fakes_are_alike_are_an_eleventh():
+    """Where reals and fakes cannot be told apart, D's loss is least at 0.1 / 1.1 = 0.0909."""
+    scores = np.linspace(0, 1, 100_001, dtype=np.float32)[:, np.newaxis]
+    loss = losses.lsgan_discriminator(scores, scores, losses.LossConfig()).numpy()
+    assert scores[loss.argmin(), 0] == pytest.approx(0.0909, abs=1e-4)
+    assert loss.min() == pytest.approx(0.0909, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ema", "strength"), [(0, 0), (0.5, 0), (0.6, 0.002), (0.75, 0.0125), (1, 0.05)]
+)
+def test_noise_grows_with_the_square_of_what_exceeds_a_half(ema, strength):
+    found = losses.noise_strength(tf.constant(ema, tf.float32), losses.LossConfig())
+    assert float(found) == pytest.approx(strength, rel=1e-5, abs=1e-9)
+
+
+def test_the_noise_signal_is_clipped_and_averaged_over_about_10_iterations():
+    config, ema = losses.LossConfig(), tf.constant(0.0)
+    for signal, expected in ((2.0, 0.1), (-3.0, 0.09), (0.5, 0.131), (math.nan, 0.131)):
+        ema = losses.next_noise_ema(ema, tf.constant(signal), config)
+        assert float(ema) == pytest.approx(expected, rel=1e-6)

@@ -193,8 +193,31 @@ def test_the_stages_of_the_papers_run_are_these():
 
 
 @pytest.mark.parametrize(
+    ("kimg", "factor"), [(0, 0.0067379), (20, 0.2865048), (39.9, 0.9999688), (40, 1), (5000, 1)]
+)
+def test_learning_rates_ramp_up_once_at_the_start_of_the_run(kimg, factor):
+    options = {"G_lrate_base": 0.002, "D_lrate_dict": {4: 0.004}, "resolution_log2": 4}
+    state = Schedule(**options, lrate_rampup_kimg=40).at(round(kimg * 1000))
+    whole = Schedule(**options).at(round(kimg * 1000))
+    assert state.G_lrate == pytest.approx(0.002 * factor, rel=1e-5)
+    assert state.D_lrate == pytest.approx(whole.D_lrate * factor, rel=1e-5)
+
+
+def test_the_table_of_stages_has_whole_learning_rates():
+    (_, first), *_ = Schedule(resolution_log2=4, lrate_rampup_kimg=40).stages(9e3)
+    assert first.G_lrate == first.D_lrate == 0.001
+
+
+def test_without_an_initial_resolution_there_is_no_growing():
+    schedule = Schedule(resolution_log2=5, lod_initial_resolution=None)
+    assert schedule.initial_resolution == 32
+    assert {schedule.at(nimg).lod for nimg in (0, 700_000, 10**8)} == {0}
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"lrate_rampup_kimg": -1}, "`lrate_rampup_kimg` must be at least 0.*-1"),
         ({"lod_initial_resolution": 2}, "power of two in 4 ... 1024.*=2"),
         ({"lod_initial_resolution": 48}, "power of two in 4 ... 1024.*=48"),
         ({"lod_initial_resolution": 64, "resolution_log2": 5}, "power of two in 4 ... 32.*=64"),

@@ -1,11 +1,14 @@
 """The configuration of a training run, and the presets."""
 
 from pgtf.config.config import Config, describe, documentation, fields, parse
+from pgtf.config.experiments import EXPERIMENTS, Experiment
 from pgtf.config.presets import PRESETS, max_minibatch_per_gpu, named, preset_for
 
 __all__ = [
+    "EXPERIMENTS",
     "PRESETS",
     "Config",
+    "Experiment",
     "describe",
     "documentation",
     "fields",

@@ -1,9 +1,10 @@
-"""Named configurations: the original TensorFlow release's, and a demo for the CPU."""
+"""Named configurations: the original TensorFlow release's, the paper's experiments, and a demo."""
 
 import difflib
 from collections.abc import Mapping
 
 from pgtf.config.config import Config
+from pgtf.config.experiments import EXPERIMENTS
 from pgtf.dataset import DatasetConfig
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 from pgtf.schedule import Schedule
@@ -93,6 +94,7 @@ PRESETS: dict[str, Config] = {
         ),
         training=TrainingConfig(total_kimg=80, G_smoothing=0.99),
     ),
+    **{name: experiment.config for name, experiment in EXPERIMENTS.items()},
 }
 
 
@@ -100,7 +102,11 @@ def named(name: str) -> Config:
     """The preset of this name; ValueError names the nearest one when there is none."""
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0)[0]
-        raise ValueError(f"no preset `{name}`. Did you mean `{near}`? All: {', '.join(PRESETS)}.")
+        known = ", ".join(name for name in PRESETS if name not in EXPERIMENTS)
+        raise ValueError(
+            f"no preset `{name}`. Did you mean `{near}`? All: {known}, and the experiments of "
+            "train.py --list_presets."
+        )
     return PRESETS[name]
 
 
@@ -108,7 +114,7 @@ def preset_for(num_gpus: int) -> str:
     """Name of the v2 preset for a number of GPUs; ValueError when there is none."""
     name = f"v2-{num_gpus}gpu" if num_gpus == 1 else f"v2-{num_gpus}gpus"
     if name not in PRESETS:
-        known = ", ".join(sorted(PRESETS))
+        known = ", ".join(sorted(PRESETS.keys() - EXPERIMENTS.keys()))
         raise ValueError(
             f"`--preset` is needed for --gpus={num_gpus}, which has no v2 preset. Presets: {known}."
         )

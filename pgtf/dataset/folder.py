@@ -33,6 +33,9 @@ class DatasetConfig:
     ] = None
     mirror_augment: Annotated[bool, "whether to flip each real with probability 0.5"] = False
     prefetch: Annotated[int, "minibatches read ahead"] = 4
+    strict_uint8_fade: Annotated[
+        bool, "cut fading reals down to whole grey levels, as the original Theano release"
+    ] = False
 
 
 @dataclasses.dataclass(frozen=True)

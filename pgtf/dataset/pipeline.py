@@ -119,7 +119,9 @@ def random_labels(dataset: Dataset, seed: int, nimg: int, minibatch: int) -> np.
     return dataset.read_labels(records.numpy())
 
 
-def process_reals(images: Any, alpha: Any, mirror_uniform: Any = None) -> tf.Tensor:
+def process_reals(
+    images: Any, alpha: Any, mirror_uniform: Any = None, *, strict_uint8: bool = False
+) -> tf.Tensor:
     """Reals as D sees them: uint8 [N, R, R, C] -> float32 of the same shape in [-1, 1].
 
     Args:
@@ -128,8 +130,11 @@ def process_reals(images: Any, alpha: Any, mirror_uniform: Any = None) -> tf.Ten
             averages.
         mirror_uniform: [N] uniform draws in [0, 1); images with u >= 0.5 are flipped, none when
             None.
+        strict_uint8: whether what has faded is cut down to whole grey levels.
     """
-    x = adjust_drange(tf.cast(images, tf.float32), UINT8_DRANGE, DRANGE)
+    x = tf.cast(images, tf.float32)
+    if not strict_uint8:
+        x = adjust_drange(x, UINT8_DRANGE, DRANGE)
     if mirror_uniform is not None:
         flip = tf.reshape(mirror_uniform, [-1, 1, 1, 1]) >= 0.5
         x = tf.where(flip, tf.reverse(x, [2]), x)
@@ -137,6 +142,8 @@ def process_reals(images: Any, alpha: Any, mirror_uniform: Any = None) -> tf.Ten
     blocks = tf.reshape(x, [num, side // 2, 2, side // 2, 2, channels])
     box = tf.reduce_mean(blocks, [2, 4], keepdims=True)
     x = blocks + (box - blocks) * (1.0 - tf.cast(alpha, tf.float32))
+    if strict_uint8:
+        x = adjust_drange(tf.floor(x), UINT8_DRANGE, DRANGE)
     return tf.reshape(x, [num, side, side, channels])
 
 

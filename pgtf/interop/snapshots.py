@@ -6,11 +6,11 @@ import math
 
 from pgtf.interop import weights
 from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
-from pgtf.networks import Discriminator, Generator
+from pgtf.networks import make_discriminator, make_generator
 
 FORMAT = "pgtf-snapshot"
 VERSION = 1
-KINDS = {"G": Generator, "D": Discriminator, "Gs": Generator}
+KINDS = {"G": make_generator, "D": make_discriminator, "Gs": make_generator}
 
 
 def save_snapshot(path, G, D, Gs, **meta):
@@ -44,12 +44,12 @@ def load_snapshot(path):
     _check_format(attributes, path)
     described = described_networks(attributes, path)
     networks = []
-    for name, network_class in KINDS.items():
+    for name, make in KINDS.items():
         if name not in described:
             raise ValueError(f"{path}: there is no network {name} in it.")
         options, lod = described[name]["options"], described[name]["lod"]
         arrays = groups.get(name, {})
-        networks.append(weights.build(network_class, options, lod, arrays, f"{path}, {name}"))
+        networks.append(weights.build(make, options, lod, arrays, f"{path}, {name}"))
     G, D, Gs = networks
     return G, D, Gs
 
@@ -82,7 +82,8 @@ def unpack(groups, attributes, source, **networks):
         if name not in described:
             raise ValueError(f"{source}: there is no network {name} in it.")
         options = dataclasses.asdict(network.config)
-        stored = described[name]["options"]
+        # A program of before an option was added stored none: it has the value it always had.
+        stored = dataclasses.asdict(type(network.config)()) | described[name]["options"]
         for key in sorted(options.keys() | stored.keys()):
             if options.get(key) != stored.get(key):
                 raise ValueError(

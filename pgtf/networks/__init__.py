@@ -1,6 +1,7 @@
 """Generator and discriminator of the paper, and the layers they are made of."""
 
 from pgtf.networks.discriminator import Discriminator, DiscriminatorConfig
+from pgtf.networks.factory import make_discriminator, make_generator
 from pgtf.networks.generator import Generator, GeneratorConfig
 from pgtf.networks.latents import latents_from_seeds
 from pgtf.networks.layers import (
@@ -10,18 +11,32 @@ from pgtf.networks.layers import (
     PixelNorm,
     WeightedSum,
 )
+from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
+from pgtf.networks.mnist1k import MnistDiscriminator, MnistGenerator
 from pgtf.networks.network import Network
+from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
+from pgtf.networks.normalization import BatchNorm, LayerNorm
 
 __all__ = [
+    "BatchNorm",
     "Discriminator",
     "DiscriminatorConfig",
     "EqualizedConv2D",
     "EqualizedDense",
     "Generator",
     "GeneratorConfig",
+    "LayerNorm",
+    "MinibatchDiscrimination",
+    "MinibatchStatistic",
     "MinibatchStdDev",
+    "MnistDiscriminator",
+    "MnistGenerator",
+    "MultiplicativeNoise",
     "Network",
+    "NoiseSource",
     "PixelNorm",
     "WeightedSum",
     "latents_from_seeds",
+    "make_discriminator",
+    "make_generator",
 ]

@@ -1,7 +1,7 @@
 """The discriminator of the paper: Table 2, with the options of the original TensorFlow release."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 import keras
 import tensorflow as tf
@@ -15,7 +15,10 @@ from pgtf.networks.layers import (
     WeightedSum,
     check_group,
 )
+from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
 from pgtf.networks.network import Network, keras_name
+from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
+from pgtf.networks.normalization import BatchNorm, LayerNorm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +34,40 @@ class DiscriminatorConfig:
     fmap_decay: Annotated[float, "log2 of the ratio of feature maps between stages"] = 1.0
     fmap_max: Annotated[int, "most feature maps of any stage"] = 512
     use_wscale: Annotated[bool, "equalized learning rate"] = True
-    mbstd_group_size: Annotated[int, "minibatch standard deviation; 0 or 1 = off"] = 4
+    mbstd_group_size: Annotated[
+        int | Literal["all"],
+        "samples of a minibatch standard deviation; 0 or 1 = off, all = the whole minibatch",
+    ] = 4
     fused_scale: Annotated[bool, "downscale inside the convolution, before the activation"] = True
+    wscale_constant: Annotated[
+        Literal["he", "rms"], "of the equalized learning rate: He's formula, or RMS of the draw"
+    ] = "he"
+    use_layernorm: Annotated[bool, "layer norm before each activation, instead of a bias"] = False
+    use_batchnorm: Annotated[bool, "batch norm there, after the layer norm if any"] = False
+    use_gdrop: Annotated[
+        bool, "multiplicative noise before convolutions, of the loss's noise strength"
+    ] = False
+    mbstat_func: Annotated[
+        Literal["Tstdeps", "Tstd", "Tmean", "Tsum"],
+        "minibatch statistic: standard deviation with or without epsilon, mean, sum",
+    ] = "Tstdeps"
+    mbstat_avg: Annotated[
+        Literal["all", "flat", "group", "spatial", "none", "gpool"],
+        "what the statistic is averaged over: see networks.MinibatchStatistic",
+    ] = "all"
+    mbstat_num_splits: Annotated[int, "mbstat_avg=group: parts of the feature maps"] = 1
+    mbdisc_kernels: Annotated[int | None, "of minibatch discrimination, None = without"] = None
+    structure: Annotated[
+        Literal["paper", "mnist1k"], "Table 2, or the small network of Appendix E's MNIST-1K test"
+    ] = "paper"
+    progressive: Annotated[bool, "mnist1k: False = no layers for growing"] = True
+    fmap_divisor: Annotated[int, "mnist1k: K of the paper's K/2 and K/4"] = 1
+
+    def group_of(self, minibatch: int) -> int:
+        """How many of `minibatch` samples share a minibatch statistic: 1 when it is off."""
+        if self.mbstd_group_size == "all":
+            return minibatch
+        return min(max(self.mbstd_group_size, 1), minibatch)
 
 
 class Discriminator(Network):
@@ -41,10 +76,14 @@ class Discriminator(Network):
     Called with images [N, R, R, num_channels] (R = resolution >> floor(lod), or the full
     resolution, which is box-averaged down) and a lod (None = `self.lod`), it returns
     scores [N, 1] and label logits [N, label_size].
+
+    Attributes:
+        noise: NoiseSource of its noise layers, None without `use_gdrop`.
     """
 
     def __init__(self, *, seed=None, **options):
         super().__init__(DiscriminatorConfig(**options), seed)
+        self.noise = NoiseSource() if self.config.use_gdrop else None
         self._from_rgb, self._blocks = {}, {}
         for res in range(self.resolution_log2, 1, -1):
             self._from_rgb[res] = self._rgb(res)
@@ -53,12 +92,30 @@ class Discriminator(Network):
     def __call__(self, images, lod=None):
         resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
         images = tf.convert_to_tensor(images, tf.float32)
-        if self.config.mbstd_group_size > 1:
+        if self._has_statistic and self.config.mbstd_group_size != "all":
             check_group(images.shape[0], self.config.mbstd_group_size)
         factor = images.shape[1] // 2**resolution_log2
         if factor > 1 and images.shape[1] == self.config.resolution:
             images = tf.nn.avg_pool2d(images, factor, factor, "VALID")
         return self.model(resolution_log2)([images, alpha])
+
+    def initialize_discrimination(self, images, lod):
+        """Fits scales and biases of minibatch discrimination to reals; does nothing without it.
+
+        Args:
+            images: as for a call, many at once; original Theano release: 500.
+            lod: level of detail.
+        """
+        discrimination = self.layers.get("4x4/MinibatchDiscrimination")
+        if discrimination is not None:
+            resolution_log2, alpha = self.stage(lod)
+            block = self._blocks[2]
+            before = block.layers[: block.layers.index(discrimination)]
+            features = keras.Model(*self._features(resolution_log2))
+            x = features([tf.convert_to_tensor(images), alpha])
+            for layer in before:
+                x = layer(x)
+            discrimination.initialize(x)
 
     def _rgb(self, res):
         layer_name = f"FromRGB_lod{self.resolution_log2 - res}"
@@ -71,28 +128,81 @@ class Discriminator(Network):
         """Builds the layers from resolution 2**res to half of it."""
         name, fused = f"{2**res}x{2**res}", self.config.fused_scale
         conv1_name = f"{name}/Conv1_down" if fused else f"{name}/Conv1"
-        conv0 = EqualizedConv2D(self.nf(res - 1), 3, **self._options(f"{name}/Conv0"))
-        conv1 = EqualizedConv2D(self.nf(res - 2), 3, down=fused, **self._options(conv1_name))
-        self.layers |= {f"{name}/Conv0": conv0, conv1_name: conv1}
-        layers = [conv0, self._activation(), conv1, self._activation()]
+        layers = self._conv(f"{name}/Conv0", self.nf(res - 1))
+        layers += self._conv(conv1_name, self.nf(res - 2), down=fused)
         if not fused:
             layers.append(keras.layers.AveragePooling2D(2))  # after the activation
         return self._sequential(layers, (None, 2**res, 2**res, self.nf(res - 1)), name)
 
     def _last_block(self):
         """Builds the layers from 4x4 to the score and the label logits."""
-        conv = EqualizedConv2D(self.nf(1), 3, **self._options("4x4/Conv"))
-        dense0 = EqualizedDense(self.nf(0), **self._options("4x4/Dense0"))
-        options = self._options("4x4/Dense1") | {"gain": GAIN_LINEAR}
-        dense1 = EqualizedDense(1 + self.config.label_size, **options)
-        self.layers |= {"4x4/Conv": conv, "4x4/Dense0": dense0, "4x4/Dense1": dense1}
-        layers = [conv, self._activation()]
-        if self.config.mbstd_group_size > 1:
-            layers.insert(0, MinibatchStdDev(self.config.mbstd_group_size))
+        layers = [*self._statistic(), *self._conv("4x4/Conv", self.nf(1)), *self._noise()]
         # The original flattens channel-major.
         layers += [keras.layers.Permute((3, 1, 2)), keras.layers.Flatten()]
-        layers += [dense0, self._activation(), dense1]
+        options = self._options("4x4/Dense0") | {"use_bias": self._use_bias}
+        layers += self._epilogue("4x4/Dense0", EqualizedDense(self.nf(0), **options))
+        if self.config.mbdisc_kernels is not None:
+            name = "4x4/MinibatchDiscrimination"
+            self.layers[name] = MinibatchDiscrimination(
+                self.config.mbdisc_kernels, seed=self._seed_of(name), name=keras_name(name)
+            )
+            layers.append(self.layers[name])
+        layers.append(self._outputs("4x4/Dense1"))
         return self._sequential(layers, (None, 4, 4, self.nf(1)), "4x4")
+
+    def _outputs(self, layer_name):
+        """The linear layer that gives score and label logits."""
+        options = self._options(layer_name) | {"gain": GAIN_LINEAR}
+        self.layers[layer_name] = EqualizedDense(1 + self.config.label_size, **options)
+        return self.layers[layer_name]
+
+    @property
+    def _has_statistic(self):
+        size = self.config.mbstd_group_size
+        return size == "all" or size > 1
+
+    def _statistic(self):
+        config = self.config
+        if not self._has_statistic:
+            return []
+        if (config.mbstat_func, config.mbstat_avg) == ("Tstdeps", "all"):
+            return [MinibatchStdDev(config.mbstd_group_size)]
+        return [
+            MinibatchStatistic(
+                config.mbstat_func,
+                config.mbstat_avg,
+                config.mbstat_num_splits,
+                group_size=config.mbstd_group_size,
+            )
+        ]
+
+    def _noise(self):
+        return [] if self.noise is None else [MultiplicativeNoise(self.noise)]
+
+    def _conv(self, layer_name, fmaps, down=False):
+        """A 3x3 convolution with the noise before it and what follows it."""
+        options = self._options(layer_name) | {"use_bias": self._use_bias}
+        conv = EqualizedConv2D(fmaps, 3, down=down, **options)
+        return [*self._noise(), *self._epilogue(layer_name, conv)]
+
+    @property
+    def _use_bias(self):
+        return not (self.config.use_layernorm or self.config.use_batchnorm)  # they have their own
+
+    def _epilogue(self, layer_name, layer):
+        """A layer with what follows it: normalizations and activation."""
+        self.layers[layer_name] = layer
+        layers = [layer]
+        norms = (
+            ("LayerNorm", LayerNorm, self.config.use_layernorm),
+            ("BatchNorm", BatchNorm, self.config.use_batchnorm),
+        )
+        for kind, norm, is_used in norms:
+            if is_used:
+                name = f"{layer_name}/{kind}"
+                self.layers[name] = norm(name=keras_name(name))
+                layers.append(self.layers[name])
+        return [*layers, self._activation()]
 
     def _activation(self):
         return keras.layers.LeakyReLU(negative_slope=0.2)
@@ -107,20 +217,30 @@ class Discriminator(Network):
             "name": keras_name(layer_name) if "/" in layer_name else f"{layer_name}_conv",
             "gain": GAIN_RELU,
             "use_wscale": self.config.use_wscale,
+            "wscale_constant": self.config.wscale_constant,
             "seed": self._seed_of(layer_name),
         }
 
     def _wire(self, resolution_log2):
-        size = 2**resolution_log2
-        images = keras.Input((size, size, self.config.num_channels), name="images")
-        alpha = keras.Input(batch_shape=(), name="alpha")  # true scalar: one trace per resolution
-        keras.layers.Identity()(alpha)  # Keras 3.10-3.13 refuse an unused input, as at 4x4
+        inputs, x = self._features(resolution_log2)
+        outputs = self._blocks[2](x)  # [N, 1 + label_size]
+        scores, label_logits = outputs[:, :1], outputs[:, 1:]
+        return keras.Model(inputs, [scores, label_logits], name=f"D_{2**resolution_log2}")
+
+    def _features(self, resolution_log2):
+        """Wires inputs and what leads to the feature maps at 4x4: -> inputs, symbolic maps."""
+        images, alpha = self._inputs(resolution_log2)
         x = self._from_rgb[resolution_log2](images)
         for res in range(resolution_log2, 2, -1):
             x = self._blocks[res](x)  # [N, 2**(res - 1), 2**(res - 1), nf(res - 2)]
             if res == resolution_log2:
                 old = self._from_rgb[res - 1](keras.layers.AveragePooling2D(2)(images))
                 x = WeightedSum()(old, x, alpha)
-        outputs = self._blocks[2](x)  # [N, 1 + label_size]
-        scores, label_logits = outputs[:, :1], outputs[:, 1:]
-        return keras.Model([images, alpha], [scores, label_logits], name=f"D_{size}")
+        return [images, alpha], x
+
+    def _inputs(self, resolution_log2):
+        size = 2**resolution_log2
+        images = keras.Input((size, size, self.config.num_channels), name="images")
+        alpha = keras.Input(batch_shape=(), name="alpha")  # true scalar: one trace per resolution
+        keras.layers.Identity()(alpha)  # Keras 3.10-3.13 refuse an unused input, as at 4x4
+        return images, alpha

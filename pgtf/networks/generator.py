@@ -1,7 +1,7 @@
 """The generator of the paper: Table 2, with the options of the original TensorFlow release."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ from pgtf.networks.layers import (
     WeightedSum,
 )
 from pgtf.networks.network import Network, keras_name
+from pgtf.networks.normalization import BatchNorm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,18 @@ class GeneratorConfig:
     pixelnorm_epsilon: Annotated[float, "added to the mean square"] = 1e-8
     use_leakyrelu: Annotated[bool, "False = ReLU"] = True
     fused_scale: Annotated[bool, "upscale inside the convolution"] = True
+    wscale_constant: Annotated[
+        Literal["he", "rms"], "of the equalized learning rate: He's formula, or RMS of the draw"
+    ] = "he"
+    use_batchnorm: Annotated[bool, "batch norm before each activation, instead of a bias"] = False
+    leakyrelu_slope: Annotated[float, "of the leaky ReLU below zero"] = 0.2
+    tanh_at_end: Annotated[
+        float | None, "factor of tanh(images); None = linear images, no tanh"
+    ] = None
+    structure: Annotated[
+        Literal["paper", "mnist1k"], "Table 2, or the small network of Appendix E's MNIST-1K test"
+    ] = "paper"
+    progressive: Annotated[bool, "mnist1k: False = no layers for growing"] = True
 
 
 class Generator(Network):
@@ -102,39 +115,56 @@ class Generator(Network):
         name, fmaps = f"{2**res}x{2**res}", self.nf(res - 1)
         if res == 2:
             num_inputs = self.latent_size + self.config.label_size
-            # Gain as if the 16 outputs of a channel were one 4x4 convolution: original release.
-            dense = EqualizedDense(fmaps, map_size=4, **self._options(f"{name}/Dense", gain=0.25))
-            conv = EqualizedConv2D(fmaps, 3, **self._options(f"{name}/Conv"))
-            layers, shape = [*self._epilogue(dense), *self._epilogue(conv)], (None, num_inputs)
-            self.layers |= {f"{name}/Dense": dense, f"{name}/Conv": conv}
-            if self.config.normalize_latents:
-                layers.insert(0, PixelNorm(self.config.pixelnorm_epsilon))
+            layers = [*self._dense(fmaps), *self._conv(f"{name}/Conv", fmaps)]
+            shape = (None, num_inputs)
         else:
             fused = self.config.fused_scale
             conv0_name = f"{name}/Conv0_up" if fused else f"{name}/Conv0"
-            conv0 = EqualizedConv2D(fmaps, 3, up=fused, **self._options(conv0_name))
-            conv1 = EqualizedConv2D(fmaps, 3, **self._options(f"{name}/Conv1"))
-            layers = [*self._epilogue(conv0), *self._epilogue(conv1)]
+            layers = [*self._conv(conv0_name, fmaps, up=fused), *self._conv(f"{name}/Conv1", fmaps)]
             shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
-            self.layers |= {conv0_name: conv0, f"{name}/Conv1": conv1}
             if not fused:
                 layers.insert(0, keras.layers.UpSampling2D())
         block = keras.Sequential(layers, name=name)
         block.build(shape)
         return block
 
-    def _epilogue(self, layer):
-        """A layer with what follows it: activation, then pixel norm."""
-        slope = 0.2 if self.config.use_leakyrelu else 0.0
-        layers = [layer, keras.layers.LeakyReLU(negative_slope=slope)]
+    def _dense(self, fmaps):
+        """The layers from a latent vector to the feature maps at 4x4."""
+        # Gain as if the 16 outputs of a channel were one 4x4 convolution: original release.
+        options = self._options("4x4/Dense", gain=0.25) | {"use_bias": self._use_bias}
+        dense = EqualizedDense(fmaps, map_size=4, **options)
+        layers = self._epilogue("4x4/Dense", dense)
+        if self.config.normalize_latents:
+            layers.insert(0, PixelNorm(self.config.pixelnorm_epsilon))
+        return layers
+
+    def _conv(self, layer_name, fmaps, up=False):
+        """A 3x3 convolution and what follows it."""
+        options = self._options(layer_name) | {"use_bias": self._use_bias}
+        return self._epilogue(layer_name, EqualizedConv2D(fmaps, 3, up=up, **options))
+
+    @property
+    def _use_bias(self):
+        return not self.config.use_batchnorm  # which has its own
+
+    def _epilogue(self, layer_name, layer):
+        """A layer with what follows it: batch norm, activation, pixel norm."""
+        self.layers[layer_name] = layer
+        layers = [layer]
+        if self.config.use_batchnorm:
+            norm_name = f"{layer_name}/BatchNorm"
+            self.layers[norm_name] = BatchNorm(name=keras_name(norm_name))
+            layers.append(self.layers[norm_name])
+        slope = self.config.leakyrelu_slope if self.config.use_leakyrelu else 0.0
+        layers.append(keras.layers.LeakyReLU(negative_slope=slope))
         if self.config.use_pixelnorm:
             layers.append(PixelNorm(self.config.pixelnorm_epsilon))
         return layers
 
-    def _rgb(self, res):
+    def _rgb(self, res, kernel_size=1):
         layer_name = f"ToRGB_lod{self.resolution_log2 - res}"
         options = self._options(layer_name) | {"gain": GAIN_LINEAR}
-        layer = EqualizedConv2D(self.config.num_channels, 1, **options)
+        layer = EqualizedConv2D(self.config.num_channels, kernel_size, **options)
         layer.build((None, 2**res, 2**res, self.nf(res - 1)))
         self.layers[layer_name] = layer
         return layer
@@ -144,6 +174,7 @@ class Generator(Network):
             "name": keras_name(layer_name),
             "gain": GAIN_RELU * gain,
             "use_wscale": self.config.use_wscale,
+            "wscale_constant": self.config.wscale_constant,
             "seed": self._seed_of(layer_name),
         }
 
@@ -159,8 +190,11 @@ class Generator(Network):
         coarser = x
         for res in range(2, resolution_log2 + 1):
             x, coarser = self._blocks[res](x), x  # [N, 2**res, 2**res, nf(res - 1)]
-        images = self._to_rgb[resolution_log2](x)  # linear, no tanh: App. A.1
-        if resolution_log2 > 2:
+        images = self._to_rgb[resolution_log2](x)  # linear unless asked otherwise: App. A.1
+        if resolution_log2 > 2 and self._to_rgb[resolution_log2 - 1] is not None:
             old = keras.layers.UpSampling2D()(self._to_rgb[resolution_log2 - 1](coarser))
             images = WeightedSum()(old, images, alpha)
+        if self.config.tanh_at_end is not None:
+            images = keras.layers.Activation("tanh")(images)
+            images = keras.layers.Rescaling(self.config.tanh_at_end)(images)
         return keras.Model(inputs, images, name=f"G_{2**resolution_log2}")

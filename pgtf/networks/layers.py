@@ -11,32 +11,62 @@ GAIN_LINEAR = 1.0
 
 
 class _Equalized(keras.layers.Layer):
-    """Holds a weight whose He constant is applied at run time. Paper, Section 4.1."""
+    """Holds a weight whose He constant is applied at run time. Paper, Section 4.1.
 
-    def __init__(self, gain=GAIN_RELU, use_wscale=True, seed=None, **kwargs):
+    With `wscale_constant` "rms" the constant is the root mean square of the values drawn for the
+    weight, which are stored divided by it: original Theano release.
+    """
+
+    def __init__(
+        self,
+        gain=GAIN_RELU,
+        use_wscale=True,
+        wscale_constant="he",
+        use_bias=True,
+        seed=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.gain = gain
         self.use_wscale = use_wscale  # False: the He constant goes into the initial value instead
+        self.wscale_constant = wscale_constant
+        self.use_bias = use_bias
         self.seed = seed  # of the initial weight; None draws a new one each time
 
     def _add_weights(self, shape, fan_in, num_biases):
         he_std = self.gain / np.sqrt(fan_in)
-        self._scale = float(he_std) if self.use_wscale else None
         stddev = 1.0 if self.use_wscale else float(he_std)
-        self.weight = self.add_weight(
-            name="weight",
-            shape=shape,
-            initializer=keras.initializers.RandomNormal(stddev=stddev, seed=self.seed),
-        )
-        self.bias = self.add_weight(name="bias", shape=(num_biases,), initializer="zeros")
+        initializer = keras.initializers.RandomNormal(stddev=stddev, seed=self.seed)
+        self._scale = float(he_std) if self.use_wscale else None
+        if self.use_wscale and self.wscale_constant == "rms":
+            drawn = tf.convert_to_tensor(initializer(shape)).numpy()
+            rms = float(np.sqrt(np.mean(np.square(drawn, dtype=np.float64))))
+            initializer = _given(drawn / np.float32(rms))
+            self._scale = self.add_weight(
+                name="scale",
+                shape=(),
+                initializer=_given(np.float32(he_std * rms)),
+                trainable=False,
+            )
+        self.weight = self.add_weight(name="weight", shape=shape, initializer=initializer)
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(num_biases,), initializer="zeros")
 
     def _scaled_weight(self):
         weight = tf.convert_to_tensor(self.weight)
         return weight if self._scale is None else weight * tf.cast(self._scale, weight.dtype)
 
+    def _biased(self, y):
+        return y + tf.convert_to_tensor(self.bias) if self.use_bias else y
+
     def get_config(self):
-        config = {"gain": self.gain, "use_wscale": self.use_wscale, "seed": self.seed}
-        return super().get_config() | config
+        names = ("gain", "use_wscale", "wscale_constant", "use_bias", "seed")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+def _given(values):
+    """An initializer that returns a NumPy array whatever shape is asked."""
+    return lambda shape, dtype=None: tf.convert_to_tensor(values, dtype)
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
@@ -62,7 +92,7 @@ class EqualizedDense(_Equalized):
         if self.map_size:
             y = tf.reshape(y, [-1, self.units, self.map_size, self.map_size])  # channel is slow
             y = tf.transpose(y, [0, 2, 3, 1])  # [N, map_size, map_size, units]
-        return y + tf.convert_to_tensor(self.bias)
+        return self._biased(y)
 
     def get_config(self):
         return super().get_config() | {"units": self.units, "map_size": self.map_size}
@@ -100,7 +130,7 @@ class EqualizedConv2D(_Equalized):
             y = tf.nn.conv2d(x, _smeared(kernel) * 0.25, strides=2, padding="SAME")
         else:
             y = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
-        return y + tf.convert_to_tensor(self.bias)
+        return self._biased(y)
 
     def get_config(self):
         config = {"filters": self.filters, "kernel_size": self.kernel_size}
@@ -141,8 +171,8 @@ class PixelNorm(keras.layers.Layer):
 class MinibatchStdDev(keras.layers.Layer):
     """Appends the mean standard deviation over groups: [N, H, W, C] -> [N, H, W, C + 1].
 
-    A group is every (N / group)-th sample, `group` being at most N. Paper, Section 3; groups as in
-    the original release, reference A.
+    A group is every (N / group)-th sample, `group` being at most N ("all" = N). Paper, Section 3;
+    groups as in the original release, reference A.
 
     Raises:
         ValueError: if N is larger than the group and not a multiple of it.
@@ -155,12 +185,19 @@ class MinibatchStdDev(keras.layers.Layer):
 
     def call(self, x):
         batch, height, width, fmaps = x.shape
-        check_group(batch, self.group_size)
-        group = tf.minimum(self.group_size, tf.shape(x)[0])
+        group = tf.shape(x)[0]
+        if self.group_size != "all":
+            check_group(batch, self.group_size)
+            group = tf.minimum(self.group_size, group)
         y = tf.reshape(x, [group, -1, height, width, fmaps])  # [group, N / group, H, W, C]
+        return tf.concat([x, self._maps(y, group)], axis=-1)
+
+    def _maps(self, y, group):
+        """Maps to append: groups [group, N / group, H, W, C] -> [N, H, W, 1]."""
+        height, width = y.shape[2:4]
         variance = tf.reduce_mean(tf.square(y - tf.reduce_mean(y, axis=0)), axis=0)
         stddev = tf.reduce_mean(tf.sqrt(variance + self.epsilon), axis=[1, 2, 3], keepdims=True)
-        return tf.concat([x, tf.tile(stddev, [group, height, width, 1])], axis=-1)
+        return tf.tile(stddev, [group, height, width, 1])
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], input_shape[-1] + 1)

@@ -52,20 +52,21 @@ class Network(abc.ABC):
     @property
     def variables_by_name(self):
         """tf.Variables by the original's names, in its order: {"4x4/Conv/weight": variable}."""
-        return {
-            f"{layer_name}/{kind}": getattr(layer, kind).value
-            for layer_name, layer in self.layers.items()
-            for kind in ("weight", "bias")
-        }
+        return self._by_name(lambda layer: layer.weights)
+
+    @property
+    def trainable_by_name(self):
+        """The part of `variables_by_name` that training changes: all but `scale` constants."""
+        return self._by_name(lambda layer: layer.trainable_weights)
 
     def variables_at(self, resolution_log2):
-        """The part of `variables_by_name` that the model of this resolution uses."""
+        """The part of `trainable_by_name` that the model of this resolution uses."""
         used = {id(v.value) for v in self.model(resolution_log2).trainable_variables}
-        return {k: v for k, v in self.variables_by_name.items() if id(v) in used}
+        return {k: v for k, v in self.trainable_by_name.items() if id(v) in used}
 
     @property
     def trainable_variables(self):
-        return list(self.variables_by_name.values())
+        return list(self.trainable_by_name.values())
 
     def stage(self, lod):
         """Splits a level of detail: lod -> (resolution_log2, alpha), alpha a float32 scalar."""
@@ -77,9 +78,17 @@ class Network(abc.ABC):
 
     def copy_weights_from(self, other):
         """Takes over all weights and the lod of a network of the same configuration."""
-        for target, source in zip(self.trainable_variables, other.trainable_variables, strict=True):
-            target.assign(source)
+        sources = other.variables_by_name
+        for name, target in self.variables_by_name.items():
+            target.assign(sources[name])
         self.lod = other.lod
+
+    def _by_name(self, weights_of):
+        return {
+            f"{layer_name}/{variable.name}": variable.value
+            for layer_name, layer in self.layers.items()
+            for variable in weights_of(layer)
+        }
 
     def _seed_of(self, layer_name):
         # One seed a name, so that weights do not depend on the order in which layers are made.

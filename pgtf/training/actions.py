@@ -34,7 +34,8 @@ class Tick:
     D_loss: float
     real_scores: float
     fake_scores: float
-    mixed_norms: float  # gradient norm; the penalty pulls it to 1
+    mixed_norms: float  # gradient norm; the penalty pulls it to 1; 0 with LSGAN
+    noise_strength: float  # of D's multiplicative noise
     skipped_updates: int  # since the start of the run, because a gradient was not finite
     sec_per_kimg: float
     sec_per_tick: float

@@ -1,7 +1,7 @@
 """Options of the training loop."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +12,15 @@ class TrainingConfig:
     total_kimg: Annotated[float, "length of training, thousands of real images shown"] = 15000
     minibatch_repeats: Annotated[int, "iterations between two looks at the schedule"] = 4
     D_repeats: Annotated[int, "n_critic: D updates for one G update"] = 1
-    G_smoothing: Annotated[float, "decay of the moving average of G, per D update"] = 0.999
+    G_smoothing: Annotated[float, "decay of the moving average of G"] = 0.999
+    G_smoothing_per: Annotated[
+        Literal["D_update", "G_update"],
+        "when the average takes in G: after each D update, or once before each G update",
+    ] = "D_update"
+    update_order: Annotated[
+        Literal["alternating", "simultaneous"],
+        "G after D with draws of its own, or both at once on the same images and latents",
+    ] = "alternating"
     reset_opt_for_new_lod: Annotated[bool, "reset Adam when a fade begins and when it ends"] = True
     adam_beta1: Annotated[float, "decay of Adam's first moment"] = 0.0
     adam_beta2: Annotated[float, "decay of Adam's second moment"] = 0.99

@@ -8,6 +8,7 @@ from absl import logging
 
 from pgtf.training import actions, memory, plan
 from pgtf.training.checkpoints import Checkpoints
+from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.interrupt import Interrupt
 from pgtf.training.run_folder import CHECKPOINT_FOLDER, FINISHED_FILE
 from pgtf.training.state import TrainingState
@@ -67,6 +68,8 @@ def run(
         if not checkpoints.restore(state):
             if start is not None:
                 state.adopt(*start)
+            else:
+                initialize_discrimination(state.D, config, dataset)
             checkpoints.save(state)  # at once, so that a disk too small for it shows now
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
         while True:
@@ -92,10 +95,20 @@ def run(
 
 
 def check(config):
-    """Raises ValueError unless every stage's minibatch fits the replicas and D's groups."""
-    schedule, group = config.schedule, config.D.mbstd_group_size
-    parts = schedule.grad_accumulation
-    resolution = schedule.lod_initial_resolution
+    """Raises ValueError unless the parts fit each other, and each minibatch replicas and groups."""
+    schedule, parts = config.schedule, config.schedule.grad_accumulation
+    resolution = schedule.initial_resolution
+    if config.training.update_order == "simultaneous" and config.training.D_repeats > 1:
+        raise ValueError(
+            "`D_repeats` must be 1 where `update_order` is simultaneous. "
+            f"Received: D_repeats={config.training.D_repeats}."
+        )
+    for network in (config.G, config.D):
+        if not network.progressive and resolution < network.resolution:
+            raise ValueError(
+                "`lod_initial_resolution` must be none for networks that are not `progressive`. "
+                f"Received: lod_initial_resolution={resolution}."
+            )
     while resolution <= 2**schedule.resolution_log2:
         asked = schedule.minibatch_dict.get(resolution, schedule.minibatch_base)
         # Deviation: the original rounds down silently, and then trains with another minibatch.
@@ -110,7 +123,8 @@ def check(config):
                 "`minibatch` of a replica must be a multiple of `grad_accumulation`. "
                 f"Received: {per_replica} at {resolution}x{resolution}, grad_accumulation={parts}."
             )
-        if group > 1 and per_replica // parts > group and per_replica // parts % group:
+        group = config.D.group_of(per_replica // parts)
+        if per_replica // parts % group:
             raise ValueError(
                 "`minibatch` of a replica, divided by `grad_accumulation`, must be a multiple of "
                 f"`mbstd_group_size`, or smaller. Received: {per_replica // parts} at "

@@ -14,6 +14,8 @@ class Draw(enum.IntEnum):
     G_LATENTS = 3
     G_LABELS = 4
     GRID_LATENTS = 5
+    D_NOISE = 6
+    G_NOISE = 7
 
 
 _NUM_STREAMS = 16  # streams a seed: room for more purposes without moving the existing ones

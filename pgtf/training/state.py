@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from pgtf.interop import snapshots
-from pgtf.networks import Discriminator, Generator
+from pgtf.networks import make_discriminator, make_generator
 from pgtf.training.adam import Adam
 
 
@@ -21,6 +21,7 @@ class Progress:
     sums: dict[str, float] = dataclasses.field(default_factory=dict)  # of their statistics
     num_skipped: int = 0  # updates skipped since the start because a gradient was not finite
     skipped_in_row: int = 0  # iterations up to the last one in which an update was skipped
+    noise_ema: float = 0.0  # moving average that decides the strength of D's noise
     num_rollbacks: int = 0  # times that training went back to a checkpoint with other draws
 
 
@@ -31,12 +32,12 @@ class TrainingState:
         """Initializes all of it from `config`, whose networks are sized for the dataset."""
         training = config.training
         with strategy.scope():
-            self.G = Generator(**dataclasses.asdict(config.G), seed=training.seed)
-            self.D = Discriminator(**dataclasses.asdict(config.D), seed=training.seed)
-            self.Gs = Generator(**dataclasses.asdict(config.G), seed=training.seed)
+            self.G = make_generator(**dataclasses.asdict(config.G), seed=training.seed)
+            self.D = make_discriminator(**dataclasses.asdict(config.D), seed=training.seed)
+            self.Gs = make_generator(**dataclasses.asdict(config.G), seed=training.seed)
             adam = (training.adam_beta1, training.adam_beta2, training.adam_epsilon)
-            self.G_opt = Adam(self.G.variables_by_name, *adam)
-            self.D_opt = Adam(self.D.variables_by_name, *adam)
+            self.G_opt = Adam(self.G.trainable_by_name, *adam)
+            self.D_opt = Adam(self.D.trainable_by_name, *adam)
         self.progress = Progress()
 
     def networks(self):

@@ -29,26 +29,26 @@ def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config):
         config: losses.LossConfig.
 
     Returns:
-        Terms with components real_scores, fake_scores, mixed_scores, mixed_norms, drift and, with
-        labels, real_label_penalty and fake_label_penalty.
+        Terms with components real_scores, fake_scores, mixed_norms (0 for LSGAN); for WGAN-GP also
+        mixed_scores and drift, and with labels real_label_penalty and fake_label_penalty.
     """
     G_model, D_model = _models(G, D, reals.shape[1])
     fakes = G_model(G.inputs(latents, labels, alpha))
     real_scores, real_logits = D_model([reals, alpha])
     fake_scores, fake_logits = D_model([fakes, alpha])
-    mixed_scores, mixed_norms = losses.gradient_norms(
-        lambda images: D_model([images, alpha])[0],
-        losses.mix(reals, fakes, mixing),
-        enlargement=D.config.resolution // reals.shape[1],
-    )
-    loss = losses.wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config)
-    components = {
-        "real_scores": real_scores[:, 0],
-        "fake_scores": fake_scores[:, 0],
-        "mixed_scores": mixed_scores[:, 0],
-        "mixed_norms": mixed_norms,
-        "drift": tf.square(real_scores[:, 0]),
-    }
+    components = {"real_scores": real_scores[:, 0], "fake_scores": fake_scores[:, 0]}
+    if config.kind == "lsgan":
+        loss = losses.lsgan_discriminator(real_scores, fake_scores, config)
+        components["mixed_norms"] = tf.zeros_like(loss)  # nothing is mixed
+    else:
+        mixed_scores, mixed_norms = losses.gradient_norms(
+            lambda images: D_model([images, alpha])[0],
+            losses.mix(reals, fakes, mixing),
+            enlargement=D.config.resolution // reals.shape[1],
+        )
+        loss = losses.wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config)
+        components |= {"mixed_scores": mixed_scores[:, 0], "mixed_norms": mixed_norms}
+        components["drift"] = tf.square(real_scores[:, 0])
     if D.config.label_size:
         real_penalty = losses.label_penalty(real_logits, labels)
         fake_penalty = losses.label_penalty(fake_logits, labels)
@@ -64,7 +64,11 @@ def generator_terms(G, D, latents, labels, resolution, alpha, config):
     """
     G_model, D_model = _models(G, D, resolution)
     scores, logits = D_model([G_model(G.inputs(latents, labels, alpha)), alpha])
-    loss, components = losses.wgan_generator(scores), {"fake_scores": scores[:, 0]}
+    components = {"fake_scores": scores[:, 0]}
+    if config.kind == "lsgan":
+        loss = losses.lsgan_generator(scores, config)
+    else:
+        loss = losses.wgan_generator(scores)
     if D.config.label_size:
         components["label_penalty"] = losses.label_penalty(logits, labels)
         loss += config.cond_weight * components["label_penalty"]

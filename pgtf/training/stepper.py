@@ -1,16 +1,19 @@
 """Several iterations in one call of a traced function, on all replicas."""
 
+import contextlib
 import math
 
 import numpy as np
 import tensorflow as tf
 
+from pgtf import losses
 from pgtf.dataset import pipeline
 from pgtf.training import randomness, step
 from pgtf.training.randomness import Draw
 
 D_STATISTICS = ("real_scores", "fake_scores", "mixed_norms")  # components of D's terms
-STATISTICS = ("G_loss", "D_loss", *D_STATISTICS, "skipped")
+STATISTICS = ("G_loss", "D_loss", *D_STATISTICS, "noise_strength", "skipped")
+NOISE_DRAWS = 1024  # more than there are noise layers in all evaluations of D in an update
 
 
 class Stepper:
@@ -48,13 +51,17 @@ class Stepper:
             self._iterator = self._iterate(call)
         if key not in self._functions:
             numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
+            numbers.append(tf.TensorSpec([], tf.float32))
             steps = self._function(call.now.minibatch)
             self._functions[key] = steps.get_concrete_function(self._iterator, *numbers)
-        rows = self._functions[key](
+        progress = self._state.progress
+        numbers = (call.alphas, call.G_lrates, call.D_lrates, progress.noise_ema)
+        rows, noise_ema = self._functions[key](
             self._iterator,
             tf.constant(call.nimgs, tf.int64),
-            *(tf.constant(x, tf.float32) for x in (call.alphas, call.G_lrates, call.D_lrates)),
+            *(tf.constant(x, tf.float32) for x in numbers),
         )
+        progress.noise_ema = float(noise_ema)
         self._iterator_at = (key, call.end_nimg)
         return rows.numpy().astype(np.float64)
 
@@ -79,82 +86,129 @@ class Stepper:
         replicas = self._strategy.num_replicas_in_sync
         D_repeats = self._config.training.D_repeats
 
-        def iteration(batches, nimg, alpha, G_lrate, D_lrate):
-            return self._iteration(batches, minibatch, nimg, alpha, G_lrate, D_lrate)
+        def iteration(batches, *numbers):
+            return self._iteration(batches, minibatch, *numbers)
 
         @tf.function
-        def steps(iterator, nimgs, alphas, G_lrates, D_lrates):
+        def steps(iterator, nimgs, alphas, G_lrates, D_lrates, noise_ema):
             num_steps = tf.shape(nimgs)[0]
             rows = tf.TensorArray(tf.float32, num_steps, element_shape=[len(STATISTICS)])
             for i in tf.range(num_steps):
                 batches = [next(iterator) for _ in range(D_repeats)]
-                args = (batches, nimgs[i], alphas[i], G_lrates[i], D_lrates[i])
+                strength = self._noise_strength(noise_ema)
+                args = (batches, nimgs[i], alphas[i], G_lrates[i], D_lrates[i], strength)
                 per_replica = self._strategy.run(iteration, args=args)
                 row = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
                 rows = rows.write(i, row / replicas)
-            return rows.stack()
+                noise_ema = self._next_noise_ema(noise_ema, row / replicas)
+            return rows.stack(), noise_ema
 
         return steps
 
-    def _iteration(self, batches, minibatch, nimg, alpha, G_lrate, D_lrate):
+    def _iteration(self, batches, minibatch, nimg, alpha, G_lrate, D_lrate, noise_strength):
         """One iteration on one replica: -> [len(STATISTICS)]."""
+        config, state = self._config, self._state
+        simultaneous = config.training.update_order == "simultaneous"
         for repeat, (images, labels) in enumerate(batches):
             D_nimg = nimg + repeat * minibatch
-            D_means, D_updated = self._update_D(images, labels, minibatch, D_nimg, alpha, D_lrate)
+            latents = self._latents(minibatch, D_nimg, Draw.D_LATENTS)
+            D_means, D_update = self._update_of_D(
+                images, labels, latents, minibatch, D_nimg, alpha, noise_strength
+            )
+            if not simultaneous:
+                D_updated = state.D_opt.apply(*D_update, D_lrate)
+            if config.training.G_smoothing_per == "D_update":
+                self._update_average()
+        if not simultaneous:
+            latents = self._latents(minibatch, nimg, Draw.G_LATENTS)
+            labels = self._labels_of_G(minibatch, nimg)
         resolution = batches[0][0].shape[1]
-        G_means, G_updated = self._update_G(resolution, minibatch, nimg, alpha, G_lrate)
+        G_means, G_update = self._update_of_G(
+            resolution, latents, labels, minibatch, nimg, alpha, noise_strength
+        )
+        if simultaneous:
+            D_updated = state.D_opt.apply(*D_update, D_lrate)
+        if config.training.G_smoothing_per == "G_update":
+            self._update_average()
+        G_updated = state.G_opt.apply(*G_update, G_lrate)
         skipped = 2.0 - tf.cast(G_updated, tf.float32) - tf.cast(D_updated, tf.float32)
-        return tf.concat([G_means, D_means, [skipped]], axis=0)
+        return tf.concat([G_means, D_means, [noise_strength], [skipped]], axis=0)
 
-    def _update_D(self, images, labels, minibatch, nimg, alpha, lrate):
-        """Updates D and Gs: -> means of D's loss and D_STATISTICS, whether D was updated."""
-        G, D, Gs, config = self._state.G, self._state.D, self._state.Gs, self._config
+    def _update_of_D(self, images, labels, latents, minibatch, nimg, alpha, noise_strength):
+        """What to apply to D: -> means of its loss and D_STATISTICS, (variables, gradients)."""
+        G, D, config = self._state.G, self._state.D, self._config
         resolution_log2 = images.shape[1].bit_length() - 1
         mirror = None
         if config.dataset.mirror_augment:
             mirror = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIRROR)
-        reals = pipeline.process_reals(images, alpha, mirror)
-        latents = self._latents(minibatch, nimg, Draw.D_LATENTS)
+        strict = config.dataset.strict_uint8_fade
+        reals = pipeline.process_reals(images, alpha, mirror, strict_uint8=strict)
         mixing = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIXING)
         variables = D.variables_at(resolution_log2)
 
         def part(index):
             inputs = [self._part(x, index) for x in (reals, labels, latents, mixing)]
-            terms, gradients = step.gradients_of(
-                lambda: step.discriminator_terms(G, D, *inputs, alpha, config.loss), variables
-            )
+            with self._noisy(minibatch, nimg, Draw.D_NOISE, noise_strength, index):
+                terms, gradients = step.gradients_of(
+                    lambda: step.discriminator_terms(G, D, *inputs, alpha, config.loss), variables
+                )
             values = [terms.loss, *(terms.components[name] for name in D_STATISTICS)]
             return tf.stack([*map(tf.reduce_mean, values)]), gradients
 
         means, gradients = self._mean_over_parts(part, 1 + len(D_STATISTICS), variables)
-        updated = self._state.D_opt.apply(variables, gradients, lrate)
-        # All levels, as in the original: after `--resume_pkl`, Gs differs from G at finer ones too.
-        networks = (network.variables_by_name for network in (Gs, G))
-        step.update_moving_average(*networks, config.training.G_smoothing)
-        return means, updated
+        return means, (variables, gradients)
 
-    def _update_G(self, resolution, minibatch, nimg, alpha, lrate):
-        """Updates G: -> mean of its loss [1], whether it was updated."""
+    def _update_average(self):
+        """Moves Gs towards G."""
+        # All levels, as in the original: after `--resume_pkl`, Gs differs from G at finer ones too.
+        networks = (network.variables_by_name for network in (self._state.Gs, self._state.G))
+        step.update_moving_average(*networks, self._config.training.G_smoothing)
+
+    def _labels_of_G(self, minibatch, nimg):
+        """Uniform rows of the training labels, as in the original; None without labels."""
+        if self._labels is None:
+            return None
+        which = self._draw(randomness.uniform, [minibatch], nimg, Draw.G_LABELS)
+        return tf.gather(self._labels, tf.cast(which * self._labels.shape[0], tf.int64))
+
+    def _update_of_G(self, resolution, latents, labels, minibatch, nimg, alpha, noise_strength):
+        """What to apply to G: -> mean of its loss [1], (variables, gradients)."""
         G, D, config = self._state.G, self._state.D, self._config
-        latents = self._latents(minibatch, nimg, Draw.G_LATENTS)
-        labels = None
-        if self._labels is not None:
-            # Uniform rows of the training labels, as in the original.
-            which = self._draw(randomness.uniform, [minibatch], nimg, Draw.G_LABELS)
-            num_labels = self._labels.shape[0]
-            labels = tf.gather(self._labels, tf.cast(which * num_labels, tf.int64))
         variables = G.variables_at(resolution.bit_length() - 1)
 
         def part(index):
             inputs = [None if x is None else self._part(x, index) for x in (latents, labels)]
-            terms, gradients = step.gradients_of(
-                lambda: step.generator_terms(G, D, *inputs, resolution, alpha, config.loss),
-                variables,
-            )
+            with self._noisy(minibatch, nimg, Draw.G_NOISE, noise_strength, index):
+                terms, gradients = step.gradients_of(
+                    lambda: step.generator_terms(G, D, *inputs, resolution, alpha, config.loss),
+                    variables,
+                )
             return tf.reduce_mean(terms.loss, keepdims=True), gradients
 
         means, gradients = self._mean_over_parts(part, 1, variables)
-        return means, self._state.G_opt.apply(variables, gradients, lrate)
+        return means, (variables, gradients)
+
+    def _noisy(self, minibatch, nimg, purpose, strength, index):
+        """Makes D noisy inside a `with`, in part `index` of the minibatch, if it has noise."""
+        if self._state.D.noise is None:
+            return contextlib.nullcontext()
+
+        def draw(number, num_fmaps):
+            shape, position = [minibatch, num_fmaps], nimg * NOISE_DRAWS + number
+            return self._part(self._draw(randomness.normal, shape, position, purpose), index)
+
+        return self._state.D.noise.drawing(draw, strength)
+
+    def _noise_strength(self, noise_ema):
+        if self._state.D.noise is None:
+            return tf.constant(0.0)
+        return losses.noise_strength(noise_ema, self._config.loss)
+
+    def _next_noise_ema(self, noise_ema, row):
+        if self._state.D.noise is None:
+            return noise_ema
+        signal = row[STATISTICS.index(self._config.loss.noise_signal)]
+        return losses.next_noise_ema(noise_ema, signal, self._config.loss)
 
     def _mean_over_parts(self, part, num_values, variables):
         """Means over the parts of this replica's minibatch; the gradients' over replicas too."""
@@ -172,7 +226,7 @@ class Stepper:
         if num_parts == 1:
             return values
         size, rest = values.shape[0] // num_parts, values.shape[1:]
-        group = min(max(self._config.D.mbstd_group_size, 1), size)
+        group = self._config.D.group_of(size)
         parts = tf.reshape(values, [group, num_parts, size // group, *rest])
         return tf.reshape(tf.gather(parts, index, axis=1), [size, *rest])
 
@@ -186,9 +240,10 @@ class Stepper:
 
 def out_of_memory(now, config):
     """Says where memory ran out and which flags help."""
-    schedule, group, size = config.schedule, config.D.mbstd_group_size, now.resolution
+    schedule, size = config.schedule, now.resolution
     per_device = now.minibatch // schedule.num_gpus
     held = per_device // schedule.grad_accumulation  # at a time
+    group = config.D.group_of(held)
     where = f"out of memory at {size}x{size} with a minibatch of {held} per device"
     if held == 1:
         return f"{where}: --config.schedule.max_minibatch_per_gpu cannot lower it further."

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import typing
 
 import pytest
 
@@ -36,6 +37,8 @@ def test_a_value_of_every_field_comes_back_from_json():
             odd[name] = {8: default.get(8, 0) * 2 + 1, 64: 3}
         elif default is None:
             odd[name] = 64
+        elif typing.get_origin(KINDS[name]) is typing.Literal:
+            odd[name] = next(word for word in typing.get_args(KINDS[name]) if word != default)
         else:
             odd[name] = "some folder/50% 'of' it"
     odd |= {"G.resolution": 64, "D.resolution": 64, "schedule.lod_initial_resolution": 8}
@@ -136,6 +139,10 @@ def test_a_fitted_configuration_has_the_shape_of_the_dataset_in_both_networks():
         ("G.latent_size", "128", 128),
         ("dataset.path", "none", "none"),
         ("dataset.max_label_size", "full", "full"),
+        ("D.mbstd_group_size", "all", "all"),
+        ("D.mbstat_avg", "none", "none"),
+        ("G.tanh_at_end", "none", None),
+        ("loss.kind", "lsgan", "lsgan"),
         ("dataset.max_label_size", "3", 3),
         ("dataset.max_label_size", "None", None),
         ("schedule.minibatch_dict", "256:14,512:6", {256: 14, 512: 6}),
@@ -172,6 +179,10 @@ def test_every_field_has_a_type_that_flags_can_express():
     expressible = {
         *["an integer", "a number", "true or false", "text", "an integer or none"],
         *["a table such as 256:16,512:8", "an integer or full or none"],
+        *["an integer or all", "a number or none", "he or rms", "paper or mnist1k"],
+        *["Tstdeps or Tstd or Tmean or Tsum", "all or flat or group or spatial or none or gpool"],
+        *["wgan_gp or lsgan", "fake_scores or D_loss"],
+        *["D_update or G_update", "alternating or simultaneous"],
     }
     assert {describe(kind) for kind in KINDS.values()} == expressible
 

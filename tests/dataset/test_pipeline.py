@@ -177,3 +177,22 @@ def test_a_draw_of_one_half_flips_and_the_one_below_does_not():
     reals = pipeline.process_reals(np.repeat(image, 2, 0), 1.0, np.float32([0.5, below])).numpy()
     np.testing.assert_array_equal(reals[0], reals[1, :, ::-1])
     assert (reals[0] != reals[1]).any()
+
+
+def test_strict_fading_cuts_grey_levels_as_the_theano_release_did(rng):
+    images = rng.integers(0, 256, (3, 8, 8, 2), np.uint8)
+    mirror = np.float32([0.1, 0.7, 0.4])
+    x = images.astype(np.float64)
+    x[1] = x[1, :, ::-1]
+    box = x.reshape(3, 4, 2, 4, 2, 2).mean((2, 4)).repeat(2, 1).repeat(2, 2)
+    expected = (x + (box - x) * 0.75).astype(np.uint8)  # truncates
+    reals = pipeline.process_reals(images, 0.25, mirror, strict_uint8=True).numpy()
+    np.testing.assert_allclose(reals, expected / np.float32(127.5) - 1, rtol=0, atol=1e-6)
+    plain = pipeline.process_reals(images, 0.25, mirror).numpy()
+    assert np.mean(plain - reals) * 127.5 == pytest.approx(0.4, abs=0.15)
+
+
+def test_strict_fading_changes_nothing_where_nothing_fades(rng):
+    images = rng.integers(0, 256, (3, 8, 8, 2), np.uint8)
+    strict = pipeline.process_reals(images, 1.0, strict_uint8=True)
+    np.testing.assert_allclose(strict, pipeline.process_reals(images, 1.0), rtol=0, atol=1e-6)

@@ -149,3 +149,24 @@ def test_weighted_sum_is_linear_and_exact_at_both_ends(rng):
     np.testing.assert_array_equal(fade(old, new, tf.constant(1.0)), new)
     expected = new * 0.3 + old * 0.7
     np.testing.assert_allclose(fade(old, new, tf.constant(0.3)), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (3, 6, 8, 5)])
+def test_the_rms_constant_makes_weights_of_unit_rms_and_the_same_function(rng, shape):
+    x = rng.normal(size=shape).astype(np.float32)
+    options = {"gain": 1.5, "seed": 3}
+
+    def make(**options):
+        is_dense = len(shape) == 2
+        return EqualizedDense(4, **options) if is_dense else EqualizedConv2D(4, 3, **options)
+
+    he, plain = make(**options), make(**options, use_wscale=False)
+    rms = make(**options, wscale_constant="rms")
+    outputs = [layer(x).numpy() for layer in (he, rms, plain)]
+    np.testing.assert_allclose(outputs[1], outputs[0], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(outputs[2], outputs[0], rtol=0, atol=1e-5)
+    assert np.mean(np.square(rms.weight)) == pytest.approx(1, rel=1e-6)
+    drawn = np.array(plain.weight)
+    assert float(np.array(rms._scale)) == pytest.approx(np.sqrt(np.mean(drawn**2)), rel=1e-6)
+    assert [v.name for v in rms.trainable_weights] == ["weight", "bias"]
+    assert [v.name for v in rms.non_trainable_weights] == ["scale"]

@@ -91,7 +91,9 @@ def test_a_process_killed_while_it_made_the_folder_leaves_nothing_in_the_way(
 
 def test_a_full_disk_is_reported_with_the_remedy(tmp_path):
     full = OSError(errno.ENOSPC, "cannot write x: No space left on device")
-    with pytest.raises(OSError, match="the disk is full, or a quota .*cannot write x.*the same command again"):
+    with pytest.raises(
+        OSError, match="the disk is full, or a quota .*cannot write x.*the same command again"
+    ):
         with run_folder.claimed(tmp_path):
             raise full
     with pytest.raises(PermissionError):
