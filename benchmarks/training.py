@@ -39,6 +39,8 @@ def make_stepper(folder, resolution, minibatch, precision, jit):
         "schedule.minibatch_base": minibatch,
         "schedule.minibatch_dict": {},
         "schedule.max_minibatch_per_gpu": {},
+        "training.precision": precision,
+        "training.jit": jit,
     }
     config = PRESETS["v2-1gpu"].replace(changes)
     config = config.fitted(FULL_RESOLUTION.bit_length() - 1, 3, 0, 1)
@@ -96,7 +98,7 @@ def measure(resolution, minibatch, args):
 
 def in_process(command):
     """The last line that a program prints, as JSON."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
