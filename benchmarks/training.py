@@ -3,7 +3,8 @@
 One D and one G update of the paper's full-size networks (WGAN-GP, moving average, Adam), images in
 memory, stabilized and in the middle of a fade. Each stage runs in a process of its own and prints
 one JSON line; `peak_fraction` is the fused FLOPs of the iteration over its time and the best of the
-matrix product and the 3x3 convolution measured in the same process.
+matrix product and the 3x3 convolution measured in the same process; `kernel_ratio` the time over
+the sum of all layers and directions, each timed alone in its fastest form.
 """
 
 import argparse
@@ -70,7 +71,8 @@ def measure(resolution, minibatch, args):
     started = time.perf_counter()
     import tensorflow as tf
 
-    from benchmarks.flops import iteration_flops
+    from benchmarks.flops import iteration_flops, iteration_work
+    from benchmarks.kernels import fastest_sum
     from benchmarks.machine import peak_gflops
     from pgtf.training import memory
 
@@ -93,6 +95,9 @@ def measure(resolution, minibatch, args):
     rates = peak_gflops(dtype)
     row |= {f"{name}_gflops": rate for name, rate in rates.items()}
     row["peak_fraction"] = row["gflops"] / max(rates.values())
+    if args.kernels:
+        row["kernel_sum_sec"] = fastest_sum(iteration_work(resolution), minibatch, dtype)
+        row["kernel_ratio"] = row["sec_per_iter"] / row["kernel_sum_sec"]
     return row
 
 
@@ -116,6 +121,9 @@ def main():
     parser.add_argument("--precision", default="fp32", help="as of train.py (default: %(default)s)")
     parser.add_argument("--jit", default="off", help="as of train.py (default: %(default)s)")
     parser.add_argument("--fading", action="store_true", help="measure in the middle of a fade too")
+    parser.add_argument(
+        "--kernels", action="store_true", help="add up the fastest kernel of every layer too"
+    )
     parser.add_argument("--yardstick", help="program to compare with (default: none)")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
