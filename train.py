@@ -30,7 +30,7 @@ from pgtf.command_line import one_line_errors, parse_flags
 from pgtf.config import EXPERIMENTS, PRESETS, catalogue
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
-from pgtf.training import log, loop, run_folder, self_test
+from pgtf.training import log, loop, precision, run_folder, self_test
 from pgtf.training.probe import probe
 from pgtf.training.strategy import ALL_REDUCE, describe_devices, num_replicas, num_workers
 from pgtf.training.tables import cost_table, stage_table
@@ -68,6 +68,21 @@ _GRAD_ACCUMULATION = flags.DEFINE_integer(
     "grad_accumulation",
     None,
     "K > 1 keeps the minibatch but holds only a K-th of it in memory at a time (default: 1).",
+)
+_PRECISION = flags.DEFINE_enum(
+    "precision",
+    None,
+    ["fp32", "tf32", "bf16", "fp16"],
+    "What convolutions compute with; tf32 and fp16 are for GPUs (default: the preset's, fp32).",
+)
+_JIT = flags.DEFINE_enum(
+    "jit",
+    None,
+    ["auto", "on", "off"],
+    "Whether XLA compiles the gradients; auto measures both on GPUs, off on CPUs (default: auto).",
+)
+_PROFILE = flags.DEFINE_integer(
+    "profile", 0, "Iterations to record as a TensorBoard trace (default: 0).", lower_bound=0
 )
 _CHECKPOINT_MINUTES = flags.DEFINE_float(
     "checkpoint_minutes", 10, "Most work that a crash can cost, in minutes (default: 10)."
@@ -160,11 +175,14 @@ def _run(argv):
             return
         log.to_terminal()
         strategy = self_test.tested_strategy(_GPUS.value, _CPU_REPLICAS.value, _ALL_REDUCE.value)
+        precision.configure(config.training.precision)
         workers = Workers(strategy)
         config, dataset, start = _prepared(config, strategy.num_replicas_in_sync, workers)
         if _PROBE.value:
             costs = probe(config, dataset, strategy)
-            print(describe_devices(strategy), cost_table(costs), sep="\n")
+            print(
+                describe_devices(strategy, config.training.precision), cost_table(costs), sep="\n"
+            )
             if errors := [cost.error for cost in costs if cost.error]:
                 raise ValueError(errors[0])
             return
@@ -178,7 +196,7 @@ def _run(argv):
             if workers.is_chief:
                 log.to_file(folder / "log.txt")
             logging.info("%s\n%s", config.to_json(), stage_table(config))
-            logging.info("%s", describe_devices(strategy))
+            logging.info("%s", describe_devices(strategy, config.training.precision))
             signum = loop.run(
                 config,
                 dataset,
@@ -189,6 +207,7 @@ def _run(argv):
                 checkpoint_sec=_CHECKPOINT_MINUTES.value * 60,
                 allow_config_change=_ALLOW_CONFIG_CHANGE.value,
                 on_divergence=_ON_DIVERGENCE.value,
+                profile_steps=_PROFILE.value,
             )
     if signum is not None:
         again = [word for word in sys.argv if not re.fullmatch("--?new(=.*)?", word)]
@@ -252,6 +271,8 @@ def _configured():
         "training.seed": _SEED.value,
         "training.total_kimg": _TOTAL_KIMG.value,
         "schedule.grad_accumulation": _GRAD_ACCUMULATION.value,
+        "training.precision": _PRECISION.value,
+        "training.jit": _JIT.value,
     }
     changes |= {name: value for name, value in shortcuts.items() if value is not None}
     return preset, config.replace(changes)

@@ -22,11 +22,11 @@ import numpy as np
 NUM_IMAGES = 256
 
 
-def write_dataset(folder, resolution):
+def write_dataset(folder, resolution, num_images=NUM_IMAGES):
     """Writes random images and all their levels."""
     from pgtf.dataset.tfrecords import to_records
 
-    images = np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, 3, *[resolution] * 2), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (num_images, 3, *[resolution] * 2), np.uint8)
     for log2 in range(2, resolution.bit_length()):
         step = resolution >> log2
         level = np.ascontiguousarray(images[..., ::step, ::step])

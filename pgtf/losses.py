@@ -44,8 +44,11 @@ def mix(reals, fakes, weights):
     return reals + (fakes - reals) * weights
 
 
-def gradient_norms(scores_of, images, enlargement):
+def gradient_norms(scores_of, images, enlargement, loss_scale=None):
     """Norm of the gradient of the summed scores: [N, H, W, C] -> scores [N, 1], norms [N].
+
+    With `loss_scale`, a scalar, the scores are multiplied by it before they are differentiated and
+    the gradient is divided by it, so that what lies between fits the range of float16.
 
     The original differentiates with respect to images enlarged to the full resolution, each pixel
     repeated `enlargement` x `enlargement` times and averaged again by D: every copy gets an
@@ -58,7 +61,11 @@ def gradient_norms(scores_of, images, enlargement):
         tape.watch(images)
         scores = scores_of(images)
         total = tf.reduce_sum(scores)
+        if loss_scale is not None:
+            total *= loss_scale
     gradients = tape.gradient(total, images)
+    if loss_scale is not None:
+        gradients /= loss_scale
     return scores, tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])) / enlargement
 
 

@@ -15,6 +15,9 @@ from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 from pgtf.schedule import Schedule
 from pgtf.training.config import TrainingConfig
 
+# 1e-8 is 0 in float16, and pixel norm of a zero pixel would be NaN. Original release, fp16.
+HALF_PIXELNORM_EPSILON = 1e-4
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -59,6 +62,9 @@ class Config:
         changes: dict[str, Any] = {f"G.{k}": v for k, v in shape.items()}
         changes |= {f"D.{k}": v for k, v in shape.items()}
         changes |= {"schedule.resolution_log2": resolution_log2, "schedule.num_gpus": num_gpus}
+        if self.training.precision in ("bf16", "fp16"):
+            epsilon = max(self.G.pixelnorm_epsilon, HALF_PIXELNORM_EPSILON)
+            changes["G.pixelnorm_epsilon"] = epsilon
         return self.replace(changes)
 
     def to_json(self) -> str:

@@ -12,6 +12,7 @@ from pgtf.networks.layers import (
     GAIN_RELU,
     EqualizedConv2D,
     EqualizedDense,
+    LeakyReLU,
     PixelNorm,
     WeightedSum,
 )
@@ -64,8 +65,8 @@ class Generator(Network):
     float32 in about [-1, 1], R = resolution >> floor(lod).
     """
 
-    def __init__(self, *, seed=None, **options):
-        super().__init__(GeneratorConfig(**options), seed)
+    def __init__(self, *, seed=None, compute_dtype="float32", **options):
+        super().__init__(GeneratorConfig(**options), seed, compute_dtype)
         latent_size = self.config.latent_size
         self.latent_size = self.nf(0) if latent_size is None else latent_size
         self._blocks, self._to_rgb, self._compiled = {}, {}, {}
@@ -123,7 +124,7 @@ class Generator(Network):
             layers = [*self._conv(conv0_name, fmaps, up=fused), *self._conv(f"{name}/Conv1", fmaps)]
             shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
             if not fused:
-                layers.insert(0, keras.layers.UpSampling2D())
+                layers.insert(0, keras.layers.UpSampling2D(dtype=self.policy))
         block = keras.Sequential(layers, name=name)
         block.build(shape)
         return block
@@ -156,14 +157,14 @@ class Generator(Network):
             self.layers[norm_name] = BatchNorm(name=keras_name(norm_name))
             layers.append(self.layers[norm_name])
         slope = self.config.leakyrelu_slope if self.config.use_leakyrelu else 0.0
-        layers.append(keras.layers.LeakyReLU(negative_slope=slope))
+        layers.append(LeakyReLU(negative_slope=slope, dtype=self.policy))
         if self.config.use_pixelnorm:
-            layers.append(PixelNorm(self.config.pixelnorm_epsilon))
+            layers.append(PixelNorm(self.config.pixelnorm_epsilon, dtype=self.policy))
         return layers
 
     def _rgb(self, res, kernel_size=1):
         layer_name = f"ToRGB_lod{self.resolution_log2 - res}"
-        options = self._options(layer_name) | {"gain": GAIN_LINEAR}
+        options = self._options(layer_name) | {"gain": GAIN_LINEAR, "dtype": "float32"}
         layer = EqualizedConv2D(self.config.num_channels, kernel_size, **options)
         layer.build((None, 2**res, 2**res, self.nf(res - 1)))
         self.layers[layer_name] = layer
@@ -176,6 +177,7 @@ class Generator(Network):
             "use_wscale": self.config.use_wscale,
             "wscale_constant": self.config.wscale_constant,
             "seed": self._seed_of(layer_name),
+            "dtype": self.policy,
         }
 
     def _wire(self, resolution_log2):

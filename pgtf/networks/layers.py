@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pgtf.networks import kernels
+
 GAIN_RELU = float(np.sqrt(2))  # He et al. 2015; the paper keeps it for leaky ReLU too
 GAIN_LINEAR = 1.0
 
@@ -47,17 +49,23 @@ class _Equalized(keras.layers.Layer):
                 shape=(),
                 initializer=_given(np.float32(he_std * rms)),
                 trainable=False,
+                autocast=False,
             )
-        self.weight = self.add_weight(name="weight", shape=shape, initializer=initializer)
+        # In float32 until scaled, whatever the layer computes with.
+        self.weight = self.add_weight(
+            name="weight", shape=shape, initializer=initializer, autocast=False
+        )
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(num_biases,), initializer="zeros")
 
     def _scaled_weight(self):
         weight = tf.convert_to_tensor(self.weight)
-        return weight if self._scale is None else weight * tf.cast(self._scale, weight.dtype)
+        if self._scale is not None:
+            weight *= tf.cast(self._scale, weight.dtype)
+        return tf.cast(weight, self.compute_dtype)
 
     def _biased(self, y):
-        return y + tf.convert_to_tensor(self.bias) if self.use_bias else y
+        return tf.nn.bias_add(y, tf.convert_to_tensor(self.bias)) if self.use_bias else y
 
     def get_config(self):
         names = ("gain", "use_wscale", "wscale_constant", "use_bias", "seed")
@@ -102,16 +110,18 @@ class EqualizedDense(_Equalized):
 class EqualizedConv2D(_Equalized):
     """Convolution with equalized learning rate: [N, H, W, in] -> [N, H', W', filters].
 
-    `up` doubles and `down` halves the size inside the convolution ("fused"): four shifted copies
-    of the kernel make a kernel one larger with stride 2, which saves the convolution at the larger
-    size (`up`) or the values that pooling would average away (`down`). Original release,
-    `fused_scale`; without `up` and `down` the size stays. Paper, Sections 2 and 4.1.
+    `up` doubles and `down` halves the size inside the convolution ("fused"), which saves the
+    convolution at the larger size (`up`) or the values that pooling would average away (`down`):
+    kernels.conv2d_up, kernels.conv2d_down. Original release, `fused_scale`; without `up` and
+    `down` the size stays. Paper, Sections 2 and 4.1.
     """
 
     def __init__(self, filters, kernel_size, up=False, down=False, **kwargs):
         super().__init__(**kwargs)
         if up and down:
             raise ValueError("`up` and `down` exclude each other. Received: up=True, down=True.")
+        if (up or down) and kernel_size != 3:
+            raise ValueError(f"`kernel_size` must be 3. Received: kernel_size={kernel_size}.")
         self.filters = filters
         self.kernel_size = kernel_size
         self.up = up
@@ -125,9 +135,9 @@ class EqualizedConv2D(_Equalized):
     def call(self, x):
         kernel = self._scaled_weight()
         if self.up:
-            y = _upscale_conv2d(x, kernel)
+            y = kernels.conv2d_up(x, kernel)
         elif self.down:
-            y = tf.nn.conv2d(x, _smeared(kernel) * 0.25, strides=2, padding="SAME")
+            y = kernels.conv2d_down(x, kernel)
         else:
             y = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
         return self._biased(y)
@@ -137,18 +147,19 @@ class EqualizedConv2D(_Equalized):
         return super().get_config() | config | {"up": self.up, "down": self.down}
 
 
-def _smeared(kernel):
-    """Sums the four copies of a kernel shifted by 0 or 1: [k, k, ...] -> [k + 1, k + 1, ...]."""
-    # Padding each copy, not slicing a padded one: the gradient of a slice costs far more.
-    shifts = ([0, 1], [1, 0])
-    return tf.add_n([tf.pad(kernel, [y, x, [0, 0], [0, 0]]) for y in shifts for x in shifts])
+@keras.saving.register_keras_serializable(package="pgtf")
+class LeakyReLU(keras.layers.Layer):
+    """x where positive, negative_slope * x elsewhere: any shape -> same."""
 
+    def __init__(self, negative_slope=0.2, **kwargs):
+        super().__init__(**kwargs)
+        self.negative_slope = negative_slope
 
-def _upscale_conv2d(x, kernel):
-    """Transposed convolution of stride 2: [N, H, W, in] * [k, k, out, in] -> [N, 2H, 2W, out]."""
-    batch, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
-    output_shape = [batch, 2 * height, 2 * width, kernel.shape[2]]
-    return tf.nn.conv2d_transpose(x, _smeared(kernel), output_shape, strides=2, padding="SAME")
+    def call(self, x):
+        return kernels.leaky_relu(x, self.negative_slope)
+
+    def get_config(self):
+        return super().get_config() | {"negative_slope": self.negative_slope}
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
@@ -160,8 +171,7 @@ class PixelNorm(keras.layers.Layer):
         self.epsilon = epsilon
 
     def call(self, x):
-        mean_square = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
-        return x * tf.math.rsqrt(mean_square + self.epsilon)
+        return kernels.pixel_norm(x, self.epsilon)
 
     def get_config(self):
         return super().get_config() | {"epsilon": self.epsilon}

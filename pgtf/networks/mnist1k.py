@@ -32,7 +32,10 @@ class MnistGenerator(Generator):
             layers = self._dense(self.nf(1))
             shape = (None, self.latent_size + self.config.label_size)
         else:
-            layers = [keras.layers.UpSampling2D(), *self._conv(f"{name}/Conv", self.nf(res - 1))]
+            layers = [
+                keras.layers.UpSampling2D(dtype=self.policy),
+                *self._conv(f"{name}/Conv", self.nf(res - 1)),
+            ]
             shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
         block = keras.Sequential(layers, name=name)
         block.build(shape)
@@ -65,7 +68,7 @@ class MnistDiscriminator(Discriminator):
         is_first = res == self.resolution_log2
         num_inputs = self.config.num_channels if is_first else self.nf(res - 1)
         layers = self._conv(f"{2**res}x{2**res}/Conv", self.nf(res - 2))
-        layers.append(keras.layers.AveragePooling2D(2))
+        layers.append(keras.layers.AveragePooling2D(2, dtype=self.policy))
         return self._sequential(layers, (None, 2**res, 2**res, num_inputs), f"{2**res}x{2**res}")
 
     def _last_block(self):

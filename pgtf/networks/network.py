@@ -16,6 +16,8 @@ class Network(abc.ABC):
 
     Attributes:
         config: the frozen dataclass of options it was made from.
+        policy: Keras dtype policy of the layers that compute in `compute_dtype`; weights, scores,
+            images and statistics are float32 in any case.
         lod: level of detail stored with the network, 0 = full resolution; the original's `lod`.
         layers: the layers with weights by the original's names ("16x16/Conv1"), in its order.
         structure: the value of `config.structure` that stands for the class.
@@ -32,13 +34,15 @@ class Network(abc.ABC):
             )
         return super().__new__(kinds[structure])
 
-    def __init__(self, config, seed=None):
+    def __init__(self, config, seed=None, compute_dtype="float32"):
         if config.resolution < 4 or config.resolution & (config.resolution - 1):
             raise ValueError(
                 "`resolution` must be a power of two, at least 4. "
                 f"Received: resolution={config.resolution}."
             )
         self.config = config
+        is_half = compute_dtype != "float32"
+        self.policy = keras.DTypePolicy(f"mixed_{compute_dtype}" if is_half else compute_dtype)
         self.lod = 0.0
         self.resolution_log2 = int(math.log2(config.resolution))
         self.layers: dict[str, keras.layers.Layer] = {}
@@ -83,6 +87,15 @@ class Network(abc.ABC):
     def trainable_variables(self):
         return list(self.trainable_by_name.values())
 
+    def replacements(self, tensors):
+        """What `keras.StatelessScope` takes to compute with tensors instead of variables.
+
+        Args:
+            tensors: {name: tensor}, names as in `variables_by_name`.
+        """
+        variables = self._by_name(lambda layer: layer.weights, lambda variable: variable)
+        return [(variables[name], tensor) for name, tensor in tensors.items()]
+
     def stage(self, lod):
         """Splits a level of detail: lod -> (resolution_log2, alpha), alpha a float32 scalar."""
         if not 0 <= lod <= self.resolution_log2 - 2:
@@ -102,9 +115,9 @@ class Network(abc.ABC):
         used = {id(v.value) for v in self.model(resolution_log2).variables}
         return {k: v for k, v in variables.items() if id(v) in used}
 
-    def _by_name(self, weights_of):
+    def _by_name(self, weights_of, value_of=lambda variable: variable.value):
         return {
-            f"{layer_name}/{variable.name}": variable.value
+            f"{layer_name}/{variable.name}": value_of(variable)
             for layer_name, layer in self.layers.items()
             for variable in weights_of(layer)
         }

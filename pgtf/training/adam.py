@@ -2,6 +2,10 @@
 
 import tensorflow as tf
 
+LOSS_SCALING_INIT = 64.0  # log2; original release
+LOSS_SCALING_INC = 0.0005  # after an update
+LOSS_SCALING_DEC = 1.0  # after gradients that are not finite
+
 
 class Adam:
     """Optimizer state of named variables, updated by TensorFlow's fused kernel. Kingma & Ba 2015.
@@ -13,10 +17,11 @@ class Adam:
         variables_by_name: the state, for checkpoints: {"m/4x4/Conv/weight": variable}.
     """
 
-    def __init__(self, trained, beta1, beta2, epsilon):
+    def __init__(self, trained, beta1, beta2, epsilon, use_loss_scaling=False):
         """Makes the state of `trained`, {name: variable}, inside the scope of the strategy.
 
-        `epsilon` is added to sqrt(v), which is not bias-corrected.
+        `epsilon` is added to sqrt(v), which is not bias-corrected. `use_loss_scaling` is for
+        gradients in float16: see `loss_scale`.
         """
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
         zeros = {name: tf.zeros(variable.shape) for name, variable in trained.items()}
@@ -24,15 +29,29 @@ class Adam:
         self._v = {name: tf.Variable(value, trainable=False) for name, value in zeros.items()}
         self._beta1_power = tf.Variable(beta1, dtype=tf.float32, trainable=False)
         self._beta2_power = tf.Variable(beta2, dtype=tf.float32, trainable=False)
+        self._loss_scaling = None  # log2 of the factor
+        if use_loss_scaling:
+            self._loss_scaling = tf.Variable(LOSS_SCALING_INIT, trainable=False)
 
     @property
     def variables_by_name(self):
         moments = {"m": self._m, "v": self._v}
         slots = {f"{kind}/{name}": v for kind in moments for name, v in moments[kind].items()}
-        return slots | {"beta1_power": self._beta1_power, "beta2_power": self._beta2_power}
+        slots |= {"beta1_power": self._beta1_power, "beta2_power": self._beta2_power}
+        return slots if self._loss_scaling is None else slots | {"loss_scaling": self._loss_scaling}
+
+    def loss_scale(self):
+        """Factor of the loss for gradients in float16: [] float32; None without loss scaling.
+
+        It begins at 2**64, halves when gradients overflow and grows slowly while they do not.
+        Original release; Micikevicius et al. 2018.
+        """
+        if self._loss_scaling is None:
+            return None
+        return tf.pow(2.0, self._loss_scaling.read_value())
 
     def reset(self):
-        """Forgets all moments and the step count. Original release, `reset_optimizer_state`."""
+        """Forgets moments and step count, not the loss scale: original `reset_optimizer_state`."""
         for slot in (*self._m.values(), *self._v.values()):
             slot.assign(tf.zeros_like(slot))
         self._beta1_power.assign(self._beta1)
@@ -47,11 +66,18 @@ class Adam:
             lrate: [] float32, learning rate.
 
         Returns:
-            [] bool: whether the update was made.
+            [] bool: whether the update was made, or skipped only to find the right loss scale.
         """
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients.values()])
+        # A sum is not finite if a value is not; it reads each gradient once and writes nothing.
+        sums = tf.stack([tf.reduce_sum(gradient) for gradient in gradients.values()])
+        finite = tf.reduce_all(tf.math.is_finite(sums))
         tf.cond(finite, lambda: self._update(variables, gradients, lrate), lambda: None)
-        return finite
+        if self._loss_scaling is None:
+            return finite
+        scaling = self._loss_scaling.read_value()
+        change = tf.where(finite, LOSS_SCALING_INC, -LOSS_SCALING_DEC)
+        assign_local(self._loss_scaling, scaling + change)
+        return finite | (scaling > 0)
 
     def _update(self, variables, gradients, lrate):
         beta1_power, beta2_power = self._beta1_power.read_value(), self._beta2_power.read_value()

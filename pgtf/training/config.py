@@ -25,6 +25,13 @@ class TrainingConfig:
     adam_beta1: Annotated[float, "decay of Adam's first moment"] = 0.0
     adam_beta2: Annotated[float, "decay of Adam's second moment"] = 0.99
     adam_epsilon: Annotated[float, "added to the root of the second moment"] = 1e-8
+    precision: Annotated[
+        Literal["fp32", "tf32", "bf16", "fp16"],
+        "of convolutions; weights, statistics, losses and gradient norms are fp32 in any case",
+    ] = "fp32"
+    jit: Annotated[
+        Literal["auto", "on", "off"], "gradients compiled by XLA; auto = where it was faster"
+    ] = "auto"
     max_skipped: Annotated[
         int, "iterations in a row with a non-finite gradient that end the run"
     ] = 50

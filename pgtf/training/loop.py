@@ -10,6 +10,7 @@ from pgtf.training import actions, memory, plan
 from pgtf.training.checkpoints import Checkpoints
 from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.interrupt import Interrupt
+from pgtf.training.profiler import profiled
 from pgtf.training.run_folder import CHECKPOINT_FOLDER, FINISHED_FILE
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import STATISTICS, Stepper
@@ -34,6 +35,7 @@ def run(
     checkpoint_sec=600.0,
     allow_config_change=False,
     on_divergence="stop",
+    profile_steps=0,
 ):
     """Trains until `total_kimg`, continuing from the newest checkpoint in the run folder.
 
@@ -49,6 +51,7 @@ def run(
         checkpoint_sec: seconds between checkpoints: the most work that a crash can cost.
         allow_config_change: whether to continue from a checkpoint of another configuration.
         on_divergence: "stop", or "rollback" to the newest checkpoint and go on with other draws.
+        profile_steps: iterations to record as a TensorBoard trace in the run folder.
 
     Returns:
         None when all images have been shown, or the number of the signal (SIGINT, SIGTERM) that
@@ -79,7 +82,8 @@ def run(
             if workers.is_chief:
                 on_tick = [*_standard_actions(folder, dataset, state, config), *more_actions]
             try:
-                _train(state, stepper, config, on_tick, checkpoints, interrupt, checkpoint_sec)
+                with profiled(stepper, folder, profile_steps if workers.is_chief else 0) as steps:
+                    _train(state, steps, config, on_tick, checkpoints, interrupt, checkpoint_sec)
                 break
             except Diverged as error:
                 if on_divergence != "rollback":

@@ -6,6 +6,7 @@ import json
 from pgtf.interop import snapshots
 from pgtf.networks import Discriminator, Generator
 from pgtf.training.adam import Adam
+from pgtf.training.precision import compute_dtype
 
 
 @dataclasses.dataclass
@@ -32,10 +33,12 @@ class TrainingState:
         """Initializes all of it from `config`, whose networks are sized for the dataset."""
         training = config.training
         with strategy.scope():
-            self.G = Generator(**dataclasses.asdict(config.G), seed=training.seed)
-            self.D = Discriminator(**dataclasses.asdict(config.D), seed=training.seed)
+            options = {"seed": training.seed, "compute_dtype": compute_dtype(training.precision)}
+            self.G = Generator(**dataclasses.asdict(config.G), **options)
+            self.D = Discriminator(**dataclasses.asdict(config.D), **options)
             self.Gs = Generator(**dataclasses.asdict(config.G), seed=training.seed)
             adam = (training.adam_beta1, training.adam_beta2, training.adam_epsilon)
+            adam += (training.precision == "fp16",)
             self.G_opt = Adam(self.G.trainable_by_name, *adam)
             self.D_opt = Adam(self.D.trainable_by_name, *adam)
         self.progress = Progress()

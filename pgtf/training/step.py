@@ -1,7 +1,9 @@
 """One training iteration: D update with the moving average of G, then G update. Paper, App. A.1."""
 
 import dataclasses
+import itertools
 
+import keras
 import tensorflow as tf
 
 from pgtf import losses
@@ -16,7 +18,7 @@ class Terms:
     components: dict[str, tf.Tensor]  # each [N]; see discriminator_terms and generator_terms
 
 
-def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config):
+def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config, loss_scale=None):
     """Loss of D; the fakes get the labels of the reals.
 
     Args:
@@ -27,6 +29,7 @@ def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config):
         mixing: [N, 1, 1, 1] in [0, 1), the position between real and fake.
         alpha: [] weight of the finest branch.
         config: losses.LossConfig.
+        loss_scale: [] factor under which the inner gradient is taken, or None.
 
     Returns:
         Terms with components real_scores, fake_scores, mixed_norms (0 for LSGAN); for WGAN-GP also
@@ -34,8 +37,7 @@ def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config):
     """
     G_model, D_model = _models(G, D, reals.shape[1])
     fakes = G_model(G.inputs(latents, labels, alpha))
-    real_scores, real_logits = D_model([reals, alpha])
-    fake_scores, fake_logits = D_model([fakes, alpha])
+    (real_scores, real_logits), (fake_scores, fake_logits) = D.scores_of_two(reals, fakes, alpha)
     components = {"real_scores": real_scores[:, 0], "fake_scores": fake_scores[:, 0]}
     if config.kind == "lsgan":
         loss = losses.lsgan_discriminator(real_scores, fake_scores, config)
@@ -45,6 +47,7 @@ def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config):
             lambda images: D_model([images, alpha])[0],
             losses.mix(reals, fakes, mixing),
             enlargement=D.config.resolution // reals.shape[1],
+            loss_scale=loss_scale,
         )
         loss = losses.wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config)
         components |= {"mixed_scores": mixed_scores[:, 0], "mixed_norms": mixed_norms}
@@ -75,16 +78,21 @@ def generator_terms(G, D, latents, labels, resolution, alpha, config):
     return Terms(loss, components)
 
 
-def gradients_of(terms_function, variables):
+def gradients_of(terms_function, variables, loss_scale=None):
     """Gradients of the mean loss: a function -> Terms, {name: variable} -> Terms, {name: tensor}.
 
-    Only the given variables are watched, so nothing is computed for the other network.
+    Only the given variables (or tensors) are watched, so nothing is computed for the other network.
+    With `loss_scale` the loss is differentiated times this factor, and the gradients divided by it.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(list(variables.values()))
         terms = terms_function()
         mean_loss = tf.reduce_mean(terms.loss)
+        if loss_scale is not None:
+            mean_loss *= loss_scale
     gradients = tape.gradient(mean_loss, list(variables.values()), unconnected_gradients="zero")
+    if loss_scale is not None:
+        gradients = [gradient / loss_scale for gradient in gradients]
     return terms, dict(zip(variables, gradients, strict=True))
 
 
@@ -125,6 +133,21 @@ def average_over_replicas(gradients):
         return gradients
     means = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(gradients.values()))
     return dict(zip(gradients, means, strict=True))
+
+
+def read(*networks):
+    """All weights of networks as tensors, in replica context: -> a dictionary by name of each.
+
+    Used in their place (`computing_with`), they make an update a pure function of tensors: it can
+    be compiled, each variable is read once, and what several passes make of a weight is shared.
+    """
+    return [{k: v.read_value() for k, v in n.variables_by_name.items()} for n in networks]
+
+
+def computing_with(*weights):
+    """Context in which networks compute with tensors: pairs (network, {name: tensor})."""
+    pairs = (network.replacements(tensors) for network, tensors in weights)
+    return keras.StatelessScope(state_mapping=[*itertools.chain(*pairs)])
 
 
 def update_moving_average(averages, sources, decay):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pgtf import losses
 from pgtf.dataset import pipeline
-from pgtf.training import randomness, step
+from pgtf.training import compilation, randomness, step
 from pgtf.training.randomness import Draw
 
 D_STATISTICS = ("real_scores", "fake_scores", "mixed_norms")  # components of D's terms
@@ -29,6 +29,8 @@ class Stepper:
         self._dataset = dataset
         self._strategy = strategy
         self._functions = {}
+        self._jit = False  # whether XLA compiles the gradients of the function being traced
+        self._averaged = {}  # names of the variables that Gs follows, by resolution
         self._iterator, self._iterator_at = None, None
         self._labels = None
         if dataset.label_size:
@@ -52,6 +54,8 @@ class Stepper:
         if key not in self._functions:
             numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
             numbers.append(tf.TensorSpec([], tf.float32))
+            self._jit = compilation.is_used(self._config.training.jit, self._trial(*key))
+            self._averaged[call.now.resolution] = self._names_to_average(call.now.resolution)
             steps = self._function(call.now.minibatch)
             self._functions[key] = steps.get_concrete_function(self._iterator, *numbers)
         progress = self._state.progress
@@ -108,6 +112,7 @@ class Stepper:
     def _iteration(self, batches, minibatch, nimg, alpha, G_lrate, D_lrate, noise_strength):
         """One iteration on one replica: -> [len(STATISTICS)]."""
         config, state = self._config, self._state
+        resolution = batches[0][0].shape[1]
         simultaneous = config.training.update_order == "simultaneous"
         for repeat, (images, labels) in enumerate(batches):
             D_nimg = nimg + repeat * minibatch
@@ -118,18 +123,17 @@ class Stepper:
             if not simultaneous:
                 D_updated = state.D_opt.apply(*D_update, D_lrate)
             if config.training.G_smoothing_per == "D_update":
-                self._update_average()
+                self._update_average(resolution)
         if not simultaneous:
             latents = self._latents(minibatch, nimg, Draw.G_LATENTS)
             labels = self._labels_of_G(minibatch, nimg)
-        resolution = batches[0][0].shape[1]
         G_means, G_update = self._update_of_G(
             resolution, latents, labels, minibatch, nimg, alpha, noise_strength
         )
         if simultaneous:
             D_updated = state.D_opt.apply(*D_update, D_lrate)
         if config.training.G_smoothing_per == "G_update":
-            self._update_average()
+            self._update_average(resolution)
         G_updated = state.G_opt.apply(*G_update, G_lrate)
         skipped = 2.0 - tf.cast(G_updated, tf.float32) - tf.cast(D_updated, tf.float32)
         return tf.concat([G_means, D_means, [noise_strength], [skipped]], axis=0)
@@ -145,12 +149,22 @@ class Stepper:
         reals = pipeline.process_reals(images, alpha, mirror, strict_uint8=strict)
         mixing = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIXING)
         variables = D.variables_at(resolution_log2)
+        G_weights, D_weights = step.read(G, D)
+        trained, scale = (
+            {name: D_weights[name] for name in variables},
+            self._state.D_opt.loss_scale(),
+        )
 
         def part(index):
             inputs = [self._part(x, index) for x in (reals, labels, latents, mixing)]
-            with self._noisy(minibatch, nimg, Draw.D_NOISE, noise_strength, index):
+            with (
+                step.computing_with((G, G_weights), (D, D_weights)),
+                self._noisy(minibatch, nimg, Draw.D_NOISE, noise_strength, index),
+            ):
                 terms, gradients = step.gradients_of(
-                    lambda: step.discriminator_terms(G, D, *inputs, alpha, config.loss), variables
+                    lambda: step.discriminator_terms(G, D, *inputs, alpha, config.loss, scale),
+                    trained,
+                    scale,
                 )
             values = [terms.loss, *(terms.components[name] for name in D_STATISTICS)]
             return tf.stack([*map(tf.reduce_mean, values)]), gradients
@@ -158,11 +172,25 @@ class Stepper:
         means, gradients = self._mean_over_parts(part, 1 + len(D_STATISTICS), variables)
         return means, (variables, gradients)
 
-    def _update_average(self):
+    def _update_average(self, resolution):
         """Moves Gs towards G."""
-        # All levels, as in the original: after `--resume_pkl`, Gs differs from G at finer ones too.
-        networks = (network.variables_by_name for network in (self._state.Gs, self._state.G))
+        names, G, Gs = self._averaged[resolution], self._state.G, self._state.Gs
+        networks = ({k: n.variables_by_name[k] for k in names} for n in (Gs, G))
         step.update_moving_average(*networks, self._config.training.G_smoothing)
+
+    def _names_to_average(self, resolution):
+        """Variables of Gs that move while G trains at this resolution.
+
+        The original moves all of them. Those that G does not train and that are equal to Gs's stay
+        where they are, so they are left out: finer levels, unless `--resume_pkl` brought others.
+        """
+        G, Gs = self._state.G, self._state.Gs
+        trained, averages = G.variables_at(resolution.bit_length() - 1), Gs.variables_by_name
+        return [
+            name
+            for name, source in G.variables_by_name.items()
+            if name in trained or not np.array_equal(source.numpy(), averages[name].numpy())
+        ]
 
     def _labels_of_G(self, minibatch, nimg):
         """Uniform rows of the training labels, as in the original; None without labels."""
@@ -175,18 +203,54 @@ class Stepper:
         """What to apply to G: -> mean of its loss [1], (variables, gradients)."""
         G, D, config = self._state.G, self._state.D, self._config
         variables = G.variables_at(resolution.bit_length() - 1)
+        G_weights, D_weights = step.read(G, D)
+        trained, scale = (
+            {name: G_weights[name] for name in variables},
+            self._state.G_opt.loss_scale(),
+        )
 
         def part(index):
             inputs = [None if x is None else self._part(x, index) for x in (latents, labels)]
-            with self._noisy(minibatch, nimg, Draw.G_NOISE, noise_strength, index):
+            with (
+                step.computing_with((G, G_weights), (D, D_weights)),
+                self._noisy(minibatch, nimg, Draw.G_NOISE, noise_strength, index),
+            ):
                 terms, gradients = step.gradients_of(
                     lambda: step.generator_terms(G, D, *inputs, resolution, alpha, config.loss),
-                    variables,
+                    trained,
+                    scale,
                 )
             return tf.reduce_mean(terms.loss, keepdims=True), gradients
 
         means, gradients = self._mean_over_parts(part, 1, variables)
         return means, (variables, gradients)
+
+    def _trial(self, resolution, minibatch):
+        """For compilation.is_used: a function (jit) that computes D's gradients."""
+        config = self._state.D.config
+        replica_batch = minibatch // self._strategy.num_replicas_in_sync
+
+        def gradients():
+            images = tf.zeros(
+                [replica_batch, resolution, resolution, config.num_channels], tf.uint8
+            )
+            labels = tf.zeros([replica_batch, config.label_size])
+            latents = self._latents(minibatch, 0, Draw.D_LATENTS)
+            numbers = (minibatch, tf.constant(0, tf.int64), tf.constant(1.0), tf.constant(0.0))
+            _, (_, found) = self._update_of_D(images, labels, latents, *numbers)
+            return tf.add_n([tf.reduce_sum(gradient) for gradient in found.values()])
+
+        functions = {
+            jit: tf.function(lambda: self._strategy.run(gradients)) for jit in (False, True)
+        }
+
+        def trial(jit):
+            self._jit = jit
+            total = functions[jit]()
+            for value in self._strategy.experimental_local_results(total):
+                value.numpy()
+
+        return trial
 
     def _noisy(self, minibatch, nimg, purpose, strength, index):
         """Makes D noisy inside a `with`, in part `index` of the minibatch, if it has noise."""
@@ -213,6 +277,8 @@ class Stepper:
     def _mean_over_parts(self, part, num_values, variables):
         """Means over the parts of this replica's minibatch; the gradients' over replicas too."""
         num_parts = self._config.schedule.grad_accumulation
+        if self._jit:
+            part = tf.function(part, jit_compile=True, autograph=False)
         means, gradients = step.mean_over_parts(part, num_parts, num_values, variables)
         return means, step.average_over_replicas(gradients)
 

@@ -114,7 +114,7 @@ def num_replicas(num_gpus, cpu_replicas):
     return max(num_gpus or 0, cpu_replicas, 1) * max(num_workers(), 1)
 
 
-def describe_devices(strategy):
+def describe_devices(strategy, precision="fp32"):
     """One line for the log: devices of the replicas, versions, precision."""
     gpus = tf.config.get_visible_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
@@ -123,7 +123,7 @@ def describe_devices(strategy):
         where = f"{num_workers()} worker(s), this one with {where}"
     return (
         f"{strategy.num_replicas_in_sync} replica(s) on {where}; TensorFlow {tf.__version__}, "
-        f"Keras {keras.__version__}, Python {platform.python_version()}, fp32"
+        f"Keras {keras.__version__}, Python {platform.python_version()}, {precision}"
     )
 
 

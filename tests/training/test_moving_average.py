@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pgtf.training import plan
+from pgtf.training.state import TrainingState
 from pgtf.training.step import update_moving_average
+from pgtf.training.stepper import Stepper
+from tests import tiny
 
 REFERENCE = json.loads((pathlib.Path(__file__).parents[1] / "data" / "addons.json").read_text())
 
@@ -28,3 +32,32 @@ def test_decay_zero_copies_and_decay_one_keeps():
     assert average["w"].numpy().tolist() == [0.5, 0.25]
     update_moving_average(average, source, 0.0)
     assert average["w"].numpy().tolist() == [3.0, -1.0]
+
+
+def averaged_at_4x4(config, dataset, strategy, everything, difference=0.0):
+    """Gs after a call at 4x4, finer levels of Gs and G being as far apart: {name: array}."""
+    state = TrainingState(config, strategy)
+    state.Gs.variables_by_name["8x8/Conv1/weight"].assign_add(
+        tf.fill(state.G.variables_by_name["8x8/Conv1/weight"].shape, difference)
+    )
+    stepper = Stepper(state, config, dataset, strategy)
+    if everything:
+        stepper._names_to_average = lambda resolution: list(state.G.variables_by_name)
+    names = stepper._names_to_average(4)
+    stepper.run(plan.next_call(config.schedule, config.training, 0, 0))
+    return names, tiny.arrays_of(state.Gs)
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.5])
+def test_leaving_out_what_does_not_move_changes_no_bit(config, dataset, strategy, difference):
+    """The levels to come, unless a pickle brought another average for them."""
+    args = (config, dataset, strategy)
+    (few, ours), (all_names, expected) = (
+        averaged_at_4x4(*args, everything, difference) for everything in (False, True)
+    )
+    finer = {name for name in all_names if name.startswith("8x8") or name.startswith("ToRGB_lod0")}
+    left_out = finer - ({"8x8/Conv1/weight"} if difference else set())
+    assert set(few) == set(all_names) - left_out
+    assert len(left_out) >= 5
+    for name, array in expected.items():
+        np.testing.assert_array_equal(ours[name], array, err_msg=name)

@@ -1,0 +1,147 @@
+"""Time of training iterations: python -m benchmarks.training --stages=16:16,128:4
+
+One D and one G update of the paper's full-size networks (WGAN-GP, moving average, Adam), images in
+memory, stabilized and in the middle of a fade. Each stage runs in a process of its own and prints
+one JSON line; `peak_fraction` is the fused FLOPs of the iteration over its time and the best of the
+matrix product and the 3x3 convolution measured in the same process; `kernel_ratio` the time over
+the sum of all layers and directions, each timed alone in its fastest form.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+
+FULL_RESOLUTION = 1024  # of the networks, whatever the stage
+STAGES = "4:64,8:64,16:16,32:16,64:8,128:4,256:2"
+NUM_IMAGES = 8
+
+
+def make_stepper(folder, resolution, minibatch, precision, jit):
+    """Networks at full size, and the dataset of one stage: -> Config, Stepper."""
+    from benchmarks.scaling import write_dataset
+    from pgtf.config import PRESETS
+    from pgtf.dataset import open_dataset
+    from pgtf.training.state import TrainingState
+    from pgtf.training.stepper import Stepper
+    from pgtf.training.strategy import make_strategy
+
+    strategy = make_strategy()
+    write_dataset(folder, resolution, NUM_IMAGES)
+    changes = {
+        "schedule.lod_initial_resolution": resolution,
+        "schedule.minibatch_base": minibatch,
+        "schedule.minibatch_dict": {},
+        "schedule.max_minibatch_per_gpu": {},
+        "training.precision": precision,
+        "training.jit": jit,
+    }
+    config = PRESETS["v2-1gpu"].replace(changes)
+    config = config.fitted(FULL_RESOLUTION.bit_length() - 1, 3, 0, 1)
+    return config, Stepper(TrainingState(config, strategy), config, open_dataset(folder), strategy)
+
+
+def seconds_per_iteration(config, stepper, fading, num_iterations):
+    """Median over calls, and seconds of the first call, which traces."""
+    from pgtf.training import plan
+
+    first = plan.next_call(config.schedule, config.training, 0, 0)
+    count = 1 if first.now.resolution > 16 else len(first.nimgs)  # one call may run several
+    alphas = [0.5 if fading else 1.0] * count
+    numbers = (alphas, first.G_lrates[:count], first.D_lrates[:count])
+    seconds, nimg = [], 0
+    for _ in range(1 + -(-num_iterations // count)):
+        nimgs = [nimg + k * first.now.minibatch for k in range(count)]
+        nimg = nimgs[-1] + first.now.minibatch
+        started = time.perf_counter()
+        stepper.run(plan.Call(first.now, nimgs, *numbers, nimg))
+        seconds.append((time.perf_counter() - started) / count)
+    return statistics.median(seconds[1:]), seconds[0] * count
+
+
+def measure(resolution, minibatch, args):
+    """One stage, in this process: -> the fields of its JSON line."""
+    started = time.perf_counter()
+    import tensorflow as tf
+
+    from benchmarks.flops import iteration_flops, iteration_work
+    from benchmarks.kernels import fastest_sum
+    from benchmarks.machine import peak_gflops
+    from pgtf.training import memory
+
+    row = {"resolution": resolution, "minibatch": minibatch, "precision": args.precision}
+    with tempfile.TemporaryDirectory() as folder:
+        config, stepper = make_stepper(
+            pathlib.Path(folder), resolution, minibatch, args.precision, args.jit
+        )
+        row["start_sec"] = time.perf_counter() - started
+        memory.forget_peak()
+        for fading in [False, True] if args.fading and resolution > 4 else [False]:
+            seconds, first = seconds_per_iteration(config, stepper, fading, args.iterations)
+            flops = iteration_flops(resolution, minibatch, fading=fading)
+            suffix = "_fading" if fading else ""
+            row |= {f"sec_per_iter{suffix}": seconds, f"img_per_sec{suffix}": minibatch / seconds}
+            row |= {f"gflop{suffix}": flops / 1e9, f"gflops{suffix}": flops / seconds / 1e9}
+            if not fading:
+                row |= {"first_call_sec": first, "peak_gib": memory.peak_gib()}
+    dtype = {"bf16": tf.bfloat16, "fp16": tf.float16}.get(args.precision, tf.float32)
+    rates = peak_gflops(dtype)
+    row |= {f"{name}_gflops": rate for name, rate in rates.items()}
+    row["peak_fraction"] = row["gflops"] / max(rates.values())
+    if args.kernels:
+        row["kernel_sum_sec"] = fastest_sum(iteration_work(resolution), minibatch, dtype)
+        row["kernel_ratio"] = row["sec_per_iter"] / row["kernel_sum_sec"]
+    return row
+
+
+def in_process(command):
+    """The last line that a program prints, as JSON."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def parse_stages(text):
+    """ "16:16,32:8" -> [(16, 16), (32, 8)]: resolution and minibatch."""
+    return [tuple(map(int, stage.split(":"))) for stage in text.split(",")]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stages", default=STAGES, help="(default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=5, help="timed (default: %(default)s)")
+    parser.add_argument("--precision", default="fp32", help="as of train.py (default: %(default)s)")
+    parser.add_argument("--jit", default="off", help="as of train.py (default: %(default)s)")
+    parser.add_argument("--fading", action="store_true", help="measure in the middle of a fade too")
+    parser.add_argument(
+        "--kernels", action="store_true", help="add up the fastest kernel of every layer too"
+    )
+    parser.add_argument("--yardstick", help="program to compare with (default: none)")
+    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    stages = parse_stages(args.stages)
+    if args.measure:
+        print(json.dumps(measure(*stages[0], args)))
+        return
+    for resolution, minibatch in stages:
+        stage = f"--stages={resolution}:{minibatch}"
+        ours = [sys.executable, "-m", "benchmarks.training", "--measure", *sys.argv[1:], stage]
+        row = in_process(ours)
+        if args.yardstick:
+            numbers = {"res": resolution, "batch": minibatch, "iters": args.iterations}
+            plain = [sys.executable, args.yardstick, *(f"--{k}={v}" for k, v in numbers.items())]
+            row["yardstick_sec_per_iter"] = in_process(plain)["sec_per_iter"]
+            row["ratio"] = row["yardstick_sec_per_iter"] / row["sec_per_iter"]
+        print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""--precision: what convolutions and dense layers compute with.
+
+    fp32  float32, and nothing less: TensorFloat-32 is off
+    tf32  float32 whose products have 10 bits of mantissa: GPUs from Ampere on
+    bf16  bfloat16: the range of float32, 8 bits of mantissa
+    fp16  float16: 11 bits, a small range; gradients are scaled dynamically (adam.Adam)
+
+Weights, optimizer, statistics of norms and minibatch, toRGB, fromRGB, scores, losses and the
+gradient penalty's norm are float32 with all of them.
+"""
+
+import tensorflow as tf
+
+_COMPUTE_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+def compute_dtype(precision):
+    """Name of the type that layers compute with: "float32", "bfloat16" or "float16"."""
+    return _COMPUTE_DTYPES.get(precision, "float32")
+
+
+def configure(precision):
+    """Sets what TensorFlow does with float32 on GPUs; once, before training.
+
+    Raises:
+        ValueError: tf32 without a GPU.
+    """
+    if precision == "tf32" and not tf.config.get_visible_devices("GPU"):
+        raise ValueError(
+            "`--precision` must be fp32, bf16 or fp16 on a CPU, which has no TensorFloat-32. "
+            "Received: precision=tf32."
+        )
+    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")

@@ -1,0 +1,141 @@
+"""--precision and --jit: the same training with other arithmetic."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pgtf import losses
+from pgtf.training import plan, precision
+from pgtf.training.adam import LOSS_SCALING_DEC, LOSS_SCALING_INC, LOSS_SCALING_INIT, Adam
+from pgtf.training.state import TrainingState
+from pgtf.training.stepper import STATISTICS, Stepper
+
+
+def run(config, dataset, strategy, iterations, nimg=0):
+    """Runs so many iterations at 4x4 (at 8x8 if `nimg` says so): -> state, statistics."""
+    config = config.fitted(dataset.resolution_log2, 3, 0, 1)
+    state = TrainingState(config, strategy)
+    call = plan.next_call(config.schedule, config.training, nimg, nimg)
+    size = call.now.minibatch
+    nimgs = [nimg + k * size for k in range(iterations)]
+    numbers = ([x[0]] * iterations for x in (call.alphas, call.G_lrates, call.D_lrates))
+    call = plan.Call(call.now, nimgs, *numbers, nimgs[-1] + size)
+    rows = Stepper(state, config, dataset, strategy).run(call)
+    return state, dict(zip(STATISTICS, rows.T, strict=True))
+
+
+def arrays_of(state):
+    groups, _ = state.pack()
+    return {f"{g}/{k}": np.array(v) for g, arrays in groups.items() for k, v in arrays.items()}
+
+
+def test_50_iterations_in_fp16_find_the_loss_scale_and_then_train(config, dataset, strategy):
+    """Both gradients, outer and inner, overflow at 2**64 and fit float16 at about 2**16."""
+    config = config.replace({"training.precision": "fp16"})
+    before = arrays_of(TrainingState(config.fitted(3, 3, 0, 1), strategy))
+    iterations = 80
+    state, statistics = run(config, dataset, strategy, iterations)
+    after = arrays_of(state)
+    for kind in ("G", "D"):
+        scaling = after[f"{kind}_opt/loss_scaling"]
+        # Every iteration either lowered or raised it.
+        lowered = (LOSS_SCALING_INIT + iterations * LOSS_SCALING_INC - scaling) / (
+            LOSS_SCALING_DEC + LOSS_SCALING_INC
+        )
+        assert lowered == pytest.approx(round(lowered), abs=0.01)
+        assert 30 <= round(lowered) < iterations - 10
+        # Adam counts only the updates that were made.
+        updates = round(np.log(after[f"{kind}_opt/beta2_power"]) / np.log(0.99)) - 1
+        assert updates == iterations - round(lowered)
+        assert np.any(after[f"{kind}/4x4/Conv/weight"] != before[f"{kind}/4x4/Conv/weight"])
+    assert not statistics["skipped"].any()  # the search for the scale is no divergence
+    assert np.all(np.isfinite(statistics["mixed_norms"]) == np.isfinite(statistics["D_loss"]))
+    assert np.all(np.isfinite(statistics["D_loss"][-10:]))
+    assert all(np.all(np.isfinite(array)) for array in after.values())
+
+
+def test_an_overflow_later_skips_one_update_and_halves_the_scale():
+    weights = {"w": tf.Variable([1.0, 2.0])}
+    optimizer = Adam(weights, 0.0, 0.99, 1e-8, use_loss_scaling=True)
+    optimizer.variables_by_name["loss_scaling"].assign(10.0)
+    assert float(optimizer.loss_scale()) == 1024
+    assert optimizer.apply(weights, {"w": tf.constant([1.0, np.inf])}, tf.constant(0.1))
+    assert float(optimizer.loss_scale()) == 512
+    np.testing.assert_array_equal(weights["w"], [1, 2])
+    assert optimizer.apply(weights, {"w": tf.constant([1.0, 1.0])}, tf.constant(0.1))
+    assert np.log2(optimizer.loss_scale()) == pytest.approx(9.0005, abs=1e-4)
+    np.testing.assert_allclose(weights["w"], [0.9, 1.9], rtol=1e-5)
+
+
+def test_what_is_not_finite_at_scale_one_counts_as_skipped():
+    weights = {"w": tf.Variable([1.0])}
+    optimizer = Adam(weights, 0.0, 0.99, 1e-8, use_loss_scaling=True)
+    optimizer.variables_by_name["loss_scaling"].assign(0.0)
+    assert not optimizer.apply(weights, {"w": tf.constant([np.nan])}, tf.constant(0.1))
+
+
+def test_the_inner_gradient_survives_float16_only_with_its_scale():
+    images = tf.ones([2, 2, 2, 1])
+
+    def D(x):
+        tiny = tf.cast(x, tf.float16) * tf.constant(2**-24, tf.float16)  # the smallest float16
+        return tf.cast(tf.reduce_sum(tiny, axis=[1, 2]) * 0.25, tf.float32)
+
+    _, lost = losses.gradient_norms(D, images, enlargement=1)
+    _, found = losses.gradient_norms(D, images, enlargement=1, loss_scale=tf.constant(2.0**10))
+    np.testing.assert_array_equal(lost, 0)
+    np.testing.assert_allclose(found, 2 * 2**-26, rtol=1e-3)
+
+
+def test_bf16_follows_fp32_through_the_first_iterations(config, dataset, strategy):
+    (single, ours), (half, theirs) = (
+        run(config.replace({"training.precision": p}), dataset, strategy, 8, nimg=136)
+        for p in ("fp32", "bf16")
+    )
+    np.testing.assert_allclose(theirs["mixed_norms"], ours["mixed_norms"], rtol=0.1, atol=0.02)
+    single, half = arrays_of(single), arrays_of(half)
+    assert single.keys() == half.keys()
+    moved = single["D/8x8/Conv0/weight"]
+    assert np.any(half["D/8x8/Conv0/weight"] != moved)
+    assert np.corrcoef(half["D/8x8/Conv0/weight"].ravel(), moved.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("precision_", ["bf16", "fp16"])
+def test_half_precision_raises_the_epsilon_of_pixel_norm(config, precision_):
+    fitted = config.replace({"training.precision": precision_}).fitted(3, 3, 0, 1)
+    assert fitted.G.pixelnorm_epsilon == 1e-4
+    large = config.replace({"training.precision": precision_, "G.pixelnorm_epsilon": 1e-2})
+    assert large.fitted(3, 3, 0, 1).G.pixelnorm_epsilon == 1e-2
+    assert config.fitted(3, 3, 0, 1).G.pixelnorm_epsilon == 1e-8
+
+
+def test_tf32_without_a_gpu_is_refused_naming_what_to_use():
+    with pytest.raises(ValueError, match="must be fp32, bf16 or fp16 on a CPU.*precision=tf32"):
+        precision.configure("tf32")
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_compiled_gradients_are_those_of_the_uncompiled_step(
+    config, dataset, strategy, accumulation
+):
+    """Within 1e-5 of the largest; at 8x8 while fading, so that all layers take part."""
+    # At 1e-8 a first step of Adam is the sign of a gradient, and round-off may decide signs.
+    changes = {"training.adam_epsilon": 1e-3, "schedule.grad_accumulation": accumulation}
+    states = [
+        run(config.replace(changes | {"training.jit": jit}), dataset, strategy, 1, nimg=72)[0]
+        for jit in ("off", "on")
+    ]
+    plain, compiled = map(arrays_of, states)
+    assert plain.keys() == compiled.keys()
+    for name, expected in plain.items():
+        largest = max(np.abs(expected).max(), 1e-3)
+        np.testing.assert_allclose(compiled[name] / largest, expected / largest, atol=1e-5, rtol=0)
+
+
+def test_precision_is_part_of_the_configuration(config):
+    changed = config.replace({"training.precision": "bf16"})
+    assert config.differences(changed) == ["training.precision: 'fp32' -> 'bf16'"]
+    assert type(config).from_json(changed.to_json()) == changed
+    assert dataclasses.asdict(config.training)["jit"] == "auto"

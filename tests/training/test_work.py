@@ -1,0 +1,86 @@
+"""What an update computes, read from its graph: nothing that nobody uses."""
+
+import collections
+
+import pytest
+import tensorflow as tf
+
+from pgtf import losses
+from pgtf.training import step
+from tests import tiny
+
+BATCH = 4
+CONFIG = losses.LossConfig()
+CONV, INPUT_GRADIENT, WEIGHT_GRADIENT = "Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"
+
+
+def operations(function, *args):
+    """How often each kind of operation is needed for the outputs of a function."""
+    graph = tf.function(function, autograph=False).get_concrete_function(*args)
+    needed, todo = set(), [tensor.op for tensor in graph.outputs]
+    while todo:
+        operation = todo.pop()
+        if operation not in needed:
+            needed.add(operation)
+            todo += [tensor.op for tensor in operation.inputs]
+    return collections.Counter(operation.type for operation in needed)
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """Of both updates at 8x8, where D has its fromRGBs, Conv0, Conv1_down and 4x4/Conv."""
+    G, D = tiny.generator(), tiny.discriminator()
+    reals, latents = tf.zeros([BATCH, 8, 8, 3]), tf.zeros([BATCH, tiny.LATENT_SIZE])
+    alpha, mixing = tf.constant(0.5), tf.zeros([BATCH, 1, 1, 1])
+
+    def update_of_D():
+        weights = step.read(G, D)
+        trained = {name: weights[1][name] for name in D.variables_at(3)}
+        with step.computing_with((G, weights[0]), (D, weights[1])):
+            terms, gradients = step.gradients_of(
+                lambda: step.discriminator_terms(
+                    G, D, reals, tf.zeros([BATCH, 0]), latents, mixing, alpha, CONFIG
+                ),
+                trained,
+            )
+        return terms.loss, gradients
+
+    def update_of_G():
+        weights = step.read(G, D)
+        trained = {name: weights[0][name] for name in G.variables_at(3)}
+        with step.computing_with((G, weights[0]), (D, weights[1])):
+            terms, gradients = step.gradients_of(
+                lambda: step.generator_terms(G, D, latents, None, 8, alpha, CONFIG), trained
+            )
+        return terms.loss, gradients
+
+    return {"D": operations(update_of_D), "G": operations(update_of_G)}
+
+
+def test_the_update_of_G_computes_the_weight_gradients_of_its_own_convolutions_alone(counts):
+    assert counts["G"][WEIGHT_GRADIENT] == 5  # 4x4/Conv, Conv0_up, Conv1, two ToRGBs
+
+
+def test_the_penalty_is_differentiated_only_where_there_is_a_second_derivative(counts):
+    """5 weight gradients of reals and fakes together, 5 of the penalty, and 4 more before the
+    minibatch standard deviation; behind it only leaky ReLUs follow, which have none.
+    """
+    assert counts["D"][WEIGHT_GRADIENT] == 5 + 5 + 4
+
+
+def test_no_gradient_flows_into_reals_and_fakes(counts):
+    """Transposed convolution of G; reals and fakes: all of D but its two fromRGBs; penalty: down to
+    the images; its own gradient: from the statistic to the fromRGBs.
+    """
+    assert counts["D"][INPUT_GRADIENT] == 1 + 3 + 5 + 2
+
+
+def test_reals_and_fakes_share_a_pass(counts):
+    """G has 4 convolutions that are not transposed; D runs twice, and once along the penalty."""
+    assert counts["D"][CONV] == 4 + 3 * 5
+
+
+def test_every_weight_is_read_once(counts):
+    networks = tiny.generator(), tiny.discriminator()
+    num_variables = sum(len(network.variables_at(3)) for network in networks)
+    assert counts["D"]["ReadVariableOp"] == counts["G"]["ReadVariableOp"] == num_variables
