@@ -4,7 +4,9 @@ One D and one G update of the paper's full-size networks (WGAN-GP, moving averag
 memory, stabilized and in the middle of a fade. Each stage runs in a process of its own and prints
 one JSON line; `peak_fraction` is the fused FLOPs of the iteration over its time and the best of the
 matrix product and the 3x3 convolution measured in the same process; `kernel_ratio` the time over
-the sum of all layers and directions, each timed alone in its fastest form.
+the sum of all layers and directions, each timed alone in its fastest form; `memory_ratio` the peak
+memory, less that of the imported libraries, over what an iteration cannot do without
+(flops.needed_bytes).
 """
 
 import argparse
@@ -71,12 +73,13 @@ def measure(resolution, minibatch, args):
     started = time.perf_counter()
     import tensorflow as tf
 
-    from benchmarks.flops import iteration_flops, iteration_work
+    from benchmarks.flops import iteration_flops, iteration_work, needed_bytes
     from benchmarks.kernels import fastest_sum
     from benchmarks.machine import peak_gflops
     from pgtf.training import memory
 
     row = {"resolution": resolution, "minibatch": minibatch, "precision": args.precision}
+    imports_gib = memory.peak_gib()
     with tempfile.TemporaryDirectory() as folder:
         config, stepper = make_stepper(
             pathlib.Path(folder), resolution, minibatch, args.precision, args.jit
@@ -91,6 +94,9 @@ def measure(resolution, minibatch, args):
             row |= {f"gflop{suffix}": flops / 1e9, f"gflops{suffix}": flops / seconds / 1e9}
             if not fading:
                 row |= {"first_call_sec": first, "peak_gib": memory.peak_gib()}
+                needed = needed_bytes(iteration_work(resolution), minibatch) / 2**30
+                row |= {"imports_gib": imports_gib, "needed_gib": needed}
+                row["memory_ratio"] = (row["peak_gib"] - imports_gib) / needed
     dtype = {"bf16": tf.bfloat16, "fp16": tf.float16}.get(args.precision, tf.float32)
     rates = peak_gflops(dtype)
     row |= {f"{name}_gflops": rate for name, rate in rates.items()}

@@ -1,6 +1,7 @@
 """The discriminator of the paper: Table 2, with the options of the original TensorFlow release."""
 
 import dataclasses
+import functools
 from typing import Annotated, Literal
 
 import keras
@@ -113,7 +114,7 @@ class Discriminator(Network):
         Returns:
             (scores [N, 1], label logits [N, label_size]), twice.
         """
-        model = self.model(first.shape[1].bit_length() - 1)
+        model = functools.partial(self.model(first.shape[1].bit_length() - 1), training=True)
         if not self._can_join(first.shape[0]):
             return model([first, alpha]), model([second, alpha])
         # A group of the statistic is every (N / group)-th sample.

@@ -63,20 +63,26 @@ def _masked(dy, y, slope):
 
 
 def pixel_norm(x, epsilon):
-    """x over the root mean square of its last axis, statistics in float32: [N, ..., C] -> same."""
+    """`normalized_pixels` with a gradient of fewer passes over memory: [N, ..., C] -> same."""
 
     @tf.custom_gradient
     def forward(x):
-        wide = tf.cast(x, tf.float32)
-        mean_square = tf.reduce_mean(tf.square(wide), axis=-1, keepdims=True)
-        factors = tf.math.rsqrt(mean_square + epsilon)  # [N, ..., 1]
-        y = tf.cast(wide * factors, x.dtype)
+        y, factors = normalized_pixels(x, epsilon)
 
         def gradient(dy):
             along = tf.reduce_mean(tf.cast(dy * y, tf.float32), axis=-1, keepdims=True)
-            narrow = tf.cast(along, x.dtype)
-            return (dy - y * narrow) * tf.cast(factors, x.dtype)
+            return (dy - y * tf.cast(along, x.dtype)) * tf.cast(factors, x.dtype)
 
         return y, gradient
 
     return forward(x)
+
+
+def normalized_pixels(x, epsilon):
+    """x over the root mean square of its last axis, and the factors: -> [N, ..., C], [N, ..., 1].
+
+    Statistics and factors are float32.
+    """
+    wide = tf.cast(x, tf.float32)
+    factors = tf.math.rsqrt(tf.reduce_mean(tf.square(wide), axis=-1, keepdims=True) + epsilon)
+    return tf.cast(wide * factors, x.dtype), factors

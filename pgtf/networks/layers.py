@@ -149,14 +149,19 @@ class EqualizedConv2D(_Equalized):
 
 @keras.saving.register_keras_serializable(package="pgtf")
 class LeakyReLU(keras.layers.Layer):
-    """x where positive, negative_slope * x elsewhere: any shape -> same."""
+    """x where positive, negative_slope * x elsewhere: any shape -> same.
+
+    With `training` its gradients are kernels.leaky_relu's; without, a graph holds no custom
+    gradients, about which TensorFlow would warn whoever loads it.
+    """
 
     def __init__(self, negative_slope=0.2, **kwargs):
         super().__init__(**kwargs)
         self.negative_slope = negative_slope
 
-    def call(self, x):
-        return kernels.leaky_relu(x, self.negative_slope)
+    def call(self, x, training=False):
+        function = kernels.leaky_relu if training else tf.nn.leaky_relu
+        return function(x, self.negative_slope)
 
     def get_config(self):
         return super().get_config() | {"negative_slope": self.negative_slope}
@@ -164,14 +169,19 @@ class LeakyReLU(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="pgtf")
 class PixelNorm(keras.layers.Layer):
-    """Scales each pixel's features to unit mean square: [N, ..., C] -> same. Paper, Section 4.2."""
+    """Scales each pixel's features to unit mean square: [N, ..., C] -> same. Paper, Section 4.2.
+
+    `training` as in LeakyReLU.
+    """
 
     def __init__(self, epsilon=1e-8, **kwargs):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def call(self, x):
-        return kernels.pixel_norm(x, self.epsilon)
+    def call(self, x, training=False):
+        if training:
+            return kernels.pixel_norm(x, self.epsilon)
+        return kernels.normalized_pixels(x, self.epsilon)[0]
 
     def get_config(self):
         return super().get_config() | {"epsilon": self.epsilon}

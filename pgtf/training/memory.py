@@ -1,6 +1,7 @@
-"""The most memory that training has held."""
+"""The most memory that training has held, and what helps when there is too little."""
 
 import contextlib
+import math
 import pathlib
 import resource
 import sys
@@ -26,3 +27,21 @@ def forget_peak():
         tf.config.experimental.reset_memory_stats(gpu.name)
     with contextlib.suppress(OSError):  # Linux: resets the peak of the resident memory
         pathlib.Path("/proc/self/clear_refs").write_text("5")
+
+
+def out_of_memory(now, config):
+    """Says where memory ran out and which flags help."""
+    schedule, size = config.schedule, now.resolution
+    per_device = now.minibatch // schedule.num_gpus
+    held = per_device // schedule.grad_accumulation  # at a time
+    group = config.D.group_of(held)
+    where = f"out of memory at {size}x{size} with a minibatch of {held} per device"
+    if held == 1:
+        return f"{where}: --config.schedule.max_minibatch_per_gpu cannot lower it further."
+    half = held // 2 - (held // 2 % group if 1 < group < held // 2 else 0)
+    caps = ",".join(f"{k}:{v}" for k, v in {**schedule.max_minibatch_per_gpu, size: half}.items())
+    return (
+        f"{where}. Lower it with --config.schedule.max_minibatch_per_gpu={caps} "
+        f"--allow_config_change; with --grad_accumulation={math.ceil(per_device / half)} in "
+        "addition, the minibatch of an update stays as it is."
+    )

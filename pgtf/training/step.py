@@ -36,7 +36,7 @@ def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config, los
         mixed_scores and drift, and with labels real_label_penalty and fake_label_penalty.
     """
     G_model, D_model = _models(G, D, reals.shape[1])
-    fakes = G_model(G.inputs(latents, labels, alpha))
+    fakes = G_model(G.inputs(latents, labels, alpha), training=True)
     (real_scores, real_logits), (fake_scores, fake_logits) = D.scores_of_two(reals, fakes, alpha)
     components = {"real_scores": real_scores[:, 0], "fake_scores": fake_scores[:, 0]}
     if config.kind == "lsgan":
@@ -44,7 +44,7 @@ def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config, los
         components["mixed_norms"] = tf.zeros_like(loss)  # nothing is mixed
     else:
         mixed_scores, mixed_norms = losses.gradient_norms(
-            lambda images: D_model([images, alpha])[0],
+            lambda images: D_model([images, alpha], training=True)[0],
             losses.mix(reals, fakes, mixing),
             enlargement=D.config.resolution // reals.shape[1],
             loss_scale=loss_scale,
@@ -66,7 +66,8 @@ def generator_terms(G, D, latents, labels, resolution, alpha, config):
     Components are fake_scores and, with labels, label_penalty.
     """
     G_model, D_model = _models(G, D, resolution)
-    scores, logits = D_model([G_model(G.inputs(latents, labels, alpha)), alpha])
+    fakes = G_model(G.inputs(latents, labels, alpha), training=True)
+    scores, logits = D_model([fakes, alpha], training=True)
     components = {"fake_scores": scores[:, 0]}
     if config.kind == "lsgan":
         loss = losses.lsgan_generator(scores, config)

@@ -1,14 +1,13 @@
 """Several iterations in one call of a traced function, on all replicas."""
 
 import contextlib
-import math
 
 import numpy as np
 import tensorflow as tf
 
 from pgtf import losses
 from pgtf.dataset import pipeline
-from pgtf.training import compilation, randomness, step
+from pgtf.training import compilation, memory, randomness, step
 from pgtf.training.randomness import Draw
 
 D_STATISTICS = ("real_scores", "fake_scores", "mixed_norms")  # components of D's terms
@@ -45,7 +44,7 @@ class Stepper:
         try:
             return self._run(call)
         except tf.errors.ResourceExhaustedError as error:
-            raise MemoryError(out_of_memory(call.now, self._config)) from error
+            raise MemoryError(memory.out_of_memory(call.now, self._config)) from error
 
     def _run(self, call):
         key = (call.now.resolution, call.now.minibatch)
@@ -302,21 +301,3 @@ class Stepper:
     def _draw(self, distribution, shape, nimg, purpose):
         values = distribution(shape, self._config.training.seed, nimg, purpose)
         return randomness.of_this_replica(values)
-
-
-def out_of_memory(now, config):
-    """Says where memory ran out and which flags help."""
-    schedule, size = config.schedule, now.resolution
-    per_device = now.minibatch // schedule.num_gpus
-    held = per_device // schedule.grad_accumulation  # at a time
-    group = config.D.group_of(held)
-    where = f"out of memory at {size}x{size} with a minibatch of {held} per device"
-    if held == 1:
-        return f"{where}: --config.schedule.max_minibatch_per_gpu cannot lower it further."
-    half = held // 2 - (held // 2 % group if 1 < group < held // 2 else 0)
-    caps = ",".join(f"{k}:{v}" for k, v in {**schedule.max_minibatch_per_gpu, size: half}.items())
-    return (
-        f"{where}. Lower it with --config.schedule.max_minibatch_per_gpu={caps} "
-        f"--allow_config_change; with --grad_accumulation={math.ceil(per_device / half)} in "
-        "addition, the minibatch of an update stays as it is."
-    )

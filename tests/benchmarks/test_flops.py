@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.flops import generation_work, iteration_flops, iteration_work
+from benchmarks.flops import generation_work, iteration_flops, iteration_work, needed_bytes
 from pgtf.networks import Discriminator, Generator
 
 # GFLOP of one iteration of the paper's full-size networks: (resolution, minibatch): fused.
@@ -56,3 +56,11 @@ def test_making_images_takes_one_forward_pass_of_the_generator():
     work = generation_work(8, fmap_base=64, fmap_max=16, latent_size=16)
     assert {layer.name[:2] for layer in work} == {"G/"}
     assert {(layer.forward, layer.num_passes) for layer in work} == {(1, 1)}
+
+
+def test_an_iteration_needs_its_weights_moments_and_what_the_second_gradient_looks_at():
+    work = iteration_work(4, fmap_base=8, fmap_max=2, latent_size=3)  # 2 maps everywhere
+    G = 3 * 32 + 9 * 2 * 2 + 2 * 3
+    D = 3 * 2 + 9 * 3 * 2 + 32 * 2 + 2
+    outputs_of_D = 2 * 16 + 2 * 16 + 2 + 1
+    assert needed_bytes(work, 5) == 4 * (2 * G + D + 2 * (G + D) + 4 * 5 * outputs_of_D)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from pgtf.dataset import pipeline
 from pgtf.training import loop, memory, probe, tables
 from pgtf.training.checkpoints import newest_first
-from pgtf.training.stepper import out_of_memory
+from pgtf.training.memory import out_of_memory
 
 
 @pytest.fixture
