@@ -502,8 +502,61 @@ def test_the_script_runs_without_tensorflow(tmp_path):
     assert done.stdout.endswith("False\n"), done.stderr
 
 
+WRONG_VALUES = [
+    ("create_demo x --resolution=33", "`resolution` must be a power of two .*=33"),
+    ("create_demo x --resolution=2", "`resolution` must be a power of two .*=2"),
+    ("create_demo x --seed=-1", "`seed` must be 0 to 4294967295. Received: seed=-1"),
+    ("create_mnistrgb x . --random_seed=4294967296", "`random_seed` must be .*=4294967296"),
+    ("create_lsun x lmdb --resolution=100", "`resolution` must be a power of two .*=100"),
+    ("create_demo /", "`tfrecord_dir` must name the folder to create"),
+    (["create_demo", ""], "`tfrecord_dir` must name the folder to create"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WRONG_VALUES)
+def test_a_wrong_value_is_one_line_that_names_it(line, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(original.INPUTS / "lsun_lmdb", "lmdb")
+    assert run(*(line.split() if isinstance(line, str) else line)) == 2
+    assert re.fullmatch(f"error: {message}.*\n", capsys.readouterr().err)
+    assert os.listdir() == ["lmdb"]
+
+
+def test_an_unwanted_partial_folder_is_not_said_to_be_this_jobs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = partial.PartialFolder("demo", {}, {}, resume=False)
+    assert run("create_demo", "demo", "--num_images=5") == 2
+    assert capsys.readouterr().err == "error: demo.partial: another process is writing it.\n"
+    folder.__exit__(None, None, None)
+
+
+def test_names_that_are_no_text_can_be_printed(tmp_path):
+    folder = save_pictures(tmp_path / "pictures", 2, "png")
+    broken = os.fsencode(folder) + b"/caf\xe9\n.png"
+    with open(broken, "w") as file:
+        file.write("text")
+    command = ["create_from_images", "made", "pictures", "--max_errors=1"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "dataset_tool.py", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"caf\udce9 .png  not an image" in done.stdout
+
+
 @pytest.mark.parametrize(
-    "arguments", [[], ["create_demo"], ["nonsense"], ["create_demo", "x", "--num_images=0"]]
+    "arguments",
+    [
+        [],
+        ["create_demo"],
+        ["nonsense"],
+        ["create_demo", "x", "--num_images=0"],
+        ["create_demo", "x", "--num_workers=0"],
+        ["create_demo", "x", "--num_workers=-1"],
+        ["create_from_images", "x", "y", "--max_errors=-1"],
+    ],
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):
     assert run(*arguments) == 2
