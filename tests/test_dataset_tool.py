@@ -19,7 +19,7 @@ import PIL.Image
 import pytest
 
 import dataset_tool
-from pgtf.dataset import open_dataset, partial
+from pgtf.dataset import exporter, open_dataset, partial
 from pgtf.dataset.sources import celeba
 from tests.dataset import original, recipes
 
@@ -404,7 +404,8 @@ def test_too_small_a_disk_is_found_before_work_begins(tmp_path, monkeypatch, cap
     usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert run("create_demo", tmp_path / "demo", "--num_images=1000") == 2
-    assert re.search("the disk is too small. Needed: 4 MiB, free: 1 MiB", capsys.readouterr().err)
+    message = r"the disk is too small. Needed: 5\.\d MiB, free: 1.0 MiB"
+    assert re.search(message, capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -434,6 +435,17 @@ def test_a_disk_that_fills_up_is_one_line_and_looks_unfinished(tmp_path, monkeyp
     assert run("create_demo", tmp_path / "whole" / "demo", *flags) == 0
     for path in (tmp_path / "whole" / "demo").iterdir():
         assert path.read_bytes() == (tmp_path / "demo" / path.name).read_bytes()
+
+
+def test_a_disk_that_is_full_before_the_labels_is_one_line(tmp_path, monkeypatch, capsys):
+    def no_space(path, *args):
+        raise OSError(28, "No space left on device")  # as `write` of an open file does
+
+    monkeypatch.setattr(exporter, "write_labels", no_space)
+    assert run("create_demo", tmp_path / "demo", "--num_images=5") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == f"error: [Errno 28] No space left on device: '{tmp_path}/demo.partial'"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_ends_all_processes_in_a_few_words(tmp_path):

@@ -271,9 +271,9 @@ def _check_arguments(
 
 
 def _check_disk_space(path: str, num_bytes: int) -> None:
-    free = shutil.disk_usage(path).free
-    if free < num_bytes + SPARE_BYTES:
+    needed, free = num_bytes + SPARE_BYTES, shutil.disk_usage(path).free
+    if free < needed:
         raise OSError(
-            f"{path}: the disk is too small. Needed: {num_bytes / 2**20:,.0f} MiB, "
-            f"free: {free / 2**20:,.0f} MiB. Free some, or choose a folder on another disk."
+            f"{path}: the disk is too small. Needed: {needed / 2**20:,.1f} MiB, "
+            f"free: {free / 2**20:,.1f} MiB. Free some, or choose a folder on another disk."
         )

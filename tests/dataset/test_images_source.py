@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import struct
 
 import h5py
 import numpy as np
@@ -108,6 +109,71 @@ def test_colors_of_an_icc_profile_become_srgb(mode, tmp_path):
     found = convert(tmp_path / "x.png", 8)
     expected = np.tile(np.uint8([40, 200, 90])[:, None, None], (1, 8, 8))
     assert np.abs(found.astype(int) - expected).max() <= 2
+
+
+def gray_profile():
+    """A minimal ICC profile of gray that is proportional to light: header, table of tags, tags."""
+    white = struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)  # D50
+    tags = {
+        b"kTRC": b"curv" + bytes(4) + struct.pack(">I2H", 1, 256, 0),  # gamma 1
+        b"wtpt": b"XYZ " + bytes(4) + white,
+        b"cprt": b"text" + bytes(4) + b"none\0\0\0\0",
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"gray\0" + bytes(79),
+    }
+    body, table = b"", struct.pack(">I", len(tags))
+    for name, content in tags.items():
+        at = 128 + 4 + 12 * len(tags) + len(body)
+        table += name + struct.pack(">2I", at, len(content))
+        body += content
+    header = bytes(4) + b"\2\x20\0\0mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28) + white
+    header = struct.pack(">I", 128 + len(table) + len(body)) + header + bytes(48)
+    return header + table + body
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
+def test_gray_of_an_icc_profile_becomes_srgb(mode, tmp_path):
+    light = np.tile(np.uint8([0, 13, 55, 128, 200, 220, 240, 255]), (8, 1))
+    picture = PIL.Image.fromarray(np.uint16(light) * 257 if mode == "I;16" else light)
+    (picture if mode == "I;16" else picture.convert(mode)).save(
+        tmp_path / "x.png", icc_profile=gray_profile()
+    )
+    x = light / 255  # sRGB, IEC 61966-2-1
+    expected = 255 * np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
+    for channels in (1, 3):
+        found = convert(tmp_path / "x.png", 8, channels)
+        assert np.abs(found - expected).max() <= 1
+
+
+def test_a_profile_of_colors_is_ignored_for_a_gray_picture(tmp_path):
+    gray = gradient(8, 8)[:, :, 0]
+    PIL.Image.fromarray(gray).save(tmp_path / "x.png", icc_profile=swapped_profile())
+    np.testing.assert_array_equal(convert(tmp_path / "x.png", 8, 1)[0], gray)
+
+
+def test_a_panorama_is_padded_without_a_huge_square(tmp_path, monkeypatch):
+    PIL.Image.new("RGB", (4000, 3), (9, 9, 9)).save(tmp_path / "x.png")
+    new = PIL.Image.new
+    sizes = []
+    monkeypatch.setattr(
+        PIL.Image, "new", lambda mode, size, *rest: sizes.append(size) or new(mode, size, *rest)
+    )
+    padded = convert(tmp_path / "x.png", 8, transform="pad")
+    assert (padded[:, 3] == 9).all()
+    assert padded.sum() == 9 * 3 * 8
+    assert max(map(max, sizes), default=0) <= 8
+
+
+def test_a_single_pixel_can_be_enlarged(tmp_path):
+    PIL.Image.new("RGB", (1, 1), (1, 2, 3)).save(tmp_path / "x.png")
+    for transform in ("center-crop", "pad", "resize"):
+        enlarged = convert(tmp_path / "x.png", 8, transform=transform)
+        assert (enlarged == np.reshape([1, 2, 3], (3, 1, 1))).all()
+
+
+def test_the_first_picture_of_an_animation_is_taken(tmp_path):
+    first, second = (PIL.Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in (200, 100))
+    first.save(tmp_path / "x.gif", save_all=True, append_images=[second])
+    assert (convert(tmp_path / "x.gif", 8)[0] == 200).all()
 
 
 def test_a_broken_icc_profile_is_ignored(tmp_path):
