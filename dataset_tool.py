@@ -8,18 +8,21 @@ Every command explains itself: python dataset_tool.py COMMAND --help
 
 import argparse
 import dataclasses
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from pgtf.command_line import one_line_errors
 from pgtf.dataset.celebahq.command import add_command as add_celebahq
-from pgtf.dataset.commands import Commands, add_conversion, positive
+from pgtf.dataset.commands import Commands, add_conversion, natural, positive
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.partial import SUFFIX
 
 
 def main(argv: Sequence[str]) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be no text
     args = make_parser().parse_args(argv)
     with one_line_errors():
         try:
@@ -28,15 +31,15 @@ def main(argv: Sequence[str]) -> None:
             print(f"\ninterrupted.{remedy(args)}", file=sys.stderr)
             sys.exit(130)  # as shells report Ctrl-C
         except (ValueError, OSError) as error:
-            raise ValueError(
-                f"{error}{'' if '--resume' in str(error) else remedy(args)}"
-            ) from error
+            raise ValueError(f"{error}{remedy(args, str(error))}") from error
 
 
-def remedy(args: argparse.Namespace) -> str:
-    """What to do about a job that was not completed."""
+def remedy(args: argparse.Namespace, message: str = "") -> str:
+    """What to do about a job that was not completed, unless the message says what."""
     partial = getattr(args, "tfrecord_dir", "").rstrip("/") + SUFFIX
-    return f" {partial} keeps what is done; --resume continues." if os.path.isdir(partial) else ""
+    if not os.path.isdir(partial) or message.startswith(f"{partial}: "):
+        return ""
+    return f" {partial} keeps what is done; --resume continues."
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -226,7 +229,7 @@ def add_from_images(commands: Commands) -> None:
     p.add_argument("--max_images", type=positive, help="write at most so many (default: all)")
     p.add_argument(
         "--max_errors",
-        type=int,
+        type=natural,
         default=0,
         help="skip so many unusable files, and list them (default: %(default)s)",
     )

@@ -59,8 +59,7 @@ def torment(folder, kills, seed):
     rng, deaths = random.Random(seed), collections.Counter()
     for _ in tqdm(range(kills), desc="kills", unit="kill"):
         deaths[_one_life(arguments, disturbed, rng.uniform(0, start_sec + more_sec))] += 1
-    if jobs.wait([_start(arguments, disturbed)]) != [0]:
-        raise RuntimeError((disturbed / "output.txt").read_text())
+    _finish(_start(arguments, disturbed), disturbed)
     left, right = _contents(undisturbed), _contents(disturbed)
     names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
     return {
@@ -94,9 +93,14 @@ def _timed(arguments, outdir):
     process = _start(arguments, outdir)
     jobs.wait_for(lambda: jobs.num_ticks(outdir) > 0, process)
     first_tick = time.monotonic()
-    if jobs.wait([process]) != [0]:
-        raise RuntimeError((outdir / "output.txt").read_text())
+    _finish(process, outdir)
     return first_tick - started, time.monotonic() - first_tick
+
+
+def _finish(process, outdir):
+    """Waits for the end of a run, as long as it takes."""
+    if jobs.wait([process], timeout_sec=None) != [0]:
+        raise RuntimeError((outdir / "output.txt").read_text())
 
 
 def _one_life(arguments, outdir, seconds):

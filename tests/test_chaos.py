@@ -9,5 +9,5 @@ from tests import chaos
 def test_a_run_killed_three_times_ends_with_the_files_of_an_undisturbed_one(tmp_path):
     figures = chaos.torment(tmp_path, kills=3, seed=1)
     assert figures["different_files"] == []
-    assert figures["compared_files"] > 15
+    assert figures["compared_files"] >= 8  # reals, two grids, two snapshots, statistics, ...
     assert sum(figures["kills_by_moment"].values()) == 3

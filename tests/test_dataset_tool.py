@@ -19,7 +19,7 @@ import PIL.Image
 import pytest
 
 import dataset_tool
-from pgtf.dataset import open_dataset, partial
+from pgtf.dataset import exporter, open_dataset, partial
 from pgtf.dataset.sources import celeba
 from tests.dataset import original, recipes
 
@@ -404,7 +404,8 @@ def test_too_small_a_disk_is_found_before_work_begins(tmp_path, monkeypatch, cap
     usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert run("create_demo", tmp_path / "demo", "--num_images=1000") == 2
-    assert re.search("the disk is too small. Needed: 4 MiB, free: 1 MiB", capsys.readouterr().err)
+    message = r"the disk is too small. Needed: 5\.\d MiB, free: 1.0 MiB"
+    assert re.search(message, capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -434,6 +435,17 @@ def test_a_disk_that_fills_up_is_one_line_and_looks_unfinished(tmp_path, monkeyp
     assert run("create_demo", tmp_path / "whole" / "demo", *flags) == 0
     for path in (tmp_path / "whole" / "demo").iterdir():
         assert path.read_bytes() == (tmp_path / "demo" / path.name).read_bytes()
+
+
+def test_a_disk_that_is_full_before_the_labels_is_one_line(tmp_path, monkeypatch, capsys):
+    def no_space(path, *args):
+        raise OSError(28, "No space left on device")  # as `write` of an open file does
+
+    monkeypatch.setattr(exporter, "write_labels", no_space)
+    assert run("create_demo", tmp_path / "demo", "--num_images=5") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == f"error: [Errno 28] No space left on device: '{tmp_path}/demo.partial'"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_ends_all_processes_in_a_few_words(tmp_path):
@@ -502,8 +514,61 @@ def test_the_script_runs_without_tensorflow(tmp_path):
     assert done.stdout.endswith("False\n"), done.stderr
 
 
+WRONG_VALUES = [
+    ("create_demo x --resolution=33", "`resolution` must be a power of two .*=33"),
+    ("create_demo x --resolution=2", "`resolution` must be a power of two .*=2"),
+    ("create_demo x --seed=-1", "`seed` must be 0 to 4294967295. Received: seed=-1"),
+    ("create_mnistrgb x . --random_seed=4294967296", "`random_seed` must be .*=4294967296"),
+    ("create_lsun x lmdb --resolution=100", "`resolution` must be a power of two .*=100"),
+    ("create_demo /", "`tfrecord_dir` must name the folder to create"),
+    (["create_demo", ""], "`tfrecord_dir` must name the folder to create"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WRONG_VALUES)
+def test_a_wrong_value_is_one_line_that_names_it(line, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(original.INPUTS / "lsun_lmdb", "lmdb")
+    assert run(*(line.split() if isinstance(line, str) else line)) == 2
+    assert re.fullmatch(f"error: {message}.*\n", capsys.readouterr().err)
+    assert os.listdir() == ["lmdb"]
+
+
+def test_an_unwanted_partial_folder_is_not_said_to_be_this_jobs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = partial.PartialFolder("demo", {}, {}, resume=False)
+    assert run("create_demo", "demo", "--num_images=5") == 2
+    assert capsys.readouterr().err == "error: demo.partial: another process is writing it.\n"
+    folder.__exit__(None, None, None)
+
+
+def test_names_that_are_no_text_can_be_printed(tmp_path):
+    folder = save_pictures(tmp_path / "pictures", 2, "png")
+    broken = os.fsencode(folder) + b"/caf\xe9\n.png"
+    with open(broken, "w") as file:
+        file.write("text")
+    command = ["create_from_images", "made", "pictures", "--max_errors=1"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "dataset_tool.py", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"caf\udce9 .png  not an image" in done.stdout
+
+
 @pytest.mark.parametrize(
-    "arguments", [[], ["create_demo"], ["nonsense"], ["create_demo", "x", "--num_images=0"]]
+    "arguments",
+    [
+        [],
+        ["create_demo"],
+        ["nonsense"],
+        ["create_demo", "x", "--num_images=0"],
+        ["create_demo", "x", "--num_workers=0"],
+        ["create_demo", "x", "--num_workers=-1"],
+        ["create_from_images", "x", "y", "--max_errors=-1"],
+    ],
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):
     assert run(*arguments) == 2

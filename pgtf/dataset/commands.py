@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import collections
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -60,13 +62,29 @@ def positive(text: str) -> int:
     return value
 
 
+def natural(text: str) -> int:
+    """A whole number from 0 on, for argparse."""
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
 def print_summary(summary: Summary) -> None:
     """Prints what a create command made, and what it could not use."""
     if summary.rejected:
-        width = max(len(rejected.name) for rejected in summary.rejected)
-        print(f"Rejected, {len(summary.rejected)} in all:")
-        for rejected in summary.rejected:
-            print(f"  {rejected.name:{width}}  {rejected.reason}")
+        # One line each, whatever is in a file's name.
+        rows = [(" ".join(x.name.splitlines()), x.reason) for x in summary.rejected]
+        width = max(len(name) for name, _ in rows)
+        print(f"Rejected, {len(rows)} in all:")
+        for name, why in rows:
+            print(f"  {name:{width}}  {why}")
+    if summary.passed_over:
+        kinds = collections.Counter(
+            os.path.splitext(name)[1].lower() for name in summary.passed_over
+        )
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
+        print(f"Passed over    {len(summary.passed_over)} files that are no images: {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
     names = ", ".join(summary.label_names[:MAX_LISTED])
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""

@@ -24,16 +24,17 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from pgtf.dataset import tfrecords
+from pgtf.dataset.encoder import Encoder, Load, Rejected
 from pgtf.dataset.folder import CONTACT_SHEET, MIN_RESOLUTION_LOG2
 from pgtf.dataset.partial import PartialFolder, write_records
-from pgtf.dataset.pyramid import pyramid
+from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
@@ -43,14 +44,6 @@ MAX_CHUNK = 1024  # images per task
 TASKS_PER_WORKER = 4  # at least, for small datasets
 BYTES_PER_WORKER = 1 << 24  # of pixels that make it worth starting a worker
 SPARE_BYTES = 1 << 20  # disk space for the contact sheet and the like
-
-
-@dataclasses.dataclass(frozen=True)
-class Rejected:
-    """What `load` gives in place of an image that it cannot make."""
-
-    name: str  # of the file or record
-    reason: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +68,7 @@ class Summary:
     seconds: float
     contact_sheet: str
     rejected: tuple[Rejected, ...]
-
-
-Load = Callable[[list[Any]], Iterable[np.ndarray | Rejected]]
+    passed_over: tuple[str, ...] = ()  # files in the source that are no images
 
 
 def shuffled(num_items: int) -> np.ndarray:
@@ -85,6 +76,13 @@ def shuffled(num_items: int) -> np.ndarray:
     order = np.arange(num_items)
     np.random.RandomState(SHUFFLE_SEED).shuffle(order)
     return order
+
+
+def random_state(name: str, seed: int) -> np.random.RandomState:
+    """The random numbers of a seed that the user gave as argument `name`."""
+    if not 0 <= seed < 1 << 32:
+        raise ValueError(f"`{name}` must be 0 to {(1 << 32) - 1}. Received: {name}={seed}.")
+    return np.random.RandomState(seed)
 
 
 def load_arrays(items: list[np.ndarray]) -> list[np.ndarray]:
@@ -130,9 +128,11 @@ def export(
         OSError: the folder exists, the disk is too small, or a file cannot be written.
     """
     start = time.perf_counter()
-    _check_arguments(shape, num_items, labels)
+    target = os.fspath(tfrecord_dir).rstrip("/")
+    _check_arguments(target, shape, num_items, labels, max_errors)
     limit = num_items if max_images is None else min(max_images, num_items)
-    target, label_size = os.fspath(tfrecord_dir).rstrip("/"), label_size_of(labels)
+    label_size = label_size_of(labels)
+    label_names = tuple(label_names)[:label_size]
     name = os.path.basename(os.path.abspath(target))
     sizes = _record_sizes(name, shape)
     job = {"shape": list(shape), "num_items": num_items, "limit": limit, **job}
@@ -148,58 +148,12 @@ def export(
         resolution=shape[1],
         num_channels=shape[0],
         label_size=label_size,
-        label_names=tuple(label_names),
+        label_names=label_names,
         num_bytes=sum(entry.stat().st_size for entry in os.scandir(target)),
         seconds=time.perf_counter() - start,
         contact_sheet=os.path.join(target, CONTACT_SHEET),
         rejected=tuple(Rejected(*why) for _, why in sorted(folder.rejected.items())),
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Encoder:
-    """What a worker does with some items: images, pyramid, records."""
-
-    load: Load
-    shape: tuple[int, int, int]
-    paths: tuple[str, ...] | None  # files for record i = item i; None = hand the records over
-
-    def __call__(self, task: tuple[int, list[Any]]) -> _Encoded:
-        first, items = task
-        kept: list[np.ndarray] = []
-        rejected: dict[int, tuple[str, str]] = {}
-        for place, image in enumerate(self.load(items)):
-            if isinstance(image, Rejected):
-                rejected[place] = (image.name, image.reason)
-            elif image.shape != self.shape or image.dtype != np.uint8:
-                raise TypeError(f"`load` must give uint8 {self.shape}. Received: {image.shape}.")
-            else:
-                kept.append(image)
-        images = np.empty((len(kept), *self.shape), np.uint8)
-        for row, image in zip(images, kept, strict=True):
-            row[...] = image
-        records = [tfrecords.to_records(level) for level in pyramid(images)]
-        if self.paths is not None and not rejected:
-            write_records(self.paths, records, first)
-            records = []
-        return _Encoded(records, len(kept), len(items), rejected)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Encoded:
-    records: list[np.ndarray]  # uint8 [n, record size] by level; empty if written already
-    num_records: int
-    num_items: int
-    rejected: dict[int, tuple[str, str]]  # place -> name, reason
-
-    def first(self, limit: int) -> _Encoded:
-        """Only what belongs to the first `limit` images."""
-        if self.num_records <= limit:
-            return self
-        places = [place for place in range(self.num_items) if place not in self.rejected]
-        num_items = places[limit - 1] + 1 if limit else 0
-        rejected = {place: why for place, why in self.rejected.items() if place < num_items}
-        return _Encoded([level[:limit] for level in self.records], limit, num_items, rejected)
 
 
 def _write_records(
@@ -217,7 +171,7 @@ def _write_records(
     # Where nothing may be rejected, item i is record i: workers write without being told where.
     is_direct = max_errors == 0
     end = limit if is_direct else num_items
-    encode = _Encoder(load, shape, folder.record_paths if is_direct else None)
+    encode = Encoder(load, shape, folder.record_paths if is_direct else None)
     size = min(CHUNK_BYTES // int(np.prod(shape)), MAX_CHUNK)
     size = max(min(size, num_items // (TASKS_PER_WORKER * num_workers)), 1)
     rest = itertools.islice(items, folder.num_items, end)
@@ -284,15 +238,27 @@ def _record_sizes(name: str, shape: tuple[int, int, int]) -> dict[str, int]:
 
 
 def _check_arguments(
-    shape: tuple[int, int, int], num_items: int, labels: np.ndarray | None
+    target: str,
+    shape: tuple[int, int, int],
+    num_items: int,
+    labels: np.ndarray | None,
+    max_errors: int | None,
 ) -> None:
+    if not target:
+        raise ValueError("`tfrecord_dir` must name the folder to create, such as datasets/cats.")
     channels, height, width = shape
-    smallest = 1 << MIN_RESOLUTION_LOG2
-    if channels not in (1, 3) or height != width or height < smallest or height & (height - 1):
+    if channels not in (1, 3) or height != width:
         raise ValueError(
-            "Images must have 1 or 3 channels and be square, with a power of two of at least "
-            f"{smallest} pixels a side. Received: {width}x{height}, {channels} channels."
+            "Images must be square and have 1 or 3 channels. "
+            f"Received: {width}x{height}, {channels} channels."
         )
+    if not has_pyramid(width, height):
+        raise ValueError(
+            f"`resolution` must be a power of two of at least {1 << MIN_RESOLUTION_LOG2}. "
+            f"Received: resolution={width}."
+        )
+    if max_errors is not None and max_errors < 0:
+        raise ValueError(f"`max_errors` must be at least 0. Received: max_errors={max_errors}.")
     if labels is not None and (
         len(labels) != num_items
         or labels.ndim not in (1, 2)
@@ -305,9 +271,9 @@ def _check_arguments(
 
 
 def _check_disk_space(path: str, num_bytes: int) -> None:
-    free = shutil.disk_usage(path).free
-    if free < num_bytes + SPARE_BYTES:
+    needed, free = num_bytes + SPARE_BYTES, shutil.disk_usage(path).free
+    if free < needed:
         raise OSError(
-            f"{path}: the disk is too small. Needed: {num_bytes / 2**20:,.0f} MiB, "
-            f"free: {free / 2**20:,.0f} MiB. Free some, or choose a folder on another disk."
+            f"{path}: the disk is too small. Needed: {needed / 2**20:,.1f} MiB, "
+            f"free: {free / 2**20:,.1f} MiB. Free some, or choose a folder on another disk."
         )

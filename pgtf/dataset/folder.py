@@ -47,14 +47,17 @@ class Labels:
     dtype: np.dtype[Any]
     offset: int  # bytes before the first row
 
+    def at(self, index: int) -> int:
+        """Offset of a row in the file."""
+        return self.offset + index * self.shape[1] * self.dtype.itemsize
+
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads rows by number: [n] -> float32 [n, columns]."""
         rows = np.empty((len(indices), self.shape[1]), self.dtype)
-        stride = self.shape[1] * self.dtype.itemsize
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             for row, index in zip(rows.view(np.uint8), indices, strict=True):
-                if os.preadv(descriptor, [row.data], self.offset + int(index) * stride) != stride:
+                if os.preadv(descriptor, [row.data], self.at(int(index))) != len(row):
                     raise ValueError(f"{self.path} row {index}: the file ends within the row.")
         finally:
             os.close(descriptor)
@@ -165,16 +168,22 @@ def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:
         expected = (top.shape[0], 1 << log2, 1 << log2)
         if files[log2].shape != expected:
             raise ValueError(
-                f"{files[log2].path} record 0: must have shape {list(expected)}. "
+                f"{files[log2].path} record 0 (offset 0): must have shape {list(expected)}. "
                 f"Received: {list(files[log2].shape)}."
             )
         if files[log2].num_records != top.num_records:
             raise ValueError(
                 f"{files[log2].path}: must hold as many records as {os.path.basename(top.path)}. "
                 f"Received: {files[log2].num_records}, not {top.num_records}. "
-                "Restore the shorter one or create the dataset anew."
+                f"{_end_of_shorter(files[log2], top)}; restore it or create the dataset anew."
             )
     return {log2: files[log2] for log2 in sorted(files) if log2 >= MIN_RESOLUTION_LOG2}
+
+
+def _end_of_shorter(*files: RecordFile) -> str:
+    shorter = min(files, key=lambda file: file.num_records)
+    offset = shorter.num_records * shorter.record_size
+    return f"{shorter.path} ends at record {shorter.num_records} (offset {offset})"
 
 
 def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | None:
@@ -215,11 +224,14 @@ def _read_meta(path: str, names: Sequence[str]) -> dict[str, Any]:
         return {}
     with open(f"{path}/{META_FILE}", encoding="utf-8") as file:
         try:
-            meta = json.load(file)
+            meta: Any = json.load(file)
         except ValueError as error:
             raise ValueError(f"{path}/{META_FILE}: not JSON ({error}).") from error
     if not isinstance(meta, dict):
         raise ValueError(f"{path}/{META_FILE}: must hold a JSON object.")
+    label_names = meta.get("label_names", [])
+    if not isinstance(label_names, list) or not all(isinstance(x, str) for x in label_names):
+        raise ValueError(f"{path}/{META_FILE}: `label_names` must be a list of strings.")
     return meta
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import images as images_lib
-from pgtf.dataset.folder import Dataset, open_dataset
+from pgtf.dataset.folder import META_FILE, Dataset, open_dataset
 from pgtf.dataset.pyramid import pyramid
 from pgtf.dataset.sources.optional import import_optional
-from pgtf.dataset.tfrecords import layout
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
 CHUNK_BYTES = 1 << 22  # of full-resolution pixels per task
@@ -25,13 +24,14 @@ MAX_SHEET_LOG2 = 7  # pages show at most 128x128
 
 
 def verify(path: str, num_workers: int | None = None) -> Dataset:
-    """Checks every record of a dataset: CRC, keys and shape, pyramid, counts, labels.
+    """Checks every record of a dataset: CRC, keys and shape, pyramid, counts, labels, description.
 
     Raises:
         ValueError: the first fault, with file, record and offset.
         OSError: a file cannot be read.
     """
     dataset = open_dataset(path, max_label_size="full")
+    _check_meta(dataset)
     check = _CheckRecords(dataset)
     tasks = _ranges(dataset)
     workers = min(num_workers or default_num_workers(), 1 + dataset.num_images // 1000)
@@ -45,11 +45,33 @@ def verify(path: str, num_workers: int | None = None) -> Dataset:
             bar.update(len(indices))
     if dataset.label_file is not None:
         for indices in _ranges(dataset):
-            labels = dataset.read_labels(indices)
-            if not np.isfinite(labels).all():
-                row = indices[int(np.argmin(np.isfinite(labels).all(axis=1)))]
-                raise ValueError(f"{dataset.label_file.path} row {row}: must be finite numbers.")
+            finite = np.isfinite(dataset.read_labels(indices)).all(axis=1)
+            if not finite.all():
+                row = indices[int(finite.argmin())]
+                raise ValueError(
+                    f"{dataset.label_file.path} row {row} (offset {dataset.label_file.at(row)}): "
+                    "must be finite numbers."
+                )
     return dataset
+
+
+def _check_meta(dataset: Dataset) -> None:
+    """Compares the description, if there is one, with the files."""
+    found = {
+        "resolution": dataset.resolution,
+        "num_channels": dataset.num_channels,
+        "num_images": dataset.num_images,
+    }
+    if dataset.meta.get("label_names"):
+        found["label_names"] = dataset.label_size
+    for key, value in found.items():
+        named = dataset.meta.get(key, value)
+        named = len(named) if isinstance(named, list) else named
+        if named != value:
+            raise ValueError(
+                f"{dataset.path}/{META_FILE}: `{key}` says {named}, but the files hold {value}. "
+                "Restore what is missing or create the dataset anew."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +92,7 @@ class _CheckRecords:
             different = (levels[log2] != means).any(axis=(1, 2, 3))
             if different.any():
                 index = indices[int(different.argmax())]
-                offset = index * layout(files[log2].shape).record_size
+                offset = index * files[log2].record_size
                 return (
                     f"{files[log2].path} record {index} (offset {offset}): the image is not the "
                     f"{1 << log2}x{1 << log2} mean of the same record of "
@@ -125,10 +147,12 @@ def _same(arrays: list[np.ndarray]) -> np.ndarray:
 def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
     """Writes all images of a dataset as img00000000.png and so on; returns their number."""
     dataset = open_dataset(path, max_label_size=0)
+    output_dir = output_dir.rstrip("/")
     if os.path.isdir(output_dir) and os.listdir(output_dir):
         raise FileExistsError(f"{output_dir}: is not empty. Empty it or choose another name.")
-    partial = output_dir.rstrip("/") + ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    if os.path.lexists(output_dir) and not os.path.isdir(output_dir):
+        raise FileExistsError(f"{output_dir}: is a file. Choose another name.")
+    partial = f"{output_dir}.{os.getpid()}.partial"
     os.makedirs(partial)
     workers = min(num_workers or default_num_workers(), 1 + dataset.num_images // 1000)
     results = ordered_map(_WritePngs(dataset, partial), _ranges(dataset), workers)
@@ -168,14 +192,13 @@ def contact_sheet(dataset: Dataset, start: int = 0) -> np.ndarray:
 
 
 def display(path: str, save: str | None) -> str | None:
-    """Shows a dataset in a window, page by page; without a screen, or to `save`, writes a page.
+    """Shows a dataset in a window, page by page; where that cannot be, or to `save`, writes a page.
 
     Returns:
         Path of the page, or None if a window was shown.
     """
     dataset = open_dataset(path, max_label_size=0)
-    if save is None and has_screen():
-        show_pages(dataset)
+    if save is None and has_screen() and show_pages(dataset):
         return None
     save = save or f"{dataset.name}-contact-sheet.png"
     images_lib.save_png(save, contact_sheet(dataset))
@@ -189,11 +212,18 @@ def has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def show_pages(dataset: Dataset) -> None:
-    """Shows one page after the other, until the window is closed: a key or click turns the page."""
+def show_pages(dataset: Dataset) -> bool:
+    """Shows one page after the other, until the window is closed: a key or click turns the page.
+
+    Returns:
+        Whether there was a window: matplotlib also needs a toolkit, such as Tk or Qt, to open one.
+    """
     plt = import_optional("matplotlib.pyplot", "matplotlib")
     columns, rows = SHEET
     figure, axes = plt.subplots(figsize=(columns, rows))
+    if figure.canvas.required_interactive_framework is None:
+        plt.close(figure)
+        return False
     figure.subplots_adjust(0, 0, 1, 1)
     axes.axis("off")
     for start in _pages(dataset):
@@ -205,8 +235,9 @@ def show_pages(dataset: Dataset) -> None:
         while plt.fignum_exists(figure.number) and figure.waitforbuttonpress() is None:
             pass
         if not plt.fignum_exists(figure.number):
-            return
+            break
     plt.close(figure)
+    return True
 
 
 def _pages(dataset: Dataset) -> Iterator[int]:
@@ -216,6 +247,6 @@ def _pages(dataset: Dataset) -> Iterator[int]:
 def _ranges(dataset: Dataset, num_images: int | None = None) -> Iterator[range]:
     """Record numbers in chunks that fit in memory; of the first `num_images`."""
     num = dataset.num_images if num_images is None else num_images
-    step = max(CHUNK_BYTES // layout(dataset.files[dataset.resolution_log2].shape).record_size, 1)
+    step = max(CHUNK_BYTES // dataset.files[dataset.resolution_log2].record_size, 1)
     for start in range(0, num, step):
         yield range(start, min(start + step, num))

@@ -129,6 +129,9 @@ class PartialFolder:
         if kind is not None and not self._synced_records:
             shutil.rmtree(self.path, ignore_errors=True)
         self._journal.close()
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            # A full disk is met anywhere, and Python names no file then.
+            raise OSError(error.errno, error.strerror, self.path) from error
 
     def _begin_sync(self) -> None:
         """Has what is written so far brought to the disk, and noted in the journal."""

@@ -14,6 +14,11 @@ from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 UINT16_LEVELS = 4  # 255 * 4^4 < 2^16
 
 
+def has_pyramid(width: int, height: int) -> bool:
+    """Whether images of this size can be halved down to 4x4: square, a power of two, 4 or more."""
+    return width == height >= 1 << MIN_RESOLUTION_LOG2 and not width & (width - 1)
+
+
 def pyramid(images: np.ndarray) -> list[np.ndarray]:
     """Levels from full resolution down to 4x4: uint8 [n, C, R, R] -> list of uint8."""
     levels = [images]

@@ -96,6 +96,11 @@ class RecordFile:
     shape: Shape
     num_records: int
 
+    @property
+    def record_size(self) -> int:
+        """Bytes of each record."""
+        return layout(self.shape).record_size
+
     def read(self, indices: Sequence[int] | np.ndarray, check: bool = True) -> np.ndarray:
         """Reads records by number: [n] -> uint8 [n, C, H, W].
 
@@ -108,14 +113,15 @@ class RecordFile:
         Raises:
             ValueError: a record is damaged.
         """
-        raw = np.empty((len(indices), layout(self.shape).record_size), np.uint8)
+        raw = np.empty((len(indices), self.record_size), np.uint8)
         size = raw.shape[1]
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             for row, index in zip(raw, indices, strict=True):
                 if os.preadv(descriptor, [row.data], int(index) * size) != size:
                     raise ValueError(
-                        f"{self.path} record {index}: the file ends within the record."
+                        f"{self.path} record {index} (offset {int(index) * size}): "
+                        "the file ends within the record."
                     )
         finally:
             os.close(descriptor)
@@ -123,7 +129,7 @@ class RecordFile:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yields all images in order, checked, in arrays [n, C, H, W] of some 16 MiB."""
-        step = max(READ_BYTES // layout(self.shape).record_size, 1)
+        step = max(READ_BYTES // self.record_size, 1)
         for start in range(0, self.num_records, step):
             yield self.read(range(start, min(start + step, self.num_records)))
 
@@ -164,23 +170,27 @@ def open_records(path: str) -> RecordFile:
         if len(header) < HEADER:
             raise ValueError(f"{path}: no record in it. Received: {len(header)} bytes.")
         if length > MAX_PAYLOAD or masked_crc32c(array[:, :8]).tobytes() != header[8:]:
-            raise ValueError(f"{path}: not a TFRecord file. Received: first bytes {header[:8]!r}.")
+            raise ValueError(
+                f"{path} record 0 (offset 0): not a TFRecord file, or damaged. "
+                f"Received: first bytes {header[:8]!r}."
+            )
         payload = file.read(length)
         size = file.seek(0, os.SEEK_END)
     shape = _shape_of(path, payload) if len(payload) == length else None
     if shape is None:
         raise ValueError(
-            f"{path} record 0: the file ends within the record. Received: {size} bytes."
+            f"{path} record 0 (offset 0): the file ends within the record. Received: {size} bytes."
         )
     record_size = layout(shape).record_size
     if record_size != HEADER + length + FOOTER:
         raise ValueError(
-            f"{path} record 0: must hold only `data` and `shape`, as this tool writes them. "
-            f"Received: {length} bytes for an image of shape {list(shape)}."
+            f"{path} record 0 (offset 0): must hold only `data` and `shape`, as this tool writes "
+            f"them. Received: {length} bytes for an image of shape {list(shape)}."
         )
     if size % record_size:
         raise ValueError(
-            f"{path} record {size // record_size}: the file ends within the record. "
+            f"{path} record {size // record_size} (offset {size - size % record_size}): "
+            "the file ends within the record. "
             f"Received: {size} bytes, not a multiple of {record_size}. "
             "Restore the file or create the dataset anew."
         )
@@ -198,12 +208,12 @@ def _shape_of(path: str, payload: bytes) -> Shape:
         channels, height, width = _varints(packed)
     except (KeyError, ValueError, IndexError) as error:
         raise ValueError(
-            f"{path} record 0: must be a tf.train.Example with uint8 `data` and `shape` [C, H, W], "
-            "as dataset_tool.py writes it. Create the dataset with dataset_tool.py."
+            f"{path} record 0 (offset 0): must be a tf.train.Example with uint8 `data` and `shape` "
+            "[C, H, W], as dataset_tool.py writes it. Create the dataset with dataset_tool.py."
         ) from error
     if channels * height * width != len(data):
         raise ValueError(
-            f"{path} record 0: `shape` must describe the length of `data`. "
+            f"{path} record 0 (offset 0): `shape` must describe the length of `data`. "
             f"Received: shape={[channels, height, width]}, {len(data)} bytes."
         )
     return channels, height, width

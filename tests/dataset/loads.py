@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from pgtf.dataset.exporter import Rejected
+from pgtf.dataset.encoder import Rejected
 
 SHAPE = (3, 8, 8)
 

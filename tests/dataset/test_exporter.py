@@ -238,7 +238,10 @@ def test_nothing_usable_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("shape", [(3, 8, 4), (3, 6, 6), (3, 2, 2), (2, 8, 8), (4, 8, 8)])
 def test_impossible_shapes_are_refused(shape, tmp_path):
-    with pytest.raises(ValueError, match="1 or 3 channels and be square"):
+    with pytest.raises(
+        ValueError,
+        match="must be square and have 1 or 3 channels|`resolution` must be a power of two",
+    ):
         make(tmp_path / "set", shape=shape)
 
 

@@ -131,11 +131,14 @@ def bad_meta(folder):
     ("spoil", "message"),
     [
         (delete_r03, r"hdf5: the file of resolution 8, hdf5-r03.tfrecords, is missing"),
-        (truncate_r04, r"hdf5-r04.tfrecords record 6: the file ends within the record"),
+        (
+            truncate_r04,
+            r"hdf5-r04.tfrecords record 6 \(offset \d+\): the file ends within the record",
+        ),
         (drop_a_record_of_r02, r"hdf5-r02.tfrecords: must hold as many records .* 9, not 10"),
         (drop_a_record_of_each, r"hdf5-r04.tfrecords: must hold the 10 images .* 9 records"),
-        (exchange_levels, r"hdf5-r03.tfrecords record 0: must have shape \[3, 8, 8\]"),
-        (gray_level, r"hdf5-r03.tfrecords record 0: must have shape \[3, 8, 8\]"),
+        (exchange_levels, r"hdf5-r03.tfrecords record 0 \(offset 0\): must have shape \[3, 8, 8\]"),
+        (gray_level, r"hdf5-r03.tfrecords record 0 \(offset 0\): must have shape \[3, 8, 8\]"),
         (second_dataset, r"hdf5: must hold one dataset. Received: \['hdf5', 'other'\]"),
         (replace_labels(np.zeros((9, 4))), r"hdf5-rxx.labels: .* 9 rows for 10 images"),
         (replace_labels(np.zeros(10)), r"hdf5-rxx.labels: must be .*matrix.*shape=\(10,\)"),

@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import re
+import struct
 
+import h5py
 import numpy as np
 import PIL.Image
 import PIL.ImageCms
@@ -11,8 +14,9 @@ import pytest
 
 import dataset_tool
 from pgtf.dataset import open_dataset
+from pgtf.dataset.commands import print_summary
 from pgtf.dataset.exporter import Options
-from pgtf.dataset.sources import images, pictures
+from pgtf.dataset.sources import hdf5, images, pictures
 from pgtf.dataset.sources.images import ImageOptions
 from pgtf.dataset.sources.pictures import Conversion, read_picture
 from tests.dataset import original, recipes
@@ -105,6 +109,71 @@ def test_colors_of_an_icc_profile_become_srgb(mode, tmp_path):
     found = convert(tmp_path / "x.png", 8)
     expected = np.tile(np.uint8([40, 200, 90])[:, None, None], (1, 8, 8))
     assert np.abs(found.astype(int) - expected).max() <= 2
+
+
+def gray_profile():
+    """A minimal ICC profile of gray that is proportional to light: header, table of tags, tags."""
+    white = struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)  # D50
+    tags = {
+        b"kTRC": b"curv" + bytes(4) + struct.pack(">I2H", 1, 256, 0),  # gamma 1
+        b"wtpt": b"XYZ " + bytes(4) + white,
+        b"cprt": b"text" + bytes(4) + b"none\0\0\0\0",
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"gray\0" + bytes(79),
+    }
+    body, table = b"", struct.pack(">I", len(tags))
+    for name, content in tags.items():
+        at = 128 + 4 + 12 * len(tags) + len(body)
+        table += name + struct.pack(">2I", at, len(content))
+        body += content
+    header = bytes(4) + b"\2\x20\0\0mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28) + white
+    header = struct.pack(">I", 128 + len(table) + len(body)) + header + bytes(48)
+    return header + table + body
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
+def test_gray_of_an_icc_profile_becomes_srgb(mode, tmp_path):
+    light = np.tile(np.uint8([0, 13, 55, 128, 200, 220, 240, 255]), (8, 1))
+    picture = PIL.Image.fromarray(np.uint16(light) * 257 if mode == "I;16" else light)
+    (picture if mode == "I;16" else picture.convert(mode)).save(
+        tmp_path / "x.png", icc_profile=gray_profile()
+    )
+    x = light / 255  # sRGB, IEC 61966-2-1
+    expected = 255 * np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
+    for channels in (1, 3):
+        found = convert(tmp_path / "x.png", 8, channels)
+        assert np.abs(found - expected).max() <= 1
+
+
+def test_a_profile_of_colors_is_ignored_for_a_gray_picture(tmp_path):
+    gray = gradient(8, 8)[:, :, 0]
+    PIL.Image.fromarray(gray).save(tmp_path / "x.png", icc_profile=swapped_profile())
+    np.testing.assert_array_equal(convert(tmp_path / "x.png", 8, 1)[0], gray)
+
+
+def test_a_panorama_is_padded_without_a_huge_square(tmp_path, monkeypatch):
+    PIL.Image.new("RGB", (4000, 3), (9, 9, 9)).save(tmp_path / "x.png")
+    new = PIL.Image.new
+    sizes = []
+    monkeypatch.setattr(
+        PIL.Image, "new", lambda mode, size, *rest: sizes.append(size) or new(mode, size, *rest)
+    )
+    padded = convert(tmp_path / "x.png", 8, transform="pad")
+    assert (padded[:, 3] == 9).all()
+    assert padded.sum() == 9 * 3 * 8
+    assert max(map(max, sizes), default=0) <= 8
+
+
+def test_a_single_pixel_can_be_enlarged(tmp_path):
+    PIL.Image.new("RGB", (1, 1), (1, 2, 3)).save(tmp_path / "x.png")
+    for transform in ("center-crop", "pad", "resize"):
+        enlarged = convert(tmp_path / "x.png", 8, transform=transform)
+        assert (enlarged == np.reshape([1, 2, 3], (3, 1, 1))).all()
+
+
+def test_the_first_picture_of_an_animation_is_taken(tmp_path):
+    first, second = (PIL.Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in (200, 100))
+    first.save(tmp_path / "x.gif", save_all=True, append_images=[second])
+    assert (convert(tmp_path / "x.gif", 8)[0] == 200).all()
 
 
 def test_a_broken_icc_profile_is_ignored(tmp_path):
@@ -234,6 +303,50 @@ def test_folders_are_walked_in_the_order_of_their_paths(tmp_path):
     assert shades(tmp_path / "out") == [4, 1, 3, 2]  # B.bmp, a.png, b/a/x.jpg, b/c.png
 
 
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path):
+    save(tmp_path / "elsewhere" / "a.png", 1)
+    save(tmp_path / "in" / "b.png", 2)
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "self").symlink_to("self")
+    assert images.list_images(str(tmp_path / "in"))[0] == ["b.png", "linked/a.png", "self"]
+    summary = create(tmp_path, shuffle=False, max_errors=1)
+    assert shades(tmp_path / "out") == [2, 1]
+    assert [x.reason for x in summary.rejected] == ["Too many levels of symbolic links"]
+
+
+def test_a_pipe_is_passed_over(tmp_path):
+    save(tmp_path / "in" / "a.png", 1)
+    os.mkfifo(tmp_path / "in" / "b.png")  # opening it would wait for ever
+    assert images.list_images(str(tmp_path / "in"))[0] == ["a.png"]
+
+
+def test_images_of_odd_names_are_taken_and_other_files_counted(tmp_path, capsys):
+    for shade, name in enumerate(["a.jpg_large", "b", "c.001", "d e.PNG", "ü.png", "n\nl.png"]):
+        save(tmp_path / "x.png", shade)
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "x.png").rename(tmp_path / "in" / name)
+    for name in ("labels.csv", "notes.txt", "more.txt", "paper.pdf"):
+        (tmp_path / "in" / name).write_text("no image")
+    summary = create(tmp_path, shuffle=False)
+    assert sorted(shades(tmp_path / "out")) == list(range(6))
+    assert summary.passed_over == ("labels.csv", "more.txt", "notes.txt", "paper.pdf")
+    print_summary(summary)
+    line = "Passed over    4 files that are no images: 2 .txt, 1 .csv, 1 .pdf\n"
+    assert line in capsys.readouterr().out
+
+
+def test_names_that_are_no_text_can_be_labels(tmp_path):
+    folder = os.fsdecode(os.fsencode(tmp_path / "in") + b"/caf\xe9")
+    os.makedirs(folder)
+    save(tmp_path / "in" / "b" / "x.png", 1)
+    os.rename(tmp_path / "in" / "b" / "x.png", f"{folder}/x.png")
+    save(tmp_path / "in" / "b" / "x.png", 2)
+    create(tmp_path, labels="folders")
+    dataset = open_dataset(tmp_path / "out", max_label_size="full")
+    assert dataset.label_names == ("b", "caf\\udce9")
+
+
 def test_max_images_takes_the_first_of_the_shuffled_order(tmp_path):
     for shade in range(10):
         save(tmp_path / "in" / f"{shade}.png", shade)
@@ -257,6 +370,16 @@ def test_labels_are_the_names_of_folders(tmp_path):
 
 
 TABLES = {
+    "byte order mark, CRLF, spaces": (
+        "\ufefffile, kind\r\ndogs/a.png, 0\r\ncats/c.png, 2\r\ncats/b.png ,1\r\n",
+        [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
+        (),
+    ),
+    "a file twice": (
+        "file,kind\ndogs/a.png,0\ncats/c.png,0\ncats/b.png,1\n./cats/b.png,1\n",
+        [[0, 1], [1, 0], [1, 0]],
+        (),
+    ),
     "classes": (
         "file,kind\ndogs/a.png,dog\ncats/c.png,cat\ncats/b.png,tiger\n",
         [[0, 0, 1], [1, 0, 0], [0, 1, 0]],
@@ -278,7 +401,7 @@ TABLES = {
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_labels_are_read_from_a_csv(name, tmp_path):
     text, expected, names = TABLES[name]
-    (tmp_path / "labels.csv").write_text(text)
+    (tmp_path / "labels.csv").write_text(text, newline="", encoding="utf-8")
     assert labels_of(tmp_path, labels=str(tmp_path / "labels.csv")) == (expected, names)
 
 
@@ -301,7 +424,7 @@ JSONS = {
 @pytest.mark.parametrize("name", sorted(JSONS))
 def test_labels_are_read_from_json(name, tmp_path):
     content, expected = JSONS[name]
-    (tmp_path / "labels.json").write_text(json.dumps(content))
+    (tmp_path / "labels.json").write_text("\ufeff" + json.dumps(content))
     assert labels_of(tmp_path, labels=str(tmp_path / "labels.json"))[0] == expected
 
 
@@ -309,6 +432,50 @@ def test_labels_are_read_from_numpy_in_the_order_of_the_files(tmp_path):
     np.save(tmp_path / "labels.npy", [[1, 2], [3, 4], [5, 6]])
     labels, _ = labels_of(tmp_path, labels=str(tmp_path / "labels.npy"))
     assert labels == [[1, 2], [3, 4], [5, 6]]
+
+
+def test_class_numbers_are_read_from_numpy(tmp_path):
+    np.save(tmp_path / "labels.npy", [1, 0, 2])
+    labels, _ = labels_of(tmp_path, labels=str(tmp_path / "labels.npy"))
+    assert labels == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
+
+
+BAD_ARRAYS = {
+    "rows": (np.zeros((4, 2)), "a row for each of 3 files. Received: shape=.4, 2."),
+    "no columns": (np.zeros((3, 0)), "must have one number or more"),
+    "NaN": ([[0, 0], [0, 0], [1, np.nan]], r"must be finite numbers. Received: \[1.0, nan\]"),
+    "beyond float32": ([[0.0], [1e39], [0]], "must be finite numbers"),
+    "complex": (np.zeros((3, 2), complex), "must be numbers .not complex128"),
+    "text": ([["a"]] * 3, "must be numbers .not <U1"),
+    "objects": (np.array([{}] * 3), "not a NumPy file of numbers"),
+    "negative class": ([0, 1, -1], "class numbers must be 0 to 999999. Received: -1 to 1"),
+    "huge class": ([0, 1, 10**6], "class numbers must be 0 to 999999. Received: 0 to 1000000"),
+    "fraction": ([0.5, 1, 2], "class numbers must be integers. Received: float64"),
+}
+
+
+@pytest.mark.parametrize("source", ["labels", "hdf5"])
+@pytest.mark.parametrize("name", sorted(BAD_ARRAYS))
+def test_bad_label_arrays_are_refused(name, source, tmp_path):
+    array, message = BAD_ARRAYS[name]
+    np.save(tmp_path / "x-labels.npy", array)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["data8x8"] = np.zeros((3, 1, 8, 8), np.uint8)
+    make = {
+        "labels": lambda: labels_of(tmp_path, labels=str(tmp_path / "x-labels.npy")),
+        "hdf5": lambda: hdf5.create(str(tmp_path / "out"), str(tmp_path / "x.h5")),
+    }
+    with pytest.raises(ValueError, match=f"x-labels.npy: .*{message}"):
+        make[source]()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 9, -1])
+def test_damaged_label_arrays_are_refused(keep, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((3, 2)))
+    (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:keep])
+    with pytest.raises(ValueError, match="x.npy: not a NumPy file of numbers, or damaged"):
+        labels_of(tmp_path, labels=str(tmp_path / "x.npy"))
 
 
 def test_labels_are_shuffled_with_the_images(tmp_path):
@@ -327,7 +494,35 @@ def test_labels_are_shuffled_with_the_images(tmp_path):
         ("x.csv", "file,kind\n", "x.csv: must have a header and rows"),
         ("x.csv", "file,a,b\nx,1,2\ny,1\n", "x.csv: must have a header and rows"),
         ("x.csv", "file,a,b\nx,1,2\ny,1,z\n", "x.csv: more than one label column must hold num"),
+        ("x.csv", b"file,kind\ndogs/a.png,caf\xe9\n", "x.csv: not a CSV file in UTF-8"),
+        ("x.csv", f"file,kind\nx,{'y' * 200_000}\n", "x.csv: not a CSV file .*field larger"),
+        ("x.csv", "", "x.csv: must have a header and rows"),
+        ("x.csv", "file,kind\nx,0\n./x,1\n", "x.csv: two labels for ./x: 0 and 1"),
+        (
+            "x.csv",
+            "file,a,b\ndogs/a.png,1,2\ncats/b.png,1,nan\ncats/c.png,1,2\n",
+            r"x.csv: labels must be finite numbers. Received: \[1.0, nan\]",
+        ),
+        (
+            "x.csv",
+            f"file,a\ndogs/a.png,1\ncats/b.png,{10**20}\ncats/c.png,1\n",
+            "x.csv: class numbers must be 0 to 999999. Received: 1 to 1000000000",
+        ),
         ("x.json", "{", "x.json: not JSON"),
+        ("x.json", b"\xff", "x.json: not JSON"),
+        ("x.json", "[" * 100_000, "x.json: not JSON"),
+        ("x.json", '{"labels": null}', "x.json: no label for .*cats/b.png"),
+        ("x.json", '{"labels": [[1, 2]]}', "x.json: must be {file: label}"),
+        (
+            "x.json",
+            '{"dogs/a.png": [], "cats/b.png": [], "cats/c.png": []}',
+            "x.json: labels must have one number or more",
+        ),
+        (
+            "x.json",
+            '{"dogs/a.png": 1, "cats/b.png": 1, "cats/c.png": null}',
+            "x.json: labels must all be .* for example: 1, None",
+        ),
         ("x.json", "[1]", "x.json: must be {file: label}"),
         ("x.json", '{"labels": [1]}', "x.json: must be {file: label}"),
         (
@@ -344,16 +539,11 @@ def test_labels_are_shuffled_with_the_images(tmp_path):
     ],
 )
 def test_bad_labels_are_refused(name, content, message, tmp_path):
-    (tmp_path / name).write_text(content)
+    content = content.encode() if isinstance(content, str) else content
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         labels_of(tmp_path, labels=str(tmp_path / name))
     assert not (tmp_path / "out").exists()
-
-
-def test_labels_of_another_number_of_files_are_refused(tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((4, 2)))
-    with pytest.raises(ValueError, match="a row for each of 3 files. Received"):
-        labels_of(tmp_path, labels=str(tmp_path / "x.npy"))
 
 
 def test_a_transform_needs_a_resolution(tmp_path):
@@ -391,6 +581,15 @@ def suggestion(tmp_path):
 def test_a_folder_of_images_is_told_the_command_it_needs(tmp_path):
     save(tmp_path / "in" / "x.png", 1)
     assert suggestion(tmp_path) == f"create_from_images datasets/in {tmp_path}/in"
+
+
+def test_the_suggested_dataset_is_not_the_folder_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "datasets" / "cats" / "x.png", 1)
+    command = images.suggested_command("datasets/cats").split()
+    assert command[2:] == ["create_from_images", "datasets/cats-2", "datasets/cats"]
+    dataset_tool.main(command[2:])
+    assert images.suggested_command("datasets/cats").split()[3] == "datasets/cats-3"
 
 
 def test_the_suggested_command_works(tmp_path, monkeypatch):

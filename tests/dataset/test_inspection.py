@@ -1,3 +1,5 @@
+import json
+import os
 import shutil
 
 import numpy as np
@@ -70,7 +72,66 @@ def test_labels_that_are_no_numbers_are_found(folder):
     labels[13, 2] = np.nan
     with open(path, "wb") as file:
         np.save(file, labels)
-    with pytest.raises(ValueError, match="demo-rxx.labels row 13: must be finite"):
+    offset = path.stat().st_size - (20 - 13) * labels.shape[1] * 4
+    message = rf"demo-rxx.labels row 13 \(offset {offset}\): must be finite"
+    with pytest.raises(ValueError, match=message):
+        inspection.verify(str(folder))
+
+
+def cut(path, num_bytes):
+    os.truncate(path, num_bytes)
+
+
+# The change, given the finest file and its record size; the fault and its offset.
+FAULTS = {
+    "first length": (
+        lambda path, size: flip(path, 0),
+        r"record 0 \(offset 0\): not a TFRecord file, or damaged",
+    ),
+    "first key": (lambda path, size: flip(path, 20), r"record 0 \(offset 0\): must be a tf.train"),
+    "empty": (lambda path, size: cut(path, 0), "no record in it"),
+    "first cut": (lambda path, size: cut(path, size - 1), r"record 0 \(offset 0\): the file ends"),
+    "cut": (lambda path, size: cut(path, 7 * size + 5), "record 7 .offset {7}.: the file ends"),
+    "short": (lambda path, size: cut(path, 7 * size), "r04.tfrecords ends at record 7 .offset {7}"),
+}
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 16
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_a_fault_that_is_found_at_once_has_its_offset_too(name, folder):
+    change, message = FAULTS[name]
+    path = folder / "demo-r04.tfrecords"
+    size = path.stat().st_size // 20
+    change(path, size)
+    with pytest.raises(ValueError, match=message.replace("{7}", str(7 * size))):
+        inspection.verify(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("resolution", 32, "`resolution` says 32, but the files hold 16"),
+        ("num_channels", 1, "`num_channels` says 1, but the files hold 3"),
+        ("label_names", ["a"], "`label_names` says 1, but the files hold [1-9]"),
+        ("label_names", 5, "`label_names` must be a list of strings"),
+        ("label_names", [5], "`label_names` must be a list of strings"),
+    ],
+)
+def test_a_description_of_something_else_is_found(key, value, message, folder):
+    meta = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(meta | {key: value}))
+    with pytest.raises(ValueError, match=message):
+        inspection.verify(str(folder))
+
+
+def test_a_lost_label_file_is_found(folder):
+    (folder / "demo-rxx.labels").unlink()
+    with pytest.raises(ValueError, match=r"`label_names` says \d+, but the files hold 0\."):
         inspection.verify(str(folder))
 
 
@@ -82,6 +143,17 @@ def test_extract_does_not_write_into_a_folder_in_use(folder, tmp_path):
     (tmp_path / "out" / "precious").unlink()
     assert inspection.extract(str(folder), str(tmp_path / "out")) == 20
     assert len(list((tmp_path / "out").iterdir())) == 20
+
+
+def test_extract_touches_nothing_but_its_folder(folder, tmp_path):
+    (tmp_path / "out.partial").mkdir()  # an interrupted job's
+    (tmp_path / "out.partial" / "progress.jsonl").write_text("precious")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FileExistsError, match="file: is a file. Choose another name"):
+        inspection.extract(str(folder), str(tmp_path / "file"))
+    assert inspection.extract(str(folder), str(tmp_path / "out")) == 20
+    assert (tmp_path / "out.partial" / "progress.jsonl").read_text() == "precious"
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["demo", "file", "out", "out.partial"]
 
 
 def test_an_extraction_that_fails_leaves_nothing(folder, tmp_path):
@@ -112,6 +184,16 @@ def test_pages_of_a_contact_sheet_go_on_where_the_last_ended(folder):
     assert page[32:].max() == 0
 
 
+def test_a_screen_without_a_toolkit_gets_a_contact_sheet(folder, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setattr(inspection, "has_screen", lambda: True)
+    assert inspection.display(str(folder), None) == "demo-contact-sheet.png"
+    assert (folder.parent / "demo-contact-sheet.png").stat().st_size > 0
+    assert plt.get_fignums() == []
+
+
 def test_a_window_shows_page_after_page(folder, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot")
     plt.switch_backend("agg")
@@ -126,6 +208,8 @@ def test_a_window_shows_page_after_page(folder, monkeypatch):
     monkeypatch.setattr(plt, "subplots", lambda **kw: subplots(FigureClass=Figure, **kw))
     monkeypatch.setattr(inspection, "SHEET", (4, 3))
     monkeypatch.setattr(inspection, "has_screen", lambda: True)
+    canvas = type(plt.figure().canvas)
+    monkeypatch.setattr(canvas, "required_interactive_framework", "one")
     assert inspection.display(str(folder), None) is None
     assert len(pages) == 2  # 20 images, 12 a page
     dataset = open_dataset(folder, max_label_size=0)

@@ -1,8 +1,12 @@
 import gzip
 import io
+import os
 import pickle
+import re
 import tarfile
+import zlib
 
+import h5py
 import numpy as np
 import PIL.Image
 import pytest
@@ -10,7 +14,7 @@ import scipy.io
 
 from pgtf.dataset import open_dataset
 from pgtf.dataset.exporter import Options, shuffled
-from pgtf.dataset.sources import cifar, lsun, mnist, svhn
+from pgtf.dataset.sources import cifar, hdf5, lsun, mnist, svhn
 from tests.dataset import recipes
 
 ONE = Options(num_workers=1)
@@ -104,6 +108,55 @@ def test_lsun_objects_may_be_webp():
     webp, png = (lsun.decode(encoded(kind), 16) for kind in ("webp", "png"))
     assert webp.shape == (3, 16, 16)
     np.testing.assert_array_equal(webp, png)
+
+
+def lmdb_of(folder, entries):
+    environment = pytest.importorskip("lmdb").open(str(folder), map_size=1 << 20)
+    with environment.begin(write=True) as transaction:
+        for key, value in entries.items():
+            transaction.put(key, value)
+    environment.close()
+
+
+def test_a_truncated_lmdb_is_an_error(tmp_path):
+    lmdb_of(tmp_path / "in", {b"%d" % i: encoded("png") for i in range(100)})
+    os.truncate(tmp_path / "in" / "data.mdb", 3 * 4096)
+    with pytest.raises(ValueError, match="data.mdb is truncated. Received: 12288 bytes, not"):
+        lsun.create(str(tmp_path / "out"), str(tmp_path / "in"), 8)
+
+
+def test_an_lsun_entry_that_opencv_refuses_is_skipped(tmp_path):
+    side = (60_000).to_bytes(4, "big")
+    huge = bytearray(encoded("png"))
+    huge[16:24] = side + side
+    huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
+    lmdb_of(tmp_path / "in", {b"a": bytes(huge), b"b": encoded("png")})
+    summary = lsun.create(str(tmp_path / "out"), str(tmp_path / "in"), 8, options=ONE)
+    assert summary.num_images == 1
+    assert re.match("OpenCV refuses it: .*PIXELS", summary.rejected[0].reason)
+
+
+def test_svhn_labels_are_digits(tmp_path):
+    for name in svhn.PICKLES:
+        labels = np.full(2, -1)
+        recipes.write_pickle(tmp_path / name, (recipes.noise(1, (2, 3, 32, 32)), labels))
+    with pytest.raises(ValueError, match="labels must be 6 digits"):
+        svhn.create_svhn(str(tmp_path / "out"), str(tmp_path), ONE, num_images=6)
+
+
+def test_labels_of_cifar_are_no_lists(tmp_path):
+    content = {"data": np.zeros((2, 3072), np.uint8), "fine_labels": [[1], [1, 2]]}
+    recipes.write_pickle(tmp_path / "train", content)
+    with pytest.raises(ValueError, match="train: `fine_labels` must be whole numbers"):
+        cifar.create_cifar100(str(tmp_path / "out"), str(tmp_path), ONE, num_images=2)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 8, 8), (5, 8, 8, 3), (5, 3, 9, 9), (5, 3, 8, 16)])
+def test_other_shapes_of_hdf5_are_refused(shape, tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["data"] = np.zeros(shape, np.uint8)
+    with pytest.raises(ValueError, match="x.h5: data must hold square images"):
+        hdf5.create(str(tmp_path / "out"), str(tmp_path / "x.h5"))
 
 
 class Hostile:

@@ -73,7 +73,9 @@ def test_a_file_truncated_while_open_is_found(images, tmp_path):
     file = tfrecords.open_records(write(tmp_path / "x", images))
     with open(file.path, "r+b") as handle:
         handle.truncate(300)
-    with pytest.raises(ValueError, match="x record 2: the file ends within the record"):
+    with pytest.raises(
+        ValueError, match=r"x record 2 \(offset \d+\): the file ends within the record"
+    ):
         file.read([2])
 
 
@@ -102,7 +104,7 @@ FOREIGN = {
 def test_foreign_records_are_refused(name, tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "x")) as writer:
         writer.write(FOREIGN[name])
-    with pytest.raises(ValueError, match="x record 0: "):
+    with pytest.raises(ValueError, match=r"x record 0 \(offset 0\): "):
         tfrecords.open_records(str(tmp_path / "x"))
 
 
@@ -110,8 +112,11 @@ def test_foreign_records_are_refused(name, tmp_path):
     ("content", "message"),
     [
         (b"", "x: no record in it. Received: 0 bytes"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(50), "x: not a TFRecord file"),
-        (bytes(50), "x: not a TFRecord file"),
+        (
+            b"\x89PNG\r\n\x1a\n" + bytes(50),
+            r"x record 0 \(offset 0\): not a TFRecord file, or damaged",
+        ),
+        (bytes(50), r"x record 0 \(offset 0\): not a TFRecord file, or damaged"),
     ],
 )
 def test_other_files_are_refused(content, message, tmp_path):
@@ -126,5 +131,7 @@ def test_truncated_files_are_refused(size, record, images, tmp_path):
     assert tfrecords.layout((3, 8, 8)).record_size == 247
     with open(path, "r+b") as file:
         file.truncate(size)
-    with pytest.raises(ValueError, match=f"x record {record}: the file ends within the record"):
+    with pytest.raises(
+        ValueError, match=rf"x record {record} \(offset {247 * record}\): the file ends"
+    ):
         tfrecords.open_records(path)

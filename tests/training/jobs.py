@@ -64,10 +64,10 @@ def tf_configs(number):
     return [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
 
 
-def wait(processes):
+def wait(processes, timeout_sec=TIMEOUT_SEC):
     """Exit codes of all processes; none is left behind."""
     try:
-        return [process.wait(TIMEOUT_SEC) for process in processes]
+        return [process.wait(timeout_sec) for process in processes]
     finally:
         for process in processes:
             process.kill()

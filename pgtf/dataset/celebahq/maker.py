@@ -17,7 +17,7 @@ from pgtf.dataset.celebahq.geometry import SIZE
 from pgtf.dataset.celebahq.inputs import IMAGE_FOLDER, Row
 from pgtf.dataset.celebahq.jpeg import decode
 from pgtf.dataset.celebahq.report import Outcome, Result, append_result
-from pgtf.dataset.exporter import Rejected
+from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.pyramid import pyramid
 
 KEPT = Outcome.OK, Outcome.TOLERATED

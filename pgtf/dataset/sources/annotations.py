@@ -6,10 +6,12 @@ import csv
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+MAX_CLASSES = 1_000_000  # a higher class number is no class number: one-hot codes take 4 bytes each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +30,20 @@ def read_labels(source: str, image_dir: str, names: Sequence[str]) -> FileLabels
             file in the first column; then either one column with its class or one column for each
             number of its label. NAME.json: {file: label}, or {"labels": [[file, label], ...]} as
             StyleGAN's tools write it; a label is a class name, a class number or a list of numbers.
-            NAME.npy: a matrix with a row for each file, in the order of their names.
+            NAME.npy: a matrix with a row for each file, in the order of their names, or class
+            numbers.
         image_dir: the folder that file names are relative to.
         names: files below it.
 
     Raises:
         ValueError: a file has no label, or the labels do not fit together.
+        OSError: the file with the labels cannot be read.
     """
     if source == "folders":
         return _classes([os.path.dirname(name) or "." for name in names])
     extension = os.path.splitext(source)[1].lower()
     if extension == ".npy":
-        return _read_npy(source, len(names))
+        return FileLabels(read_matrix(source, len(names)), [])
     if extension == ".csv":
         by_name, columns = _read_csv(source)
     elif extension == ".json":
@@ -48,7 +52,6 @@ def read_labels(source: str, image_dir: str, names: Sequence[str]) -> FileLabels
         raise ValueError(
             f"`labels` must be folders, or a .csv, .json or .npy file. Received: labels={source}."
         )
-    by_name = {os.path.normpath(name): label for name, label in by_name.items()}
     for name in names:
         if name not in by_name:
             raise ValueError(f"{source}: no label for {os.path.join(image_dir, name)}.")
@@ -60,70 +63,121 @@ def _combine(source: str, labels: list[Any], columns: list[str]) -> FileLabels:
         if len({len(label) for label in labels}) > 1:
             raise ValueError(f"{source}: all labels must have as many numbers.")
         return FileLabels(_matrix(source, labels), columns)
-    if all(isinstance(label, int) and label >= 0 for label in labels):
+    if all(isinstance(label, int) for label in labels):
+        # As Python's numbers first: NumPy's do not hold all that a file may.
+        _check_range(source, min(labels), max(labels))
         return FileLabels(np.array(labels), [])
     if all(isinstance(label, str) for label in labels):
         return _classes(labels)
+    kinds = {type(label): label for label in labels}
     raise ValueError(
         f"{source}: labels must all be class names, class numbers from 0, or lists of numbers. "
-        f"Received, for example: {labels[0]!r}."
+        f"Received, for example: {', '.join(repr(label) for label in list(kinds.values())[:2])}."
     )
 
 
 def _classes(labels: Sequence[str]) -> FileLabels:
     """Class names, numbered in alphabetical order."""
     names, numbers = np.unique(labels, return_inverse=True)
-    return FileLabels(numbers, names.tolist())
+    # Names of folders may hold bytes that no text file can.
+    readable = [name.encode("utf-8", "backslashreplace").decode() for name in names.tolist()]
+    return FileLabels(numbers, readable)
+
+
+def _by_name(path: str, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Label of each file; one that is named twice must have the same label."""
+    found: dict[str, Any] = {}
+    for name, label in pairs:
+        key = os.path.normpath(name)
+        if found.setdefault(key, label) != label:
+            raise ValueError(f"{path}: two labels for {name}: {found[key]!r} and {label!r}.")
+    return found
 
 
 def _read_csv(path: str) -> tuple[dict[str, Any], list[str]]:
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: not a CSV file in UTF-8 ({error}).") from None
     if len(rows) < 2 or len(rows[0]) < 2 or len({len(row) for row in rows}) > 1:
         raise ValueError(f"{path}: must have a header and rows of the same length, 2 or more.")
     columns, rows = rows[0][1:], rows[1:]
     if len(columns) == 1:
         values = [row[1] for row in rows]
         numeric = all(value.isdecimal() for value in values)
-        return {row[0]: int(row[1]) if numeric else row[1] for row in rows}, []
+        return _by_name(path, ((row[0], int(row[1]) if numeric else row[1]) for row in rows)), []
     try:
-        return {row[0]: [float(value) for value in row[1:]] for row in rows}, columns
+        numbers = [(row[0], [float(value) for value in row[1:]]) for row in rows]
     except ValueError as error:
         raise ValueError(
             f"{path}: more than one label column must hold numbers ({error})."
         ) from None
+    return _by_name(path, numbers), columns
 
 
 def _read_json(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        try:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
             content = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path}: not JSON ({error}).") from error
-    if isinstance(content, Mapping) and isinstance(content.get("labels"), list):
-        try:
-            return {name: label for name, label in content["labels"]}
-        except (TypeError, ValueError):
-            content = None
-    if not isinstance(content, dict):
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({error}).") from error
+    pairs = list(content.items()) if isinstance(content, Mapping) else None
+    if pairs is not None and isinstance(content.get("labels"), list):
+        pairs = content["labels"]
+    if pairs is None or not all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)
+        for pair in pairs
+    ):
         raise ValueError(f'{path}: must be {{file: label}} or {{"labels": [[file, label], ...]}}.')
-    return content
+    return _by_name(path, pairs)
 
 
-def _read_npy(path: str, num_images: int) -> FileLabels:
-    matrix = np.load(path, allow_pickle=False)
-    if matrix.shape == (num_images,) and matrix.dtype.kind in "iu":
-        return FileLabels(matrix, [])
-    if matrix.ndim != 2 or len(matrix) != num_images:
+def read_matrix(path: str, num_images: int) -> np.ndarray:
+    """Reads a .npy file with a row per image: -> float32 [n, L], or class numbers [n].
+
+    Raises:
+        ValueError: it is no such file.
+        OSError: it cannot be read.
+    """
+    try:
+        values: np.ndarray = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: not a NumPy file of numbers, or damaged ({error}).") from error
+    if values.ndim not in (1, 2) or len(values) != num_images:
         raise ValueError(
             f"{path}: must have a row for each of {num_images} files. "
-            f"Received: shape={matrix.shape}."
+            f"Received: shape={values.shape}."
         )
-    return FileLabels(_matrix(path, matrix), [])
+    if values.ndim == 2:
+        return _matrix(path, values)
+    if values.dtype.kind not in "iu":
+        raise ValueError(f"{path}: class numbers must be integers. Received: {values.dtype}.")
+    _check_range(path, int(values.min()), int(values.max()))
+    return values
+
+
+def _check_range(source: str, low: int, high: int) -> None:
+    if low < 0 or high >= MAX_CLASSES:
+        raise ValueError(
+            f"{source}: class numbers must be 0 to {MAX_CLASSES - 1}. Received: {low} to {high}."
+        )
 
 
 def _matrix(source: str, values: Any) -> np.ndarray:
     try:
-        return np.asarray(values, np.float32)
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore"):
+            matrix = np.asarray(values, None if isinstance(values, np.ndarray) else np.float32)
+            if matrix.dtype.kind not in "fiub":
+                raise TypeError(f"not {matrix.dtype}")
+            matrix = matrix.astype(np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{source}: labels must be numbers ({error}).") from error
+    if not matrix.shape[1]:
+        raise ValueError(f"{source}: labels must have one number or more. Received: none.")
+    if not (finite := np.isfinite(matrix).all(axis=1)).all():
+        row = int(finite.argmin())
+        raise ValueError(
+            f"{source}: labels must be finite numbers. Received: {matrix[row].tolist()}."
+        )
+    return matrix

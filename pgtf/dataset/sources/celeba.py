@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import PIL.Image
 
-from pgtf.dataset.exporter import Options, Rejected, Summary, export, shuffled
+from pgtf.dataset.encoder import Rejected
+from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.sources.pictures import FILE_ERRORS, reason
 
 NUM_IMAGES = 202_599

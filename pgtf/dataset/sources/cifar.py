@@ -123,7 +123,10 @@ def _images(path: str, batch: Any) -> np.ndarray:
 
 def _labels(path: str, batch: Any, key: str) -> np.ndarray:
     # A list of int, which NumPy makes int64 on Linux: the original insisted on int32 and failed.
-    labels = np.asarray(batch.get(key, ()))
+    try:
+        labels = np.asarray(batch.get(key, ()))
+    except ValueError as error:  # lists of lists
+        raise ValueError(f"{path}: `{key}` must be whole numbers ({error}).") from error
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         raise ValueError(
             f"{path}: `{key}` must be whole numbers from 0. "

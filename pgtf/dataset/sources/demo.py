@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from pgtf.dataset.exporter import Options, Summary, export
+from pgtf.dataset.exporter import Options, Summary, export, random_state
 
 BATCH_PIXELS = 1 << 14  # drawn at a time, so that the layers stay in the cache
 
@@ -72,7 +72,7 @@ SHADOW = (0.88, 0.78, 0.74)  # factors of red, green, blue
 
 def sample_faces(num_images: int, seed: int) -> np.ndarray:
     """Uniform draws in [0, 1) that determine faces: float64 [n, D]; row i does not depend on n."""
-    return np.random.RandomState(seed).uniform(size=(num_images, len(FACTORS) + NUM_POSE))
+    return random_state("seed", seed).uniform(size=(num_images, len(FACTORS) + NUM_POSE))
 
 
 def factor_values(faces: np.ndarray) -> np.ndarray:

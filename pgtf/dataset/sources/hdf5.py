@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
+from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.sources.annotations import read_matrix
 
 
 def create(
@@ -29,7 +31,8 @@ def create(
         data = _largest_images(hdf5_filename, file)
         num_images, *shape = data.shape
         order = shuffled(num_images) if shuffle else np.arange(num_images)
-        labels = _read_labels(os.path.splitext(hdf5_filename)[0] + "-labels.npy", num_images)
+        label_path = os.path.splitext(hdf5_filename)[0] + "-labels.npy"
+        labels = read_matrix(label_path, num_images) if os.path.exists(label_path) else None
         return export(
             tfrecord_dir,
             items=_read_images(hdf5_filename, data, order),
@@ -59,6 +62,12 @@ def _largest_images(path: str, file: Any) -> Any:
         raise ValueError(
             f"{path}: {largest.name[1:]} must be uint8 [n, C, H, W]. Received: {largest.dtype}."
         )
+    num_images, channels, height, width = largest.shape
+    if not num_images or channels not in (1, 3) or not has_pyramid(width, height):
+        raise ValueError(
+            f"{path}: {largest.name[1:]} must hold square images [n, C, H, W] with 1 or 3 channels "
+            f"and a power of two of at least 4 pixels a side. Received: {list(largest.shape)}."
+        )
     return largest
 
 
@@ -68,15 +77,3 @@ def _read_images(path: str, data: Any, order: np.ndarray) -> Iterator[np.ndarray
             yield data[int(index)]
         except OSError as error:
             raise ValueError(f"{path} image {index}: damaged ({error}).") from error
-
-
-def _read_labels(path: str, num_images: int) -> np.ndarray | None:
-    if not os.path.exists(path):
-        return None
-    labels: np.ndarray = np.load(path, allow_pickle=False)
-    if labels.ndim != 2 or len(labels) != num_images:
-        raise ValueError(
-            f"{path}: must be a matrix with a row for each of {num_images} images. "
-            f"Received: shape={labels.shape}."
-        )
-    return labels

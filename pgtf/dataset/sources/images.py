@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
+import itertools
 import os
 import shlex
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import PIL.Image
 
-from pgtf.dataset.exporter import Options, Rejected, Summary, export, shuffled
+from pgtf.dataset.encoder import Rejected
+from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.annotations import read_labels
 from pgtf.dataset.sources.pictures import (
     FILE_ERRORS,
@@ -64,11 +67,11 @@ def create(
             f"`transform` needs a resolution. Received: transform={images.transform}. "
             "Add, for example, --resolution=256."
         )
-    names = list_images(image_dir)
+    names, others = list_images(image_dir)
     conversion = _conversion(image_dir, names, images)
     labels = read_labels(images.labels, image_dir, names) if images.labels else None
     order = shuffled(len(names)) if images.shuffle else np.arange(len(names))
-    return export(
+    summary = export(
         tfrecord_dir,
         items=(names[i] for i in order),
         num_items=len(names),
@@ -81,32 +84,57 @@ def create(
         max_errors=images.max_errors,
         options=options,
     )
+    return dataclasses.replace(summary, passed_over=tuple(others))
 
 
-def list_images(image_dir: str) -> list[str]:
-    """Paths below a folder of its image files, sorted; hidden files are passed over.
+def list_images(image_dir: str) -> tuple[list[str], list[str]]:
+    """Paths below a folder, sorted: its image files, and the others; hidden files are in neither.
 
-    So are files whose extension is known to be none of an image's, such as a CSV with labels.
+    A file is taken for an image if its extension is an image's, if it has none, or if it holds one
+    all the same.
     """
     if not os.path.isdir(image_dir):
         raise FileNotFoundError(f"{image_dir}: no such folder of images.")
-    known = PIL.Image.registered_extensions()
-    names = []
-    for root, folders, files in os.walk(image_dir, onerror=_raise):
-        folders[:] = [folder for folder in folders if not folder.startswith(".")]
-        for file in files:
-            extension = os.path.splitext(file)[1].lower()
-            if not file.startswith(".") and (extension in known or not extension):
-                names.append(os.path.relpath(os.path.join(root, file), image_dir))
+    extensions = PIL.Image.registered_extensions()
+    readable = {"", *(key for key, kind in extensions.items() if kind in PIL.Image.OPEN)}
+    names: list[str] = []
+    others: list[str] = []
+    for path in _walk(image_dir, frozenset()):
+        is_image = os.path.splitext(path)[1].lower() in readable or _holds_image(path)
+        (names if is_image else others).append(os.path.relpath(path, image_dir))
     if not names:
         raise ValueError(f"{image_dir}: no image files in it.")
-    return sorted(names)
+    return sorted(names), sorted(others)
+
+
+def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
+    """Paths of the files in a folder and below; links to a folder on the way here are no way on."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            is_link = entry.is_symlink()
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
+                yield from _walk(entry.path, above | {real})
+            elif is_link or entry.is_file():  # no pipe: reading it would wait for ever
+                yield entry.path
+
+
+def _holds_image(path: str) -> bool:
+    try:
+        with PIL.Image.open(path):
+            return True
+    except FILE_ERRORS:
+        return False
 
 
 def suggested_command(path: str) -> str | None:
     """The create_from_images command for a folder of images; None if it holds none."""
     try:
-        names = list_images(path)
+        names, _ = list_images(path)
     except (OSError, ValueError):
         return None
     sizes: collections.Counter[tuple[int, int]] = collections.Counter()
@@ -120,9 +148,8 @@ def suggested_command(path: str) -> str | None:
             continue
     if not sizes:
         return None
-    folder = os.path.join("datasets", os.path.basename(os.path.abspath(path)))
-    command = ["python", "dataset_tool.py", "create_from_images", folder, path]
-    if len(sizes) > 1 or not _is_power_of_two_square(*next(iter(sizes))):
+    command = ["python", "dataset_tool.py", "create_from_images", _free_name(path), path]
+    if len(sizes) > 1 or not has_pyramid(*next(iter(sizes))):
         smallest = sorted(min(size) for size in sizes.elements())[sizes.total() // 10]
         side = 1 << max(min(smallest, MAX_SUGGESTED).bit_length() - 1, MIN_RESOLUTION_LOG2)
         command += [f"--resolution={side}", "--transform=center-crop"]
@@ -131,6 +158,13 @@ def suggested_command(path: str) -> str | None:
     if "transparent" in modes:
         command.append("--alpha=white")
     return shlex.join(command)
+
+
+def _free_name(path: str) -> str:
+    """datasets/NAME after a folder of images, or NAME-2 and so on where that exists."""
+    name = os.path.join("datasets", os.path.basename(os.path.abspath(path)))
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +201,7 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
                 "Add --resolution and --transform to convert."
             )
         side = images.resolution or width
-        if images.resolution is None and not _is_power_of_two_square(width, height):
+        if images.resolution is None and not has_pyramid(width, height):
             raise ValueError(
                 f"{name}: the resolution must be a power of two of at least 4. "
                 f"Received: {width}x{height}. Add --resolution and --transform to convert."
@@ -198,11 +232,3 @@ def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
     folder = os.path.abspath(image_dir)
     return {"command": "create_from_images", "image_dir": folder, "files": files} | options
-
-
-def _is_power_of_two_square(width: int, height: int) -> bool:
-    return width == height >= 1 << MIN_RESOLUTION_LOG2 and not width & (width - 1)
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from pgtf.dataset.exporter import Options, Rejected, Summary, export
+from pgtf.dataset.encoder import Rejected
+from pgtf.dataset.exporter import Options, Summary, export
 from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.sources.pictures import FILE_ERRORS, reason
 
@@ -35,6 +36,13 @@ def create(
         environment = lmdb.open(lmdb_dir, readonly=True, lock=False)
     except lmdb.Error as error:
         raise ValueError(f"{lmdb_dir}: not an LMDB folder ({error}).") from error
+    size = os.path.getsize(os.path.join(lmdb_dir, "data.mdb"))
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if size < needed:  # reading what is not there would end the process
+        raise ValueError(
+            f"{lmdb_dir}: data.mdb is truncated. Received: {size} bytes, not {needed}. "
+            "Download it again."
+        )
     with environment, environment.begin() as transaction:
         num_items = transaction.stat()["entries"]
         if num_items == 0:
@@ -72,7 +80,10 @@ def decode(encoded: bytes, resolution: int) -> np.ndarray:
         raise ValueError("the entry is empty")
     cv2: Any = import_optional("cv2", "opencv-python-headless")
     # As in the original: OpenCV first, which drops alpha and halves 16 bits, then Pillow.
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ValueError(f"OpenCV refuses it: {error.err}") from None
     if image is not None:
         image = np.ascontiguousarray(image[:, :, ::-1])  # BGR -> RGB
     else:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
+from pgtf.dataset.exporter import Options, Summary, export, load_arrays, random_state, shuffled
 
 NUM_IMAGES = 60_000
 PADDED = 32  # 28 pixels and a border of 2 black ones
@@ -49,8 +49,8 @@ def create_mnistrgb(
     num_digits: int = NUM_IMAGES,
 ) -> Summary:
     """Creates images of three MNIST digits drawn at random, one in each color channel."""
+    random = random_state("random_seed", random_seed)
     digits = _read_images(mnist_dir, num_digits)
-    random = np.random.RandomState(random_seed)
 
     def draw() -> Iterator[np.ndarray]:
         for _ in range(num_images):

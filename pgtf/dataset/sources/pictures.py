@@ -80,12 +80,13 @@ def normalize(picture: PIL.Image.Image, conversion: Conversion) -> PIL.Image.Ima
 def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     """Converts the colors of a picture with an embedded ICC profile to sRGB."""
     profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "RGBA", "CMYK"):
+    if not profile:
         return picture
-    alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
-    with contextlib.suppress(PIL.ImageCms.PyCMSError, OSError):  # a broken profile says nothing
+    alpha = picture.getchannel("A") if picture.mode in ("LA", "RGBA") else None
+    # A broken profile says nothing, nor does one of colors for a gray picture.
+    with contextlib.suppress(PIL.ImageCms.PyCMSError, OSError):
         source = PIL.ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        colors = picture.convert("RGB") if alpha else picture
+        colors = picture.convert(picture.mode[:-1]) if alpha else picture
         converted = PIL.ImageCms.profileToProfile(
             colors, source, PIL.ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
@@ -105,10 +106,12 @@ def fit(picture: PIL.Image.Image, resolution: int, transform: Transform) -> PIL.
     if transform == "center-crop":
         left, top = (width - short) // 2, (height - short) // 2
         picture = picture.crop((left, top, left + short, top + short))
-    elif transform == "pad":
-        square = PIL.Image.new(picture.mode, (long, long))  # black
-        square.paste(picture, ((long - width) // 2, (long - height) // 2))
-        picture = square
+    elif transform == "pad":  # after resizing: a square around a panorama may not fit in memory
+        inner = tuple(max(round(side * resolution / long), 1) for side in (width, height))
+        picture = picture.resize((inner[0], inner[1]), PIL.Image.Resampling.LANCZOS)
+        square = PIL.Image.new(picture.mode, (resolution, resolution))  # black
+        square.paste(picture, ((resolution - inner[0]) // 2, (resolution - inner[1]) // 2))
+        return square
     return picture.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
 
 
@@ -137,16 +140,17 @@ def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     """Modes of more or less than 8 bits, and palettes -> L, LA, RGB, RGBA or CMYK."""
     if picture.mode in UINT16_MODES:
         values = np.asarray(picture).astype(np.float64)
-        return PIL.Image.fromarray(np.rint(values / UINT16_TO_UINT8).clip(0, 255).astype(np.uint8))
-    if picture.mode == "F":
+        values = np.rint(values / UINT16_TO_UINT8).clip(0, 255).astype(np.uint8)
+        converted = PIL.Image.fromarray(values)
+    elif picture.mode == "F":
         raise ValueError("floating-point images have no known range")
-    if picture.has_transparency_data and picture.mode != "LA":
-        return picture.convert("RGBA")
-    if picture.mode in ("L", "LA", "RGB", "CMYK"):
+    elif picture.has_transparency_data and picture.mode != "LA":
+        converted = picture.convert("RGBA")
+    elif picture.mode in ("L", "LA", "RGB", "CMYK"):
         return picture
-    profile = picture.info.get("icc_profile")
-    converted = picture.convert("L" if picture.mode == "1" else "RGB")
-    if profile:
+    else:
+        converted = picture.convert("L" if picture.mode == "1" else "RGB")
+    if profile := picture.info.get("icc_profile"):
         converted.info["icc_profile"] = profile
     return converted
 

@@ -38,7 +38,8 @@ def create_svhn(
             f"{svhn_dir}: images must be uint8 {(num_images, *SHAPE)}. "
             f"Received: {images.dtype} {images.shape}."
         )
-    if labels.shape != (num_images,) or labels.dtype.kind not in "iu" or labels.max() > 9:
+    is_digit = labels.dtype.kind in "iu" and ((labels >= 0) & (labels <= 9)).all()
+    if labels.shape != (num_images,) or not is_digit:
         raise ValueError(
             f"{svhn_dir}: labels must be {num_images} digits. "
             f"Received: {labels.dtype} {labels.shape}."

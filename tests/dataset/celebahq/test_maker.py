@@ -10,7 +10,7 @@ import pytest
 
 from pgtf.dataset.celebahq.maker import Item, Maker
 from pgtf.dataset.celebahq.report import Outcome
-from pgtf.dataset.exporter import Rejected
+from pgtf.dataset.encoder import Rejected
 
 from .fixture import CELEBA, DELTAS, LANDMARKS, ROWS, jpeg_bytes, md5, subset, token, write_zip
 from .test_deltas import flipped, sealed

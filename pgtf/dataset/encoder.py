@@ -1,0 +1,72 @@
+"""What a worker does with some items of a source: images, pyramid, records."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from pgtf.dataset import tfrecords
+from pgtf.dataset.partial import write_records
+from pgtf.dataset.pyramid import pyramid
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejected:
+    """What `load` gives in place of an image that it cannot make."""
+
+    name: str  # of the file or record
+    reason: str
+
+
+Load = Callable[[list[Any]], Iterable[np.ndarray | Rejected]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """What became of some items."""
+
+    records: list[np.ndarray]  # uint8 [n, record size] by level; empty if written already
+    num_records: int
+    num_items: int
+    rejected: dict[int, tuple[str, str]]  # place -> name, reason
+
+    def first(self, limit: int) -> Encoded:
+        """Only what belongs to the first `limit` images."""
+        if self.num_records <= limit:
+            return self
+        places = [place for place in range(self.num_items) if place not in self.rejected]
+        num_items = places[limit - 1] + 1 if limit else 0
+        rejected = {place: why for place, why in self.rejected.items() if place < num_items}
+        return Encoded([level[:limit] for level in self.records], limit, num_items, rejected)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """What a worker does with some items: images, pyramid, records."""
+
+    load: Load
+    shape: tuple[int, int, int]
+    paths: tuple[str, ...] | None  # files for record i = item i; None = hand the records over
+
+    def __call__(self, task: tuple[int, list[Any]]) -> Encoded:
+        first, items = task
+        kept: list[np.ndarray] = []
+        rejected: dict[int, tuple[str, str]] = {}
+        for place, image in enumerate(self.load(items)):
+            if isinstance(image, Rejected):
+                rejected[place] = (image.name, image.reason)
+            elif image.shape != self.shape or image.dtype != np.uint8:
+                raise TypeError(f"`load` must give uint8 {self.shape}. Received: {image.shape}.")
+            else:
+                kept.append(image)
+        images = np.empty((len(kept), *self.shape), np.uint8)
+        for row, image in zip(images, kept, strict=True):
+            row[...] = image
+        records = [tfrecords.to_records(level) for level in pyramid(images)]
+        if self.paths is not None and not rejected:
+            write_records(self.paths, records, first)
+            records = []
+        return Encoded(records, len(kept), len(items), rejected)
