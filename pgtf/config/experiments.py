@@ -188,10 +188,10 @@ _ABLATION_SWD = {
 
 
 def _ablation() -> dict[str, Experiment]:
-    experiments = {}
-    datasets: dict[str, tuple[str, bool, dict[str, int]]] = {
+    experiments: dict[str, Experiment] = {}
+    datasets: dict[str, tuple[str, bool, dict[str, Any]]] = {
         "celeba128": ("celeba", True, {}),
-        "bedroom128": ("lsun-bedroom", False, {"dataset.resolution": 128}),  # of the 256 stored
+        "bedroom128": ("lsun-bedroom", False, {"dataset.resolution": 128}),  # 256 are stored
     }
     for name, (folder, mirror, more) in datasets.items():
         for row, (changes, counts) in _ablation_rows().items():

@@ -106,9 +106,9 @@ class Network(abc.ABC):
 
     def copy_weights_from(self, other):
         """Takes over all weights and the lod of a network of the same configuration."""
-        sources = other.variables_by_name
-        for name, target in self.variables_by_name.items():
-            target.assign(sources[name])
+        pairs = (network.variables_by_name.values() for network in (self, other))
+        for target, source in zip(*pairs, strict=True):
+            target.assign(source)
         self.lod = other.lod
 
     def _used_at(self, resolution_log2, variables):
