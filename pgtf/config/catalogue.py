@@ -44,7 +44,7 @@ def _row(name: str, config: Config) -> tuple[str, ...]:
     if name in EXPERIMENTS:
         experiment = EXPERIMENTS[name]
         source, expected = experiment.source, experiment.expected
-        parameters = [experiment.G_parameters, experiment.D_parameters]
+        parameters = (experiment.G_parameters, experiment.D_parameters)
     else:
         source, parameters = _OTHERS[name]
     counts = (f"{count:,}" for count in parameters)
