@@ -55,7 +55,8 @@ def seconds_per_iteration(config, stepper, fading, num_iterations):
     from pgtf.training import plan
 
     first = plan.next_call(config.schedule, config.training, 0, 0)
-    count = 1 if first.now.resolution > 16 else len(first.nimgs)  # one call may run several
+    # As many in a call as training has, at most.
+    count = min(len(first.nimgs), num_iterations) if first.now.resolution <= 8 else 1
     alphas = [0.5 if fading else 1.0] * count
     numbers = (alphas, first.G_lrates[:count], first.D_lrates[:count])
     seconds, nimg = [], 0
