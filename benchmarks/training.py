@@ -51,7 +51,7 @@ def make_stepper(folder, resolution, minibatch, precision, jit):
 
 
 def seconds_per_iteration(config, stepper, fading, num_iterations):
-    """Median over calls, and seconds of the first call, which traces."""
+    """Medians over calls of wall and processor time; seconds of the first call, which traces."""
     from pgtf.training import plan
 
     first = plan.next_call(config.schedule, config.training, 0, 0)
@@ -59,14 +59,16 @@ def seconds_per_iteration(config, stepper, fading, num_iterations):
     count = min(len(first.nimgs), num_iterations) if first.now.resolution <= 8 else 1
     alphas = [0.5 if fading else 1.0] * count
     numbers = (alphas, first.G_lrates[:count], first.D_lrates[:count])
-    seconds, nimg = [], 0
+    seconds, processor, nimg = [], [], 0
     for _ in range(1 + -(-num_iterations // count)):
         nimgs = [nimg + k * first.now.minibatch for k in range(count)]
         nimg = nimgs[-1] + first.now.minibatch
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         stepper.run(plan.Call(first.now, nimgs, *numbers, nimg))
         seconds.append((time.perf_counter() - started) / count)
-    return statistics.median(seconds[1:]), seconds[0] * count
+        processor.append((time.process_time() - spent) / count)
+    medians = (statistics.median(values[1:]) for values in (seconds, processor))
+    return *medians, seconds[0] * count
 
 
 def measure(resolution, minibatch, args):
@@ -88,13 +90,16 @@ def measure(resolution, minibatch, args):
         row["start_sec"] = time.perf_counter() - started
         memory.forget_peak()
         for fading in [False, True] if args.fading and resolution > 4 else [False]:
-            seconds, first = seconds_per_iteration(config, stepper, fading, args.iterations)
+            seconds, processor, first = seconds_per_iteration(
+                config, stepper, fading, args.iterations
+            )
             flops = iteration_flops(resolution, minibatch, fading=fading)
             suffix = "_fading" if fading else ""
             row |= {f"sec_per_iter{suffix}": seconds, f"img_per_sec{suffix}": minibatch / seconds}
             row |= {f"gflop{suffix}": flops / 1e9, f"gflops{suffix}": flops / seconds / 1e9}
             if not fading:
-                row |= {"first_call_sec": first, "peak_gib": memory.peak_gib()}
+                row |= {"cpu_sec_per_iter": processor, "first_call_sec": first}
+                row["peak_gib"] = memory.peak_gib()
                 needed = needed_bytes(iteration_work(resolution), minibatch) / 2**30
                 row |= {"imports_gib": imports_gib, "needed_gib": needed}
                 row["memory_ratio"] = (row["peak_gib"] - imports_gib) / needed
