@@ -5,10 +5,14 @@ python dataset_tool.py create_from_images datasets/digits datasets/digits-png
 python train.py --dataset=datasets/digits --preset=demo ...   (README, "Real images")
 python generate.py images --run=... --seeds=0-999 --out=digits-fakes
 python examples/digits.py judge digits-fakes
+
+Three scans as the colour planes of an image, a small MNIST-1K (docs/experiments.md):
+python examples/digits.py stack datasets/stacked     writes .../gray and .../rgb
 """
 
 import argparse
 import pathlib
+import sys
 
 import numpy as np
 import PIL.Image
@@ -18,7 +22,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # this checkout, for `stack`
+
+from pgtf.dataset import exporter
+
 CONFIDENT = 0.9
+STACKED, SIDE, SEED = 20_000, 16, 123  # images, pixels, seed of MNIST-1K
 
 
 def scans():
@@ -33,6 +42,27 @@ def export(folder):
     for number, (image, label) in enumerate(zip(*scans(), strict=True)):
         PIL.Image.fromarray(image).save(folder / f"{number:04d}-{label}.png")
     print(f"Wrote {number + 1} images to {folder}")
+
+
+def stack(folder):
+    """Writes the scans with labels, and images of three scans drawn at random, as datasets."""
+    images, labels = scans()
+    enlarged = [PIL.Image.fromarray(x).resize((SIDE, SIDE), PIL.Image.BICUBIC) for x in images]
+    planes = np.stack([np.asarray(image) for image in enlarged])
+    chosen = np.random.RandomState(SEED).randint(len(planes), size=(STACKED, 3))
+    for name, items, options in (
+        ("gray", planes[:, np.newaxis], {"labels": np.eye(10, dtype=np.float32)[labels]}),
+        ("rgb", planes[chosen], {}),
+    ):
+        exporter.export(
+            str(folder / name),
+            items=items,
+            num_items=len(items),
+            load=exporter.load_arrays,
+            shape=items.shape[1:],
+            job={"command": "examples/digits.py stack"},
+            **options,
+        )
 
 
 def judge(folder):
@@ -64,10 +94,10 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("command", choices=["export", "judge"])
+    parser.add_argument("command", choices=["export", "judge", "stack"])
     parser.add_argument("folder", type=pathlib.Path)
     args = parser.parse_args()
-    {"export": export, "judge": judge}[args.command](args.folder)
+    {"export": export, "judge": judge, "stack": stack}[args.command](args.folder)
 
 
 if __name__ == "__main__":

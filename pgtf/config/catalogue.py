@@ -16,12 +16,12 @@ _TITLES = (
 _RELEASE, _PAPER_NETWORK = "TensorFlow release", (23_079_115, 23_087_249)
 # Presets that are none of the paper's experiments: source, parameters of G and D.
 _OTHERS = {
-    "v1-1gpu": (f"{_RELEASE}; App. A.1", *_PAPER_NETWORK),
-    "v2-1gpu": (_RELEASE, *_PAPER_NETWORK),
-    "v2-2gpus": (_RELEASE, *_PAPER_NETWORK),
-    "v2-4gpus": (_RELEASE, *_PAPER_NETWORK),
-    "v2-8gpus": (_RELEASE, *_PAPER_NETWORK),
-    "demo": ("this project", 211_580, 212_433),
+    "v1-1gpu": (f"{_RELEASE}; App. A.1", _PAPER_NETWORK),
+    "v2-1gpu": (_RELEASE, _PAPER_NETWORK),
+    "v2-2gpus": (_RELEASE, _PAPER_NETWORK),
+    "v2-4gpus": (_RELEASE, _PAPER_NETWORK),
+    "v2-8gpus": (_RELEASE, _PAPER_NETWORK),
+    "demo": ("this project", (211_580, 212_433)),
 }
 _NOTES = """\
 kimg = thousands of reals; 800+800 = stable phase + fade; - = no figure that we are certain of.
@@ -46,7 +46,7 @@ def _row(name: str, config: Config) -> tuple[str, ...]:
         source, expected = experiment.source, experiment.expected
         parameters = (experiment.G_parameters, experiment.D_parameters)
     else:
-        source, *parameters = _OTHERS[name]
+        source, parameters = _OTHERS[name]
     counts = (f"{count:,}" for count in parameters)
     return (name, source, *counts, _schedule(config), _minibatch(config), expected)
 

@@ -188,9 +188,11 @@ _ABLATION_SWD = {
 
 
 def _ablation() -> dict[str, Experiment]:
-    experiments = {}
-    datasets = {"celeba128": ("celeba", True, {}), "bedroom128": ("lsun-bedroom", False, {})}
-    datasets["bedroom128"][2]["dataset.resolution"] = 128  # of the 256 that are stored
+    experiments: dict[str, Experiment] = {}
+    datasets: dict[str, tuple[str, bool, dict[str, Any]]] = {
+        "celeba128": ("celeba", True, {}),
+        "bedroom128": ("lsun-bedroom", False, {"dataset.resolution": 128}),  # 256 are stored
+    }
     for name, (folder, mirror, more) in datasets.items():
         for row, (changes, counts) in _ablation_rows().items():
             source = "Table 1 (e*)" if row == "estar" else f"Table 1 ({row})"
@@ -255,7 +257,7 @@ def _mnist1k() -> dict[str, Experiment]:
     }
     return {
         f"mnist1k-k{k}-{name}": Experiment(
-            _config("mnist-rgb", 5, False, changes, {"D.fmap_divisor": k}),
+            _config("mnistrgb", 5, False, changes, {"D.fmap_divisor": k}),
             f"App. E, K/{k}",
             G_parameters,
             D_parameters[k],

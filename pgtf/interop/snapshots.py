@@ -6,11 +6,11 @@ import math
 
 from pgtf.interop import weights
 from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
-from pgtf.networks import make_discriminator, make_generator
+from pgtf.networks import Discriminator, Generator
 
 FORMAT = "pgtf-snapshot"
 VERSION = 1
-KINDS = {"G": make_generator, "D": make_discriminator, "Gs": make_generator}
+KINDS = {"G": Generator, "D": Discriminator, "Gs": Generator}
 
 
 def save_snapshot(path, G, D, Gs, **meta):
@@ -44,12 +44,12 @@ def load_snapshot(path):
     _check_format(attributes, path)
     described = described_networks(attributes, path)
     networks = []
-    for name, make in KINDS.items():
+    for name, network_class in KINDS.items():
         if name not in described:
             raise ValueError(f"{path}: there is no network {name} in it.")
         options, lod = described[name]["options"], described[name]["lod"]
         arrays = groups.get(name, {})
-        networks.append(weights.build(make, options, lod, arrays, f"{path}, {name}"))
+        networks.append(weights.build(network_class, options, lod, arrays, f"{path}, {name}"))
     G, D, Gs = networks
     return G, D, Gs
 

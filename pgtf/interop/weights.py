@@ -24,14 +24,14 @@ def plain_options(options, source):
     return plain
 
 
-def build(make, options, lod, arrays, source):
-    """Makes a network, `make(**options)`, with lod and weights; the rest as in `assign`.
+def build(network_class, options, lod, arrays, source):
+    """Makes a network of the given options, lod and weights; arguments as in `assign`.
 
     Raises:
         ValueError: if an option or the lod is impossible, or the weights do not fit.
     """
     try:
-        network = make(**options)
+        network = network_class(**options)
         network.stage(lod)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from None

@@ -1,7 +1,6 @@
 """Generator and discriminator of the paper, and the layers they are made of."""
 
 from pgtf.networks.discriminator import Discriminator, DiscriminatorConfig
-from pgtf.networks.factory import make_discriminator, make_generator
 from pgtf.networks.generator import Generator, GeneratorConfig
 from pgtf.networks.latents import latents_from_seeds
 from pgtf.networks.layers import (
@@ -37,6 +36,4 @@ __all__ = [
     "PixelNorm",
     "WeightedSum",
     "latents_from_seeds",
-    "make_discriminator",
-    "make_generator",
 ]

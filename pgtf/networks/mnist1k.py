@@ -17,6 +17,8 @@ _FIRST_FMAPS = 64  # of G at 4x4, whatever fmap_base
 class MnistGenerator(Generator):
     """G of the MNIST-1K test, used as Generator; fmap_base 64 gives 64, 32, 16, 8 feature maps."""
 
+    structure = "mnist1k"
+
     def nf(self, stage):
         return _FIRST_FMAPS if stage < 2 else super().nf(stage - 1)
 
@@ -47,6 +49,8 @@ class MnistGenerator(Generator):
 
 class MnistDiscriminator(Discriminator):
     """D of the MNIST-1K test, used as Discriminator; fmap_base 64 gives 8, 16, 32 maps over K."""
+
+    structure = "mnist1k"
 
     def nf(self, stage):
         return super().nf(stage) // self.config.fmap_divisor

@@ -20,7 +20,19 @@ class Network(abc.ABC):
             images and statistics are float32 in any case.
         lod: level of detail stored with the network, 0 = full resolution; the original's `lod`.
         layers: the layers with weights by the original's names ("16x16/Conv1"), in its order.
+        structure: the value of `config.structure` that stands for the class.
     """
+
+    structure = "paper"
+
+    def __new__(cls, *, structure="paper", **options):
+        """Makes the subclass that `structure` stands for, so that options alone say what it is."""
+        kinds = {kind.structure: kind for kind in (*cls.__subclasses__(), cls)}
+        if structure not in kinds:
+            raise ValueError(
+                f"`structure` must be one of {', '.join(kinds)}. Received: structure={structure!r}."
+            )
+        return super().__new__(kinds[structure])
 
     def __init__(self, config, seed=None, compute_dtype="float32"):
         if config.resolution < 4 or config.resolution & (config.resolution - 1):
@@ -65,8 +77,11 @@ class Network(abc.ABC):
 
     def variables_at(self, resolution_log2):
         """The part of `trainable_by_name` that the model of this resolution uses."""
-        used = {id(v.value) for v in self.model(resolution_log2).trainable_variables}
-        return {k: v for k, v in self.trainable_by_name.items() if id(v) in used}
+        return self._used_at(resolution_log2, self.trainable_by_name)
+
+    def stored_at(self, resolution_log2):
+        """The part of `variables_by_name` that the model of this resolution uses."""
+        return self._used_at(resolution_log2, self.variables_by_name)
 
     @property
     def trainable_variables(self):
@@ -91,10 +106,14 @@ class Network(abc.ABC):
 
     def copy_weights_from(self, other):
         """Takes over all weights and the lod of a network of the same configuration."""
-        sources = other.variables_by_name
-        for name, target in self.variables_by_name.items():
-            target.assign(sources[name])
+        pairs = (network.variables_by_name.values() for network in (self, other))
+        for target, source in zip(*pairs, strict=True):
+            target.assign(source)
         self.lod = other.lod
+
+    def _used_at(self, resolution_log2, variables):
+        used = {id(v.value) for v in self.model(resolution_log2).variables}
+        return {k: v for k, v in variables.items() if id(v) in used}
 
     def _by_name(self, weights_of, value_of=lambda variable: variable.value):
         return {

@@ -10,7 +10,8 @@ def initialize_discrimination(D, config, dataset):
     if config.D.mbdisc_kernels is None:
         return
     first = config.schedule.at(0)
-    num = NUM_REALS - NUM_REALS % config.D.group_of(NUM_REALS)
+    num = min(NUM_REALS, dataset.num_images)  # no image twice: its nearest would be itself
+    num -= num % config.D.group_of(num)
     batches = pipeline.batches(
         dataset,
         resolution_log2=first.resolution.bit_length() - 1,

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from pgtf.interop import snapshots
-from pgtf.networks import make_discriminator, make_generator
+from pgtf.networks import Discriminator, Generator
 from pgtf.training.adam import Adam
 from pgtf.training.precision import compute_dtype
 
@@ -34,9 +34,9 @@ class TrainingState:
         training = config.training
         with strategy.scope():
             options = {"seed": training.seed, "compute_dtype": compute_dtype(training.precision)}
-            self.G = make_generator(**dataclasses.asdict(config.G), **options)
-            self.D = make_discriminator(**dataclasses.asdict(config.D), **options)
-            self.Gs = make_generator(**dataclasses.asdict(config.G), seed=training.seed)
+            self.G = Generator(**dataclasses.asdict(config.G), **options)
+            self.D = Discriminator(**dataclasses.asdict(config.D), **options)
+            self.Gs = Generator(**dataclasses.asdict(config.G), seed=training.seed)
             adam = (training.adam_beta1, training.adam_beta2, training.adam_epsilon)
             adam += (training.precision == "fp16",)
             self.G_opt = Adam(self.G.trainable_by_name, *adam)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pgtf.config import EXPERIMENTS, PRESETS, catalogue
-from pgtf.networks import make_discriminator, make_generator
+from pgtf.networks import Discriminator, Generator
 
 DATA = json.loads((pathlib.Path(__file__).parents[1] / "data" / "presets.json").read_text())
 WITHOUT_STATISTIC = ("ablation-*-a", "ablation-*-b", "ablation-*-c", "ablation-*-d")
@@ -203,8 +203,8 @@ def test_parameters_are_as_many_as_in_the_release(quick_draws, name):
         derived["g_params"],
         derived["d_params"],
     )
-    assert num_parameters(make_generator, options_of(config.G)) == experiment.G_parameters
-    assert num_parameters(make_discriminator, options_of(config.D)) == experiment.D_parameters
+    assert num_parameters(Generator, options_of(config.G)) == experiment.G_parameters
+    assert num_parameters(Discriminator, options_of(config.D)) == experiment.D_parameters
 
 
 def test_results_are_those_the_data_quote():
@@ -231,5 +231,5 @@ def test_the_catalogue_has_a_row_a_preset_with_parameters_schedule_and_result(qu
     assert "32x32, 10000 kimg" in rows["mnist1k-k2-base"]
     assert "8.8; ten runs 8.56" in rows["cifar10-32-unsupervised"]
     config = PRESETS["demo"].fitted(5, 3, 0, 1)
-    for make, network in ((make_generator, config.G), (make_discriminator, config.D)):
+    for make, network in ((Generator, config.G), (Discriminator, config.D)):
         assert f"{num_parameters(make, options_of(network)):,}" in rows["demo"]

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from pgtf.config import EXPERIMENTS, PRESETS, max_minibatch_per_gpu, preset_for
-from pgtf.networks import make_discriminator, make_generator
+from pgtf.networks import Discriminator, Generator
 from pgtf.training import loop
 
 RESOLUTIONS = [4, 8, 16, 32, 64, 128, 256, 512, 1024]
@@ -84,7 +84,7 @@ def test_every_presets_minibatches_make_whole_replicas_and_whole_groups(preset):
 def test_every_presets_networks_are_made_as_configured(preset):
     small = {"G.fmap_max": 4, "G.latent_size": 4, "D.fmap_max": 4}
     config = PRESETS[preset].fitted(3, 1, 2, 1).replace(small)
-    for make, options in ((make_generator, config.G), (make_discriminator, config.D)):
+    for make, options in ((Generator, config.G), (Discriminator, config.D)):
         assert make(**dataclasses.asdict(options)).config == options
 
 

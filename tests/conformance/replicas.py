@@ -1,8 +1,10 @@
-"""Trains the same iterations on one replica and on N: python -m tests.conformance.replicas F N M
+"""Trains the same iterations on one replica and on N.
 
-M is the global minibatch. The logical devices of N replicas must be made before TensorFlow starts,
-hence a process of its own. Writes the weights, Adam's state and the statistics of both runs to the
-.npz file F.
+    python -m tests.conformance.replicas F N M [noise]
+
+M is the global minibatch; with "noise" the loss is LSGAN and D is noisy. The logical devices of N
+replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
+Adam's state and the statistics of both runs to the .npz file F.
 """
 
 import pathlib
@@ -34,6 +36,7 @@ CHANGES = {
     # At 1e-8 a first step is the sign of a gradient, and round-off may decide signs.
     "training.adam_epsilon": 1e-3,
 }
+NOISE = {"loss.kind": "lsgan", "loss.noise_limit": -1.0, "D.use_gdrop": True}
 
 
 def write_dataset(folder):
@@ -65,9 +68,10 @@ def reorder(order):
     )
 
 
-def train(strategy, dataset, minibatch):
+def train(strategy, dataset, minibatch, changes):
     """Four iterations of 8x8 with fading: -> {"1/G/4x4/Conv/weight": array} after 1 and after 4."""
-    config = PRESETS["demo"].replace(CHANGES | {"schedule.minibatch_base": minibatch})
+    changes = CHANGES | changes | {"schedule.minibatch_base": minibatch}
+    config = PRESETS["demo"].replace(changes)
     config = config.fitted(3, 3, LABELS, strategy.num_replicas_in_sync)
     state, nimg, found = TrainingState(config, strategy), minibatch, {}
     stepper = Stepper(state, config, dataset, strategy)
@@ -85,17 +89,17 @@ def train(strategy, dataset, minibatch):
     return found
 
 
-def main(path, replicas, minibatch):
+def main(path, replicas, minibatch, changes):
     several = make_strategy(num_gpus=0, cpu_replicas=replicas)
     one = tf.distribute.get_strategy()
     with tempfile.TemporaryDirectory() as folder:
         dataset = write_dataset(pathlib.Path(folder))
-        runs = {"several": train(several, dataset, minibatch)}
+        runs = {"several": train(several, dataset, minibatch, changes)}
         reorder(same_groups(replicas, minibatch))
-        runs["one"] = train(one, dataset, minibatch)
+        runs["one"] = train(one, dataset, minibatch, changes)
     arrays = {f"{run}/{k}": v for run, found in runs.items() for k, v in found.items()}
     np.savez(path, **arrays)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], *map(int, sys.argv[2:4]), NOISE if "noise" in sys.argv[4:] else {})

@@ -12,10 +12,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 # The others take longer than they tell more.
-CASES = [(2, 16), *(pytest.param((n, 4 * n), marks=pytest.mark.slow) for n in (2, 4, 8))]
+SLOW_CASES = [*((n, 4 * n) for n in (2, 4, 8)), (2, 16, "noise")]
+CASES = [(2, 16), *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW_CASES)]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: "{} replicas, {}".format(*case))
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: " ".join(map(str, case)))
 def runs(request, tmp_path_factory):
     """{run: {array name: array}} of replicas.py."""
     path = tmp_path_factory.mktemp("replicas") / "runs.npz"

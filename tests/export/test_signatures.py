@@ -253,3 +253,18 @@ def test_only_the_weights_of_the_resolution_are_in_the_file(labelled):
 def test_label_names_must_be_one_a_column():
     with pytest.raises(ValueError, match="2 names, label_size=3"):
         make_module(tiny.generator(label_size=3), Facts(name="x", label_names=("a", "b")))
+
+
+def test_generators_of_the_papers_experiments_are_exported_with_all_they_need(tmp_path, rng):
+    """Stored constants, batch norm and tanh; the answer is that of the whole minibatch."""
+    Gs = tiny.generator(
+        use_batchnorm=True, wscale_constant="rms", tanh_at_end=1.0, normalize_latents=False
+    )
+    module, signatures = make_module(Gs, Facts(name="a"))
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures=signatures)
+    model = tf.saved_model.load(str(tmp_path / "1"))
+    latents = rng.normal(size=[5, 8]).astype(np.float32)
+    answer = ask(model, "serving_default", latents=latents)["images"]
+    assert levels_off(answer, images.to_uint8(Gs(latents).numpy())) <= 1
+    alone = ask(model, "serving_default", latents=latents[:1])["images"]
+    assert levels_off(alone, answer[:1]) > 1

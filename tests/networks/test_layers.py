@@ -165,8 +165,8 @@ def test_the_rms_constant_makes_weights_of_unit_rms_and_the_same_function(rng, s
     outputs = [layer(x).numpy() for layer in (he, rms, plain)]
     np.testing.assert_allclose(outputs[1], outputs[0], rtol=0, atol=1e-5)
     np.testing.assert_allclose(outputs[2], outputs[0], rtol=0, atol=1e-5)
-    assert np.mean(np.square(rms.weight)) == pytest.approx(1, rel=1e-6)
-    drawn = np.array(plain.weight)
-    assert float(np.array(rms._scale)) == pytest.approx(np.sqrt(np.mean(drawn**2)), rel=1e-6)
+    assert np.mean(rms.weight.numpy() ** 2) == pytest.approx(1, rel=1e-6)
+    drawn = plain.weight.numpy()
+    assert float(rms._scale.numpy()) == pytest.approx(np.sqrt(np.mean(drawn**2)), rel=1e-6)
     assert [v.name for v in rms.trainable_weights] == ["weight", "bias"]
     assert [v.name for v in rms.non_trainable_weights] == ["scale"]

@@ -107,9 +107,9 @@ def test_new_discrimination_has_the_releases_initial_values(rng):
     layer = MinibatchDiscrimination(100)
     layer.build((None, 512))
     assert layer.theta.shape == (512, 100, 5)
-    assert np.std(layer.theta) == pytest.approx(0.05, rel=0.01)
-    assert not np.any(layer.log_scale)
-    assert np.all(np.array(layer.bias) == -1)
+    assert layer.theta.numpy().std() == pytest.approx(0.05, rel=0.01)
+    assert not np.any(layer.log_scale.numpy())
+    assert np.all(layer.bias.numpy() == -1)
 
 
 def test_initialization_makes_nearest_neighbours_2_apart_and_outputs_0_on_average(rng):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.networks import MultiplicativeNoise, NoiseSource, make_discriminator
+from pgtf.networks import Discriminator, MultiplicativeNoise, NoiseSource
 from tests import tiny
 
 STRENGTH = 0.05  # the largest there is
@@ -61,7 +61,7 @@ def test_noise_is_before_every_3x3_and_4x4_convolution(rng):
 
 def test_the_small_discriminator_has_noise_on_the_image_and_before_the_scores_too(rng):
     options = {"structure": "mnist1k", "num_channels": 3, "fmap_base": 64, "fmap_divisor": 2}
-    D = make_discriminator(**options, use_gdrop=True)
+    D = Discriminator(**options, use_gdrop=True)
     draw, asked = normal(rng, 4)
     with D.noise.drawing(draw, STRENGTH):
         D(np.zeros([4, 32, 32, 3], np.float32))

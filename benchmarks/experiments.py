@@ -1,0 +1,163 @@
+"""Scaled-down experiments: less time, fewer feature maps, any dataset. See benchmarks.paper."""
+
+import dataclasses
+import json
+import pathlib
+import time
+
+from metrics import image_sets
+from metrics.plan import parse_plan
+from metrics.setup import CLASSIFIER, MetricOptions, make_evaluator
+from pgtf import images
+from pgtf.config import PRESETS, Config
+from pgtf.training import loop, plan, run_folder
+from pgtf.training.checkpoints import Checkpoints
+from pgtf.training.state import TrainingState
+from pgtf.training.stepper import Stepper
+from pgtf.training.workers import Workers
+
+SMOOTHING_POWER = 10  # Gs forgets so much faster: 0.999 would span most of a short run
+_GRID = 8  # generated images in a row and in a column of the picture that is kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of a table: a preset with changes."""
+
+    name: str
+    preset: str
+    changes: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much smaller than in the paper."""
+
+    kimg: float  # factor of everything counted in images
+    fmap_max: int  # most feature maps in the paper's networks; fewer where it has fewer
+    seed: int
+
+
+def scaled(row, dataset, scale):
+    """The Config of a row on this dataset."""
+    config = PRESETS[row.preset]
+    schedule, training = config.schedule, config.training
+    total_kimg = training.total_kimg * scale.kimg
+    changes = {
+        "dataset.path": dataset.path,
+        "dataset.resolution": None,
+        "schedule.lod_training_kimg": schedule.lod_training_kimg * scale.kimg,
+        "schedule.lod_transition_kimg": schedule.lod_transition_kimg * scale.kimg,
+        "schedule.lrate_rampup_kimg": schedule.lrate_rampup_kimg * scale.kimg,
+        "schedule.tick_kimg_base": total_kimg / 10,
+        "schedule.tick_kimg_dict": {},
+        "training.total_kimg": total_kimg,
+        "training.G_smoothing": training.G_smoothing**SMOOTHING_POWER,
+        "training.seed": scale.seed,
+    }
+    if config.G.structure == "paper":
+        for network in "GD":
+            options = getattr(config, network)
+            ratio = min(scale.fmap_max / options.fmap_max, 1)
+            changes[f"{network}.fmap_base"] = round(options.fmap_base * ratio)
+            changes[f"{network}.fmap_max"] = min(scale.fmap_max, options.fmap_max)
+    fitted = config.replace(changes | row.changes)
+    shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
+    fitted = fitted.fitted(*shape, num_gpus=1)
+    loop.check(fitted)
+    return fitted
+
+
+def evaluator_of(dataset, text, seed):
+    """An evaluator of `text` ("swd:1024,modes:2048") against a dataset."""
+    options = MetricOptions(seed=seed)
+    reals = image_sets.of_dataset(dataset)
+    return make_evaluator(parse_plan(text), reals, options, dataset_folder=dataset.path)
+
+
+def has_classifier(dataset):
+    """Whether modes can be counted."""
+    return (pathlib.Path(dataset.path) / CLASSIFIER).exists()
+
+
+def measure(evaluator, Gs, name, seed):
+    """{name of a value: value} of everything the evaluator measures."""
+    values = {}
+    for record in evaluator(image_sets.of_network(name, Gs, seed)):
+        values |= record["values"]
+    return values
+
+
+def train(config, dataset, strategy, folder):
+    """Trains in a run folder, or continues there: -> (TrainingState at the end, seconds, kimg).
+
+    Raises:
+        KeyboardInterrupt: after SIGINT or SIGTERM; the same call continues.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = folder / run_folder.CONFIG_FILE
+    if stored.exists() and Config.from_json(stored.read_text()) != config:
+        raise ValueError(f"{folder} is of another configuration. Choose another --outdir.")
+    images.write_atomically(stored, config.to_json().encode())
+    ended = []
+
+    def keep(tick, state, final):
+        if final:
+            ended.append(state)
+
+    signum = loop.run(config, dataset, strategy, folder, more_actions=[keep], checkpoint_sec=60)
+    if signum is not None:
+        raise KeyboardInterrupt
+    if not ended:  # it had been trained, but not measured
+        state = TrainingState(config, strategy)
+        checkpoints = folder / run_folder.CHECKPOINT_FOLDER
+        Checkpoints(checkpoints, config, Workers(strategy)).restore(state)
+        ended.append(state)
+    state = ended[-1]
+    return state, state.progress.train_sec, state.progress.cur_nimg / 1000
+
+
+def train_for(config, dataset, strategy, seconds, num_looks, look):
+    """Trains for a time rather than a number of images, without files.
+
+    The time that a call of a new resolution takes is not counted: most of it is tracing.
+
+    Args:
+        seconds: of training.
+        num_looks: how many times `look` is called, at equal distances of time; the last is at the
+            end.
+        look: function of (TrainingState, seconds trained).
+    """
+    state = TrainingState(config, strategy)
+    stepper = Stepper(state, config, dataset, strategy)
+    spent, seen, looks = 0.0, set(), 0
+    while looks < num_looks:
+        now = config.schedule.at(state.progress.cur_nimg)
+        if state.progress.stage != now.stage:
+            state.G_opt.reset()
+            state.D_opt.reset()
+            state.progress.stage = now.stage
+        nimg = state.progress.cur_nimg
+        call, started = plan.next_call(config.schedule, config.training, nimg, nimg), time.time()
+        stepper.run(call)
+        if (now.resolution, now.minibatch) in seen:
+            spent += time.time() - started
+        seen.add((now.resolution, now.minibatch))
+        state.progress.cur_nimg = call.end_nimg
+        if spent >= seconds * (looks + 1) / num_looks:
+            for network in state.networks().values():
+                network.lod = call.now.lod
+            look(state, spent)
+            looks += 1
+
+
+def save_picture(path, Gs, seed):
+    """Keeps a grid of generated images."""
+    fakes = image_sets.of_network(path.name, Gs, seed).read(0, _GRID * _GRID)
+    images.save_image_grid(path, images.to_float(fakes), (_GRID, _GRID))
+
+
+def append(path, record):
+    """Adds one JSON line to a file."""
+    with open(path, "a") as file:
+        file.write(json.dumps(record) + "\n")
