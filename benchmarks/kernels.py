@@ -6,6 +6,7 @@ form; all forms of a kind compute the same.
 """
 
 import argparse
+import functools
 import json
 import os
 
@@ -89,13 +90,13 @@ def conv_product(x, kernel):
 
 FORMS = {
     "up": {
-        "box": kernels.conv2d_up,
+        "box": functools.partial(kernels.conv2d_up, training=True),
         "transposed": up_transposed,
         "phases": up_phases,
         "plain": up_plain,
     },
     "down": {
-        "box": kernels.conv2d_down,
+        "box": functools.partial(kernels.conv2d_down, training=True),
         "strided": down_strided,
         "space_to_depth": down_space_to_depth,
         "plain": down_plain,

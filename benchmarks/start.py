@@ -54,7 +54,7 @@ def stages(resolutions):
             stage = Stepper(
                 stepper._state, config.replace(changes), stepper._dataset, stepper._strategy
             )
-            seconds, first = seconds_per_iteration(stage._config, stage, False, 1)
+            seconds, _, first = seconds_per_iteration(stage._config, stage, False, 1)
             row = {"resolution": resolution, "stage_change_sec": first - seconds}
             print(json.dumps(row), flush=True)
 

@@ -51,52 +51,71 @@ def make_stepper(folder, resolution, minibatch, precision, jit):
 
 
 def seconds_per_iteration(config, stepper, fading, num_iterations):
-    """Median over calls, and seconds of the first call, which traces."""
+    """Medians over calls of wall and processor time; seconds of the first call, which traces."""
     from pgtf.training import plan
 
     first = plan.next_call(config.schedule, config.training, 0, 0)
-    count = 1 if first.now.resolution > 16 else len(first.nimgs)  # one call may run several
+    # As many in a call as training has, at most.
+    count = min(len(first.nimgs), num_iterations) if first.now.resolution <= 8 else 1
     alphas = [0.5 if fading else 1.0] * count
     numbers = (alphas, first.G_lrates[:count], first.D_lrates[:count])
-    seconds, nimg = [], 0
+    seconds, processor, nimg = [], [], 0
     for _ in range(1 + -(-num_iterations // count)):
         nimgs = [nimg + k * first.now.minibatch for k in range(count)]
         nimg = nimgs[-1] + first.now.minibatch
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         stepper.run(plan.Call(first.now, nimgs, *numbers, nimg))
         seconds.append((time.perf_counter() - started) / count)
-    return statistics.median(seconds[1:]), seconds[0] * count
+        processor.append((time.process_time() - spent) / count)
+    medians = (statistics.median(values[1:]) for values in (seconds, processor))
+    return *medians, seconds[0] * count
+
+
+def time_of(config, stepper, minibatch, fading, args):
+    """Fields of the JSON line about time, stabilized or in the middle of a fade."""
+    from benchmarks.flops import iteration_flops
+
+    seconds, processor, first = seconds_per_iteration(config, stepper, fading, args.iterations)
+    flops = iteration_flops(config.schedule.initial_resolution, minibatch, fading=fading)
+    row = {
+        "sec_per_iter": seconds,
+        "cpu_sec_per_iter": processor,
+        "img_per_sec": minibatch / seconds,
+        "gflop": flops / 1e9,
+        "gflops": flops / seconds / 1e9,
+        "first_call_sec": first,
+    }
+    return {f"{name}_fading": value for name, value in row.items()} if fading else row
+
+
+def memory_of(resolution, minibatch, imports_gib):
+    """Fields about memory."""
+    from benchmarks.flops import iteration_work, needed_bytes
+    from pgtf.training import memory
+
+    peak, needed = memory.peak_gib(), needed_bytes(iteration_work(resolution), minibatch) / 2**30
+    row = {"peak_gib": peak, "imports_gib": imports_gib, "needed_gib": needed}
+    return row | {"memory_ratio": (peak - imports_gib) / needed}
 
 
 def measure(resolution, minibatch, args):
     """One stage, in this process: -> the fields of its JSON line."""
-    started = time.perf_counter()
     import tensorflow as tf
 
-    from benchmarks.flops import iteration_flops, iteration_work, needed_bytes
+    from benchmarks.flops import iteration_work
     from benchmarks.kernels import fastest_sum
     from benchmarks.machine import peak_gflops
     from pgtf.training import memory
 
     row = {"resolution": resolution, "minibatch": minibatch, "precision": args.precision}
-    imports_gib = memory.peak_gib()
+    row["jit"], imports_gib = args.jit, memory.peak_gib()
     with tempfile.TemporaryDirectory() as folder:
-        config, stepper = make_stepper(
-            pathlib.Path(folder), resolution, minibatch, args.precision, args.jit
-        )
-        row["start_sec"] = time.perf_counter() - started
+        made = make_stepper(pathlib.Path(folder), resolution, minibatch, args.precision, args.jit)
         memory.forget_peak()
-        for fading in [False, True] if args.fading and resolution > 4 else [False]:
-            seconds, first = seconds_per_iteration(config, stepper, fading, args.iterations)
-            flops = iteration_flops(resolution, minibatch, fading=fading)
-            suffix = "_fading" if fading else ""
-            row |= {f"sec_per_iter{suffix}": seconds, f"img_per_sec{suffix}": minibatch / seconds}
-            row |= {f"gflop{suffix}": flops / 1e9, f"gflops{suffix}": flops / seconds / 1e9}
-            if not fading:
-                row |= {"first_call_sec": first, "peak_gib": memory.peak_gib()}
-                needed = needed_bytes(iteration_work(resolution), minibatch) / 2**30
-                row |= {"imports_gib": imports_gib, "needed_gib": needed}
-                row["memory_ratio"] = (row["peak_gib"] - imports_gib) / needed
+        row |= time_of(*made, minibatch, False, args)
+        row |= memory_of(resolution, minibatch, imports_gib)
+        if args.fading and resolution > 4:
+            row |= time_of(*made, minibatch, True, args)
     dtype = {"bf16": tf.bfloat16, "fp16": tf.float16}.get(args.precision, tf.float32)
     rates = peak_gflops(dtype)
     row |= {f"{name}_gflops": rate for name, rate in rates.items()}

@@ -5,33 +5,58 @@ All have gradients of any order.
 
 import tensorflow as tf
 
+_BORDER = [[0, 0], [1, 1], [1, 1], [0, 0]]  # of an NHWC image
 
-def conv2d_up(x, kernel):
+
+def conv2d_up(x, kernel, training=False):
     """Nearest-neighbour enlarging, then a convolution: [N, H, W, in] -> [N, 2H, 2W, out].
 
     The kernel [3, 3, out, in] is that of the transposed convolution, as in the original release.
     Enlarging by repetition is a transposed convolution with a 2x2 box, and the order of the two
     does not matter: with the box last, 9 taps work at the smaller size, where the fused 4x4 kernel
     has 16, and the plain way 9 at four times the pixels.
+
+    `training` chooses the gradients of `shrunk`; without it there are TensorFlow's own.
     """
     batch, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
     output_shape = [batch, 2 * height + 1, 2 * width + 1, kernel.shape[2]]
     # The factor makes sums of the means.
     y = tf.nn.conv2d_transpose(x, kernel * 4, output_shape, strides=2, padding="VALID")
-    return _box_means(y)
+    return shrunk(y) if training else _pooled(y)
 
 
-def conv2d_down(x, kernel):
+def conv2d_down(x, kernel, training=False):
     """A convolution, then 2x2 means: [N, H, W, in] * [3, 3, in, out] -> [N, H/2, W/2, out].
 
     Computed as `conv2d_up`, the other way around: means first, then 9 taps at the smaller size.
     """
-    padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
-    return tf.nn.conv2d(_box_means(padded), kernel, strides=2, padding="VALID")
+    means = grown(x) if training else _pooled(tf.pad(x, _BORDER))
+    return tf.nn.conv2d(means, kernel, strides=2, padding="VALID")
 
 
-def _box_means(x):
-    """Means of all 2x2 neighbourhoods: [N, H, W, C] -> [N, H - 1, W - 1, C]."""
+@tf.custom_gradient
+def shrunk(x):
+    """Means of all 2x2 neighbourhoods: [N, H, W, C] -> [N, H - 1, W - 1, C].
+
+    `grown` is its transpose, and faster than the gradient that TensorFlow has for pooling.
+    """
+    return _pooled(x), lambda dy: grown(dy)
+
+
+@tf.custom_gradient
+def grown(x):
+    """The same means with zeros all around: [N, H, W, C] -> [N, H + 1, W + 1, C]."""
+    y = tf.raw_ops.DepthwiseConv2dNative(
+        input=x,
+        filter=tf.fill([2, 2, x.shape[3], 1], tf.constant(0.25, x.dtype)),
+        strides=[1, 1, 1, 1],
+        padding="EXPLICIT",
+        explicit_paddings=[value for pair in _BORDER for value in pair],
+    )
+    return y, lambda dy: shrunk(dy)
+
+
+def _pooled(x):
     return tf.nn.avg_pool2d(x, 2, 1, "VALID")
 
 

@@ -132,12 +132,12 @@ class EqualizedConv2D(_Equalized):
         channels = (self.filters, fmaps) if self.up else (fmaps, self.filters)
         self._add_weights((size, size, *channels), size * size * fmaps, self.filters)
 
-    def call(self, x):
+    def call(self, x, training=False):
         kernel = self._scaled_weight()
         if self.up:
-            y = kernels.conv2d_up(x, kernel)
+            y = kernels.conv2d_up(x, kernel, training)
         elif self.down:
-            y = kernels.conv2d_down(x, kernel)
+            y = kernels.conv2d_down(x, kernel, training)
         else:
             y = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
         return self._biased(y)

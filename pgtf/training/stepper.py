@@ -149,10 +149,8 @@ class Stepper:
         mixing = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIXING)
         variables = D.variables_at(resolution_log2)
         G_weights, D_weights = step.read(G, D)
-        trained, scale = (
-            {name: D_weights[name] for name in variables},
-            self._state.D_opt.loss_scale(),
-        )
+        trained = {name: D_weights[name] for name in variables}
+        scale = self._state.D_opt.loss_scale()
 
         def part(index):
             inputs = [self._part(x, index) for x in (reals, labels, latents, mixing)]
@@ -203,10 +201,8 @@ class Stepper:
         G, D, config = self._state.G, self._state.D, self._config
         variables = G.variables_at(resolution.bit_length() - 1)
         G_weights, D_weights = step.read(G, D)
-        trained, scale = (
-            {name: G_weights[name] for name in variables},
-            self._state.G_opt.loss_scale(),
-        )
+        trained = {name: G_weights[name] for name in variables}
+        scale = self._state.G_opt.loss_scale()
 
         def part(index):
             inputs = [None if x is None else self._part(x, index) for x in (latents, labels)]

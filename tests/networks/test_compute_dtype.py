@@ -6,22 +6,23 @@ import tensorflow as tf
 
 from tests import tiny
 
-HALVES = ["bfloat16", "float16"]
+HALVES = {"bfloat16": 2**-8, "float16": 2**-11}  # relative round-off
 
 
 @pytest.mark.parametrize("dtype", HALVES)
 def test_images_and_scores_are_near_those_of_single_precision(rng, dtype):
     latents = rng.normal(size=[4, tiny.LATENT_SIZE]).astype(np.float32)
     reals = tf.constant(rng.uniform(-1, 1, size=[4, 16, 16, 3]), tf.float32)
-    single = (tiny.generator()(latents, lod=0.5), *tiny.discriminator()(reals, lod=0.5))
+    single = (tiny.generator()(latents, lod=0.5), *tiny.discriminator(label_size=2)(reals, lod=0.5))
     options = {"compute_dtype": dtype}
     half = (
         tiny.generator(**options)(latents, lod=0.5),
-        *tiny.discriminator(**options)(reals, lod=0.5),
+        *tiny.discriminator(label_size=2, **options)(reals, lod=0.5),
     )
     for ours, expected in zip(half, single, strict=True):
         assert ours.dtype == tf.float32
-        np.testing.assert_allclose(ours, expected, rtol=0, atol=0.05)
+        # Single values can be off by far more, where pixel norm enlarges a pixel near zero.
+        assert np.mean(np.abs(ours - expected)) < 4 * HALVES[dtype]
     assert np.any(half[0] != single[0])
     assert np.any(half[1] != single[1])
 

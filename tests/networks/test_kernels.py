@@ -1,5 +1,7 @@
 """The fast forms against plain ones, up to the second gradient, and what they do not compute."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,7 +25,13 @@ def plain_pixel_norm(x, _):
 
 CASES = {
     "up": (kernels.conv2d_up, plain_up, [3, 3, 4, 5]),
+    "up, training": (functools.partial(kernels.conv2d_up, training=True), plain_up, [3, 3, 4, 5]),
     "down": (kernels.conv2d_down, plain_down, [3, 3, 5, 4]),
+    "down, training": (
+        functools.partial(kernels.conv2d_down, training=True),
+        plain_down,
+        [3, 3, 5, 4],
+    ),
     "leaky ReLU": (lambda x, k: kernels.leaky_relu(x, 0.2), lambda x, k: tf.maximum(x, x / 5), []),
     "ReLU": (lambda x, k: kernels.leaky_relu(x, 0.0), lambda x, k: tf.maximum(x, 0), []),
     "pixel norm": (lambda x, k: kernels.pixel_norm(x, 1e-8), plain_pixel_norm, []),

@@ -16,9 +16,9 @@ from pgtf.training.checkpoints import newest_first
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import STATISTICS, Stepper
 from tests import tiny
-from tests.training.test_loop import Killed, arrays, kill_at, stats
+from tests.training.test_loop import Killed, arrays, stats
 
-QUICK = ("celebahq-1024-lsgan", "mnist1k-k2-progression")
+QUICK = ("celebahq-1024-lsgan",)  # the fastest to trace
 
 
 @pytest.fixture(scope="session")
@@ -87,29 +87,38 @@ def test_an_experiment_trains_three_iterations_and_resumes_with_the_same_bits(
 ):
     config = shrunk(name, dataset16)
     loop.check(config)
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    for folder in (whole, killed):
-        folder.mkdir()
-    loop.run(config, dataset16, strategy, whole)
+    seen = killed_and_resumed(config, dataset16, strategy, tmp_path, tick=2)
+    assert stats(tmp_path) == seen["stats"]
     grows = config.schedule.initial_resolution == 4
-    assert [x["resolution"] for x in stats(whole)] == ([4, 8, 16] if grows else [16] * 3)
-    assert [x["skipped_updates"] for x in stats(whole)] == [0] * 3
+    assert [x["resolution"] for x in stats(tmp_path)] == ([4, 8, 16] if grows else [16] * 3)
+    assert [x["skipped_updates"] for x in stats(tmp_path)] == [0] * 3
+    found = arrays(newest_first(tmp_path / "checkpoint")[0])
+    for key, array in found.items():
+        np.testing.assert_array_equal(array, seen["arrays"][key], err_msg=key)
+    assert any(np.any(found[k] != found[f"Gs/{k[2:]}"]) for k in found if k.startswith("G/"))
+    G, D, _ = load_snapshot(sorted(tmp_path.glob("network-snapshot-*.h5"))[-1])
+    assert (G.config, D.config) == (config.G, config.D)
+    for key, array in tiny.arrays_of(D).items():
+        np.testing.assert_array_equal(array, found[f"D/{key}"])
+
+
+def killed_and_resumed(config, dataset, strategy, folder, tick):
+    """Runs to the end, killed once at a tick before its checkpoint: -> what there was then."""
+    seen = {}
+
+    def kill(now, state, final):
+        if now.tick == tick:
+            groups, _ = state.pack()
+            seen["arrays"] = {
+                f"{group}/{k}": v for group in groups for k, v in groups[group].items()
+            }
+            seen["noise_ema"], seen["stats"] = state.progress.noise_ema, stats(folder)
+            raise Killed
+
     with pytest.raises(Killed):
-        loop.run(config, dataset16, strategy, killed, more_actions=[kill_at(2)], checkpoint_sec=0)
-    loop.run(config, dataset16, strategy, killed)
-    assert stats(killed) == stats(whole)
-    left, right = (arrays(newest_first(f / "checkpoint")[0]) for f in (whole, killed))
-    assert left.keys() == right.keys()
-    for key, array in left.items():
-        np.testing.assert_array_equal(array, right[key], err_msg=key)
-    moved = [
-        key for key in left if key.startswith("G/") and np.any(left[key] != left[f"Gs/{key[2:]}"])
-    ]
-    assert moved
-    snapshot = load_snapshot(sorted(whole.glob("network-snapshot-*.h5"))[-1])
-    assert (snapshot[0].config, snapshot[1].config) == (config.G, config.D)
-    for key, array in tiny.arrays_of(snapshot[1]).items():
-        np.testing.assert_array_equal(array, left[f"D/{key}"])
+        loop.run(config, dataset, strategy, folder, more_actions=[kill], checkpoint_sec=0)
+    loop.run(config, dataset, strategy, folder)
+    return seen
 
 
 def test_noise_is_a_curve_and_survives_a_resumption(config, dataset, strategy, tmp_path):
@@ -124,22 +133,17 @@ def test_noise_is_a_curve_and_survives_a_resumption(config, dataset, strategy, t
         "training.total_kimg": 0.064,
     }
     config = config.replace(changes)
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    for folder in (whole, killed):
-        folder.mkdir()
-    loop.run(config, dataset, strategy, whole)
-    with pytest.raises(Killed):
-        loop.run(config, dataset, strategy, killed, more_actions=[kill_at(2)], checkpoint_sec=0)
-    loop.run(config, dataset, strategy, killed)
-    curve = [x["noise_strength"] for x in stats(whole)]
+    seen = killed_and_resumed(config, dataset, strategy, tmp_path, tick=2)
+    curve = [x["noise_strength"] for x in stats(tmp_path)]
     assert len(curve) == 4
     assert min(curve) >= 0.2 * 0.999
     assert len(set(curve)) == 4
-    assert stats(killed) == stats(whole)
-    assert {x["mixed_norms"] for x in stats(whole)} == {0}
-    (events,) = whole.glob("events.out.tfevents*")
+    assert stats(tmp_path)[:3] == seen["stats"]
+    assert seen["noise_ema"] != 0
+    assert {x["mixed_norms"] for x in stats(tmp_path)} == {0}
     tags = {
         value.tag
+        for events in tmp_path.glob("events.out.tfevents*")
         for event in tf.compat.v1.train.summary_iterator(str(events))
         for value in event.summary.value
     }
@@ -147,17 +151,18 @@ def test_noise_is_a_curve_and_survives_a_resumption(config, dataset, strategy, t
 
 
 @pytest.fixture
-def run_rows(dataset, strategy):
-    """A function: Config -> (state, statistics by name) after the iterations of one call."""
+def trained(dataset, strategy):
+    """A function: Config, number of iterations -> yields (state, statistics by name) after each."""
 
-    def run(config, length=2):
+    def run(config, num):
         state = TrainingState(config, strategy)
+        stepper = Stepper(state, config, dataset, strategy)
         call = plan.next_call(config.schedule, config.training, 0, 0)
-        numbers = [x[:length] for x in (call.nimgs, call.alphas, call.G_lrates, call.D_lrates)]
-        repeats = config.training.D_repeats
-        end = numbers[0][-1] + call.now.minibatch * repeats
-        rows = Stepper(state, config, dataset, strategy).run(plan.Call(call.now, *numbers, end))
-        return state, {name: rows[:, i] for i, name in enumerate(STATISTICS)}
+        for i in range(num):
+            numbers = ([x[i]] for x in (call.nimgs, call.alphas, call.G_lrates, call.D_lrates))
+            end = call.nimgs[i] + call.now.minibatch * config.training.D_repeats
+            (row,) = stepper.run(plan.Call(call.now, *numbers, end))
+            yield state, dict(zip(STATISTICS, row, strict=True))
 
     return run
 
@@ -166,33 +171,29 @@ AT_4 = {"schedule.lod_training_kimg": 1, "training.minibatch_repeats": 4}
 
 
 @pytest.mark.parametrize("signal", ["fake_scores", "D_loss"])
-def test_noise_strength_follows_the_signal_of_the_iterations_before(config, run_rows, signal):
+def test_noise_strength_follows_the_signal_of_the_iterations_before(config, trained, signal):
     changes = {"D.use_gdrop": True, "loss.noise_signal": signal, "loss.noise_limit": -1.0}
-    state, rows = run_rows(config.replace(AT_4 | changes), length=4)
     ema = 0.0
-    for strength, value in zip(rows["noise_strength"], rows[signal], strict=True):
-        assert strength == pytest.approx(0.2 * (ema + 1) ** 2, rel=1e-5)
-        ema = 0.9 * ema + 0.1 * np.clip(value, 0, 1)
-    assert state.progress.noise_ema == pytest.approx(ema, rel=1e-5)
+    for state, row in trained(config.replace(AT_4 | changes), 4):
+        assert row["noise_strength"] == pytest.approx(0.2 * (ema + 1) ** 2, rel=1e-5)
+        ema = 0.9 * ema + 0.1 * np.clip(row[signal], 0, 1)
+        assert state.progress.noise_ema == pytest.approx(ema, rel=1e-5)
+    assert ema != 0
 
 
-def test_noise_changes_the_losses_and_no_noise_changes_nothing(config, run_rows):
-    config = config.replace(AT_4)
-    _, plain = run_rows(config)
-    _, silent = run_rows(config.replace({"D.use_gdrop": True}))  # starts with strength 0
-    _, noisy = run_rows(config.replace({"D.use_gdrop": True, "loss.noise_limit": -1.0}))
-    assert silent["G_loss"][0] == pytest.approx(plain["G_loss"][0], rel=1e-5)
-    assert abs(noisy["G_loss"][0] - plain["G_loss"][0]) > 1e-4
-    assert abs(noisy["real_scores"][0] - plain["real_scores"][0]) > 1e-4
+def test_noise_changes_the_losses_of_both_networks(config, trained):
+    config = config.replace(AT_4 | {"D.use_gdrop": True})
+    ((_, silent),) = trained(config, 1)  # begins with strength 0
+    ((_, noisy),) = trained(config.replace({"loss.noise_limit": -1.0}), 1)
+    for name in ("G_loss", "real_scores", "fake_scores"):
+        assert abs(noisy[name] - silent[name]) > 1e-4
 
 
-def test_simultaneous_updates_take_both_gradients_at_the_old_weights(config, run_rows):
+def test_simultaneous_updates_take_both_gradients_at_the_old_weights(config, trained):
     """G's first loss is then that of the very fakes that D saw: minus their mean score."""
-    config = config.replace(AT_4)
-    _, rows = run_rows(config.replace({"training.update_order": "simultaneous"}), length=1)
-    assert rows["G_loss"][0] == pytest.approx(-rows["fake_scores"][0], rel=1e-5)
-    _, rows = run_rows(config, length=1)
-    assert rows["G_loss"][0] != pytest.approx(-rows["fake_scores"][0], rel=1e-3)
+    config = config.replace(AT_4 | {"training.update_order": "simultaneous"})
+    ((_, row),) = trained(config, 1)
+    assert row["G_loss"] == pytest.approx(-row["fake_scores"], rel=1e-5)
 
 
 def test_simultaneous_updates_need_one_update_of_d(config):
@@ -201,27 +202,27 @@ def test_simultaneous_updates_need_one_update_of_d(config):
         loop.check(config.replace(changes))
 
 
-@pytest.mark.parametrize(("per", "times"), [("D_update", 3), ("G_update", 1)])
-def test_the_average_takes_in_g_once_per_update_and_before_g_moves(config, run_rows, per, times):
-    changes = {"training.D_repeats": 3, "training.G_smoothing_per": per}
-    changes["training.G_smoothing"] = 0.5
-    config = config.replace(AT_4 | changes)
-    one, _ = run_rows(config, length=1)
-    two, _ = run_rows(config, length=2)
-    initial, after = (tiny.arrays_of(network) for network in (one.Gs, one.G))
+@pytest.mark.parametrize(("per", "times"), [("D_update", 2), ("G_update", 1)])
+def test_the_average_takes_in_g_once_per_update_and_before_g_moves(config, trained, per, times):
+    changes = {"training.D_repeats": 2, "training.G_smoothing_per": per}
+    changes |= {"training.G_smoothing": 0.5, "G.wscale_constant": "rms"}
+    one, two = (
+        {kind: tiny.arrays_of(network) for kind, network in state.networks().items()}
+        for state, _ in trained(config.replace(AT_4 | changes), 2)
+    )
     name = "4x4/Conv/weight"
-    assert np.any(after[name] != initial[name])  # Gs is still the initial G: one iteration late
-    expected = after[name] + (initial[name] - after[name]) * 0.5**times
-    np.testing.assert_allclose(tiny.arrays_of(two.Gs)[name], expected, rtol=0, atol=1e-6)
+    initial, after = one["Gs"][name], one["G"][name]
+    assert np.any(after != initial)  # Gs is still the initial G: one iteration late
+    expected = after + (initial - after) * 0.5**times
+    np.testing.assert_allclose(two["Gs"][name], expected, rtol=0, atol=1e-6)
+    scales = [name for name in two["G"] if name.endswith("/scale")]
+    assert len(scales) == 6
+    assert all(two["G"][name] == two["Gs"][name] == one["G"][name] for name in scales)
 
 
-def test_constants_of_the_drawn_weights_are_not_trained_and_shared_with_gs(config, run_rows):
-    changes = {"G.wscale_constant": "rms", "D.wscale_constant": "rms"}
-    state, _ = run_rows(config.replace(AT_4 | changes))
-    G, Gs = (tiny.arrays_of(network) for network in (state.G, state.Gs))
-    scales = [name for name in G if name.endswith("/scale")]
-    assert len(scales) == len(state.G.layers)
-    assert all(G[name] == Gs[name] for name in scales)
+def test_constants_of_the_drawn_weights_have_no_optimizer_state(config, strategy):
+    state = TrainingState(config.replace({"G.wscale_constant": "rms"}), strategy)
+    assert sum("scale" in name for name in state.G.variables_by_name) == 6
     assert not any("scale" in name for name in state.G_opt.variables_by_name)
 
 
