@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
@@ -51,8 +52,12 @@ LOOKS = 6  # measurements of figure4, over the time
 
 def main(argv=None):
     args = _parser().parse_args(argv)
-    with one_line_errors():
-        _run(args)
+    try:
+        with one_line_errors():
+            _run(args)
+    except KeyboardInterrupt:
+        print("Stopped. The same command continues.", file=sys.stderr)
+        sys.exit(130)
 
 
 def _run(args):

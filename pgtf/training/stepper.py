@@ -89,17 +89,25 @@ class Stepper:
         replicas = self._strategy.num_replicas_in_sync
         D_repeats = self._config.training.D_repeats
 
-        def iteration(batches, *numbers):
-            return self._iteration(batches, minibatch, *numbers)
+        def iteration(*args):
+            return self._iteration(minibatch, *args)
+
+        def step_of_D(batch, nimg, alpha, D_lrate, noise_strength):
+            _, _, update = self._update_of_D(batch, minibatch, nimg, alpha, noise_strength)
+            self._apply_to_D(update, D_lrate, batch[0].shape[1])
 
         @tf.function
         def steps(iterator, nimgs, alphas, G_lrates, D_lrates, noise_ema):
             num_steps = tf.shape(nimgs)[0]
             rows = tf.TensorArray(tf.float32, num_steps, element_shape=[len(STATISTICS)])
             for i in tf.range(num_steps):
-                batches = [next(iterator) for _ in range(D_repeats)]
                 strength = self._noise_strength(noise_ema)
-                args = (batches, nimgs[i], alphas[i], G_lrates[i], D_lrates[i], strength)
+                if D_repeats > 1:  # all but the last; a loop of the graph is traced once
+                    for repeat in tf.range(D_repeats - 1):
+                        D_nimg = nimgs[i] + tf.cast(repeat * minibatch, tf.int64)
+                        args = (next(iterator), D_nimg, alphas[i], D_lrates[i], strength)
+                        self._strategy.run(step_of_D, args=args)
+                args = (next(iterator), nimgs[i], alphas[i], G_lrates[i], D_lrates[i], strength)
                 per_replica = self._strategy.run(iteration, args=args)
                 row = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
                 rows = rows.write(i, row / replicas)
@@ -108,44 +116,49 @@ class Stepper:
 
         return steps
 
-    def _iteration(self, batches, minibatch, nimg, alpha, G_lrate, D_lrate, noise_strength):
-        """One iteration on one replica: -> [len(STATISTICS)]."""
+    def _iteration(self, minibatch, batch, nimg, alpha, G_lrate, D_lrate, noise_strength):
+        """The last update of D and that of G on one replica: -> [len(STATISTICS)]."""
         config, state = self._config, self._state
-        resolution = batches[0][0].shape[1]
+        images, labels = batch
+        resolution = images.shape[1]
         simultaneous = config.training.update_order == "simultaneous"
-        for repeat, (images, labels) in enumerate(batches):
-            D_nimg = nimg + repeat * minibatch
-            latents = self._latents(minibatch, D_nimg, Draw.D_LATENTS)
-            D_means, D_update = self._update_of_D(
-                images, labels, latents, minibatch, D_nimg, alpha, noise_strength
-            )
-            if not simultaneous:
-                D_updated = state.D_opt.apply(*D_update, D_lrate)
-            if config.training.G_smoothing_per == "D_update":
-                self._update_average(resolution)
+        D_nimg = nimg + (config.training.D_repeats - 1) * minibatch
+        D_means, latents, D_update = self._update_of_D(
+            batch, minibatch, D_nimg, alpha, noise_strength
+        )
         if not simultaneous:
+            D_updated = self._apply_to_D(D_update, D_lrate, resolution)
             latents = self._latents(minibatch, nimg, Draw.G_LATENTS)
             labels = self._labels_of_G(minibatch, nimg)
         G_means, G_update = self._update_of_G(
             resolution, latents, labels, minibatch, nimg, alpha, noise_strength
         )
         if simultaneous:
-            D_updated = state.D_opt.apply(*D_update, D_lrate)
+            D_updated = self._apply_to_D(D_update, D_lrate, resolution)
         if config.training.G_smoothing_per == "G_update":
             self._update_average(resolution)
         G_updated = state.G_opt.apply(*G_update, G_lrate)
         skipped = 2.0 - tf.cast(G_updated, tf.float32) - tf.cast(D_updated, tf.float32)
         return tf.concat([G_means, D_means, [noise_strength], [skipped]], axis=0)
 
-    def _update_of_D(self, images, labels, latents, minibatch, nimg, alpha, noise_strength):
-        """What to apply to D: -> means of its loss and D_STATISTICS, (variables, gradients)."""
+    def _apply_to_D(self, update, lrate, resolution):
+        """Updates D, and Gs with it: -> whether D was updated."""
+        updated = self._state.D_opt.apply(*update, lrate)
+        if self._config.training.G_smoothing_per == "D_update":
+            self._update_average(resolution)
+        return updated
+
+    def _update_of_D(self, batch, minibatch, nimg, alpha, noise_strength):
+        """What to apply to D: -> means (loss, D_STATISTICS), latents, (variables, gradients)."""
         G, D, config = self._state.G, self._state.D, self._config
+        images, labels = batch
         resolution_log2 = images.shape[1].bit_length() - 1
         mirror = None
         if config.dataset.mirror_augment:
             mirror = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIRROR)
         strict = config.dataset.strict_uint8_fade
         reals = pipeline.process_reals(images, alpha, mirror, strict_uint8=strict)
+        latents = self._latents(minibatch, nimg, Draw.D_LATENTS)
         mixing = self._draw(randomness.uniform, [minibatch, 1, 1, 1], nimg, Draw.MIXING)
         variables = D.variables_at(resolution_log2)
         G_weights, D_weights = step.read(G, D)
@@ -167,7 +180,7 @@ class Stepper:
             return tf.stack([*map(tf.reduce_mean, values)]), gradients
 
         means, gradients = self._mean_over_parts(part, 1 + len(D_STATISTICS), variables)
-        return means, (variables, gradients)
+        return means, latents, (variables, gradients)
 
     def _update_average(self, resolution):
         """Moves Gs towards G."""
