@@ -228,6 +228,9 @@ def test_arguments_are_checked_first(small, tmp_path):
         build(tmp_path / "celebahq", *small)
     with pytest.raises(ValueError, match="MD5 9cad8178d6cb0196b36f7b34bc5eb6d3"):
         build(tmp_path / "celebahq", *small, num_images=8, num_zips=1)
+    target = tmp_path / "celebahq"
+    with pytest.raises(ValueError, match="`images_dir` must lie outside of .*celebahq"):
+        build(target, *small, **EXPECTED, images_dir=target / "png")
     celeba, deltas = subset(tmp_path / "inputs")
     write_list(deltas, ROWS)
     with pytest.raises(ValueError, match="deltas00000.zip lacks 5 deltas, delta00003.dat first"):
