@@ -225,7 +225,7 @@ def test_an_existing_target_is_refused(tmp_path):
 
 
 def test_nothing_usable_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="none of 1 images could be used"):
+    with pytest.raises(ValueError, match="none of 1 images could be used; item 3: "):
         make(
             tmp_path / "set",
             num=1,
@@ -234,6 +234,11 @@ def test_nothing_usable_is_an_error(tmp_path):
             max_errors=None,
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_images_at_all_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="There must be at least one image"):
+        make(tmp_path / "set", num=0, labels=np.zeros(0, int))
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 4), (3, 6, 6), (3, 2, 2), (2, 8, 8), (4, 8, 8)])

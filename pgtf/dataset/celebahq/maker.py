@@ -63,7 +63,7 @@ class Maker:
             elif self.skip:
                 yield Rejected(item.row.orig_file, f"{result.outcome.value}: {result.detail}")
             else:
-                raise ValueError(f"{result}. {SKIP}")
+                raise ValueError(f"{str(result).rstrip('.')}. {SKIP}")
 
     def make(self, item: Item) -> tuple[np.ndarray | None, Result]:
         """Makes one image -> uint8 [3, 1024, 1024] or None, and what became of it."""
