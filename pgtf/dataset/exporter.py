@@ -267,11 +267,11 @@ def _check_arguments(
     if labels is not None and (
         len(labels) != num_items
         or labels.ndim not in (1, 2)
-        or (labels.ndim == 1 and labels.dtype.kind not in "iu")
+        or (labels.ndim == 1 and (labels.dtype.kind not in "iu" or labels.min() < 0))
     ):
         raise ValueError(
-            f"`labels` must be a matrix with a row per image, {num_items}, or class numbers. "
-            f"Received: shape={labels.shape}, dtype={labels.dtype}."
+            f"`labels` must be a matrix with a row per image, {num_items}, or class numbers from "
+            f"0. Received: shape={labels.shape}, dtype={labels.dtype}."
         )
 
 

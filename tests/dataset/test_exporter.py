@@ -250,7 +250,9 @@ def test_impossible_shapes_are_refused(shape, tmp_path):
         make(tmp_path / "set", shape=shape)
 
 
-@pytest.mark.parametrize("labels", [np.zeros((49, 2)), np.zeros(50), np.zeros((50, 2, 2))])
+@pytest.mark.parametrize(
+    "labels", [np.zeros((49, 2)), np.zeros(50), -np.ones(50, int), np.zeros((50, 2, 2))]
+)
 def test_labels_that_do_not_fit_are_refused(labels, tmp_path):
     with pytest.raises(ValueError, match="a row per image, 50"):
         make(tmp_path / "set", labels=labels)
