@@ -27,9 +27,7 @@ def create(
         examples, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
     except Exception as error:  # every source of data fails in its own way
         what = textwrap.shorten(str(error), 300)  # an unknown name is answered with all there are
-        raise ValueError(
-            f"tensorflow-datasets cannot load {name}, split {split} ({what})."
-        ) from None
+        raise ValueError(f"TFDS cannot load {name}, split {split} ({what}).") from None
     if "image" not in info.features:
         raise ValueError(f"{name} must have images. Received: {', '.join(info.features)}.")
     labels, names = None, []
@@ -58,4 +56,4 @@ class _Convert:
     def __call__(self, items: list[np.ndarray]) -> Iterator[np.ndarray]:
         for image in items:
             picture = PIL.Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-            yield np.atleast_3d(normalize(picture, self.conversion)).transpose(2, 0, 1)
+            yield np.atleast_3d(np.asarray(normalize(picture, self.conversion))).transpose(2, 0, 1)
