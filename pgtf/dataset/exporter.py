@@ -206,7 +206,10 @@ def _write_sidecars(
     """Writes what stands beside the records; returns the number of images."""
     kept = np.delete(np.arange(folder.num_items), list(folder.rejected))[: folder.num_records]
     if not len(kept):
-        raise ValueError(f"{folder.path}: none of {folder.num_items} images could be used.")
+        name, reason = folder.rejected[0]
+        raise ValueError(
+            f"{folder.path}: none of {folder.num_items} images could be used; {name}: {reason}"
+        )
     if labels is not None:
         write_labels(f"{folder.path}/{name}-rxx.labels", labels[kept], label_size_of(labels))
     write_meta(folder.path, shape, len(kept), label_names, meta)
@@ -257,16 +260,18 @@ def _check_arguments(
             f"`resolution` must be a power of two of at least {1 << MIN_RESOLUTION_LOG2}. "
             f"Received: resolution={width}."
         )
+    if num_items < 1:
+        raise ValueError("There must be at least one image. Received: none.")
     if max_errors is not None and max_errors < 0:
         raise ValueError(f"`max_errors` must be at least 0. Received: max_errors={max_errors}.")
     if labels is not None and (
         len(labels) != num_items
         or labels.ndim not in (1, 2)
-        or (labels.ndim == 1 and labels.dtype.kind not in "iu")
+        or (labels.ndim == 1 and (labels.dtype.kind not in "iu" or labels.min() < 0))
     ):
         raise ValueError(
-            f"`labels` must be a matrix with a row per image, {num_items}, or class numbers. "
-            f"Received: shape={labels.shape}, dtype={labels.dtype}."
+            f"`labels` must be a matrix with a row per image, {num_items}, or class numbers from "
+            f"0. Received: shape={labels.shape}, dtype={labels.dtype}."
         )
 
 

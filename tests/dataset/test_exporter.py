@@ -225,7 +225,7 @@ def test_an_existing_target_is_refused(tmp_path):
 
 
 def test_nothing_usable_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="none of 1 images could be used"):
+    with pytest.raises(ValueError, match="none of 1 images could be used; item 3: "):
         make(
             tmp_path / "set",
             num=1,
@@ -234,6 +234,11 @@ def test_nothing_usable_is_an_error(tmp_path):
             max_errors=None,
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_images_at_all_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="There must be at least one image"):
+        make(tmp_path / "set", num=0, labels=np.zeros(0, int))
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 4), (3, 6, 6), (3, 2, 2), (2, 8, 8), (4, 8, 8)])
@@ -245,7 +250,9 @@ def test_impossible_shapes_are_refused(shape, tmp_path):
         make(tmp_path / "set", shape=shape)
 
 
-@pytest.mark.parametrize("labels", [np.zeros((49, 2)), np.zeros(50), np.zeros((50, 2, 2))])
+@pytest.mark.parametrize(
+    "labels", [np.zeros((49, 2)), np.zeros(50), -np.ones(50, int), np.zeros((50, 2, 2))]
+)
 def test_labels_that_do_not_fit_are_refused(labels, tmp_path):
     with pytest.raises(ValueError, match="a row per image, 50"):
         make(tmp_path / "set", labels=labels)

@@ -13,17 +13,37 @@ class Labels:
     names = ("cat", "dog", "fish")
 
 
+class Features:
+    """What we use of FeaturesDict, which is no dictionary: it has no `get`."""
+
+    def __init__(self, **features):
+        self._features = features
+
+    def __contains__(self, name):
+        return name in self._features
+
+    def __getitem__(self, name):
+        return self._features[name]
+
+    def __iter__(self):
+        return iter(self._features)
+
+
 @pytest.fixture
 def package(monkeypatch, rng):
-    """What we use of tensorflow_datasets, with one dataset of five images."""
+    """What we use of tensorflow_datasets, with one dataset of five images and one of none."""
     images = rng.integers(0, 256, (5, 12, 8, 3), np.uint8)
     examples = tf.data.Dataset.from_tensor_slices({"image": images, "label": [1, 0, 1, 1, 0]})
-    info = types.SimpleNamespace(features={"label": Labels()})
+    infos = {
+        "pets": types.SimpleNamespace(features=Features(image=None, label=Labels())),
+        "plain": types.SimpleNamespace(features=Features(image=None)),
+        "texts": types.SimpleNamespace(features=Features(text=None, id=None)),
+    }
 
     def load(name, split, with_info, shuffle_files):
-        if name != "pets":
-            raise LookupError(f"Dataset {name} not found.\nDid you mean: pets")
-        return examples, info
+        if name not in infos:
+            raise LookupError(f"Dataset {name} not found.\nDid you mean: pets{' or others' * 99}")
+        return examples, infos[name]
 
     fake = types.SimpleNamespace(load=load, as_numpy=lambda dataset: dataset.as_numpy_iterator())
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", fake)
@@ -42,8 +62,18 @@ def test_an_unknown_name_is_one_line(package, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         dataset_tool.main(["create_from_tfds", str(tmp_path / "x"), "nets", "--resolution=8"])
     error = capsys.readouterr().err
-    assert "must be known: nets, train (Dataset nets not found. Did you mean: pets)" in error
+    assert "cannot load nets, split train (Dataset nets not found. Did you mean: pets or" in error
     assert error.count("\n") == 1
+    assert len(error) < 400
+
+
+def test_labels_are_not_needed_but_images_are(package, tmp_path, capsys):
+    dataset_tool.main(["create_from_tfds", str(tmp_path / "plain"), "plain", "--resolution=8"])
+    assert open_dataset(tmp_path / "plain", max_label_size="full").label_size == 0
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        dataset_tool.main(["create_from_tfds", str(tmp_path / "x"), "texts", "--resolution=8"])
+    assert capsys.readouterr().err == "error: texts must have images. Received: text, id.\n"
 
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path, capsys):

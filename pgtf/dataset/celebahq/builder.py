@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Sequence
 from typing import Literal
@@ -11,7 +12,7 @@ import numpy as np
 
 from pgtf.dataset.celebahq.geometry import SIZE
 from pgtf.dataset.celebahq.inputs import Row, read_attributes
-from pgtf.dataset.celebahq.maker import SKIP, Item, Maker
+from pgtf.dataset.celebahq.maker import Item, Maker
 from pgtf.dataset.celebahq.preflight import Check, Preflight, check_inputs
 from pgtf.dataset.celebahq.report import REPORT_FILE, Result, finish_report
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
@@ -88,14 +89,11 @@ def build(
         first_jpeg_md5=first_jpeg_md5,
         check=check,
     )
-    if preflight.problems and on_error == "stop":
-        more = f" ({len(preflight.problems) - 1} more problems)" if preflight.problems[1:] else ""
-        raise ValueError(f"{preflight.problems[0]}{more}. {SKIP}")
+    if on_error == "stop":
+        preflight.refuse_problems()
     order = [preflight.rows[number] for number in shuffled(len(preflight.rows))]
     label_names, label_matrix = _labels(celeba_dir, labels, preflight, order)
-    images_folder = None if images_dir is None else os.path.abspath(images_dir)
-    if images_folder is not None:
-        os.makedirs(images_folder, exist_ok=True)
+    images_folder = None if images_dir is None else _make_images_dir(images_dir, target)
     summary = export(
         target,
         items=(Item(row, preflight.landmarks[row.orig_idx]) for row in order),
@@ -117,6 +115,7 @@ def build(
             "tolerant": tolerant,
             "labels": labels,
             "images_dir": images_folder,
+            "image_list": hashlib.sha256(repr(preflight.rows).encode()).hexdigest(),
         },
         labels=label_matrix,
         label_names=label_names,
@@ -126,11 +125,20 @@ def build(
     return Built(summary, finish_report(os.path.join(target, REPORT_FILE), preflight.rows))
 
 
+def _make_images_dir(images_dir: str | os.PathLike[str], target: str) -> str:
+    folder, new = os.path.abspath(images_dir), os.path.abspath(target)
+    if os.path.commonpath([folder, new]) == new:
+        raise ValueError(
+            f"`images_dir` must lie outside of {target}, which must not exist. Received: {folder}."
+        )
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
 def _labels(
     celeba_dir: str, labels: str, preflight: Preflight, order: Sequence[Row]
 ) -> tuple[Sequence[str], np.ndarray | None]:
     """Names of the columns and float32 [images, columns], or None."""
     if labels == "none":
         return (), None
-    names, attributes = read_attributes(celeba_dir, len(preflight.landmarks))
-    return names, attributes[[row.orig_idx for row in order]]
+    return read_attributes(celeba_dir, len(preflight.landmarks), order)

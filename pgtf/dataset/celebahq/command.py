@@ -76,6 +76,8 @@ def create(args: argparse.Namespace, options: Options) -> Summary:
         check=args.check,
     )
     print_preflight(found, args, options.num_workers or default_num_workers())
+    if args.on_error == "stop":
+        found.refuse_problems()
     if args.dry_run:
         raise SystemExit(0)
     built = builder.build(
@@ -103,6 +105,11 @@ def print_preflight(found: preflight.Preflight, args: argparse.Namespace, num_wo
     print(f"Inputs         {count} images to make, {len(found.problems) or 'no'} problems")
     needed, free = preflight.disk_space(count, args.resolution, args.tfrecord_dir)
     print(f"Disk           {needed / GIB:,.1f} GiB needed, {free / GIB:,.1f} GiB free")
+    if args.images_dir:
+        place = args.images_dir, args.tfrecord_dir
+        needed, free, is_shared = preflight.pictures_space(count, *place)
+        where = "free on the same disk" if is_shared else "free on their disk"
+        print(f"Pictures       {needed / GIB:,.1f} GiB more, {free / GIB:,.1f} GiB {where}")
     if not found.problems or args.on_error == "skip":
         maker = Maker(args.celeba_dir, args.delta_dir, tolerant=args.tolerant)
         seconds = preflight.seconds_per_image(maker, found)

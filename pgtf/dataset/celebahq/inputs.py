@@ -91,20 +91,28 @@ def read_landmarks(celeba_dir: str, num_images: int) -> tuple[list[str], np.ndar
     return names, values.reshape(-1, NUM_COORDINATES // 2, 2)
 
 
-def read_attributes(celeba_dir: str, num_images: int) -> tuple[list[str], np.ndarray]:
-    """Reads the attributes of all images of CelebA.
+def read_attributes(
+    celeba_dir: str, num_images: int, rows: Sequence[Row]
+) -> tuple[list[str], np.ndarray]:
+    """Reads the attributes of some images of CelebA.
 
     Returns:
-        Attribute names, and float32 [num_images, attributes]: 1 = present, 0 = absent.
+        Attribute names, and float32 [rows, attributes]: 1 = present, 0 = absent.
 
     Raises:
-        ValueError, OSError: as `read_landmarks`.
+        ValueError, OSError: as `read_landmarks`, or a row belongs to another photograph.
     """
-    attributes, _, values = _read_annotations(celeba_dir, ATTRIBUTE_FILE, num_images, None)
+    attributes, names, values = _read_annotations(celeba_dir, ATTRIBUTE_FILE, num_images, None)
+    path = os.path.join(celeba_dir, ATTRIBUTE_FILE)
     if not np.isin(values, (-1, 1)).all():
-        path = os.path.join(celeba_dir, ATTRIBUTE_FILE)
         raise ValueError(f"{path}: attributes must be 1 or -1. Download it again.")
-    return attributes, (values > 0).astype(np.float32)
+    for row in rows:
+        if names[row.orig_idx] != row.orig_file:
+            raise ValueError(
+                f"{path}: row {row.orig_idx} must be that of {row.orig_file}. "
+                f"Received: {names[row.orig_idx]}. Download it again."
+            )
+    return attributes, (values[[row.orig_idx for row in rows]] > 0).astype(np.float32)
 
 
 def _read_annotations(
@@ -139,13 +147,15 @@ def _numbers(path: str, rows: Sequence[Sequence[str]], num_columns: int) -> np.n
         values = np.array([row[1:] for row in rows], dtype=np.float32)
     except ValueError as error:
         raise ValueError(f"{path}: {error}. Download it again.") from None
+    if not np.isfinite(values).all():
+        raise ValueError(f"{path}: must hold finite numbers. Download it again.")
     return values.reshape(-1, num_columns)
 
 
 def _read_lines(path: str) -> list[str]:
     """Non-empty lines of a text file."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return [line for line in file.read().splitlines() if line.strip()]
     except UnicodeDecodeError:
         raise ValueError(f"{path}: must be a text file. Download it again.") from None

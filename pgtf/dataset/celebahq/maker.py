@@ -63,7 +63,7 @@ class Maker:
             elif self.skip:
                 yield Rejected(item.row.orig_file, f"{result.outcome.value}: {result.detail}")
             else:
-                raise ValueError(f"{result}. {SKIP}")
+                raise ValueError(f"{str(result).rstrip('.')}. {SKIP}")
 
     def make(self, item: Item) -> tuple[np.ndarray | None, Result]:
         """Makes one image -> uint8 [3, 1024, 1024] or None, and what became of it."""
@@ -71,8 +71,9 @@ class Maker:
         try:
             jpeg = self._read_jpeg(row)
             delta = deltas.open_token(self._archives.read(row.idx), jpeg, row.orig_file)
-        except FileNotFoundError as error:
-            return None, Result(row, Outcome.MISSING, str(error))
+        except OSError as error:
+            detail = f"cannot be read: {error}" if error.errno else str(error)
+            return None, Result(row, Outcome.MISSING, detail)
         except DeltaDamaged as error:
             return None, Result(row, Outcome.DELTA_DAMAGED, str(error))
         except JpegDiffers as error:

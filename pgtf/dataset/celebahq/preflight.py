@@ -14,12 +14,19 @@ import numpy as np
 
 from pgtf.dataset import tfrecords
 from pgtf.dataset.celebahq import deltas
-from pgtf.dataset.celebahq.inputs import IMAGE_FOLDER, Row, read_image_list, read_landmarks
+from pgtf.dataset.celebahq.inputs import (
+    IMAGE_FOLDER,
+    LIST_FILE,
+    Row,
+    read_image_list,
+    read_landmarks,
+)
 from pgtf.dataset.celebahq.jpeg import decode
-from pgtf.dataset.celebahq.maker import Item, Maker
+from pgtf.dataset.celebahq.maker import SKIP, Item, Maker
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 
 FIRST_JPEG = "000001.jpg"
+PNG_BYTES = 3 << 19  # of a photograph of 1024x1024, about
 MAX_TIMED = 5  # images made to learn how long it will take
 CELEBA_HINT = "CelebA's in-the-wild images, img_celeba.7z, unpacked"
 
@@ -33,6 +40,12 @@ class Preflight:
     rows: list[Row]
     landmarks: np.ndarray  # float32 [images of CelebA, 5, 2]
     problems: list[str]  # one line each
+
+    def refuse_problems(self) -> None:
+        """Raises ValueError with the first problem, if there are any."""
+        if self.problems:
+            more = f" ({len(self.problems) - 1} more problems)" if self.problems[1:] else ""
+            raise ValueError(f"{self.problems[0]}{more}. {SKIP}")
 
 
 def check_inputs(
@@ -60,6 +73,12 @@ def check_inputs(
     """
     rows = read_image_list(delta_dir)
     names, landmarks = read_landmarks(celeba_dir, num_images)
+    for row in rows:
+        if not 0 <= row.orig_idx < len(names):
+            raise ValueError(
+                f"{delta_dir}/{LIST_FILE}, idx {row.idx}: there are no landmarks {row.orig_idx}. "
+                "Download it again."
+            )
     problems = [
         *_check_landmark_names(rows, names),
         *_check_photographs(celeba_dir, rows, num_images),
@@ -71,11 +90,9 @@ def check_inputs(
 
 def _check_landmark_names(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
     for row in rows:
-        if not 0 <= row.orig_idx < len(names):
-            return [f"image_list.txt, idx {row.idx}: there are no landmarks {row.orig_idx}"]
         if names[row.orig_idx] != row.orig_file:
             return [
-                f"image_list.txt, idx {row.idx}: landmarks {row.orig_idx} must be those of "
+                f"{LIST_FILE}, idx {row.idx}: landmarks {row.orig_idx} must be those of "
                 f"{row.orig_file}, but they are those of {names[row.orig_idx]}"
             ]
     return []
@@ -139,10 +156,22 @@ def disk_space(num_images: int, resolution: int, folder: str) -> tuple[int, int]
     """Bytes that the records need, and bytes free where `folder` will be."""
     log2s = range(MIN_RESOLUTION_LOG2, resolution.bit_length())
     per_image = sum(tfrecords.layout((3, 1 << log2, 1 << log2)).record_size for log2 in log2s)
-    parent = os.path.abspath(folder)
-    while not os.path.isdir(parent):
-        parent = os.path.dirname(parent)
-    return num_images * per_image, shutil.disk_usage(parent).free
+    return num_images * per_image, shutil.disk_usage(_existing(folder)).free
+
+
+def pictures_space(num_images: int, images_dir: str, folder: str) -> tuple[int, int, bool]:
+    """Bytes that PNG files need, bytes free there, and whether that is the disk of `folder`."""
+    places = _existing(images_dir), _existing(folder)
+    is_shared = os.stat(places[0]).st_dev == os.stat(places[1]).st_dev
+    return num_images * PNG_BYTES, shutil.disk_usage(places[0]).free, is_shared
+
+
+def _existing(folder: str) -> str:
+    """The folder, or the nearest one above that exists."""
+    folder = os.path.abspath(folder)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def seconds_per_image(maker: Maker, preflight: Preflight) -> float:

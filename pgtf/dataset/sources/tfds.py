@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,13 +26,14 @@ def create(
     try:
         examples, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
     except Exception as error:  # every source of data fails in its own way
-        what = " ".join(str(error).split())
-        raise ValueError(f"`name` and `split` must be known: {name}, {split} ({what}).") from error
+        what = textwrap.shorten(str(error), 300)  # an unknown name is answered with all there are
+        raise ValueError(f"TFDS cannot load {name}, split {split} ({what}).") from None
+    if "image" not in info.features:
+        raise ValueError(f"{name} must have images. Received: {', '.join(info.features)}.")
     labels, names = None, []
-    if hasattr(info.features.get("label"), "names"):
-        only_labels = examples.map(lambda example: example["label"])
-        labels = np.array(list(tfds.as_numpy(only_labels)), np.int64)
-        names = info.features["label"].names[: labels.max() + 1]
+    if "label" in info.features and hasattr(info.features["label"], "names"):
+        labels = np.array(list(tfds.as_numpy(examples.map(lambda x: x["label"]))), np.int64)
+        names = info.features["label"].names
     return export(
         tfrecord_dir,
         items=(example["image"] for example in tfds.as_numpy(examples)),
@@ -54,5 +56,4 @@ class _Convert:
     def __call__(self, items: list[np.ndarray]) -> Iterator[np.ndarray]:
         for image in items:
             picture = PIL.Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-            pixels = np.asarray(normalize(picture, self.conversion))
-            yield pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
+            yield np.atleast_3d(np.asarray(normalize(picture, self.conversion))).transpose(2, 0, 1)

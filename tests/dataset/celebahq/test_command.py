@@ -50,8 +50,10 @@ def test_a_set_of_another_size_is_one_line(tmp_path):
 
 
 def test_a_dry_run_says_what_space_and_time_it_takes(tmp_path, expect_fixture, capsys):
-    assert run(tmp_path / "new", *INPUTS, "--dry_run", "--num_threads=4", "--num_tasks=100") == 0
+    flags = ["--dry_run", "--num_threads=4", "--num_tasks=100", f"--images_dir={tmp_path}/png"]
+    assert run(tmp_path / "new", *INPUTS, *flags) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert lines.pop(2).startswith("Pictures       0.0 GiB more, ")
     assert lines[0] == "Inputs         8 images to make, no problems"
     assert lines[1].startswith("Disk           0.0 GiB needed, ")
     assert lines[2].startswith("Time           about 0.0 h with ")
@@ -59,10 +61,13 @@ def test_a_dry_run_says_what_space_and_time_it_takes(tmp_path, expect_fixture, c
     assert os.listdir(tmp_path) == []
 
 
-def test_all_problems_are_printed_and_the_first_ends_the_job(tmp_path, expect_fixture, capsys):
+@pytest.mark.parametrize("flags", [[], ["--dry_run"]])
+def test_all_problems_are_printed_and_the_first_ends_the_job(
+    flags, tmp_path, expect_fixture, capsys
+):
     celeba, deltas = copy(tmp_path)
     (celeba / "img_celeba" / "000007.jpg").unlink()
-    assert run(tmp_path / "new", celeba, deltas) == 2
+    assert run(tmp_path / "new", celeba, deltas, *flags) == 2
     printed = capsys.readouterr()
     assert printed.out.count("Problem ") == 2
     assert printed.err.startswith(f"error: {celeba}/img_celeba must hold 8 JPEG files")

@@ -98,6 +98,7 @@ def test_a_missing_row_of_landmarks_is_an_error(tmp_path):
     [
         ("  351  203", "  351", "line 4: must have a file name and 10 numbers"),
         ("  351  203", "  351  two", "could not convert"),
+        ("  351  203", "  351  nan", "must hold finite numbers"),
     ],
 )
 def test_a_damaged_row_of_landmarks_is_an_error(tmp_path, old, new, message):
@@ -120,13 +121,21 @@ def write_attributes(folder, rows):
 
 def test_attributes_are_0_and_1_with_their_names(tmp_path):
     write_attributes(tmp_path, ["-1  1", " 1 -1", " 1  1"])
-    names, values = read_attributes(str(tmp_path), 3)
+    rows = [Row(0, 2, "000003.jpg", "", ""), Row(1, 0, "000001.jpg", "", "")]
+    names, values = read_attributes(str(tmp_path), 3, rows)
     assert names == ["Smiling", "Young"]
     assert values.dtype == np.float32
-    assert values.tolist() == [[0, 1], [1, 0], [1, 1]]
+    assert values.tolist() == [[1, 1], [0, 1]]
+
+
+def test_attributes_of_other_photographs_are_an_error(tmp_path):
+    write_attributes(tmp_path, ["-1  1", " 1 -1"])
+    message = "row 1 must be that of 000077.jpg. Received: 000002.jpg"
+    with pytest.raises(ValueError, match=message):
+        read_attributes(str(tmp_path), 2, [Row(0, 1, "000077.jpg", "", "")])
 
 
 def test_other_attributes_are_an_error(tmp_path):
     write_attributes(tmp_path, ["-1  1", " 0 -1"])
     with pytest.raises(ValueError, match="must be 1 or -1"):
-        read_attributes(str(tmp_path), 2)
+        read_attributes(str(tmp_path), 2, [])

@@ -80,6 +80,21 @@ def test_a_missing_file_or_delta_is_named(folders):
     assert (result.outcome, result.detail) == (Outcome.MISSING, "deltas00000.zip is missing")
 
 
+def test_a_file_that_cannot_be_read_is_an_outcome(folders):
+    path, deltas, maker = folders
+    path.unlink()
+    path.mkdir()  # in place of a bad disk
+    _, result = maker.make(ITEM)
+    assert result.outcome is Outcome.MISSING
+    assert result.detail.startswith("cannot be read: [Errno 21] Is a directory")
+    path.rmdir()
+    path.write_bytes(jpeg_bytes(IDX))
+    (deltas / "deltas00000.zip").unlink()
+    (deltas / "deltas00000.zip").mkdir()
+    _, result = Maker(maker.celeba_dir, maker.delta_dir).make(ITEM)
+    assert (result.outcome, result.detail[:15]) == (Outcome.MISSING, "cannot be read:")
+
+
 def test_a_damaged_delta_is_told_from_another_photograph(folders):
     _, deltas, maker = folders
     write_zip(deltas, [flipped(5000)])

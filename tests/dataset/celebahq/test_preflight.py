@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from pgtf.dataset.celebahq.maker import Maker
-from pgtf.dataset.celebahq.preflight import check_inputs, disk_space, seconds_per_image
+from pgtf.dataset.celebahq.preflight import (
+    check_inputs,
+    disk_space,
+    pictures_space,
+    seconds_per_image,
+)
 
 from .fixture import CELEBA, DELTAS, EXPECTED, ROWS, copy, write_list
 
@@ -54,11 +59,6 @@ def other_landmarks(celeba, deltas):
     path.write_text(path.read_text().replace("000007.jpg", "000077.jpg"))
 
 
-def list_beyond_landmarks(celeba, deltas):
-    path = deltas / "image_list.txt"
-    path.write_text(path.read_text().replace("7        3  ", "7        9  "))
-
-
 PROBLEMS = {
     remove_photograph: [
         "must hold 8 JPEG files .* but it holds 7",
@@ -74,7 +74,6 @@ PROBLEMS = {
     half_archive: ["deltas00000.zip is damaged or incomplete"],
     one_archive_more: ["must hold 1 files delta\\*.zip, but it holds 2"],
     other_landmarks: ["landmarks 6 must be those of 000007.jpg, but they are those of 000077.jpg"],
-    list_beyond_landmarks: ["there are no landmarks 9"],
 }
 
 
@@ -87,6 +86,29 @@ def test_each_problem_is_named_in_one_line(tmp_path, spoil):
     for problem, pattern in zip(problems, PROBLEMS[spoil], strict=True):
         assert "\n" not in problem
         assert re.search(pattern, problem)
+
+
+@pytest.mark.parametrize("number", ["8", "-1"])
+def test_a_list_beyond_the_landmarks_cannot_be_used_at_all(tmp_path, number):
+    celeba, deltas = copy(tmp_path)
+    path = deltas / "image_list.txt"
+    path.write_text(path.read_text().replace("7        3  ", f"7        {number}  "))
+    with pytest.raises(ValueError, match=f"image_list.txt, idx 7: there are no landmarks {number}"):
+        check_inputs(str(celeba), str(deltas), **EXPECTED)
+
+
+def test_tables_may_begin_with_a_byte_order_mark(tmp_path):
+    celeba, deltas = copy(tmp_path)
+    for path in (celeba / "Anno" / "list_landmarks_celeba.txt", deltas / "image_list.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert check_inputs(str(celeba), str(deltas), **EXPECTED).rows == ROWS
+
+
+def test_pictures_need_space_too(tmp_path):
+    needed, free, is_shared = pictures_space(30_000, str(tmp_path / "a"), str(tmp_path / "b"))
+    assert needed == pytest.approx(30_000 * 1.5 * 1024**2)
+    assert free > 0
+    assert is_shared
 
 
 def test_a_full_check_finds_a_flipped_byte(tmp_path):
