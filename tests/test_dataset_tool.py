@@ -139,7 +139,7 @@ def test_a_command_ends_with_a_summary_and_a_contact_sheet(tmp_path, capsys):
     sheet = re.search("Contact sheet  (.*)", out)[1]
     assert "Images         40\n" in out
     assert "Resolution     16x16 RGB\n" in out
-    assert "Labels         25: skin=light, skin=tan" in out
+    assert "Labels         24: skin=light, skin=tan" in out
     with PIL.Image.open(sheet) as picture:
         assert picture.size == (7 * 16, 6 * 16)
     size = sum(path.stat().st_size for path in folder.iterdir())

@@ -95,7 +95,7 @@ def pixel_norm(x, epsilon):
         y, factors = normalized_pixels(x, epsilon)
 
         def gradient(dy):
-            along = tf.reduce_mean(tf.cast(dy * y, tf.float32), axis=-1, keepdims=True)
+            along = tf.reduce_mean(_at_least_float32(dy * y), axis=-1, keepdims=True)
             return (dy - y * tf.cast(along, x.dtype)) * tf.cast(factors, x.dtype)
 
         return y, gradient
@@ -106,8 +106,12 @@ def pixel_norm(x, epsilon):
 def normalized_pixels(x, epsilon):
     """x over the root mean square of its last axis, and the factors: -> [N, ..., C], [N, ..., 1].
 
-    Statistics and factors are float32.
+    Statistics and factors are float32, or float64 as x is.
     """
-    wide = tf.cast(x, tf.float32)
+    wide = _at_least_float32(x)
     factors = tf.math.rsqrt(tf.reduce_mean(tf.square(wide), axis=-1, keepdims=True) + epsilon)
     return tf.cast(wide * factors, x.dtype), factors
+
+
+def _at_least_float32(x):
+    return tf.cast(x, tf.float32) if x.dtype.size < 4 else x

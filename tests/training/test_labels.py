@@ -52,7 +52,8 @@ def test_the_generator_sees_rows_of_the_training_labels(labelled_config, labelle
     call = plan.next_call(labelled_config.schedule, labelled_config.training, 0, 0)
     images, labels = next(stepper._iterate(call))
     nimg, alpha = tf.constant(0, tf.int64), tf.constant(1.0)
-    stepper._iteration([(images, labels)], 8, nimg, alpha, 1e-3, 1e-3)  # eagerly
+    stepper._averaged[8] = []
+    stepper._iteration(8, (images, labels), nimg, alpha, 1e-3, 1e-3, 0.0)  # eagerly
     D_labels, G_labels = (np.asarray(x) for x in seen)
     np.testing.assert_array_equal(D_labels, labels)  # the fakes in D's update: as the reals
     assert G_labels.shape == (8, 4)

@@ -17,8 +17,8 @@ def exhaust(monkeypatch):
     """Makes every iteration at 8x8 ask for 64 TiB of memory."""
     process_reals = pipeline.process_reals
 
-    def greedy(images, *args):
-        reals = process_reals(images, *args)
+    def greedy(images, *args, **options):
+        reals = process_reals(images, *args, **options)
         if images.shape[1] < 8:
             return reals
         numbers = tf.range(tf.cast(images[0, 0, 0, 0], tf.int64) + (1 << 43))
