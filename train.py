@@ -301,6 +301,8 @@ def _prepared(config, replicas, workers=None):
         start = (G, D, Gs, round(_RESUME_KIMG.value * 1000))
     shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
     fitted = config.fitted(*shape, replicas)
+    # Depends on the precision, not on the dataset.
+    config = config.replace({"G.pixelnorm_epsilon": fitted.G.pixelnorm_epsilon})
     if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
         raise ValueError(
             f"`--resume_pkl` must hold networks for {dataset.path}. Received: "

@@ -90,17 +90,19 @@ def needed_bytes(work, minibatch):
     """Least memory of an iteration in float32: -> bytes.
 
     Weights of G, D and Gs, both moments of Adam for G and D, and what the gradient of the gradient
-    penalty needs of D: the outputs of all layers for reals, fakes and mixed images, and the
-    gradient of the mixed scores with respect to each output.
+    penalty needs of D: for reals, fakes and mixed images the outputs of all layers and the means
+    that `down` layers convolve, and the gradient of the mixed scores with respect to each output.
     """
-    weights, outputs = {"G": 0, "D": 0}, 0
+    weights, outputs, means = {"G": 0, "D": 0}, 0, 0
     for layer in work:
         network = layer.name[0]
         weights[network] += layer.kernel_size**2 * layer.num_inputs * layer.num_outputs
         if network == "D":
             size = layer.size // 2 if layer.kind == "down" else layer.size
             outputs += layer.num_outputs * size**2
-    return 4 * (4 * weights["G"] + 3 * weights["D"] + 4 * minibatch * outputs)
+            means += layer.num_inputs * (layer.size + 1) ** 2 if layer.kind == "down" else 0
+    values = minibatch * (4 * outputs + 3 * means)
+    return 4 * (4 * weights["G"] + 3 * weights["D"] + values)
 
 
 def generation_work(resolution, **options):

@@ -64,3 +64,6 @@ def test_an_iteration_needs_its_weights_moments_and_what_the_second_gradient_loo
     D = 3 * 2 + 9 * 3 * 2 + 32 * 2 + 2
     outputs_of_D = 2 * 16 + 2 * 16 + 2 + 1
     assert needed_bytes(work, 5) == 4 * (2 * G + D + 2 * (G + D) + 4 * 5 * outputs_of_D)
+    (down,) = (layer for layer in iteration_work(8, 8, 2) if layer.kind == "down")
+    alone = 4 * (3 * 9 * 2 * 2 + 5 * (4 * 2 * 16 + 3 * 2 * 81))
+    assert needed_bytes([down], 5) == alone

@@ -88,6 +88,7 @@ def test_dry_run_prints_the_configuration_and_the_stages_and_writes_nothing(
             ["--dataset={dataset}", "--dry_run", "--preset=demo", "--grad_accumulation=3"],
             "grad_accumulation=3",
         ),
+        (["--dataset={dataset}", "--preset=demo", "--precision=tf32"], "precision=tf32"),
         (["--dataset={dataset}", "--resume_pkl=/nowhere.pkl"], "/nowhere.pkl"),
         (["--dataset={dataset}", "--preset=v2-1gpus"], "Did you mean `v2-1gpu`?"),
         (["--dataset={dataset}", *TINY, "--metrics=fdi"], "Did you mean `fid`?"),
