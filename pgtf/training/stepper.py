@@ -243,9 +243,8 @@ class Stepper:
                 [replica_batch, resolution, resolution, config.num_channels], tf.uint8
             )
             labels = tf.zeros([replica_batch, config.label_size])
-            latents = self._latents(minibatch, 0, Draw.D_LATENTS)
             numbers = (minibatch, tf.constant(0, tf.int64), tf.constant(1.0), tf.constant(0.0))
-            _, (_, found) = self._update_of_D(images, labels, latents, *numbers)
+            _, _, (_, found) = self._update_of_D((images, labels), *numbers)
             return tf.add_n([tf.reduce_sum(gradient) for gradient in found.values()])
 
         functions = {
