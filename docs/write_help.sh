@@ -6,7 +6,7 @@ export COLUMNS=100 NO_COLOR=1 TF_CPP_MIN_LOG_LEVEL=3
 "$1" train.py --help 2>/dev/null >docs/train-help.txt || true # absl exits with 1 after --help
 for script in generate dataset_tool; do
 	"$1" "$script.py" --help 2>/dev/null >"docs/$script-help.txt"
-	for command in $(sed -n 's/^    \([a-z][a-z0-9_]*\)\( .*\)\{0,1\}$/\1/p' "docs/$script-help.txt"); do
+	for command in $(sed -n '/^positional/,/^options/s/^    \([a-z][a-z0-9_]*\)\( .*\)\{0,1\}$/\1/p' "docs/$script-help.txt"); do
 		echo
 		"$1" "$script.py" "$command" --help 2>/dev/null
 	done >>"docs/$script-help.txt"
