@@ -10,6 +10,8 @@ PYTHONS_OLDEST := 3.12 3.11 3.10
 PYTHONS_ADDONS := 3.11 3.10 3.9
 PYTHON :=
 DEMO_EXPORT := serving/demo
+# A file's tests stay together: they share what is expensive to make. Each process takes 2 GB.
+ALL_CORES := -n auto --maxprocesses=4 --dist=loadfile
 
 .PHONY: help demo test test-slow test-oldest test-addons lint format docs clean
 
@@ -27,13 +29,13 @@ demo: $(VENV)/run.stamp  ## train on cartoon faces, 4x4 -> 32x32, then a grid an
 	echo "SavedModel: $$(ls -td $(DEMO_EXPORT)/*/ | head -n 1)"
 
 test: $(VENV)/dev.stamp  ## quick tests
-	$(PY) -m pytest
+	$(PY) -m pytest $(ALL_CORES)
 
 test-slow: $(VENV)/dev.stamp  ## tests marked slow
 	$(PY) -m pytest -m 'slow and not gpu' || [ $$? -eq 5 ]  # 5: no test has the mark
 
 test-oldest: .venv-oldest/dev.stamp  ## quick tests with the oldest versions supported
-	.venv-oldest/bin/python -m pytest
+	.venv-oldest/bin/python -m pytest $(ALL_CORES)
 
 # -W default: warnings of TensorFlow 2.15 are not ours to fix.
 test-addons: .venv-addons/addons.stamp  ## our reference values against tensorflow-addons
