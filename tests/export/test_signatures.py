@@ -189,6 +189,7 @@ def test_an_image_that_the_network_breaks_is_told(rng):
     answer = signatures["serving_default"](latents=latents)
     assert answer["status"].numpy().tolist() == [0, STATUS_BROKEN_IMAGE]
     assert not answer["images"].numpy()[1].any()
+    assert not signatures["images_float"](latents=latents)["images_float"].numpy()[1].any()
 
 
 @pytest.mark.parametrize(
