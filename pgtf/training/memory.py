@@ -17,6 +17,9 @@ def peak_gib():
     if gpus:
         peaks = [tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus]
         return max(peaks) / _GIB
+    with contextlib.suppress(OSError):  # Linux, where getrusage counts the parent before `exec` too
+        status = pathlib.Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / _GIB
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _GIB
 

@@ -1,6 +1,8 @@
 """Memory that runs out, and the probe that finds out before."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -73,6 +75,14 @@ def test_the_peak_is_that_since_it_was_forgotten():
     del array
     memory.forget_peak()
     assert memory.peak_gib() < peak - 0.03
+
+
+def test_the_peak_is_not_that_of_the_process_that_started_this_one():
+    held = np.ones(1_500_000_000, np.uint8)  # more than TensorFlow's start takes
+    code = "from pgtf.training import memory; print(memory.peak_gib())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0.05 < float(done.stdout) < held.nbytes / 2**30
+    assert memory.peak_gib() > held.nbytes / 2**30
 
 
 def test_the_probe_visits_every_stage_from_the_largest_and_projects_the_total(
