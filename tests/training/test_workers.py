@@ -94,14 +94,18 @@ def test_a_signal_to_one_worker_stops_all_with_a_checkpoint_and_only_the_chief_w
     assert newest >= 2 * TICK_NIMG
 
 
-def test_two_workers_train_as_two_replicas_of_one_machine(options, undisturbed, tmp_path):
-    """So every image of a minibatch is seen by one of them, and none by both."""
+def test_two_workers_train_as_two_replicas_of_one_machine(options, tmp_path):
+    """So every image of a minibatch is seen by one of them, and none by both.
+
+    For eight iterations: round-off differs, and grows to something else within a hundred.
+    """
+    options = (*options, f"--total_kimg={TICK_NIMG / 1000}")
+    workers = jobs.snapshot_arrays(run_job(2, options, tmp_path / "workers"))
     arguments = (*options, "--cpu_replicas=2", f"--outdir={tmp_path / 'results'}")
     assert jobs.wait([jobs.start(arguments, tmp_path / "output.txt")]) == [0]
-    weights = jobs.snapshot_arrays(tmp_path / "results")
-    for name, array in undisturbed[2].items():
+    for name, array in jobs.snapshot_arrays(tmp_path / "results").items():
         scale = np.abs(array).max() + 1e-3
-        np.testing.assert_allclose(weights[name], array, rtol=0, atol=1e-3 * scale, err_msg=name)
+        np.testing.assert_allclose(workers[name], array, rtol=0, atol=1e-3 * scale, err_msg=name)
 
 
 def test_a_worker_that_nobody_joins_says_so_and_ends(dataset_folder):
