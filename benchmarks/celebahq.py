@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -145,8 +144,17 @@ def measure_images(args):
             if image is None:
                 raise SystemExit(str(result))
             best[item.row.idx] = min(seconds, best.get(item.row.idx, seconds))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"cpu_sec_per_image": list(best.values()), "peak_rss_mib": round(peak)}))
+    line = {"cpu_sec_per_image": list(best.values()), "peak_rss_mib": round(peak_memory())}
+    print(json.dumps(line))
+
+
+def peak_memory():
+    """Peak resident memory of this process, MiB.
+
+    Not `ru_maxrss`: on Linux that includes the peak of the program that started this one.
+    """
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def many(folder, copies):
