@@ -3,9 +3,11 @@
 import contextlib
 import errno
 import fcntl
+import os
 import re
 from pathlib import Path
 
+import tensorflow as tf
 from absl import logging
 
 from pgtf import images
@@ -15,6 +17,7 @@ STATS_FILE = "stats.jsonl"
 CHECKPOINT_FOLDER = "checkpoint"
 FINISHED_FILE = "finished"  # empty; its presence says that the last image was shown
 LOCK_FILE = "lock"  # empty; locked while a process trains in the folder
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NAME = re.compile(r"(\d{3,})-(.+)")
 
 
@@ -93,11 +96,14 @@ def claimed(folder):
             unfinished.unlink()
         try:
             yield
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        except (OSError, tf.errors.ResourceExhaustedError) as error:
+            # TensorFlow, which writes the events, has an exception of its own.
+            reason = error.strerror if isinstance(error, OSError) else error.message
+            is_full = isinstance(error, OSError) and error.errno in _FULL
+            if not is_full and os.strerror(errno.ENOSPC) not in str(reason):
                 raise
             raise OSError(
-                f"{folder}: the disk is full, or a quota ({error.strerror}). What was written "
+                f"{folder}: the disk is full, or a quota ({reason}). What was written "
                 "before is whole. Make room and run the same command again: it continues."
             ) from error
 

@@ -64,7 +64,7 @@ def test_training_stops_with_one_line_and_continues_when_there_is_room(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "first: 2" in done.stdout
+    assert "first: 2" in done.stdout, done.stderr
     assert "again: " not in done.stdout
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "the disk is full" in line
