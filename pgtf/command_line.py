@@ -8,8 +8,12 @@ import tempfile
 
 from absl import flags
 
-# Notes (severity I) of TensorFlow's libraries, and what absl says before the first of them.
-_CHATTER = re.compile(rb"I\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog\(\)")
+# Notes (severity I) of TensorFlow's libraries, what absl says before the first of them, and what
+# TensorFlow 2.18 calls an error although nothing is wrong.
+_CHATTER = re.compile(
+    rb"I\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog\(\)"
+    rb"|[EW]\d{4} \d\d:.*Attempting to register factory"
+)
 
 
 def import_tensorflow_quietly():
