@@ -259,7 +259,8 @@ def _configured():
     if preset is None:
         replicas = (_GPUS.value or 1) * max(num_workers(), 1)
         preset = "demo" if _DATASET.value is None else configs.preset_for(replicas)
-    config = configs.named(preset)
+    precision = _PRECISION.value or _FIELDS["training.precision"].value
+    config = configs.named(preset, precision)
     kinds = dict(configs.fields(config))
     changes = {
         name: configs.parse(name, flag.value, kinds[name])

@@ -123,7 +123,7 @@ class MinibatchDiscrimination(keras.layers.Layer):
         projected = tf.einsum("na,akd->nkd", x, weight)  # [N, kernels, 5]
         chosen = tf.gather(projected, rows)
         distances = tf.reduce_sum(tf.abs(chosen[:, tf.newaxis] - projected), axis=-1)
-        same = tf.one_hot(rows, tf.shape(x)[0], on_value=SELF_DISTANCE)  # [rows, N]
+        same = tf.one_hot(rows, tf.shape(x)[0], SELF_DISTANCE, dtype=x.dtype)  # [rows, N]
         return distances + same[:, :, tf.newaxis]
 
     def compute_output_shape(self, input_shape):
