@@ -24,7 +24,6 @@ from pgtf.dataset.sources import celeba
 from tests.dataset import original, recipes
 
 ROOT = pathlib.Path(__file__).parents[1]
-LARGE = 100 << 20  # bytes of records that make a case slow
 
 
 def run(*args):
@@ -52,13 +51,10 @@ def inputs(tmp_path_factory):
 
 
 def cases(command):
-    """Cases of the reference whose command begins so; the large ones are slow."""
-    found = []
-    for name, case in original.EXPECTED.items():
-        if case["command"].startswith(command):
-            records = [file for file in case["files"].values() if "record_shape" in file]
-            large = sum(file["size"] for file in records) > LARGE
-            found.append(pytest.param(name, id=name, marks=[pytest.mark.slow] if large else []))
+    """Cases of the reference whose command begins so."""
+    found = [
+        name for name, case in original.EXPECTED.items() if case["command"].startswith(command)
+    ]
     assert found
     return found
 

@@ -5,9 +5,11 @@ import json
 import os
 import re
 import struct
+import zlib
 
 import h5py
 import numpy as np
+import PIL.features
 import PIL.Image
 import PIL.ImageCms
 import pytest
@@ -255,18 +257,19 @@ def test_the_quick_way_of_reading_png_agrees_with_pillow(mode, tmp_path, monkeyp
     picture.save(tmp_path / "x.png")
     conversion = Conversion(len(picture.getbands()), 64)
     quick = read_picture(str(tmp_path / "x.png"), conversion)
-    monkeypatch.setattr(pictures, "_read_plain_png", lambda path: None)
+    monkeypatch.setattr(pictures, "_read_plain_png", lambda path, conversion: None)
     np.testing.assert_array_equal(read_picture(str(tmp_path / "x.png"), conversion), quick)
     np.testing.assert_array_equal(np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1), quick)
 
 
-@pytest.mark.parametrize("kind", ["interlaced", "16-bit", "palette", "RGBA", "cut", "JPEG"])
+@pytest.mark.parametrize("kind", ["interlaced", "16-bit", "palette", "RGBA", "gray", "cut", "JPEG"])
 def test_the_quick_way_leaves_other_files_to_pillow(kind, tmp_path):
     picture = PIL.Image.fromarray(gradient(64, 64))
     buffer = io.BytesIO()
     others = {
         "palette": picture.quantize(),
         "RGBA": picture.convert("RGBA"),
+        "gray": picture.convert("L"),
         "16-bit": PIL.Image.fromarray(np.zeros((64, 64), np.uint16)),
     }
     others.get(kind, picture).save(buffer, "JPEG" if kind == "JPEG" else "PNG")
@@ -274,7 +277,37 @@ def test_the_quick_way_leaves_other_files_to_pillow(kind, tmp_path):
     if kind == "interlaced":
         data[28] = 1
     (tmp_path / "x").write_bytes(data[:-30] if kind == "cut" else data)
-    assert pictures._read_plain_png(str(tmp_path / "x")) is None
+    assert pictures._read_plain_png(str(tmp_path / "x"), Conversion(3, 64)) is None
+
+
+def test_the_quick_way_decodes_nothing_of_another_size(tmp_path, monkeypatch):
+    """A header may promise more pixels than memory holds."""
+    size = struct.pack(">II", 60_000, 60_000)
+    chunk = b"IHDR" + size + bytes([8, 2, 0, 0, 0])
+    data = pictures.PNG_HEAD[:-4] + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "x.png").write_bytes(data + b"\0\0\0\0IEND\xaeB`\x82")
+    decoder = pytest.importorskip("kornia_rs.io")
+    monkeypatch.setattr(decoder, "read_image_png_u8", lambda *args: pytest.fail("decoded"))
+    with pytest.raises(PIL.Image.DecompressionBombError, match="decompression bomb"):
+        read_picture(str(tmp_path / "x.png"), Conversion(3, 256))
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_a_damaged_byte_never_ends_in_an_exception_of_another_kind(kind, tmp_path):
+    if kind == "AVIF" and not PIL.features.check("avif"):
+        pytest.skip("Pillow has no AVIF here")
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(gradient(8, 8)).save(buffer, kind)
+    data = buffer.getvalue()
+    conversion = Conversion(3, 8, alpha="drop", strict=False)
+    num_refused = 0
+    for place in range(len(data)):
+        (tmp_path / "x").write_bytes(data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :])
+        try:
+            read_picture(str(tmp_path / "x"), conversion)
+        except pictures.FILE_ERRORS:
+            num_refused += 1
+    assert num_refused
 
 
 def save(path, shade, size=(8, 8)):
