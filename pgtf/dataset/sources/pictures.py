@@ -191,7 +191,8 @@ def _read_plain_png(path: str, conversion: Conversion) -> np.ndarray | None:
     """Reads a PNG that is as wanted, 8-bit, several times as fast as Pillow: -> [C, H, W].
 
     None if the file is anything else, or damaged, or kornia_rs is not installed: Pillow then reads
-    it, or says what is wrong.
+    it, or says what is wrong. The checksums of chunks are compared, that of the compressed stream
+    within them is not.
     """
     side, color = conversion.resolution, {1: 0, 3: 2}[conversion.channels]
     # Of another size nothing must be decoded: it may be one that no memory holds.
