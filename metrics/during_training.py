@@ -42,6 +42,22 @@ def prepare(text, dataset, options, mirror_augment=False):
     )
 
 
+def prepare_on_chief(workers, text, *args):
+    """`prepare` on the chief of several workers: -> [what it returns]; [] elsewhere, or for None.
+
+    Its errors are raised on every worker.
+    """
+    found = []
+
+    def on_chief():
+        if text is not None:
+            found.append(prepare(text, *args))
+        return b""
+
+    workers.from_chief(on_chief)
+    return found
+
+
 class SnapshotMetrics:
     """What the training loop calls at the end of each tick.
 
