@@ -97,6 +97,14 @@ def test_a_curve_spans_the_chart_and_outliers_do_not_flatten_it():
     assert min(ys) >= charts.TOP
 
 
+def test_what_has_no_finite_value_is_said_and_not_drawn():
+    nan = {"a & b": [(1, float("nan"))], "c": []}
+    assert charts.line_chart(nan, "x") == '<p class="note">a &amp; b, c: no finite value.</p>'
+    svg = charts.line_chart(nan | {"d": [(1, 2.0), (2, 3.0)]}, "x")
+    assert svg.count("<circle") == 2
+    assert "nan" not in svg
+
+
 @pytest.mark.parametrize("values", [[0, 1], [-3e-5, 2e-5], [5, 5], [0, 123456]])
 def test_ticks_are_round_few_and_inside(values):
     axis = charts._Axis(min(values), max(values), 0, 100)
