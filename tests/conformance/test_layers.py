@@ -9,6 +9,7 @@ from pgtf.networks import (
     EqualizedConv2D,
     EqualizedDense,
     MinibatchStdDev,
+    NearestUp,
     PixelNorm,
     WeightedSum,
 )
@@ -21,6 +22,7 @@ LAYERS = {  # (class, arguments none of which is the default, shape of the input
     "rgb": (EqualizedConv2D, {"filters": 2, "kernel_size": 1, "gain": 1, "seed": 3}, IMAGES),
     "up": (EqualizedConv2D, {"filters": 2, "kernel_size": 3, "up": True, "seed": 3}, IMAGES),
     "down": (EqualizedConv2D, {"filters": 2, "kernel_size": 3, "down": True, "seed": 3}, IMAGES),
+    "nearest_up": (NearestUp, {}, IMAGES),
     "pixel_norm": (PixelNorm, {"epsilon": 0.01}, IMAGES),
     "stddev": (MinibatchStdDev, {"group_size": 2, "epsilon": 0.01}, IMAGES),
     "weighted_sum": (WeightedSum, {}, IMAGES),

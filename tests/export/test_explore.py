@@ -62,7 +62,7 @@ def test_the_arc_keeps_to_the_sphere_and_meets_its_ends(rng):
 @pytest.fixture
 def page():
     """Address of the page of a generator, on a free port."""
-    pytest.importorskip("gradio")
+    pytest.importorskip("gradio", reason="the explore page is not tested: no gradio")
     from pgtf.export import explore
 
     Gs = tiny.generator(label_size=2)
@@ -122,7 +122,6 @@ class Page:
         self.until(same)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # gradio's own
 def test_a_person_walks_through_the_page(page, browser, tmp_path):
     model, address = page

@@ -120,7 +120,6 @@ def test_long_curves_are_thinned_to_means():
     assert {y for _, y in thinned} == {0.5}
 
 
-@pytest.mark.slow
 def test_a_person_moves_through_time(page, browser):
     browser.get(page.as_uri())
 
