@@ -59,6 +59,17 @@ def load(folder, metric):
     return [record for record in found if isinstance(record, dict)]
 
 
+def of_snapshot(path):
+    """The last record of every metric that was measured of a snapshot: {"fid": {...}}."""
+    path, found = Path(path), {}
+    for file in sorted(path.parent.glob(path_of("", "*").name)):
+        name = file.stem.removeprefix("metric-")
+        for record in load(path.parent, name):
+            if record.get("snapshot") == path.name:
+                found[name] = record
+    return found
+
+
 def matches(record, wanted):
     """Whether a record has all these fields."""
     return all(record.get(name) == value for name, value in wanted.items())

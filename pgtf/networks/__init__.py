@@ -7,6 +7,7 @@ from pgtf.networks.layers import (
     EqualizedConv2D,
     EqualizedDense,
     MinibatchStdDev,
+    NearestUp,
     PixelNorm,
     WeightedSum,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "MnistDiscriminator",
     "MnistGenerator",
     "MultiplicativeNoise",
+    "NearestUp",
     "Network",
     "NoiseSource",
     "PixelNorm",

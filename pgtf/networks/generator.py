@@ -13,6 +13,7 @@ from pgtf.networks.layers import (
     EqualizedConv2D,
     EqualizedDense,
     LeakyReLU,
+    NearestUp,
     PixelNorm,
     WeightedSum,
 )
@@ -124,7 +125,7 @@ class Generator(Network):
             layers = [*self._conv(conv0_name, fmaps, up=fused), *self._conv(f"{name}/Conv1", fmaps)]
             shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
             if not fused:
-                layers.insert(0, keras.layers.UpSampling2D(dtype=self.policy))
+                layers.insert(0, NearestUp(dtype=self.policy))
         block = keras.Sequential(layers, name=name)
         block.build(shape)
         return block
@@ -194,7 +195,7 @@ class Generator(Network):
             x, coarser = self._blocks[res](x), x  # [N, 2**res, 2**res, nf(res - 1)]
         images = self._to_rgb[resolution_log2](x)  # linear unless asked otherwise: App. A.1
         if resolution_log2 > 2 and self._to_rgb[resolution_log2 - 1] is not None:
-            old = keras.layers.UpSampling2D()(self._to_rgb[resolution_log2 - 1](coarser))
+            old = NearestUp()(self._to_rgb[resolution_log2 - 1](coarser))
             images = WeightedSum()(old, images, alpha)
         if self.config.tanh_at_end is not None:
             images = keras.layers.Activation("tanh")(images)

@@ -9,7 +9,7 @@ import keras
 
 from pgtf.networks.discriminator import Discriminator
 from pgtf.networks.generator import Generator
-from pgtf.networks.layers import WeightedSum
+from pgtf.networks.layers import NearestUp, WeightedSum
 
 _FIRST_FMAPS = 64  # of G at 4x4, whatever fmap_base
 
@@ -33,7 +33,7 @@ class MnistGenerator(Generator):
             shape = (None, self.latent_size + self.config.label_size)
         else:
             layers = [
-                keras.layers.UpSampling2D(dtype=self.policy),
+                NearestUp(dtype=self.policy),
                 *self._conv(f"{name}/Conv", self.nf(res - 1)),
             ]
             shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))

@@ -16,6 +16,7 @@ from pgtf.networks import (
     MinibatchDiscrimination,
     MinibatchStatistic,
     MinibatchStdDev,
+    NearestUp,
     PixelNorm,
     WeightedSum,
 )
@@ -33,6 +34,7 @@ LAYERS = {  # (class, arguments none of which is the default, shape of the input
     "down": (EqualizedConv2D, {"filters": 2, "kernel_size": 3, "down": True, "seed": 3}, IMAGES),
     "rms": (EqualizedConv2D, RMS | {"filters": 2, "kernel_size": 3}, IMAGES),
     "leaky_relu": (LeakyReLU, {"negative_slope": 0.3}, IMAGES),
+    "nearest_up": (NearestUp, {}, IMAGES),
     "pixel_norm": (PixelNorm, {"epsilon": 0.01}, IMAGES),
     "batch_norm": (BatchNorm, {}, IMAGES),
     "layer_norm": (LayerNorm, {}, IMAGES),
