@@ -65,20 +65,31 @@ class Swd:
 class MsSsim:
     """MS-SSIM between fakes, and between reals to compare it with."""
 
+    STATE = "msssim"
+
     def __init__(self, num_images, shape, seed):
         self._reals, self._fakes = MultiScaleSSIM(), MultiScaleSSIM()
+        self._of_reals = None
 
     def feed_reals(self, batch):
         self._reals.feed(batch.images)
 
+    def reals_state(self):
+        return {"msssim": np.float64(self._reals.result())}
+
+    def restore_reals(self, state):
+        self._of_reals = float(state["msssim"])
+
     def begin_fakes(self):
+        if self._of_reals is None:
+            self._of_reals = self._reals.result()
         self._fakes = MultiScaleSSIM()
 
     def feed_fakes(self, batch):
         self._fakes.feed(batch.images)
 
     def result(self):
-        return {"msssim": self._fakes.result(), "msssim_reals": self._reals.result()}
+        return {"msssim": self._fakes.result(), "msssim_reals": self._of_reals}
 
 
 class Fid:

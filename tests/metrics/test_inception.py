@@ -136,12 +136,34 @@ def test_download_unpacks_the_graph_alone(tmp_path, graph):
     assert inception.file_sha256(target) == hashlib.sha256(graph.serialized()).hexdigest()
 
 
+def test_a_download_of_another_graph_is_refused(tmp_path, graph):
+    archive, target = tmp_path / "archive.tgz", tmp_path / "cache" / "graph.pb"
+    make_archive(archive, inception.GRAPH_NAME, graph.serialized())
+    digest = hashlib.sha256(graph.serialized()).hexdigest()
+    with pytest.raises(ValueError, match=f"not the Inception file expected.*SHA-256 {digest}"):
+        inception.download(target, archive.as_uri(), sha256="0" * 64)
+    assert list(target.parent.iterdir()) == []
+    assert inception.download(target, archive.as_uri(), sha256=digest.upper()) == target
+
+
+def test_a_download_shows_how_far_it_is(tmp_path, graph, capsys):
+    archive = tmp_path / "archive.tgz"
+    make_archive(archive, inception.GRAPH_NAME, graph.serialized())
+    inception.download(tmp_path / "graph.pb", archive.as_uri(), progress=True)
+    assert f"{inception.GRAPH_NAME}: 100%" in capsys.readouterr().err
+
+
 def test_a_failed_download_leaves_nothing_behind(tmp_path):
     other, garbage = tmp_path / "other.tgz", tmp_path / "garbage.tgz"
     make_archive(other, "something/else.pb", b"x")
     garbage.write_bytes(b"<html>not found</html>")
     target = tmp_path / "cache" / "graph.pb"
-    for archive in (other, garbage):
+    torn = tmp_path / "torn.tgz"
+    make_archive(torn, inception.GRAPH_NAME, np.random.RandomState(0).bytes(99_999))
+    content = bytearray(torn.read_bytes())
+    content[2000:3000] = bytes(1000)
+    torn.write_bytes(content)
+    for archive in (other, garbage, torn):
         with pytest.raises(ValueError, match=f"must be an archive of {inception.GRAPH_NAME}"):
             inception.download(target, archive.as_uri())
     with pytest.raises(OSError, match="missing"):
