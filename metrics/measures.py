@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from metrics import fid, inception_score, kid, precision_recall
+from metrics import fid, inception_score, kid, ms_ssim, precision_recall
 from metrics.ms_ssim import MultiScaleSSIM
 from metrics.swd import SlicedWasserstein
 
@@ -68,6 +68,7 @@ class MsSsim:
     STATE = "msssim"
 
     def __init__(self, num_images, shape, seed):
+        ms_ssim.check_size(*shape[:2], len(ms_ssim.WEIGHTS))
         self._reals, self._fakes = MultiScaleSSIM(), MultiScaleSSIM()
         self._of_reals = None
 

@@ -207,6 +207,8 @@ def test_bad_input_is_refused_before_the_work(network, reals, fakes):
     small = image_sets.of_array("small", waves(20, 8, seed=0))
     with pytest.raises(ValueError, match="16x16 pixels or more. Received: 8x8"):
         Evaluator(parse_plan("swd"), small)
+    with pytest.raises(ValueError, match="5 scales needs images of 16 pixels or more"):
+        Evaluator(parse_plan("msssim"), small)
     with pytest.raises(ValueError, match=r"small: must have images like reals, \[32, 32, 3\]"):
         Evaluator(parse_plan("msssim"), reals)(small)
 
