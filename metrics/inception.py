@@ -4,6 +4,7 @@ Its weights come as a frozen TensorFlow 1 graph, classify_image_graph_def.pb, wh
 file and never fetched unasked. Other conversions of it give other values.
 """
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -25,6 +26,7 @@ URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05
 MODES = ("legacy", "clean")
 INPUT, FEATURES, LAST_MATMUL = "ExpandDims:0", "pool_3:0", "softmax/logits/MatMul"
 SIDE = 299  # pixels the network looks at
+_BLOCK_BYTES = 1 << 20
 _TIMEOUT = 60  # seconds without an answer after which a download fails
 _MINIBATCH = 50  # images of 299x299 in work at a time
 
@@ -79,6 +81,8 @@ class Inception:
             shown = resize_clean(part) if self.mode == "clean" else part.astype(np.float32)
             parts.append(self._session.run(self._outputs, {self._images: shown}))
         features, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        if not (np.isfinite(features).all() and np.isfinite(probabilities).all()):
+            raise ValueError(f"{self.path}: must give finite features. Received: NaN or infinity.")
         return features, probabilities
 
 
@@ -127,6 +131,9 @@ def download(path=None, url=URL, sha256=None, progress=False):
         ):
             shutil.copyfileobj(stream, file)
         try:
+            with gzip.open(archive) as content:  # to the checksum at its end, where tar never gets
+                while content.read(_BLOCK_BYTES):
+                    pass
             with tarfile.open(archive) as tar, open(graph, "wb") as file:
                 member = tar.extractfile(GRAPH_NAME)
                 if member is None:
@@ -134,7 +141,7 @@ def download(path=None, url=URL, sha256=None, progress=False):
                 shutil.copyfileobj(member, file)
                 file.flush()
                 os.fsync(file.fileno())
-        except (tarfile.TarError, EOFError, KeyError, zlib.error) as error:
+        except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError) as error:
             raise ValueError(f"{url}: must be an archive of {GRAPH_NAME} ({error}).") from error
         _check_sha256(url, file_sha256(graph), sha256)
         os.replace(graph, path)
@@ -167,7 +174,7 @@ def _load(path, content):
             features = tf.reshape(features, [-1, features.shape[-1]])
             weights = graph.get_operation_by_name(LAST_MATMUL).inputs[1]
             probabilities = tf.nn.softmax(tf.matmul(features, weights))
-    except (DecodeError, ValueError, KeyError, TypeError) as error:
+    except (DecodeError, tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         # The first sentence of TensorFlow's message says enough; the rest is a traceback of nodes.
         reason = " ".join(str(error).split())[:120]
         raise ValueError(

@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 import PIL.Image
 import pytest
+from tensorflow.core.framework import graph_pb2
 
 from metrics import inception
 from tests.metrics.frozen_graph import CLASSES, FEATURES, SIDE, FrozenGraph
@@ -106,12 +107,25 @@ def test_the_hash_of_the_file_is_reported_and_compared(legacy, path):
 def test_another_file_is_refused_in_one_line(path, graph, tmp_path):
     wrong = tmp_path / "wrong.pb"
     other = graph.serialized().replace(b"pool_3", b"pool_4")
-    for content in (b"", b"not a graph at all", path.read_bytes()[:-50], other):
+    unknown = graph.serialized().replace(b"AvgPool", b"NoSuchO")
+    newer = graph_pb2.GraphDef.FromString(graph.serialized())
+    newer.versions.producer = 99_999
+    contents = [b"", b"not a graph at all", path.read_bytes()[:-50], other, unknown]
+    for content in [*contents, newer.SerializeToString()]:
         wrong.write_bytes(content)
         with pytest.raises(ValueError, match="not the frozen graph of 2015") as caught:
             inception.Inception(wrong)
         assert "\n" not in str(caught.value)
         assert str(wrong) in str(caught.value)
+
+
+def test_a_graph_of_damaged_weights_is_refused(tmp_path, rng):
+    damaged = FrozenGraph()
+    damaged.beta[2] = np.nan
+    (tmp_path / "damaged.pb").write_bytes(damaged.serialized())
+    network = inception.Inception(tmp_path / "damaged.pb")
+    with pytest.raises(ValueError, match="damaged.pb: must give finite features. Received: NaN"):
+        network(random_images(rng, 1, 8))
 
 
 def test_a_mode_that_does_not_exist_is_refused(path):
