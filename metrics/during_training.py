@@ -88,12 +88,12 @@ class SnapshotMetrics:
             return
         fakes = image_sets.of_network(snapshot.name, state.Gs, self._seed, self._labels)
         try:
-            found = self._evaluator(fakes, snapshot=snapshot.name, kimg=kimg, lod=state.Gs.lod)
+            found = self._evaluator(fakes, snapshot=snapshot.name, kimg=kimg)
             for record in found:
                 records.append(self._folder, record)
                 keep_best(self._folder, record)
             self._report(found, state.progress.cur_nimg)
-        except (ValueError, OSError, tf.errors.OpError) as error:
+        except (ValueError, OSError, MemoryError, tf.errors.OpError) as error:
             logging.error("%s was not measured: %s", snapshot.name, error)
 
     def _report(self, found, cur_nimg):
@@ -121,7 +121,7 @@ def keep_best(folder, record):
     choose = BEST.get(record["metric"])
     if choose is None:
         return False
-    settings = {k: record.get(k) for k in ("num_images", "seed", "mode", "reals")}
+    settings = {name: record.get(name) for name in records.COMPARABLE}
     rivals = [
         rival["value"]
         for rival in records.load(folder, record["metric"])

@@ -10,8 +10,8 @@ from pgtf import images
 def plot(folder, out):
     """Draws every metric recorded in a run folder against thousands of images shown.
 
-    Each number of images, seed and mode is a curve of its own, because their values cannot be
-    compared. A snapshot that was measured again counts with its last value.
+    Each number of images, set of reals, seed and mode is a curve of its own, because their values
+    cannot be compared. A snapshot that was measured again counts with its last value.
 
     Args:
         folder: run folder with metric-*.jsonl.
@@ -56,7 +56,7 @@ def curves(folder, metric):
     for record in records.load(folder, metric):
         if record.get("kimg") is None:
             continue
-        settings = f"{record['num_images']} images, seed {record['seed']}"
+        settings = f"{record['num_images']} images of {record['reals']}, seed {record['seed']}"
         settings += f", {record['mode']}" if "mode" in record else ""
         for name, value in record["values"].items():
             if not name.startswith("kl_"):

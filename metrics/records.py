@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow")
+# Values of records that differ in one of these cannot be compared.
+COMPARABLE = ("num_images", "seed", "reals", "mode", "inception_sha256", "classifier_sha256")
 _SNAPSHOT = re.compile(r"network-snapshot-(\d+)\.h5")
 
 
