@@ -60,7 +60,9 @@ class Maker:
         with PIL.Image.open(os.path.join(self.image_dir, face.file)) as file:
             picture = to_plain(file, self.alpha)
         if picture.mode == "L" and self.gray == "error":
-            raise ValueError("is gray, and faces are to be RGB; --gray=convert takes it all the same")
+            raise ValueError(
+                "is gray, and faces are to be RGB; --gray=convert takes it all the same"
+            )
         photograph = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
         return align(
             photograph,
