@@ -112,9 +112,7 @@ class Restorer:
 
     @functools.cached_property
     def _tensorflow(self) -> Any:
-        from pgtf.command_line import import_tensorflow_quietly
-
-        import_tensorflow_quietly()
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
 
         return tf

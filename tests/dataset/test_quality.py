@@ -36,7 +36,7 @@ def test_flips_and_quarter_turns_change_nothing(rng, shape):
 
 def test_the_formula_on_white_noise(rng):
     image = rng.normal(128, 20, (256, 256, 1)).astype(np.uint8)
-    # f^2 P rises by three half octaves, 2 log 2^1.5, from the best coarse ring to the best fine one.
+    # f^2 P rises by three half octaves, 2 log 2^1.5, from the best coarse to the best fine ring.
     steep = 3 * np.log(2) - 1.5
     # The lowest of eight means of many powers is a little below the variance.
     assert score(image) == pytest.approx(np.log(20**2) - 3 * steep, abs=0.25)

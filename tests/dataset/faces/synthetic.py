@@ -1,4 +1,4 @@
-"""Photographs in the wild with known faces: cartoons on real backgrounds, eyes marked in magenta."""
+"""Photographs in the wild with known faces: cartoons on real backgrounds, their eyes marked."""
 
 import csv
 import dataclasses
