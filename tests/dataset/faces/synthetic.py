@@ -16,7 +16,6 @@ from pgtf.dataset.sources import demo
 # Where the demo draws them, in the head's frame: the picture is 2 high and wide, y points down.
 HEAD = np.array([[-0.21, 0.05], [0.21, 0.05], [0, 0.17], [-0.14, 0.39], [0.14, 0.39]])
 HEAD_SHIFT = 0.04  # of the head's frame, downwards
-DRAWN = 512  # pixels of a face before it is pasted
 MARK = 0.03  # of a pasted face: radius of the marks on the eyes
 MAGENTA = (255, 0, 255)
 COLUMNS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
@@ -42,8 +41,8 @@ def photograph(rng, sizes=(90, 400)):
     """Pastes a face of a random size, at a random angle, anywhere on a background."""
     faces = demo.sample_faces(1, int(rng.integers(1 << 30)))
     faces[:, len(demo.FACTORS) :] = 0.5  # the middle of all poses: upright, in the middle
-    face = PIL.Image.fromarray(demo.draw_faces(faces, DRAWN)[0].transpose(1, 2, 0))
-    size = float(rng.uniform(*sizes))
+    size = int(rng.integers(*sizes))
+    face = PIL.Image.fromarray(demo.draw_faces(faces, size)[0].transpose(1, 2, 0))
     angle = math.radians(float(rng.uniform(-60, 60)))
     background = backgrounds()[int(rng.integers(len(backgrounds())))].copy()
     reach = 0.3 * size  # of the landmarks around the middle
@@ -52,17 +51,16 @@ def photograph(rng, sizes=(90, 400)):
     middle = np.array([x, y])
     landmarks = (HEAD + [0, HEAD_SHIFT]) * size / 2 @ turn.T + middle
     draw = PIL.ImageDraw.Draw(face)
-    for eye in (HEAD[:2] + [0, HEAD_SHIFT] + 1) * DRAWN / 2:
-        draw.circle(tuple(eye), MARK * DRAWN, fill=MAGENTA)
-    inverse = turn.T * DRAWN / size  # from the photograph to the drawn face
-    offset = DRAWN / 2 - inverse @ middle
-    matrix = (*inverse[0], offset[0], *inverse[1], offset[1])
-    small = face.resize((DRAWN, DRAWN))
+    for eye in (HEAD[:2] + [0, HEAD_SHIFT] + 1) * size / 2:
+        # Whole numbers are the corners of pixels here, and their middles in the drawing.
+        draw.circle(tuple(eye - 0.5), MARK * size, fill=MAGENTA)
+    offset = size / 2 - turn.T @ middle  # from the photograph to the drawn face
+    matrix = (*turn.T[0], offset[0], *turn.T[1], offset[1])
     pasted, mask = (
         picture.transform(
             background.size, PIL.Image.Transform.AFFINE, matrix, PIL.Image.Resampling.BICUBIC
         )
-        for picture in (small, PIL.Image.new("L", face.size, 255))
+        for picture in (face, PIL.Image.new("L", face.size, 255))
     )
     background.paste(pasted, mask=mask)
     return Photograph(np.asarray(background), landmarks - 0.5)
