@@ -35,7 +35,11 @@ PICTURE = "held-out.png"
 def main(argv):
     args = make_parser().parse_args(argv)
     with one_line_errors():
-        args.run(args)
+        try:
+            args.run(args)
+        except KeyboardInterrupt:  # before and after the training itself
+            print("\ninterrupted. The same command again continues.", file=sys.stderr)
+            sys.exit(130)
 
 
 def make_parser():

@@ -45,7 +45,9 @@ class Restorer:
             ValueError: it is no such model, or of another task.
         """
         made_by = "Train one with python -m pgtf.restoration train"
+        path = os.path.expanduser(path)
         try:
+            os.stat(os.path.join(path, "saved_model.pb"))
             with open(os.path.join(path, ABOUT_FILE), encoding="utf-8") as file:
                 about = json.load(file)
             if about["format"] != FORMAT:
@@ -56,10 +58,8 @@ class Restorer:
                 *(int(about[name]) for name in ("scale", "margin", "stride")),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = getattr(error, "strerror", None) or error
             raise ValueError(
-                f"{path}: not a restoration network ({ABOUT_FILE}: {reason}). "
-                f"{made_by} --task={task or 'jpeg'}."
+                f"{path}: not a restoration network ({error}). {made_by} --task={task or 'jpeg'}."
             ) from error
         if task is not None and found.task != task:
             flag = {"jpeg": "--jpeg", "sr": "--restore"}.get(found.task)

@@ -145,8 +145,9 @@ def train(trainer, photographs, folder, stop=lambda: False):
             if is_due or stop() or trainer.nimg == config.total_nimg:
                 means = {name: float(np.mean(values)) for name, values in sums.items()}
                 if not np.isfinite(list(means.values())).all():
-                    raise FloatingPointError(
-                        f"the loss is no longer finite: {means}. Train with a smaller --lrate."
+                    raise ValueError(
+                        f"the loss is no longer finite: {means}. Train with a smaller --lrate; "
+                        f"{checkpoint} is from before."
                     )
                 bar.set_postfix({name: f"{value:.4f}" for name, value in means.items()})
                 trainer.save(checkpoint)

@@ -34,7 +34,8 @@ MIN_SPREAD = 0.05  # of a square face: area that eyes and mouth span; a profile 
 class Network(Protocol):
     """Restores images: uint8 [3, H, W] -> uint8 [3, H * scale, W * scale]."""
 
-    scale: int
+    @property
+    def scale(self) -> int: ...
 
     def __call__(self, image: np.ndarray) -> np.ndarray: ...
 

@@ -16,6 +16,7 @@ from pgtf.dataset.faces.landmarks import Face, read_landmarks
 from pgtf.dataset.faces.maker import Gray, Maker, read_report
 from pgtf.dataset.folder import open_dataset
 from pgtf.dataset.partial import SUFFIX, PartialFolder
+from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.ranking import (
     RECORDS,
     SCORES_FILE,
@@ -88,6 +89,11 @@ def create(
         raise FileExistsError(f"{target}: exists already. Delete it or choose another name.")
     if faces.keep < 1:
         raise ValueError(f"`keep` must be at least 1. Received: keep={faces.keep}.")
+    if not has_pyramid(faces.resolution, faces.resolution):
+        raise ValueError(
+            "`resolution` must be a power of two of at least 4. "
+            f"Received: resolution={faces.resolution}."
+        )
     names, others = list_images(image_dir)
     found = read_landmarks(landmark_file, names)
     job = _job(image_dir, landmark_file, found, faces, names_of_models or {})

@@ -53,7 +53,8 @@ def photograph(rng, sizes=(90, 400)):
     draw = PIL.ImageDraw.Draw(face)
     for eye in (HEAD[:2] + [0, HEAD_SHIFT] + 1) * size / 2:
         # Whole numbers are the corners of pixels here, and their middles in the drawing.
-        draw.circle(tuple(eye - 0.5), MARK * size, fill=MAGENTA)
+        corners = eye - 0.5 - MARK * size, eye - 0.5 + MARK * size
+        draw.ellipse([tuple(corner) for corner in corners], fill=MAGENTA)
     offset = size / 2 - turn.T @ middle  # from the photograph to the drawn face
     matrix = (*turn.T[0], offset[0], *turn.T[1], offset[1])
     pasted, mask = (
