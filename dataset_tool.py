@@ -17,6 +17,9 @@ from pgtf.command_line import one_line_errors
 from pgtf.dataset.celebahq.command import add_command as add_celebahq
 from pgtf.dataset.commands import Commands, add_conversion, natural, positive
 from pgtf.dataset.exporter import Options, Summary
+from pgtf.dataset.faces.alignment import Network
+from pgtf.dataset.faces.builder import RANKING
+from pgtf.dataset.faces.command import add_commands as add_faces
 from pgtf.dataset.partial import SUFFIX
 
 
@@ -36,10 +39,11 @@ def main(argv: Sequence[str]) -> None:
 
 def remedy(args: argparse.Namespace, message: str = "") -> str:
     """What to do about a job that was not completed, unless the message says what."""
-    partial = getattr(args, "tfrecord_dir", "").rstrip("/") + SUFFIX
-    if not os.path.isdir(partial) or message.startswith(f"{partial}: "):
-        return ""
-    return f" {partial} keeps what is done; --resume continues."
+    target = (getattr(args, "tfrecord_dir", "") or getattr(args, "out", None) or "").rstrip("/")
+    for partial in (target + RANKING + SUFFIX, target + SUFFIX):
+        if os.path.isdir(partial) and not message.startswith(f"{partial}: "):
+            return f" {partial} keeps what is done; --resume continues."
+    return ""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -54,9 +58,17 @@ def make_parser() -> argparse.ArgumentParser:
     add_small_images(commands)
     add_photographs(commands)
     add_celebahq(commands)
+    add_faces(commands, open_restorer)
     add_from_images(commands)
     add_other_sources(commands)
     return parser
+
+
+def open_restorer(path: str, task: str) -> Network:
+    """A restoration network, for create_faces."""
+    from pgtf.restoration.restorer import Restorer
+
+    return Restorer.open(path, task)
 
 
 def add_inspection(commands: Commands) -> None:

@@ -182,11 +182,7 @@ def _write_records(
     ):
         for result in results:
             encoded = result.first(limit - folder.num_records)
-            if max_errors is not None and len(folder.rejected) + len(encoded.rejected) > max_errors:
-                name, reason = list(encoded.rejected.values())[max_errors - len(folder.rejected)]
-                raise ValueError(
-                    f"{name}: {reason}" + (f" (error {max_errors + 1})" if max_errors else "")
-                )
+            folder.refuse(encoded.rejected, max_errors)
             if encoded.records:
                 write_records(folder.record_paths, encoded.records, folder.num_records)
             folder.advance(encoded.num_records, encoded.num_items, encoded.rejected)

@@ -81,6 +81,18 @@ class PartialFolder:
         self.record_paths = tuple(os.path.join(self.path, name) for name in self._record_sizes)
         self._files = [open(path, "ab") for path in self.record_paths]
 
+    def refuse(self, rejected: Mapping[int, tuple[str, str]], max_errors: int | None) -> None:
+        """Raises ValueError if these rejections are too many with those before them.
+
+        Args:
+            rejected: place among the next items -> (name, reason).
+            max_errors: how many items may be rejected in all; None = any number.
+        """
+        if max_errors is not None and len(self.rejected) + len(rejected) > max_errors:
+            name, reason = list(rejected.values())[max_errors - len(self.rejected)]
+            number = f" (error {max_errors + 1})" if max_errors else ""
+            raise ValueError(f"{name}: {reason}{number}")
+
     def advance(
         self, num_records: int, num_items: int, rejected: Mapping[int, tuple[str, str]]
     ) -> None:
@@ -98,6 +110,11 @@ class PartialFolder:
         is_idle = self._syncing is None or self._syncing.done()
         if is_idle and time.monotonic() - self._synced_at > CHECKPOINT_SECONDS:
             self._begin_sync()
+
+    def discard(self) -> None:
+        """Deletes the folder, whose content is of use no more."""
+        self._end_sync()
+        shutil.rmtree(self.path)
 
     def publish(self) -> None:
         """Renames the complete folder to its target."""
@@ -170,8 +187,10 @@ class PartialFolder:
         checkpoints = [line for line in lines[1:] if self._is_on_disk(line)]
         if not checkpoints:  # nothing to lose
             for name in os.listdir(self.path):
-                if name != JOURNAL:
-                    os.unlink(os.path.join(self.path, name))
+                if os.path.isdir(path := os.path.join(self.path, name)):
+                    shutil.rmtree(path)
+                elif name != JOURNAL:
+                    os.unlink(path)
             self._journal.truncate(0)
             self._append_line({"job": job})
             return

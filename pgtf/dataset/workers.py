@@ -30,7 +30,16 @@ Result = TypeVar("Result")
 
 TASKS_AHEAD = 2  # tasks handed out per worker before the oldest result is taken
 # Each worker is one process on one core: threads inside it would only compete.
-SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+SINGLE_THREADED = {
+    name: "1"
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",  # a restoration network may run in a worker
+        "TF_NUM_INTEROP_THREADS",
+    )
+}
 
 
 def default_num_workers() -> int:

@@ -7,12 +7,12 @@ of itself and then into the median colour. All blending is float32, each operati
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from pgtf.dataset.celebahq.blur import Axis, blur, gaussian
-from pgtf.dataset.celebahq.geometry import SIZE, View
+from pgtf.dataset.celebahq.geometry import View
 
 PADDING = 0.3  # of the finished side: least padding, once there is any
 MISSING = 4  # pixels of the border that may be missing without padding
@@ -20,23 +20,31 @@ BLUR = 0.02  # of the finished side: standard deviation
 STRIP = 1 << 16  # samples blended at a time, so that they stay in the cache
 F32 = np.float32
 Part = tuple[slice, slice]  # rows and columns of a padded image
+# Plane, rows, columns, standard deviation -> the padded and blurred plane at the distinct places.
+Blur = Callable[[np.ndarray, Axis, Axis, float], np.ndarray]
 
 
-def pad(view: View) -> View:
+def exact_blur(plane: np.ndarray, rows: Axis, columns: Axis, sigma: float) -> np.ndarray:
+    """Blurs with SciPy's bits: uint8 [H, W] -> float32 [distinct, distinct]."""
+    return blur(plane, rows, columns, gaussian(sigma))
+
+
+def pad(view: View, blur: Blur = exact_blur) -> View:
     """Pads the image if the square or its border sticks out of it."""
     width, height = view.size
     left, top, right, bottom = view.bounds
     missing = [max(side, 0) for side in (-left, -top, right - width, bottom - height)]
     if max(missing) <= view.border - MISSING:
         return view
-    least = round(SIZE * PADDING / view.zoom)
+    least = round(view.side * PADDING / view.zoom)
     left, top, right, bottom = (max(side, least) for side in missing)
-    weights = gaussian(SIZE * BLUR / view.zoom)
-    rows = Axis(height, top, bottom, len(weights) - 1)
-    columns = Axis(width, left, right, len(weights) - 1)
+    sigma = view.side * BLUR / view.zoom
+    radius = len(gaussian(sigma)) - 1
+    rows = Axis(height, top, bottom, radius)
+    columns = Axis(width, left, right, radius)
     image = np.empty((len(view.image), rows.num_padded, columns.num_padded), np.uint8)
     for plane, out in zip(view.image, image, strict=True):
-        _fade(plane, blur(plane, rows, columns, weights), rows, columns, out)
+        _fade(plane, blur(plane, rows, columns, sigma), rows, columns, out)
     quad = (view.quad.astype(np.float64) + (left, top)).astype(F32)
     return dataclasses.replace(view, image=image, quad=quad)
 

@@ -3,21 +3,25 @@
 The original ran on NumPy 1, whose rules for mixing float32 arrays with Python floats NumPy 2
 changed. Each rounding is therefore written out: points are float32 arrays, distances and zoom are
 Python floats, that is float64. `round` rounds half to even.
+
+Steps that make new pixels take the function that does so; without one they are those of 2016.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from pgtf.dataset.celebahq.resize import resize
 
-SIZE = 1024  # pixels a side of the finished image
+SIZE = 1024  # pixels a side of the finished image, unless a View says otherwise
 BORDER = 0.1  # of the finished side: kept around the square for the filters that follow
 MIN_BORDER = 3  # pixels
 F32 = np.float32
+Resize = Callable[[np.ndarray, int, int], np.ndarray]  # uint8 [C, H, W], width, height
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +32,7 @@ class View:
     quad: np.ndarray  # float32 [4, 2]: x, y in pixels of the corners NW, SW, SE, NE
     zoom: float  # finished pixels per pixel of this image
     border: int = 0  # pixels kept around the square
+    side: int = SIZE  # pixels a side of the finished image
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,13 +48,14 @@ class View:
         return left, top, right, bottom
 
 
-def find_face(image: np.ndarray, landmarks: np.ndarray) -> View:
+def find_face(image: np.ndarray, landmarks: np.ndarray, side: int = SIZE) -> View:
     """Finds the square of a face from its landmarks.
 
     Args:
         image: uint8 [3, H, W].
         landmarks: float32 [5, 2], x and y in pixels of left eye, right eye, nose, left and right
             corner of the mouth.
+        side: pixels of the finished image.
 
     Raises:
         ValueError: the landmarks span no square.
@@ -67,7 +73,7 @@ def find_face(image: np.ndarray, landmarks: np.ndarray) -> View:
     y = _rotated(x)
     center = eyes + down * F32(0.1)
     quad = np.stack([center - x - y, center - x + y, center + x + y, center + x - y])
-    return View(image, quad, zoom=SIZE / (_length(x) * 2))
+    return View(image, quad, zoom=side / (_length(x) * 2), side=side)
 
 
 def _rotated(vector: np.ndarray) -> np.ndarray:
@@ -80,14 +86,24 @@ def _length(vector: np.ndarray) -> float:
     return float(F32(math.sqrt(float(vector[0]) ** 2 + float(vector[1]) ** 2)))
 
 
-def shrink(view: View) -> View:
-    """Divides a photograph whose square is at least 4096 pixels wide; fixes the border."""
+def with_border(view: View) -> View:
+    """Fixes how much is kept around the square."""
+    border = max(round(view.side * BORDER / view.zoom), MIN_BORDER)
+    return dataclasses.replace(view, border=border)
+
+
+def shrink(view: View, resize: Resize = resize) -> View:
+    """Divides a photograph whose square is at least 4 finished sides wide; fixes the border."""
     factor = math.floor(0.5 / view.zoom)
     if factor > 1:
         width, height = (round(side / factor) for side in view.size)
-        view = View(resize(view.image, width, height), view.quad / F32(factor), view.zoom * factor)
-    border = max(round(SIZE * BORDER / view.zoom), MIN_BORDER)
-    return dataclasses.replace(view, border=border)
+        view = dataclasses.replace(
+            view,
+            image=resize(view.image, width, height),
+            quad=view.quad / F32(factor),
+            zoom=view.zoom * factor,
+        )
+    return with_border(view)
 
 
 def crop(view: View) -> View:
@@ -110,15 +126,17 @@ def crop(view: View) -> View:
     return dataclasses.replace(view, image=view.image[:, top:bottom, left:right], quad=quad)
 
 
-def enlarge(view: View) -> View:
-    """Multiplies a photograph whose square is below 1024 pixels by a power of two."""
+def enlarge(view: View, resize: Resize = resize) -> View:
+    """Multiplies a photograph whose square is below a finished side by a power of two."""
     factor = int(2.0 ** math.ceil(math.log2(view.zoom)))
     if factor <= 1:
         return view
     width, height = view.size
-    return View(
-        resize(view.image, width * factor, height * factor),
-        view.quad * F32(factor),
-        view.zoom / factor,
-        view.border,
+    return enlarged(view, resize(view.image, width * factor, height * factor), factor)
+
+
+def enlarged(view: View, image: np.ndarray, factor: int) -> View:
+    """The view of an image of `factor` times the width and height, which shows the same."""
+    return dataclasses.replace(
+        view, image=image, quad=view.quad * F32(factor), zoom=view.zoom / factor
     )

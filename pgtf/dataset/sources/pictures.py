@@ -99,11 +99,19 @@ def to_pixels(picture: PIL.Image.Image, conversion: Conversion) -> np.ndarray:
 
 def normalize(picture: PIL.Image.Image, conversion: Conversion) -> PIL.Image.Image:
     """Makes a picture upright, sRGB or gray, opaque, and of the wanted size."""
-    picture = PIL.ImageOps.exif_transpose(picture)
-    picture = to_srgb(_to_8_bits(picture))
-    picture = _flatten(picture, conversion.alpha)
+    picture = to_plain(picture, conversion.alpha)
     picture = picture.convert("L" if conversion.channels == 1 else "RGB")
     return fit(picture, conversion.resolution, conversion.transform)
+
+
+def to_plain(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
+    """Makes a picture upright, of 8 bits, sRGB where its colors are known, and opaque.
+
+    Raises:
+        ValueError: it is transparent, and `alpha` is "error"; or it has no known range.
+    """
+    picture = PIL.ImageOps.exif_transpose(picture)
+    return _flatten(to_srgb(_to_8_bits(picture)), alpha)
 
 
 def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -1,0 +1,220 @@
+"""A dataset of the best faces in a folder of photographs: made in parallel, ranked, kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pgtf.dataset.exporter import Options, Summary, export, shuffled
+from pgtf.dataset.faces.alignment import Network, default_min_face
+from pgtf.dataset.faces.landmarks import Face, read_landmarks
+from pgtf.dataset.faces.maker import Gray, Maker, read_report
+from pgtf.dataset.folder import open_dataset
+from pgtf.dataset.partial import SUFFIX, PartialFolder
+from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.ranking import (
+    RECORDS,
+    SCORES_FILE,
+    SHEET_FILE,
+    best_first,
+    score,
+    write_scores,
+    write_sheet,
+)
+from pgtf.dataset.sources.images import list_images
+from pgtf.dataset.sources.pictures import Alpha
+
+NUM_KEPT = 30_000  # of CelebA-HQ
+RANKING = ".ranking"  # added to the target: the folder with the scores while they are computed
+REPORT_FILE = "quality.jsonl"  # the same, for faces that are all kept
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceOptions:
+    """How photographs become faces."""
+
+    resolution: int = 1024  # pixels a side
+    keep: int = NUM_KEPT  # faces of the highest quality
+    lanczos: bool = True  # whether faces that are too small are enlarged before they are warped
+    clean: Network | None = None  # removes JPEG artifacts
+    upscale: Network | None = None  # enlarges faces that are too small
+    min_face: int | None = None  # pixels in the photograph; None = an eighth of the resolution
+    alpha: Alpha = "error"  # what becomes of transparent photographs
+    gray: Gray = "error"  # and of gray ones
+    max_errors: int = 0  # unusable faces that are skipped before the job gives up
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """What was made."""
+
+    summary: Summary
+    num_faces: int  # in the photographs, those that could not be used included
+    scores_file: str
+    quality_sheet: str
+
+
+def create(
+    tfrecord_dir: str,
+    image_dir: str,
+    landmark_file: str,
+    faces: FaceOptions = FaceOptions(),  # noqa: B008 (frozen)
+    options: Options = Options(),  # noqa: B008 (frozen)
+    names_of_models: Mapping[str, str] | None = None,
+) -> Built:
+    """Creates a dataset of aligned faces, the best of those in the photographs.
+
+    Where there are more faces than are kept, all are made and scored first, and the best are then
+    made again: keeping the pictures of all would take terabytes.
+
+    Args:
+        tfrecord_dir: dataset folder to create.
+        image_dir: folder of photographs.
+        landmark_file: see `read_landmarks`.
+        faces: see there.
+        options: see there.
+        names_of_models: what tells the job from one with other networks.
+
+    Raises:
+        ValueError: a face cannot be used, or an argument is wrong.
+        OSError: a file cannot be read or written.
+    """
+    target = os.fspath(tfrecord_dir).rstrip("/")
+    if os.path.lexists(target):
+        raise FileExistsError(f"{target}: exists already. Delete it or choose another name.")
+    if faces.keep < 1:
+        raise ValueError(f"`keep` must be at least 1. Received: keep={faces.keep}.")
+    if not has_pyramid(faces.resolution, faces.resolution):
+        raise ValueError(
+            "`resolution` must be a power of two of at least 4. "
+            f"Received: resolution={faces.resolution}."
+        )
+    names, others = list_images(image_dir)
+    found = read_landmarks(landmark_file, names)
+    job = _job(image_dir, landmark_file, found, faces, names_of_models or {})
+    min_face = faces.min_face
+    if min_face is None:
+        min_face = default_min_face(faces.resolution)
+    maker = Maker(
+        image_dir,
+        landmark_file,
+        faces.resolution,
+        faces.lanczos,
+        faces.clean,
+        faces.upscale,
+        min_face,
+        faces.alpha,
+        faces.gray,
+    )
+    build = _build_all if len(found) <= faces.keep else _build_best
+    summary = build(target, found, maker, faces, job, options)
+    return Built(
+        dataclasses.replace(summary, passed_over=tuple(others)),
+        len(found),
+        os.path.join(target, SCORES_FILE),
+        os.path.join(target, SHEET_FILE),
+    )
+
+
+def _build_all(
+    target: str,
+    found: Sequence[Face],
+    maker: Maker,
+    faces: FaceOptions,
+    job: Mapping[str, Any],
+    options: Options,
+) -> Summary:
+    """Makes every face once, and ranks them."""
+    ordered = [found[i] for i in shuffled(len(found))]
+    summary = export(
+        target,
+        items=ordered,
+        num_items=len(ordered),
+        load=dataclasses.replace(maker, report=os.path.join(target + SUFFIX, REPORT_FILE)),
+        shape=(3, faces.resolution, faces.resolution),
+        job=job,
+        max_errors=faces.max_errors,
+        options=options,
+    )
+    report = os.path.join(target, REPORT_FILE)
+    quality = read_report(report)
+    made = [face for face in ordered if (face.file, face.number) in quality]  # face i is record i
+    scores = np.array([quality[face.file, face.number] for face in made])
+    order = best_first(scores)
+    _write_scores(target, scores[order], [made[i] for i in order], len(made))
+    dataset = open_dataset(target)
+    records = dataset.files[dataset.resolution_log2]
+    write_sheet(os.path.join(target, SHEET_FILE), order, records.read)
+    os.unlink(report)
+    return summary
+
+
+def _build_best(
+    target: str,
+    found: Sequence[Face],
+    maker: Maker,
+    faces: FaceOptions,
+    job: Mapping[str, Any],
+    options: Options,
+) -> Summary:
+    """Scores every face, then makes the best again."""
+    with PartialFolder(target + RANKING, RECORDS, job, options.resume) as folder:
+        scores = score(folder, found, maker, faces.max_errors, options.num_workers)
+        order = best_first(scores)
+        best = np.sort(order[: faces.keep])
+        chosen = [found[best[i]] for i in shuffled(len(best))]
+        summary = export(
+            target,
+            items=chosen,
+            num_items=len(chosen),
+            load=maker,
+            shape=(3, faces.resolution, faces.resolution),
+            job=job,
+            options=options,
+        )
+        ranked = [found[i] for i in order]
+        _write_scores(target, scores[order], ranked, len(chosen))
+        write_sheet(
+            os.path.join(target, SHEET_FILE),
+            order,
+            lambda places: maker(found[place] for place in places),
+        )
+        folder.discard()
+    return summary
+
+
+def _write_scores(target: str, scores: np.ndarray, ranked: Sequence[Face], num_kept: int) -> None:
+    rows = [(face.file, face.number, place < num_kept) for place, face in enumerate(ranked)]
+    write_scores(os.path.join(target, SCORES_FILE), scores, rows, ["file", "face", "kept"])
+
+
+def _job(
+    image_dir: str,
+    landmark_file: str,
+    found: Sequence[Face],
+    faces: FaceOptions,
+    names_of_models: Mapping[str, str],
+) -> dict[str, Any]:
+    """What an interrupted job must have in common with the one that continues it."""
+    table = hashlib.sha256()
+    for face in found:
+        table.update(face.file.encode("utf-8", "surrogateescape") + b"\0")
+        table.update(b"" if face.landmarks is None else face.landmarks.tobytes())
+    options = {
+        field.name: getattr(faces, field.name)
+        for field in dataclasses.fields(faces)
+        if field.name not in ("clean", "upscale", "max_errors")
+    }
+    return {
+        "command": "create_faces",
+        "image_dir": os.path.abspath(image_dir),
+        "landmarks": os.path.abspath(landmark_file),
+        "faces": table.hexdigest(),
+        **options,
+        **names_of_models,
+    }

@@ -1,0 +1,129 @@
+"""The sub-commands create_faces and rank_images of dataset_tool.py."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import Any
+
+from pgtf.dataset.commands import natural, positive
+from pgtf.dataset.exporter import Options, Summary
+from pgtf.dataset.faces import builder
+from pgtf.dataset.faces.alignment import Network
+from pgtf.dataset.ranking import BEST_FOLDER, SCORES_FILE, SHEET_FILE, default_folder, rank_images
+
+OpenRestorer = Callable[[str, str], Network]  # folder of a model, task that it must have
+
+
+def add_commands(commands: Any, open_restorer: OpenRestorer) -> None:
+    """Adds create_faces and rank_images to the sub-commands of dataset_tool.py.
+
+    Args:
+        commands: commands.Commands.
+        open_restorer: opens a restoration network, which this package knows nothing about.
+    """
+    _add_create_faces(commands, open_restorer)
+    _add_rank_images(commands)
+
+
+def _add_create_faces(commands: Any, open_restorer: OpenRestorer) -> None:
+    def create(args: argparse.Namespace, options: Options) -> Summary:
+        return create_faces(args, options, open_restorer)
+
+    p: argparse.ArgumentParser = commands.add_create(
+        "create_faces",
+        "The best faces from a folder of photographs, aligned as in CelebA-HQ; see docs/faces.md.",
+        "datasets/faces ~/photographs ~/photographs/landmarks.csv --resolution=256",
+        create,
+        "images_dir",
+        "folder of photographs of any size",
+    )
+    p.add_argument(
+        "landmarks",
+        help="five points per face: a .csv or .json file, or text in the format of CelebA",
+    )
+    p.add_argument("--resolution", type=positive, default=1024, help="(default: %(default)s)")
+    help = "how many faces, those of the highest quality (default: %(default)s)"
+    p.add_argument("--keep", type=positive, default=builder.NUM_KEPT, help=help)
+    p.add_argument(
+        "--restore",
+        default="lanczos",
+        metavar="none|lanczos|MODEL",
+        help="how faces of fewer pixels than the resolution are enlarged before they are warped: "
+        "MODEL is a network that python -m pgtf.restoration train --task=sr made "
+        "(default: %(default)s)",
+    )
+    p.add_argument(
+        "--jpeg",
+        default="none",
+        metavar="none|MODEL",
+        help="removes JPEG artifacts first, with a network of --task=jpeg (default: %(default)s)",
+    )
+    help = "least pixels of the square around a face (default: an eighth of the resolution)"
+    p.add_argument("--min_face", type=natural, help=help)
+    p.add_argument(
+        "--gray",
+        choices=("error", "convert"),
+        default="error",
+        help="what becomes of gray photographs (default: %(default)s)",
+    )
+    p.add_argument(
+        "--alpha",
+        choices=("error", "drop", "white", "black"),
+        default="error",
+        help="what becomes of transparent pixels (default: %(default)s)",
+    )
+    help = "skip so many unusable faces, and list them (default: %(default)s)"
+    p.add_argument("--max_errors", type=natural, default=0, help=help)
+
+
+def create_faces(
+    args: argparse.Namespace, options: Options, open_restorer: OpenRestorer
+) -> Summary:
+    """Creates the dataset and prints where the scores are."""
+    is_model = args.restore not in ("none", "lanczos")
+    faces = builder.FaceOptions(
+        resolution=args.resolution,
+        keep=args.keep,
+        lanczos=args.restore != "none",
+        clean=None if args.jpeg == "none" else open_restorer(args.jpeg, "jpeg"),
+        upscale=open_restorer(args.restore, "sr") if is_model else None,
+        min_face=args.min_face,
+        alpha=args.alpha,
+        gray=args.gray,
+        max_errors=args.max_errors,
+    )
+    models = {
+        name: os.path.abspath(path) if os.path.isdir(path) else path
+        for name, path in (("restore", args.restore), ("jpeg", args.jpeg))
+    }
+    built = builder.create(
+        args.tfrecord_dir, args.images_dir, args.landmarks, faces, options, models
+    )
+    print(f"Faces          {built.summary.num_images} kept of {built.num_faces}")
+    print(f"Scores         {built.scores_file}")
+    print(f"Quality        {built.quality_sheet}")
+    return built.summary
+
+
+def _add_rank_images(commands: Any) -> None:
+    def rank(args: argparse.Namespace) -> None:
+        options = Options(args.num_workers, args.resume)
+        args.out = args.out or default_folder(args.images_dir)  # for the remedy of an interruption
+        ranked = rank_images(args.images_dir, args.keep, args.out, args.max_errors, options)
+        for rejected in ranked.rejected:
+            print(f"Rejected       {' '.join(rejected.name.splitlines())}  {rejected.reason}")
+        for what, name in ("Scores", SCORES_FILE), ("Quality", SHEET_FILE), ("Best", BEST_FOLDER):
+            print(f"{what:14} {os.path.join(ranked.path, name)}")
+        print(f"Images         {ranked.num_kept} kept of {ranked.num_images}")
+
+    help = "Score images by how broad and symmetric their power spectra are; keep the best."
+    p = commands.add("rank_images", help, "~/photographs --keep=1000", rank)
+    p.add_argument("images_dir", metavar="folder", help="image files of any kind and size")
+    p.add_argument("--keep", type=positive, required=True, help="how many are kept")
+    p.add_argument("--out", help="folder to create (default: the folder's name and -ranked)")
+    help = "skip so many unusable files, and list them (default: %(default)s)"
+    p.add_argument("--max_errors", type=natural, default=0, help=help)
+    p.add_argument("--num_workers", type=positive, help="processes (default: one a core)")
+    p.add_argument("--resume", action="store_true", help="continue an interrupted job")

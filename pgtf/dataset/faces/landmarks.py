@@ -1,0 +1,160 @@
+"""Five landmarks per face, from CelebA's text format, a CSV or a JSON file."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+POINTS = ("left eye", "right eye", "nose", "left corner of the mouth", "right corner of the mouth")
+# CelebA's names of the columns; left and right are the viewer's.
+COLUMNS = tuple(
+    f"{point}_{axis}"
+    for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
+    for axis in "xy"
+)
+MAX_COORDINATE = 1e6  # pixels; no photograph is larger, and a table of something else is found out
+EXPECTED = f"x and y of {len(POINTS)} points"
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """One face in a photograph."""
+
+    file: str  # path below the folder of photographs
+    landmarks: np.ndarray | None  # float32 [5, 2], x and y in pixels; None = not known
+    number: int = 0  # of the face in its photograph
+
+
+def read_landmarks(path: str, names: Sequence[str]) -> list[Face]:
+    """Finds the faces of each photograph, in the order of the photographs.
+
+    Args:
+        path: a .csv file: a header, then a file name and ten numbers in each row; in the order of
+            POINTS, or in the order that the header says in CelebA's words (COLUMNS). A .json file:
+            {file: five pairs or ten numbers}, or [[file, points], ...]. Any other file is read as
+            CelebA's text: a count, a header without the file's column, rows.
+            Rows of other files are passed over; a photograph may have several faces.
+        names: paths of the photographs below their folder.
+
+    Returns:
+        The faces; one without landmarks for each photograph that has no row.
+
+    Raises:
+        ValueError: the table is damaged, repeats a face, or knows none of the photographs.
+        OSError: it cannot be read.
+    """
+    rows = _READERS.get(os.path.splitext(path)[1].lower(), _read_text)(path)
+    found: dict[str, list[np.ndarray]] = {}
+    for at, file, values in rows:
+        points = _points(at, file, values)
+        known = found.setdefault(os.path.normpath(file), [])
+        if any((points == other).all() for other in known):
+            raise ValueError(f"{at}: the same face of {file} twice. Delete one row.")
+        known.append(points)
+    if not any(name in found for name in names):
+        first = next(iter(found), "nothing")
+        raise ValueError(
+            f"{path}: has landmarks for none of {len(names)} photographs. Expected: paths below "
+            f"their folder, such as {names[0]}. Received: {first}."
+        )
+    faces = []
+    for name in names:
+        several = enumerate(found[name]) if name in found else [(0, None)]
+        faces += [Face(name, points, number) for number, points in several]
+    return faces
+
+
+def _points(at: str, file: str, values: Any) -> np.ndarray:
+    """-> float32 [5, 2]."""
+    try:
+        points = np.array(values, np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.size != 2 * len(POINTS) or not (np.abs(points) < MAX_COORDINATE).all():
+        shown = str(values)
+        raise ValueError(
+            f"{at}: {file}: must have {EXPECTED}, {2 * len(POINTS)} numbers. "
+            f"Received: {shown[:80]}{'...' if len(shown) > 80 else ''}."
+        )
+    return points.reshape(-1, 2).astype(np.float32)
+
+
+Rows = Iterator[tuple[str, str, Any]]  # place, file, ten numbers
+
+
+def _read_csv(path: str) -> Rows:
+    lines = csv.reader(_read(path).splitlines())
+    header = [name.strip().lower() for name in next(lines, [])]
+    if len(header) != 1 + len(COLUMNS):
+        raise ValueError(
+            f"{path} line 1: must be a header, a file column and {EXPECTED}. "
+            f"Received: {len(header)} columns."
+        )
+    order: Iterable[int] = range(1, len(header))
+    if set(header[1:]) == set(COLUMNS):
+        order = [header.index(name) for name in COLUMNS]
+    elif all(_is_number(name) for name in header[1:]):
+        raise ValueError(f"{path} line 1: must be a header. Received: a row of numbers.")
+    for row in lines:
+        if row:
+            at = f"{path} line {lines.line_num}"
+            values = [row[i] for i in order] if len(row) == len(header) else row[1:]
+            yield at, row[0].strip(), values
+
+
+def _read_text(path: str) -> Rows:
+    lines = _read(path).splitlines()
+    if len(lines) < 2 or not lines[0].strip().isdecimal():
+        raise ValueError(
+            f"{path}: must be a .csv or .json file, or CelebA's text: a count, a header, then a "
+            f"file and {EXPECTED} per line. Received: {' '.join(lines[:1])[:80]!r}."
+        )
+    rows = [(number, line.split()) for number, line in enumerate(lines[2:], 3) if line.strip()]
+    if len(rows) != int(lines[0]):
+        raise ValueError(
+            f"{path} line 1: must be the number of rows, {len(rows)}. Received: {lines[0].strip()}."
+        )
+    for number, (file, *values) in rows:
+        yield f"{path} line {number}", file, values
+
+
+def _read_json(path: str) -> Rows:
+    def pairs(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        return items  # not a dict, which would forget the first of two faces
+
+    try:
+        content = json.loads(_read(path), object_pairs_hook=pairs)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({error}).") from None
+    if not isinstance(content, list) or not all(
+        isinstance(item, (list, tuple)) and len(item) == 2 and isinstance(item[0], str)
+        for item in content
+    ):
+        raise ValueError(f"{path}: must be {{file: points}} or [[file, points], ...].")
+    for file, values in content:
+        yield path, file, values
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: must be text in UTF-8 ({error}).") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_READERS = {".csv": _read_csv, ".json": _read_json}

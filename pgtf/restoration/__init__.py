@@ -1,0 +1,1 @@
+"""Networks that remove JPEG artifacts and enlarge photographs four times; docs/faces.md."""

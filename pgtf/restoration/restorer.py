@@ -1,0 +1,129 @@
+"""A trained network as create_faces uses it: images of any size, in tiles without seams.
+
+Importing this module imports no TensorFlow: the dataset tool's workers do so when they restore.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pgtf import images as images_lib
+
+ABOUT_FILE = os.path.join("assets.extra", "restoration.json")
+FORMAT = "pgtf-restoration-1"
+TILE = 256  # pixels of the input that are restored at a time, without their margins
+SIGNATURE = "serving_default"
+
+
+@dataclasses.dataclass(frozen=True)
+class Restorer:
+    """Restores uint8 [3, H, W] -> uint8 [3, H * scale, W * scale]; it can be sent to workers."""
+
+    path: str  # of the SavedModel
+    task: str
+    scale: int
+    margin: int  # pixels of the input that an output pixel depends on
+    stride: int  # tiles begin at multiples of it
+    tile: int = TILE
+
+    @classmethod
+    def open(cls, path: str, task: str | None = None) -> Restorer:
+        """Opens a SavedModel that `python -m pgtf.restoration train` made.
+
+        Args:
+            path: its folder.
+            task: that it must have been trained for; None = any.
+
+        Raises:
+            ValueError: it is no such model, or of another task.
+        """
+        made_by = "Train one with python -m pgtf.restoration train"
+        path = os.path.expanduser(path)
+        try:
+            os.stat(os.path.join(path, "saved_model.pb"))
+            with open(os.path.join(path, ABOUT_FILE), encoding="utf-8") as file:
+                about = json.load(file)
+            if about["format"] != FORMAT:
+                raise ValueError(f"format {about['format']}")
+            found = cls(
+                os.path.abspath(path),
+                str(about["task"]),
+                *(int(about[name]) for name in ("scale", "margin", "stride")),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: not a restoration network ({error}). {made_by} --task={task or 'jpeg'}."
+            ) from error
+        if task is not None and found.task != task:
+            flag = {"jpeg": "--jpeg", "sr": "--restore"}.get(found.task)
+            raise ValueError(
+                f"{path}: must be a network of task={task}. Received: task={found.task}"
+                + (f", which is for {flag}. " if flag else ". ")
+                + f"{made_by} --task={task}."
+            )
+        return found
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Restores an image, uint8 [3, H, W], tile by tile."""
+        pixels = images_lib.to_float(image.transpose(1, 2, 0))
+        return images_lib.to_uint8(self.restore(pixels)).transpose(2, 0, 1)
+
+    def restore(self, image: np.ndarray) -> np.ndarray:
+        """float32 [H, W, 3] in [-1, 1] -> float32 [H * scale, W * scale, 3], not clipped.
+
+        Each tile is restored with the margin that its pixels depend on, so that it is the same as
+        that part of the whole image restored at once, but for round-off.
+        """
+        height, width, channels = image.shape
+        scale = self.scale
+        result = np.empty((height * scale, width * scale, channels), np.float32)
+        for top, bottom in self._spans(height):
+            for left, right in self._spans(width):
+                # Multiples of the stride, as tiles are.
+                y, x = max(top - self.margin, 0), max(left - self.margin, 0)
+                part = image[y : bottom + self.margin, x : right + self.margin]
+                restored = self._run(part)
+                result[top * scale : bottom * scale, left * scale : right * scale] = restored[
+                    (top - y) * scale : (bottom - y) * scale,
+                    (left - x) * scale : (right - x) * scale,
+                ]
+        return result
+
+    def _spans(self, size: int) -> Iterator[tuple[int, int]]:
+        """Parts of a side: yields (first, behind the last)."""
+        for start in range(0, size, self.tile):
+            yield start, min(start + self.tile, size)
+
+    def _run(self, image: np.ndarray) -> np.ndarray:
+        """Restores an image at once: float32 [h, w, 3] -> [h * scale, w * scale, 3]."""
+        height, width, _ = image.shape
+        padding = [(0, -side % self.stride) for side in (height, width)]
+        padded = np.pad(image, (*padding, (0, 0)), mode="edge")
+        images = self._function(images=self._tensorflow.constant(padded[np.newaxis]))["images"]
+        restored: np.ndarray = images.numpy()[0]
+        return restored[: height * self.scale, : width * self.scale]
+
+    @functools.cached_property
+    def _tensorflow(self) -> Any:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        return tf
+
+    @functools.cached_property
+    def _function(self) -> Any:
+        try:
+            self.__dict__["_model"] = model = self._tensorflow.saved_model.load(self.path)
+            return model.signatures[SIGNATURE]
+        except (OSError, KeyError, ValueError) as error:
+            raise RuntimeError(f"{self.path}: damaged SavedModel ({error}).") from error
+
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

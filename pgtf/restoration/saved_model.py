@@ -1,0 +1,45 @@
+"""A trained network as a SavedModel, with what it is for beside it."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+
+from pgtf.images import write_atomically
+from pgtf.restoration import networks
+from pgtf.restoration.config import SCALES
+from pgtf.restoration.restorer import ABOUT_FILE, FORMAT, SIGNATURE
+
+
+def save(folder, G, config):
+    """Writes the SavedModel of a network into a folder, which may hold other files.
+
+    Its signature takes `images`, float32 [N, H, W, 3] in [-1, 1], H and W multiples of `stride`,
+    and gives `images`, float32 [N, H * scale, W * scale, 3], not clipped.
+    """
+    module = tf.Module()
+    module.network = G
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
+    def restore(images):
+        return {"images": G(images, training=False)}
+
+    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: restore})
+    describe(folder, config, [])
+
+
+def describe(folder, config, rows):
+    """Writes what a SavedModel is for, and what it was measured to do: list of evaluation.Row."""
+    about = {
+        "format": FORMAT,
+        "task": config.task,
+        "scale": SCALES[config.task],
+        "margin": networks.MARGINS[config.task],
+        "stride": networks.STRIDES[config.task],
+        "config": json.loads(config.to_json()),
+        "held_out": {row.name: {"psnr": row.psnr, "ssim": row.ssim} for row in rows},
+        "tensorflow": tf.__version__,
+    }
+    path = pathlib.Path(folder, ABOUT_FILE)
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, (json.dumps(about, indent=1) + "\n").encode())

@@ -1,0 +1,266 @@
+"""create_faces on photographs whose faces are known."""
+
+import csv
+import json
+import os
+import re
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import dataset_tool
+from pgtf.dataset import open_dataset
+from pgtf.dataset.exporter import Options, shuffled
+from pgtf.dataset.faces import FaceOptions, builder, create
+from pgtf.dataset.faces.alignment import align
+from tests.dataset.faces import synthetic
+
+SIDE = 128
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    rng = np.random.default_rng(7)
+    return [synthetic.photograph(rng) for _ in range(20)]
+
+
+@pytest.fixture
+def folder(tmp_path, photographs):
+    """Six photographs with landmarks.csv."""
+    synthetic.write_folder(tmp_path / "photos", photographs[:6])
+    return tmp_path / "photos"
+
+
+def run(*args):
+    """Runs create_faces and returns its exit status."""
+    try:
+        dataset_tool.main(["create_faces", *(str(arg) for arg in args)])
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+def images_of(path):
+    """uint8 [N, 3, R, R] of a dataset."""
+    dataset = open_dataset(str(path))
+    return dataset.files[dataset.resolution_log2].read(range(dataset.num_images))
+
+
+def scores_of(path):
+    """Rows of scores.csv of a dataset."""
+    with open(path / "scores.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("lanczos", [False, True])
+def test_eyes_land_where_the_geometry_says(photographs, lanczos):
+    for photo in photographs:
+        image = align(photo.pixels.transpose(2, 0, 1), photo.landmarks, SIDE, lanczos=lanczos)
+        expected = synthetic.expected_eyes(photo.landmarks, SIDE)
+        assert np.abs(synthetic.found_eyes(image, expected) - expected).max() < 0.01 * SIDE
+
+
+def test_the_dataset_holds_every_face_in_shuffled_order(folder, photographs, tmp_path):
+    assert run(tmp_path / "faces", folder, folder / "landmarks.csv", f"--resolution={SIDE}") == 0
+    images = images_of(tmp_path / "faces")
+    for image, number in zip(images, shuffled(6), strict=True):
+        expected = synthetic.expected_eyes(photographs[number].landmarks, SIDE)
+        assert np.abs(synthetic.found_eyes(image, expected) - expected).max() < 0.01 * SIDE
+    rows = scores_of(tmp_path / "faces")
+    assert [row["rank"] for row in rows] == list("123456")
+    assert {row["file"] for row in rows} == {f"{i:03d}.png" for i in range(6)}
+    scores = [float(row["score"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    with PIL.Image.open(tmp_path / "faces" / "quality.png") as sheet:
+        assert sheet.size == (6 * 128, 3 * 128)
+
+
+def test_the_best_are_kept(folder, tmp_path, capsys):
+    args = folder, folder / "landmarks.csv", f"--resolution={SIDE}"
+    assert run(tmp_path / "all", *args) == 0
+    assert run(tmp_path / "best", *args, "--keep=2") == 0
+    assert "2 kept of 6" in capsys.readouterr().out
+    tables = [scores_of(tmp_path / name) for name in ("all", "best")]
+    assert [(row["file"], row["score"]) for row in tables[0]] == [
+        (row["file"], row["score"]) for row in tables[1]
+    ]
+    assert [row["kept"] for row in tables[1]] == list("110000")
+    by_file = {
+        f"{number:03d}.png": image
+        for number, image in zip(shuffled(6), images_of(tmp_path / "all"), strict=True)
+    }
+    kept = images_of(tmp_path / "best")
+    best = sorted(row["file"] for row in tables[1][:2])
+    for image, place in zip(kept, shuffled(2), strict=True):
+        assert (image == by_file[best[place]]).all()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_any_number_of_workers_writes_the_same(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("pgtf.dataset.exporter.BYTES_PER_WORKER", 1)
+    for num in (1, 3):
+        options = FaceOptions(resolution=32, keep=4)
+        table = str(folder / "landmarks.csv")
+        create(str(tmp_path / str(num)), str(folder), table, options, Options(num_workers=num))
+    assert (images_of(tmp_path / "1") == images_of(tmp_path / "3")).all()
+    files = [(tmp_path / name / "scores.csv").read_bytes() for name in "13"]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("keep", [3, 6])
+def test_an_interrupted_job_continues_to_the_same_bytes(folder, tmp_path, monkeypatch, keep):
+    monkeypatch.setattr("pgtf.dataset.partial.CHECKPOINT_SECONDS", 0)
+    args = folder, folder / "landmarks.csv", "--resolution=32", f"--keep={keep}"
+    assert run(tmp_path / "whole", *args) == 0
+    made = []
+
+    def interrupted(self, face, make=builder.Maker.make):
+        made.append(face)
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        return make(self, face)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(builder.Maker, "make", interrupted)
+        patch.setattr("pgtf.dataset.ranking.CHUNK", 1)
+        assert run(tmp_path / "twice", *args, "--num_workers=1") == 130
+    assert len(list(tmp_path.glob("twice*.partial"))) == 1
+    assert run(tmp_path / "twice", *args) == 2  # --resume is asked for
+    assert run(tmp_path / "twice", *args, "--resume") == 0
+    assert not list(tmp_path.glob("*.partial"))
+    for name in ("twice-r05.tfrecords", "scores.csv"):
+        whole = tmp_path / "whole" / name.replace("twice", "whole")
+        assert (tmp_path / "twice" / name).read_bytes() == whole.read_bytes()
+
+
+def test_a_photograph_may_have_several_faces(folder, photographs, tmp_path):
+    first = photographs[0].landmarks
+    table = synthetic.write_table(
+        folder / "two.csv", [("000.png", first), ("000.png", first + [3, 0])]
+    )
+    for name in os.listdir(folder):
+        if name.endswith(".png") and name != "000.png":
+            os.unlink(folder / name)
+    assert run(tmp_path / "faces", folder, table, "--resolution=64") == 0
+    one, two = images_of(tmp_path / "faces")
+    assert (one != two).any()
+
+
+def test_landmarks_are_read_from_all_three_formats(folder, photographs, tmp_path):
+    points = {f"{i:03d}.png": photo.landmarks for i, photo in enumerate(photographs[:6])}
+    (tmp_path / "points.json").write_text(
+        json.dumps({name: value.tolist() for name, value in points.items()})
+    )
+    lines = [f"{name} " + " ".join(f"{v:.9f}" for v in p.ravel()) for name, p in points.items()]
+    header = " ".join(f"{name}_{axis}" for name in synthetic.COLUMNS for axis in "xy")
+    (tmp_path / "list.txt").write_text("\n".join(["6", header, *lines]) + "\n")
+    images = []
+    for table in (folder / "landmarks.csv", tmp_path / "points.json", tmp_path / "list.txt"):
+        faces = tmp_path / f"faces-{table.suffix}"
+        assert run(faces, folder, table, "--resolution=16") == 0
+        images.append(images_of(faces))
+    assert (images[0] == images[1]).all()
+    assert (images[0] == images[2]).all()
+
+
+LEFT_EYE, RIGHT_EYE = [40, 50], [80, 50]
+GOOD = [LEFT_EYE, RIGHT_EYE, [60, 65], [48, 85], [72, 85]]
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (None, "no landmarks in .*points.json"),
+        ([LEFT_EYE, [300, 50], *GOOD[2:]], "right eye lies outside the photograph, 200x160"),
+        ([[-1, 50], RIGHT_EYE, *GOOD[2:]], "left eye lies outside"),
+        ([RIGHT_EYE, LEFT_EYE, GOOD[2], GOOD[4], GOOD[3]], "mirrored: .* Swap left and right"),
+        ([RIGHT_EYE, LEFT_EYE, *GOOD[2:]], "mirrored"),
+        ([*GOOD[:3], GOOD[4], GOOD[3]], "mirrored"),
+        ([[60, 60]] * 5, "span no face"),
+        ([[20, 60], [100, 60], [60, 60], [50, 60], [70, 60]], "span no face"),
+        ((np.array(GOOD) / 10 + 50).tolist(), "too small: .* at least 32 pixels .* Received: 16"),
+        ([[1, 2], [3, 4]], "must have x and y of 5 points"),
+        (["left", 1, 2, 3, 4, 5, 6, 7, 8, 9], "must have x and y of 5 points"),
+        ([*GOOD[:4], [float("nan"), 85]], "must have x and y of 5 points"),
+        ([*GOOD[:4], [1e300, 85]], "must have x and y of 5 points"),
+    ],
+)
+def test_bad_landmarks_are_one_line(tmp_path, capsys, points, message):
+    check_one_line(tmp_path, capsys, PIL.Image.new("RGB", (200, 160)), points, message)
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("L", "is gray, .*--gray=convert"),
+        ("LA", "is transparent; --alpha="),
+        ("RGBA", "is transparent; --alpha="),
+        ("P", "is transparent; --alpha="),
+    ],
+)
+def test_gray_and_transparent_photographs_are_one_line(tmp_path, capsys, mode, message):
+    picture = PIL.Image.new("LA" if mode == "LA" else "RGBA" if mode != "L" else "L", (200, 160))
+    check_one_line(tmp_path, capsys, picture.convert(mode), GOOD, message)
+
+
+def test_damaged_photographs_are_one_line(tmp_path, capsys):
+    check_one_line(tmp_path, capsys, b"\x89PNG, but no more", GOOD, "not an image")
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def check_one_line(tmp_path, capsys, picture, points, message):
+    """A bad photograph beside a good one ends the job, or is listed with --max_errors."""
+    (tmp_path / "photos").mkdir()
+    PIL.Image.new("RGB", (200, 160)).save(tmp_path / "photos" / "good.png")
+    bad = tmp_path / "photos" / "bad.png"
+    bad.write_bytes(picture) if isinstance(picture, bytes) else picture.save(bad)
+    table = {"good.png": GOOD} | ({"bad.png": points} if points else {})
+    (tmp_path / "points.json").write_text(json.dumps(table))
+    args = tmp_path / "photos", tmp_path / "points.json", "--resolution=256"
+    assert run(tmp_path / "faces", *args) == 2
+    lines = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in lines if line.startswith("error: ")]
+    assert lines[-1] == line
+    assert "bad.png" in line
+    assert re.search(message, line), line
+    assert not (tmp_path / "faces").exists()
+    if "must have x and y" not in message:  # a damaged table is never passed over
+        assert run(tmp_path / "faces", *args, "--max_errors=1") == 0
+        assert "Rejected, 1 in all" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "line 1: must be a header"),
+        ("a.csv", "good.png,1,2,3,4,5,6,7,8,9,10\n", "must be a header. Received: a row"),
+        ("a.csv", "f,a,b\ngood.png,1,2\n", "Received: 3 columns"),
+        ("a.json", "{", "not JSON"),
+        ("a.json", "[1, 2]", "must be {file: points}"),
+        ("a.txt", "hello\nworld\n", "CelebA's text"),
+        ("a.txt", "3\nheader\ngood.png 1 2 3 4 5 6 7 8 9 10\n", "must be the number of rows, 1"),
+        ("a.json", '{"other.png": [1,2,3,4,5,6,7,8,9,10]}', "none of 1 photographs"),
+        ("a.json", json.dumps([["good.png", GOOD], ["good.png", GOOD]]), "the same face"),
+        ("a.csv", b"\xff\xfe\x00", "must be text in UTF-8"),
+    ],
+)
+def test_damaged_tables_are_one_line(tmp_path, capsys, name, content, message):
+    (tmp_path / "photos").mkdir()
+    PIL.Image.new("RGB", (200, 160)).save(tmp_path / "photos" / "good.png")
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert run(tmp_path / "faces", tmp_path / "photos", tmp_path / name) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / name) in line
+    assert message in line
+
+
+def test_gray_and_transparent_photographs_are_converted_on_request(tmp_path):
+    (tmp_path / "photos").mkdir()
+    PIL.Image.new("L", (200, 160), 90).save(tmp_path / "photos" / "gray.png")
+    PIL.Image.new("RGBA", (200, 160), (9, 9, 9, 0)).save(tmp_path / "photos" / "clear.png")
+    table = {"gray.png": GOOD, "clear.png": GOOD}
+    (tmp_path / "points.json").write_text(json.dumps(table))
+    flags = "--resolution=64", "--gray=convert", "--alpha=white"
+    assert run(tmp_path / "faces", tmp_path / "photos", tmp_path / "points.json", *flags) == 0
+    assert {int(image.mean()) for image in images_of(tmp_path / "faces")} == {90, 255}

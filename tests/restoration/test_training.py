@@ -1,0 +1,164 @@
+"""The commands as typed: train, resume, refuse; then tiles without seams and create_faces."""
+
+import json
+import pathlib
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import dataset_tool
+from pgtf.dataset import open_dataset
+from pgtf.restoration import __main__ as restoration
+from pgtf.restoration import training
+from pgtf.restoration.config import SCALES
+from pgtf.restoration.restorer import Restorer
+from tests.dataset import photographs
+from tests.dataset.faces import synthetic
+
+
+def run(*args):
+    """Runs python -m pgtf.restoration and returns its exit status."""
+    try:
+        restoration.main([str(arg) for arg in args])
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twelve tiles as PNG files."""
+    root = tmp_path_factory.mktemp("images")
+    chosen = photographs.tiles(128, 1, np.random.default_rng(2))
+    for number, (_, tile) in zip(range(12), chosen, strict=False):
+        PIL.Image.fromarray(tile).save(root / f"{number:02d}.png")
+    return root
+
+
+def arguments(task, folder, out):
+    sizes = "--total_kimg=0.032", "--minibatch=4", "--patch=32"
+    return "train", f"--task={task}", f"--images={folder}", f"--out={out}", *sizes
+
+
+@pytest.fixture(scope="module")
+def models(folder, tmp_path_factory):
+    """Networks of both tasks, barely trained: {task: path}."""
+    root = tmp_path_factory.mktemp("models")
+    for task in SCALES:
+        assert run(*arguments(task, folder, root / task)) == 0
+    return {task: root / task for task in SCALES}
+
+
+def test_the_result_is_measured_and_described(models):
+    for task, path in models.items():
+        about = json.loads((path / "assets.extra" / "restoration.json").read_text())
+        assert about["task"] == task
+        assert about["scale"] == SCALES[task]
+        ways = {"jpeg": {"no restoration", "network"}}.get(task) or {
+            *("no restoration (pixels repeated)", "bicubic", "Lanczos", "network")
+        }
+        assert set(about["held_out"]) == ways
+        assert all(0 < row["ssim"] < 1 < row["psnr"] for row in about["held_out"].values())
+        assert (path / "held-out.png").exists()
+        assert not (path / "checkpoint.npz").exists()
+        assert not path.with_name(f"{path.name}.partial").exists()
+
+
+def test_a_trained_network_is_not_trained_again(models, folder, capsys):
+    assert run(*arguments("jpeg", folder, models["jpeg"])) == 0
+    assert "is trained already" in capsys.readouterr().out
+    assert run(*arguments("sr", folder, models["jpeg"])) == 2
+    assert "must be a network of task=sr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", SCALES)
+def test_an_interrupted_training_ends_with_the_same_weights(
+    task, folder, models, tmp_path, monkeypatch, capsys
+):
+    calls = []
+
+    def agree(self):
+        calls.append(1)
+        self.signum = 15 if len(calls) > 9 else None  # two calls an iteration at most
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restoration.Interrupt, "agree", agree)
+        assert run(*arguments(task, folder, tmp_path / task)) == 128 + 15
+    assert training.checkpoint_of(tmp_path / f"{task}.partial").exists()
+    other = (*arguments(task, folder, tmp_path / task), "--lrate=0.5")
+    assert run(*other) == 2
+    assert "lrate is 0.001, asked for 0.5" in capsys.readouterr().err
+    assert run(*arguments(task, folder, tmp_path / task)) == 0
+    assert "Resuming from" in capsys.readouterr().out
+    images = np.random.default_rng(0).uniform(-1, 1, (40, 44, 3)).astype(np.float32)
+    resumed, whole = (Restorer.open(str(x)) for x in (tmp_path / task, models[task]))
+    assert (resumed.restore(images) == whole.restore(images)).all()
+
+
+@pytest.mark.parametrize("task", SCALES)
+def test_tiles_leave_no_seam(models, task, rng):
+    _, image = next(photographs.tiles(400, 1, rng))
+    image = image[:390, :371].astype(np.float32) / 127.5 - 1
+    whole = Restorer.open(str(models[task]), task)
+    tiled = Restorer(whole.path, task, whole.scale, whole.margin, whole.stride, tile=64)
+    difference = np.abs(tiled.restore(image) - _at_once(whole, image)) * 127.5
+    assert difference.max() < 0.01  # grey levels
+
+
+def _at_once(restorer, image):
+    return Restorer(
+        restorer.path, restorer.task, restorer.scale, restorer.margin, restorer.stride, tile=4096
+    ).restore(image)
+
+
+def test_create_faces_takes_both(models, tmp_path):
+    rng = np.random.default_rng(3)
+    photos = [synthetic.photograph(rng, sizes=(60, 90)) for _ in range(2)]
+    table = synthetic.write_folder(tmp_path / "photos", photos, "jpg")
+    images = {}
+    for name, flags in {
+        "none": ["--restore=none"],
+        "sr": [f"--restore={models['sr']}"],
+        "both": [f"--restore={models['sr']}", f"--jpeg={models['jpeg']}"],
+    }.items():
+        args = [tmp_path / name, tmp_path / "photos", table, "--resolution=128", *flags]
+        dataset_tool.main(["create_faces", *(str(arg) for arg in args)])
+        dataset = open_dataset(str(tmp_path / name))
+        images[name] = dataset.files[dataset.resolution_log2].read([0, 1]).astype(int)
+    for a, b in ("none", "sr"), ("sr", "both"):
+        assert 0 < np.abs(images[a] - images[b]).mean() < 25
+
+
+@pytest.mark.parametrize(
+    ("flag", "task", "message"),
+    [
+        ("--restore", "jpeg", "must be a network of task=sr. Received: task=jpeg"),
+        ("--jpeg", "sr", "must be a network of task=jpeg. Received: task=sr"),
+        ("--restore", None, "not a restoration network"),
+    ],
+)
+def test_a_network_for_something_else_is_one_line(models, tmp_path, capsys, flag, task, message):
+    path = models.get(task) or pathlib.Path(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        dataset_tool.main(["create_faces", str(tmp_path / "x"), "y", "z", f"{flag}={path}"])
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert str(path) in line
+
+
+def test_a_damaged_checkpoint_is_one_line(folder, tmp_path, capsys):
+    (tmp_path / "x.partial").mkdir()
+    (tmp_path / "x.partial" / "checkpoint.npz").write_bytes(b"PK\x03\x04")
+    assert run(*arguments("jpeg", folder, tmp_path / "x")) == 2
+    assert "not a checkpoint" in capsys.readouterr().err
+
+
+def test_evaluate_prints_the_table(models, folder, tmp_path, capsys):
+    picture = tmp_path / "picture.png"
+    args = f"--model={models['sr']}", f"--images={folder}", f"--picture={picture}"
+    assert run("evaluate", *args) == 0
+    assert "bicubic" in capsys.readouterr().out
+    assert picture.exists()
+    assert run("evaluate", *args, "--task=jpeg") == 2
