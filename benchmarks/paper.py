@@ -63,8 +63,11 @@ def main(argv=None):
 
 
 def _run(args):
-    if args.scale <= 0:
-        raise ValueError(f"`--scale` must be above 0. Received: {args.scale}.")
+    for name in ("scale", "seconds", "fmap_max"):
+        if getattr(args, name) <= 0:
+            raise ValueError(f"`--{name}` must be above 0. Received: {getattr(args, name)}.")
+    if args.plot and args.table != "figure4":
+        raise ValueError(f"`--plot` is for --table=figure4. Received: --table={args.table}.")
     dataset = open_dataset(args.dataset, resolution=args.resolution, max_label_size=0)
     rows = _chosen(TABLES[args.table], args.rows)
     scale = Scale(args.scale, args.fmap_max, args.seed)
