@@ -38,6 +38,22 @@ class LossConfig:
     noise_exponent: Annotated[float, "of what exceeds the limit"] = 2.0
     noise_coef: Annotated[float, "factor of that: the noise strength"] = 0.2
 
+    def __post_init__(self) -> None:
+        weights = ("wgan_lambda", "wgan_epsilon", "cond_weight", "lsgan_fake_weight")
+        for name in (*weights, "noise_exponent", "noise_coef"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"`{name}` must be at least 0. Received: {name}={getattr(self, name)}."
+                )
+        if self.wgan_target <= 0:
+            raise ValueError(
+                f"`wgan_target` must be above 0. Received: wgan_target={self.wgan_target}."
+            )
+        if not 0 <= self.noise_ema <= 1:
+            raise ValueError(
+                f"`noise_ema` must be in 0 ... 1. Received: noise_ema={self.noise_ema}."
+            )
+
 
 def mix(reals, fakes, weights):
     """Interpolates towards the fakes: two [N, H, W, C], weights [N, 1, 1, 1] in [0, 1] -> same."""

@@ -1,7 +1,7 @@
 """Generator and discriminator of the paper, and the layers they are made of."""
 
-from pgtf.networks.discriminator import Discriminator, DiscriminatorConfig
-from pgtf.networks.generator import Generator, GeneratorConfig
+from pgtf.networks.discriminator import Discriminator
+from pgtf.networks.generator import Generator
 from pgtf.networks.latents import latents_from_seeds
 from pgtf.networks.layers import (
     EqualizedConv2D,
@@ -11,11 +11,16 @@ from pgtf.networks.layers import (
     PixelNorm,
     WeightedSum,
 )
-from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
+from pgtf.networks.minibatch_statistics import (
+    MinibatchDiscrimination,
+    MinibatchStatistic,
+    check_splits,
+)
 from pgtf.networks.mnist1k import MnistDiscriminator, MnistGenerator
 from pgtf.networks.network import Network
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
+from pgtf.networks.options import DiscriminatorConfig, GeneratorConfig
 
 __all__ = [
     "BatchNorm",
@@ -37,5 +42,6 @@ __all__ = [
     "NoiseSource",
     "PixelNorm",
     "WeightedSum",
+    "check_splits",
     "latents_from_seeds",
 ]

@@ -11,16 +11,11 @@ from pgtf.networks.discriminator import Discriminator
 from pgtf.networks.generator import Generator
 from pgtf.networks.layers import NearestUp, WeightedSum
 
-_FIRST_FMAPS = 64  # of G at 4x4, whatever fmap_base
-
 
 class MnistGenerator(Generator):
     """G of the MNIST-1K test, used as Generator; fmap_base 64 gives 64, 32, 16, 8 feature maps."""
 
     structure = "mnist1k"
-
-    def nf(self, stage):
-        return _FIRST_FMAPS if stage < 2 else super().nf(stage - 1)
 
     def model(self, resolution_log2):
         _check_resolution(self, resolution_log2)
@@ -51,9 +46,6 @@ class MnistDiscriminator(Discriminator):
     """D of the MNIST-1K test, used as Discriminator; fmap_base 64 gives 8, 16, 32 maps over K."""
 
     structure = "mnist1k"
-
-    def nf(self, stage):
-        return super().nf(stage) // self.config.fmap_divisor
 
     def model(self, resolution_log2):
         _check_resolution(self, resolution_log2)

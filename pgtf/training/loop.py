@@ -6,6 +6,7 @@ import time
 
 from absl import logging
 
+from pgtf.networks import check_splits
 from pgtf.training import actions, memory, plan, run_folder
 from pgtf.training.checkpoints import Checkpoints
 from pgtf.training.initialization import initialize_discrimination
@@ -111,12 +112,7 @@ def check(config):
             "`D_repeats` must be 1 where `update_order` is simultaneous. "
             f"Received: D_repeats={config.training.D_repeats}."
         )
-    for network in (config.G, config.D):
-        if not network.progressive and resolution < network.resolution:
-            raise ValueError(
-                "`lod_initial_resolution` must be none for networks that are not `progressive`. "
-                f"Received: lod_initial_resolution={resolution}."
-            )
+    _check_networks(config)
     while resolution <= 2**schedule.resolution_log2:
         asked = schedule.minibatch_dict.get(resolution, schedule.minibatch_base)
         # Deviation: the original rounds down silently, and then trains with another minibatch.
@@ -139,6 +135,24 @@ def check(config):
                 f"{resolution}x{resolution}, mbstd_group_size={group}."
             )
         resolution *= 2
+
+
+def _check_networks(config):
+    """Raises what making the networks would, before there is a run folder."""
+    resolution = config.schedule.initial_resolution
+    for name, network in (("G", config.G), ("D", config.D)):
+        if not network.progressive and resolution < network.resolution:
+            raise ValueError(
+                "`lod_initial_resolution` must be none for networks that are not `progressive`. "
+                f"Received: lod_initial_resolution={resolution}."
+            )
+        if network.fewest_fmaps < 1:
+            raise ValueError(
+                f"`{name}.fmap_base` must leave feature maps at {network.resolution}x"
+                f"{network.resolution}. Received: fmap_base={network.fmap_base}."
+            )
+    if config.D.mbstat_avg == "group":
+        check_splits(config.D.nf(1), config.D.mbstat_num_splits)
 
 
 def _train(state, stepper, config, on_tick, checkpoints, interrupt, checkpoint_sec):

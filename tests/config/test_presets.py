@@ -71,7 +71,7 @@ def test_presets_keep_the_originals_optimizer_and_loop(preset):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_presets_minibatches_make_whole_replicas_and_whole_groups(preset):
-    config = PRESETS[preset]
+    config = PRESETS[preset].replace({"G.fmap_base": 8192, "D.fmap_base": 8192})
     loop.check(config.fitted(10, 3, 0, config.schedule.num_gpus))
 
 
