@@ -139,7 +139,7 @@ class EqualizedConv2D(_Equalized):
         elif self.down:
             y = kernels.conv2d_down(x, kernel, training)
         else:
-            y = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+            y = kernels.conv2d(x, kernel, training)
         return self._biased(y)
 
     def get_config(self):
