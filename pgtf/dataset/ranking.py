@@ -149,7 +149,7 @@ class _Scorer:
 
     load: Load
 
-    def __call__(self, items: list[Any]) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
+    def __call__(self, items: Sequence[Any]) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
         values = np.full(len(items), np.nan)
         rejected = {}
         for place, image in enumerate(self.load(items)):
