@@ -13,7 +13,7 @@ from pgtf.dataset.celebahq.geometry import SIZE
 from pgtf.dataset.celebahq.resize import lanczos, resize_columns, resize_rows
 
 OVERSAMPLING = 4
-BAND = 8  # rows interpolated at a time, so that they stay in the cache
+BAND = 4  # rows interpolated at a time, so that they stay in the cache
 REDUCED = 32  # rows reduced at a time; a multiple of BAND
 STRIP = 1 << 16  # pixels packed at a time
 # Bounds the error of a float32 interpolation of values up to 255: 20 roundings of factors below 1
@@ -61,25 +61,25 @@ class Coordinate:
         """Computes it for single samples: int64 [n], float64 [n] -> float64 [n]."""
         return np.asarray((self.of_x[x] + self.per_y * y) + self.per_xy[x] * y)
 
-    def fill(self, y: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> None:
-        """Computes it for whole rows: y float64 [n] -> out [n, size]."""
-        np.add(self.of_x, (self.per_y * y)[:, np.newaxis], out=out)
-        if self.per_xy.any():
-            np.multiply(self.per_xy, y[:, np.newaxis], out=scratch)
-            out += scratch
+    def rows(self, y: np.ndarray) -> np.ndarray:
+        """Computes it for whole rows: float64 [n] -> float64 [n, size]."""
+        down = y[:, np.newaxis]
+        return np.asarray((self.of_x + self.per_y * down) + self.per_xy * down)
 
 
 class Scratch:
-    """Arrays [rows, size] that each band uses again: making new ones would take longer."""
+    """Arrays that each band of rows uses again: making new ones would take longer."""
 
-    def __init__(self, rows: int, size: int):
+    def __init__(self, channels: int, rows: int, size: int):
         shape = rows, size
-        self.dx, self.dy, self.column, self.row = np.empty((4, *shape))
+        self.position, self.whole, self.fraction = np.empty((3, 2, *shape))  # of x and y
         self.index = np.empty(shape, np.intp)
-        self.weights = np.empty((4, *shape), F32)
+        self.weights = np.empty((4, rows * size), F32)
+        shape = channels, rows * size
         self.cells = np.empty(shape, np.uint32)
         self.field = np.empty(shape, np.uint32)
-        self.term, self.total = np.empty((2, *shape), F32)
+        self.corners = np.empty((4, *shape), F32)
+        self.total = np.empty(shape, F32)
         self.low, self.high = np.empty((2, *shape), np.uint8)
 
 
@@ -98,9 +98,13 @@ class Warp:
         right, bottom = (int(value) for value in np.minimum(high + 3, (width, height)))
         part = np.pad(image[:, top:bottom, left:right], ((0, 0), (1, 1), (1, 1)), mode="edge")
         self.stride = part.shape[2] - 1
-        self.origin = (1 - top) * self.stride + 1 - left
+        # From coordinates in the image to those in the cells of the part, which begin half a pixel
+        # later, and one is before the edge.
+        self.shift = np.array([0.5 - left, 0.5 - top])
+        per_band = [c.per_y + c.per_xy for c in (self.x, self.y)]
+        self.step = BAND * np.stack(per_band)[:, np.newaxis]
         self.cells = [_cells(plane) for plane in part]
-        self.scratch = Scratch(BAND, size)
+        self.scratch = Scratch(len(image), BAND, size)
 
     def fill(self, start: int, out: np.ndarray) -> None:
         """Computes rows of the square, from `start` on, into uint8 [n, C, size]; n: of BANDs."""
@@ -108,16 +112,17 @@ class Warp:
         scratch = self.scratch
         close = []  # flat indices into `out` of samples to be done again
         for row in range(0, len(out), BAND):
-            band = out[row : row + BAND]
-            outside = self._locate(start + row + np.arange(BAND, dtype=np.float64))
+            band = out[row : row + BAND].swapaxes(0, 1)  # [C, BAND, size]
+            outside = self._locate(start + row, row == 0)
             _weigh(scratch)
-            for channel, cells in enumerate(self.cells):
-                np.take(cells, scratch.index, out=scratch.cells, mode="clip")
-                y, x = np.divmod(_interpolate(scratch), size)
-                close.append(((row + y) * channels + channel) * size + x)
-                band[:, channel] = scratch.high
+            for cells, found in zip(self.cells, scratch.cells, strict=True):
+                np.take(cells, scratch.index.reshape(-1), out=found, mode="clip")
+            channel, sample = np.divmod(_interpolate(scratch), BAND * size)
+            y, x = np.divmod(sample, size)
+            close.append(((row + y) * channels + channel) * size + x)
+            band[:] = scratch.high.reshape(band.shape)
             if outside is not None:
-                band.swapaxes(0, 1)[:, outside] = 0
+                band[:, outside] = 0
         again = np.concatenate(close)
         rows, planes, columns = np.unravel_index(again, out.shape)
         out.reshape(-1)[again] = self.exact(planes, columns, start + rows)
@@ -143,24 +148,35 @@ class Warp:
         _, height, width = self.image.shape
         return np.asarray((x < 0) | (x >= width) | (y < 0) | (y >= height))
 
-    def _locate(self, y: np.ndarray) -> np.ndarray | None:
-        """Finds the cell of each sample of some rows, and its place in it.
+    def _locate(self, first_row: int, is_new: bool) -> np.ndarray | None:
+        """Finds the cell of each sample of a band, and its place in it.
+
+        Positions that follow from the band above are not those of `exact` to the last bit. Nor
+        need they be: what they are interpolated to is off by far less than TOLERANCE.
+
+        Args:
+            first_row: of the band, in the square.
+            is_new: whether the band does not follow the one before.
 
         Returns:
             Which samples lie outside the image, bool [rows, size]; None = none.
         """
         scratch = self.scratch
-        self.x.fill(y, scratch.dx, scratch.column)
-        self.y.fill(y, scratch.dy, scratch.row)
-        outside = None if self.is_inside else self._is_outside(scratch.dx, scratch.dy)
-        for fraction, whole in (scratch.dx, scratch.column), (scratch.dy, scratch.row):
-            fraction -= 0.5
-            np.floor(fraction, out=whole)
-            fraction -= whole
-        scratch.row *= self.stride
-        scratch.row += scratch.column
-        scratch.row += self.origin
-        np.copyto(scratch.index, scratch.row, casting="unsafe")
+        outside = None
+        if is_new or not self.is_inside:
+            y = first_row + np.arange(BAND, dtype=np.float64)
+            scratch.position[:] = self.x.rows(y), self.y.rows(y)
+            if not self.is_inside:
+                outside = self._is_outside(*scratch.position)
+            scratch.position += self.shift[:, np.newaxis, np.newaxis]
+        else:
+            scratch.position += self.step
+        np.floor(scratch.position, out=scratch.whole)
+        np.subtract(scratch.position, scratch.whole, out=scratch.fraction)
+        column, row = scratch.whole
+        row *= self.stride
+        row += column
+        np.copyto(scratch.index, row, casting="unsafe")
         return outside
 
 
@@ -191,7 +207,7 @@ def _weigh(scratch: Scratch) -> None:
     SE is the highest byte, which is shifted down and not divided.
     """
     nw, ne, sw, se = scratch.weights
-    ne[:], sw[:] = scratch.dx, scratch.dy
+    ne[:], sw[:] = scratch.fraction.reshape(2, -1)
     np.multiply(ne, sw, out=se)
     np.subtract(F32(1), ne, out=nw)
     ne -= se
@@ -207,17 +223,14 @@ def _interpolate(scratch: Scratch) -> np.ndarray:
     Returns:
         Flat indices of the samples that may be wrong.
     """
-    nw, ne, sw, se = scratch.weights
-    field, term, total = scratch.field, scratch.term, scratch.total
+    cells, field, total = scratch.cells, scratch.field, scratch.total
     signed = field.view(np.int32)  # converted faster
-    np.right_shift(scratch.cells, np.uint32(24), out=field)
-    np.copyto(total, signed, casting="same_kind")
-    total *= se
-    for mask, weight in (0x0000FF, nw), (0x00FF00, ne), (0xFF0000, sw):
-        np.bitwise_and(scratch.cells, np.uint32(mask), out=field)
-        np.copyto(term, signed, casting="same_kind")
-        term *= weight
-        total += term
+    for mask, corner in zip((0x0000FF, 0x00FF00, 0xFF0000), scratch.corners, strict=False):
+        np.bitwise_and(cells, np.uint32(mask), out=field)
+        np.copyto(corner, signed, casting="same_kind")
+    np.right_shift(cells, np.uint32(24), out=field)
+    np.copyto(scratch.corners[3], signed, casting="same_kind")
+    np.einsum("kcn,kn->cn", scratch.corners, scratch.weights, out=total)
     total -= F32(TOLERANCE)
     np.copyto(scratch.low, total, casting="unsafe")
     total += F32(2 * TOLERANCE)
