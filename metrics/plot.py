@@ -66,10 +66,10 @@ def draw(panels, xlabel, out):
 
 def curves(folder, metric):
     """{label: {kimg: value}} of one metric; SWD has a curve a level besides the average."""
-    found = {}
+    found, needed = {}, {"kimg", "num_images", "reals", "seed", "values"}
     for record in records.load(folder, metric):
-        if record.get("kimg") is None:
-            continue
+        if not needed <= record.keys() or record["kimg"] is None:
+            continue  # of no snapshot, or written by somebody else
         settings = f"{record['num_images']} images of {record['reals']}, seed {record['seed']}"
         settings += f", {record['mode']}" if "mode" in record else ""
         for name, value in record["values"].items():

@@ -20,6 +20,7 @@ def test_each_setting_is_a_curve_and_the_last_value_counts(tmp_path):
     add(tmp_path, "swd", 20, 4.0, num_images=200)
     add(tmp_path, "swd", 20, 9.0, reals="held out")
     add(tmp_path, "swd", None, 3.0)
+    records.append(tmp_path, {"metric": "swd", "kimg": 30})  # no record of ours
     assert curves(tmp_path, "swd") == {
         "swd (100 images of demo, seed 1)": {10: 8.0, 20: 5.0},
         "swd_16 (100 images of demo, seed 1)": {10: 4.0, 20: 2.5},

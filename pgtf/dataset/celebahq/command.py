@@ -104,7 +104,8 @@ def print_preflight(found: preflight.Preflight, args: argparse.Namespace, num_wo
     count = len(found.rows)
     print(f"Inputs         {count} images to make, {len(found.problems) or 'no'} problems")
     needed, free = preflight.disk_space(count, args.resolution, args.tfrecord_dir)
-    print(f"Disk           {needed / GIB:,.1f} GiB needed, {free / GIB:,.1f} GiB free")
+    short = ": too little" if needed > free else ""
+    print(f"Disk           {needed / GIB:,.1f} GiB needed, {free / GIB:,.1f} GiB free{short}")
     if args.images_dir:
         place = args.images_dir, args.tfrecord_dir
         needed, free, is_shared = preflight.pictures_space(count, *place)
