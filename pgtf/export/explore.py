@@ -22,7 +22,7 @@ LIVE = {"trigger_mode": "always_last", "show_progress": "hidden"}  # of events o
 CSS = """
 .gradio-container { max-width: 960px !important; width: 100% !important; margin: auto !important; }
 #title h1 { font-size: 1.6rem; margin: 0.4rem 0 0; }
-#title p { color: var(--body-text-color-subdued); margin: 0; }
+#title p { opacity: 0.75; margin: 0; }
 .picture img, .cells img { image-rendering: pixelated; }
 .cells .grid-wrap { max-height: none !important; overflow: hidden; }
 .cells .grid-container {

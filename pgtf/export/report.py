@@ -91,12 +91,6 @@ def _player(moments):
 
 
 def _training_charts(stats):
-    bands, begin = [], 0.0
-    for line, following in zip(stats, [*stats[1:], None], strict=True):
-        if following is None or following["resolution"] != line["resolution"]:
-            name = f"{line['resolution']}x{line['resolution']}"
-            bands.append((begin, line["kimg"], name))
-            begin = line["kimg"]
     charts = [
         line_chart(
             {
@@ -104,11 +98,26 @@ def _training_charts(stats):
                 for name, label in names.items()
             },
             "thousands of images shown",
-            bands,
+            _bands(stats),
         )
         for names in (LOSSES, SCORES)
     ]
     return "".join(charts)
+
+
+def _bands(stats):
+    """Where the resolution was what: -> [(first kimg, last kimg, "8x8")].
+
+    A line of statistics tells the resolution at its end, so the first line of another one is where
+    it begins.
+    """
+    bands, begin = [], 0.0
+    for line, following in zip(stats, [*stats[1:], None], strict=True):
+        if following is None or following["resolution"] != line["resolution"]:
+            end = (following or line)["kimg"]
+            bands.append((begin, end, f"{line['resolution']}x{line['resolution']}"))
+            begin = end
+    return bands
 
 
 def _metric_charts(metrics):

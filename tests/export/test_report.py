@@ -84,6 +84,12 @@ def test_every_section_holds_what_it_was_given(page):
     assert sum(tag == "polyline" for tag, _ in _Tags(text).found) == 2 + 3 + 1
 
 
+def test_a_resolution_begins_with_the_line_that_names_it():
+    lines = [(2.0, 4), (4.1, 8), (12.3, 16), (14.3, 16)]
+    stats = [{"kimg": kimg, "resolution": resolution} for kimg, resolution in lines]
+    assert report._bands(stats) == [(0, 4.1, "4x4"), (4.1, 12.3, "8x8"), (12.3, 14.3, "16x16")]
+
+
 def test_a_missing_section_is_explained(page, tmp_path):
     assert "None was measured" in report._metric_charts({})
     assert "no &lt;dataset&gt;" in report._neighbours("no <dataset>")
