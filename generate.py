@@ -7,6 +7,7 @@ Every sub-command takes its network from a run (--run, the newest one by default
 import dataclasses
 import json
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from pgtf import config as configs
 from pgtf import images
 from pgtf.command_line import one_line_errors
 from pgtf.dataset import open_dataset
+from pgtf.dataset.sources.pictures import FILE_ERRORS, Conversion, read_picture, reason
 from pgtf.export import (
     Facts,
     draws,
@@ -50,7 +52,11 @@ HOLD_SEC = 2  # how long a timelapse shows its last frame
 def main(args):
     logging.set_verbosity(logging.WARNING)
     with one_line_errors():
-        args.command(args)
+        try:
+            args.command(args)
+        except KeyboardInterrupt:
+            print("\ninterrupted; no file is half-written.", file=sys.stderr)
+            sys.exit(130)  # as shells report Ctrl-C
 
 
 def save_images(args):
@@ -105,7 +111,7 @@ def project(args):
     source = _source(args)
     Gs, label = source.Gs, source.label(args.class_, args.label)
     resolution = 2 ** Gs.stage(Gs.lod)[0]
-    target = projection.read_target(args.target, resolution, Gs.config.num_channels)
+    target = _target(args.target, resolution, Gs.config.num_channels)
     out = Path(args.out or source.beside(f"-{Path(args.target).stem}"))
     paths = [out / name for name in ("latents.npz", "projected.png", "side-by-side.png")]
     paths.append(film.film_path(None, out / "search"))
@@ -115,6 +121,16 @@ def project(args):
     found = projection.project(Gs, target, label=label, num_steps=args.steps, seed=args.seed)
     projection.save_projection(found, target, paths)
     print(f"{found.levels_off(target):.1f} of 255 gray levels off (root mean square), in {out}")
+
+
+def _target(path, resolution, num_channels):
+    """The middle square of an image file, as a dataset has it: -> float32 [R, R, C] in [-1, 1]."""
+    options = {"transform": "center-crop", "alpha": "white", "strict": False}
+    try:
+        pixels = read_picture(path, Conversion(num_channels, resolution, **options))
+    except FILE_ERRORS as error:
+        raise ValueError(f"{path}: {reason(error)}.") from None
+    return images.to_float(pixels.transpose(1, 2, 0))
 
 
 def save_timelapse(args):
@@ -205,24 +221,13 @@ def export(args):
         kimg=source.kimg,
         dataset=config.get("dataset", {}).get("path"),
         licence=args.licence,
-        metrics=_metrics(source.path),
+        metrics=records.of_snapshot(source.path),
         config=config,
         source={"file": source.path.name, "sha256": sha256(source.path)},
         command=shlex.join(["generate.py", *sys.argv[1:]]),
     )
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
     print(f"SavedModel in {folder}")
-
-
-def _metrics(path):
-    """The last record of every metric that was measured of a snapshot: {"fid": {...}}."""
-    found = {}
-    for file in sorted(path.parent.glob("metric-*.jsonl")):
-        name = file.stem.removeprefix("metric-")
-        for record in records.load(path.parent, name):
-            if record.get("snapshot") == path.name:
-                found[name] = record
-    return found
 
 
 def _source(args):
@@ -285,4 +290,6 @@ def parse_flags(argv):
 
 
 if __name__ == "__main__":
+    # An exit like any other, so that temporary files are removed.
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     app.run(main, flags_parser=parse_flags)

@@ -5,11 +5,7 @@ again continues an unfinished run.
 """
 
 import contextlib
-import dataclasses
-import functools
-import json
 import os
-import pathlib
 import re
 import shlex
 import signal
@@ -25,12 +21,11 @@ from metrics import during_training, inception
 from metrics.plan import DEFAULT_IMAGES
 from metrics.setup import CLASSIFIER, MetricOptions
 from pgtf import config as configs
-from pgtf import interop
 from pgtf.command_line import one_line_errors, parse_flags
 from pgtf.config import EXPERIMENTS, PRESETS, catalogue
-from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
-from pgtf.training import log, loop, precision, run_folder, self_test
+from pgtf.training import fitting, log, loop, precision, run_folder, self_test
+from pgtf.training.interrupt import Stopped, stopped_by_signals
 from pgtf.training.probe import probe
 from pgtf.training.strategy import ALL_REDUCE, describe_devices, num_replicas, num_workers
 from pgtf.training.tables import cost_table, stage_table
@@ -153,51 +148,66 @@ _FIELDS = {
 
 def main(argv):
     try:
-        with losses_noticed():
-            _run(argv)
+        with losses_noticed(), stopped_by_signals():
+            signum = _run(argv)
     except WorkerLost as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(_exit_code(signal.SIGTERM))
+    except Stopped as stop:
+        print(f"Stopped at once, without a checkpoint. To continue: {_command()}", file=sys.stderr)
+        sys.exit(_exit_code(stop.signum))
+    if signum is not None:
+        logging.info("Stopped. To continue: %s", _command())
+        sys.exit(_exit_code(signum))
 
 
 def _run(argv):
+    """Does what the flags ask for: -> number of the signal that ended it early, or None."""
     with one_line_errors():
         if len(argv) > 1:
             raise ValueError(f"train.py takes only --flags. Received: {' '.join(argv[1:])}")
         if _LIST_PRESETS.value:
             print(catalogue.table())
-            return
+            return None
         preset, config = _configured()
         if _DRY_RUN.value:
             replicas = num_replicas(_GPUS.value, _CPU_REPLICAS.value)
             config, _, _ = _prepared(config, replicas)
             print(config.to_json(), stage_table(config), sep="\n")
-            return
+            return None
         log.to_terminal()
         strategy = self_test.tested_strategy(_GPUS.value, _CPU_REPLICAS.value, _ALL_REDUCE.value)
         precision.configure(config.training.precision)
         workers = Workers(strategy)
         config, dataset, start = _prepared(config, strategy.num_replicas_in_sync, workers)
+        fitting.check_workers(config, workers)
+        devices = describe_devices(strategy, config.training.precision)
         if _PROBE.value:
             costs = probe(config, dataset, strategy)
-            print(
-                describe_devices(strategy, config.training.precision), cost_table(costs), sep="\n"
-            )
+            print(devices, cost_table(costs), sep="\n")
             if errors := [cost.error for cost in costs if cost.error]:
                 raise ValueError(errors[0])
-            return
+            return None
         measures = _measures(workers, config, dataset)
-        folder, finished = _open_run(workers, f"{dataset.name}-{preset}", config)
+        folder, finished = run_folder.open_together(
+            workers,
+            _OUTDIR.value,
+            f"{dataset.name}-{preset}",
+            config,
+            new=_NEW.value,
+            allow_change=_ALLOW_CONFIG_CHANGE.value,
+        )
     if finished:
-        print(f"{folder} is finished. Train another with --new, or longer with --total_kimg.")
-        return
+        more = "longer with --total_kimg=N --allow_config_change"
+        print(f"{folder} is finished. Train another with --new, or {more}.")
+        return None
     with one_line_errors((OSError, MemoryError, ValueError, loop.Diverged)):
         with run_folder.claimed(folder) if workers.is_chief else contextlib.nullcontext():
             if workers.is_chief:
                 log.to_file(folder / "log.txt")
             logging.info("%s\n%s", config.to_json(), stage_table(config))
-            logging.info("%s", describe_devices(strategy, config.training.precision))
-            signum = loop.run(
+            logging.info("%s", devices)
+            return loop.run(
                 config,
                 dataset,
                 strategy,
@@ -209,10 +219,12 @@ def _run(argv):
                 on_divergence=_ON_DIVERGENCE.value,
                 profile_steps=_PROFILE.value,
             )
-    if signum is not None:
-        again = [word for word in sys.argv if not re.fullmatch("--?new(=.*)?", word)]
-        logging.info("Stopped. To continue: %s", shlex.join([sys.executable, *again]))
-        sys.exit(_exit_code(signum))
+
+
+def _command():
+    """What to type to go on."""
+    again = [word for word in sys.argv if not re.fullmatch("--?new(=.*)?", word)]
+    return shlex.join([sys.executable, *again])
 
 
 def _exit_code(signum):
@@ -221,36 +233,16 @@ def _exit_code(signum):
     return 128 + signum
 
 
-def _open_run(workers, title, config):
-    """`run_folder.open_run` on the chief: -> (folder, finished) on all workers."""
-
-    def on_chief():
-        options = {"new": _NEW.value, "allow_change": _ALLOW_CONFIG_CHANGE.value}
-        folder, finished = run_folder.open_run(_OUTDIR.value, title, config, **options)
-        return json.dumps([str(folder), finished]).encode()
-
-    folder, finished = json.loads(workers.from_chief(on_chief))
-    return pathlib.Path(folder), finished
-
-
 def _measures(workers, config, dataset):
     """What `--metrics` asks for, on the chief: [function: run folder -> action], one or none."""
-    found = []
     options = MetricOptions(
         inception=_INCEPTION.value,
         inception_sha256=_INCEPTION_SHA256.value,
         fid_mode=_FID_MODE.value,
         classifier=_CLASSIFIER.value,
     )
-
-    def on_chief():
-        if _METRICS.value is not None:
-            mirror = config.dataset.mirror_augment
-            found.append(during_training.prepare(_METRICS.value, dataset, options, mirror))
-        return b""
-
-    workers.from_chief(on_chief)
-    return found
+    mirror = config.dataset.mirror_augment
+    return during_training.prepare_on_chief(workers, _METRICS.value, dataset, options, mirror)
 
 
 def _configured():
@@ -259,7 +251,8 @@ def _configured():
     if preset is None:
         replicas = (_GPUS.value or 1) * max(num_workers(), 1)
         preset = "demo" if _DATASET.value is None else configs.preset_for(replicas)
-    config = configs.named(preset)
+    precision = _PRECISION.value or _FIELDS["training.precision"].value
+    config = configs.named(preset, precision)
     kinds = dict(configs.fields(config))
     changes = {
         name: configs.parse(name, flag.value, kinds[name])
@@ -279,43 +272,24 @@ def _configured():
 
 
 def _prepared(config, replicas, workers=None):
-    """Opens what the configuration names: -> (Config fitted to it, Dataset, start or None)."""
-    options = config.dataset
-    if options == PRESETS["demo"].dataset:
-        create = functools.partial(_create_demo, options.path)
-        create() if workers is None else workers.from_chief(create)
-    if options.resolution and _FIELDS["dataset.resolution"].value is None:
+    """`fitting.fit` of what the flags say, after drawing the demo dataset if it is meant."""
+    path = config.dataset.path
+
+    def create_demo():
+        if not os.path.exists(path):
+            demo.create(path)
+        return b""
+
+    if config.dataset == PRESETS["demo"].dataset:
+        create_demo() if workers is None else workers.from_chief(create_demo)
+    return fitting.fit(
+        config,
+        replicas,
+        resume_pkl=_RESUME_PKL.value,
+        resume_kimg=_RESUME_KIMG.value,
         # A preset's resolution is for its own dataset; another one may have no finer levels.
-        if open_dataset(options.path, max_label_size=0).resolution < options.resolution:
-            config = config.replace({"dataset.resolution": None})
-            options = config.dataset
-    dataset = open_dataset(
-        options.path, resolution=options.resolution, max_label_size=options.max_label_size
+        may_shrink=_FIELDS["dataset.resolution"].value is None,
     )
-    start = None
-    if _RESUME_PKL.value is not None:
-        is_snapshot = _RESUME_PKL.value.endswith(".h5")
-        load = interop.load_snapshot if is_snapshot else interop.load_pkl
-        G, D, Gs = load(_RESUME_PKL.value)
-        config = dataclasses.replace(config, G=G.config, D=D.config)
-        start = (G, D, Gs, round(_RESUME_KIMG.value * 1000))
-    shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
-    fitted = config.fitted(*shape, replicas)
-    # Depends on the precision, not on the dataset.
-    config = config.replace({"G.pixelnorm_epsilon": fitted.G.pixelnorm_epsilon})
-    if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
-        raise ValueError(
-            f"`--resume_pkl` must hold networks for {dataset.path}. Received: "
-            f"{'; '.join(line for line in config.differences(fitted) if line[:2] in 'G.D.')}."
-        )
-    loop.check(fitted)
-    return fitted, dataset, start
-
-
-def _create_demo(path):
-    if not os.path.exists(path):
-        demo.create(path)
-    return b""
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ GRAIN = 1.5  # standard deviation of the noise of a sensor, gray levels
 CONTRAST = 55.0  # standard deviation of the picture
 SLOPE = 1.55  # amplitudes fall as 1 / frequency^SLOPE: 1 in nature, more behind a lens
 DISTINCT = 400  # pictures
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.2  # not more often: polling takes time from two busy cores
 
 
 def draw_photograph(random, resolution):
@@ -99,20 +99,18 @@ def run(command, num_cores):
 
 
 def tree_memory(root):
-    """Resident memory of a process and its descendants, MiB."""
-    parents, memory = {}, {}
-    for path in pathlib.Path("/proc").glob("[0-9]*"):
+    """Peaks of the resident memory of a process and its descendants, added up, MiB."""
+    memory, pending = 0.0, [str(root)]
+    while pending:
+        process = pathlib.Path("/proc") / pending.pop()
         try:
-            status = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
-        except OSError:  # it has ended
+            status = (process / "status").read_text()
+            memory += int(status.split("VmHWM:")[1].split(maxsplit=1)[0]) / 1024
+            for thread in process.glob("task/*/children"):
+                pending += thread.read_text().split()
+        except (OSError, IndexError):  # it has ended
             continue
-        pid = int(path.name)
-        parents[pid] = int(status["PPid"])
-        memory[pid] = int(status.get("VmRSS", "0 kB").split()[0]) / 1024
-    tree = {root}
-    while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
-        tree |= more
-    return sum(memory.get(pid, 0) for pid in tree)
+    return memory
 
 
 def main():

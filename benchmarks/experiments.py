@@ -17,6 +17,7 @@ from pgtf.training.stepper import Stepper
 from pgtf.training.workers import Workers
 
 SMOOTHING_POWER = 10  # Gs forgets so much faster: 0.999 would span most of a short run
+_ENDLESS_KIMG = 1e9
 _GRID = 8  # generated images in a row and in a column of the picture that is kept
 
 
@@ -120,16 +121,18 @@ def train(config, dataset, strategy, folder):
 def train_for(config, dataset, strategy, seconds, num_looks, look):
     """Trains for a time rather than a number of images, without files.
 
-    The time that a call of a new resolution takes is not counted: most of it is tracing.
+    The time is that of all processors, so that other work on the machine does not count. What the
+    first call of a resolution takes is left out: most of it is tracing.
 
     Args:
-        seconds: of training.
+        seconds: of processor time in training.
         num_looks: how many times `look` is called, at equal distances of time; the last is at the
             end.
         look: function of (TrainingState, seconds trained).
     """
     state = TrainingState(config, strategy)
     stepper = Stepper(state, config, dataset, strategy)
+    training = dataclasses.replace(config.training, total_kimg=_ENDLESS_KIMG)
     spent, seen, looks = 0.0, set(), 0
     while looks < num_looks:
         now = config.schedule.at(state.progress.cur_nimg)
@@ -138,10 +141,10 @@ def train_for(config, dataset, strategy, seconds, num_looks, look):
             state.D_opt.reset()
             state.progress.stage = now.stage
         nimg = state.progress.cur_nimg
-        call, started = plan.next_call(config.schedule, config.training, nimg, nimg), time.time()
+        call, started = plan.next_call(config.schedule, training, nimg, nimg), time.process_time()
         stepper.run(call)
         if (now.resolution, now.minibatch) in seen:
-            spent += time.time() - started
+            spent += time.process_time() - started
         seen.add((now.resolution, now.minibatch))
         state.progress.cur_nimg = call.end_nimg
         if spent >= seconds * (looks + 1) / num_looks:

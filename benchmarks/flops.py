@@ -86,23 +86,27 @@ def iteration_flops(resolution, minibatch, **options):
     return 2 * minibatch * sum(layer.multiply_adds * layer.num_passes for layer in work)
 
 
-def needed_bytes(work, minibatch):
+def needed_bytes(work, minibatch, held=None):
     """Least memory of an iteration in float32: -> bytes.
 
     Weights of G, D and Gs, both moments of Adam for G and D, and what the gradient of the gradient
-    penalty needs of D: for reals, fakes and mixed images the outputs of all layers and the means
-    that `down` layers convolve, and the gradient of the mixed scores with respect to each output.
+    penalty needs of D and of mixed images alone: the outputs of all layers, the means that `down`
+    layers convolve, and the gradient of the scores with respect to each output.
+
+    Args:
+        work: layers of the stage.
+        minibatch: images.
+        held: layers that have weights and moments, whether the stage uses them or not; None: work.
     """
     weights, outputs, means = {"G": 0, "D": 0}, 0, 0
+    for layer in work if held is None else held:
+        weights[layer.name[0]] += layer.kernel_size**2 * layer.num_inputs * layer.num_outputs
     for layer in work:
-        network = layer.name[0]
-        weights[network] += layer.kernel_size**2 * layer.num_inputs * layer.num_outputs
-        if network == "D":
+        if layer.name.startswith("D"):
             size = layer.size // 2 if layer.kind == "down" else layer.size
             outputs += layer.num_outputs * size**2
             means += layer.num_inputs * (layer.size + 1) ** 2 if layer.kind == "down" else 0
-    values = minibatch * (4 * outputs + 3 * means)
-    return 4 * (4 * weights["G"] + 3 * weights["D"] + values)
+    return 4 * (4 * weights["G"] + 3 * weights["D"] + minibatch * (2 * outputs + means))
 
 
 def generation_work(resolution, **options):

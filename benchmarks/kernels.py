@@ -81,7 +81,7 @@ def conv_direct(x, kernel):
 
 
 def conv_product(x, kernel):
-    """Patches, then one matrix product."""
+    """TensorFlow's patches, then one matrix product."""
     size, _, inputs, outputs = kernel.shape
     patches = tf.image.extract_patches(x, [1, size, size, 1], [1] * 4, [1] * 4, "SAME")
     y = tf.reshape(patches, [-1, size**2 * inputs]) @ tf.reshape(kernel, [-1, outputs])
@@ -101,7 +101,11 @@ FORMS = {
         "space_to_depth": down_space_to_depth,
         "plain": down_plain,
     },
-    "conv": {"direct": conv_direct, "product": conv_product},
+    "conv": {
+        "ours": functools.partial(kernels.conv2d, training=True),
+        "direct": conv_direct,
+        "product": conv_product,
+    },
     "dense": {"product": tf.matmul},
 }
 

@@ -5,10 +5,10 @@ beside the paper's. --scale is the factor of everything counted in images: 1 is 
 Feature maps are limited too. The same command again continues where it was interrupted.
 
 tables:
-  1        the ablation of Table 1, rows a-g
+  1        the ablation of Table 1, rows a-h
   mnist1k  modes found by small discriminators; needs a classifier (python -m metrics.modes)
   cifar10  unsupervised CIFAR-10
-  figure4  growing against fixed resolution in the same time (--seconds)
+  figure4  growing against fixed resolution in the same processor time (--seconds)
   losses   WGAN-GP against LSGAN with adaptive noise
 """
 
@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from benchmarks import experiments
 from benchmarks.experiments import Row, Scale
-from metrics import inception
+from metrics import inception, plot
 from pgtf.command_line import one_line_errors
 from pgtf.config import EXPERIMENTS
 from pgtf.dataset import open_dataset
@@ -37,7 +37,9 @@ FIXED = {
 }
 LSGAN = {"loss.kind": "lsgan", "D.use_gdrop": True}
 TABLES = {
-    "1": [Row(row, f"{ABLATION}-{row}") for row in ("a", "b", "c", "d", "estar", "e", "f", "g")],
+    "1": [
+        Row(row, f"{ABLATION}-{row}") for row in ("a", "b", "c", "d", "estar", "e", "f", "g", "h")
+    ],
     "mnist1k": [
         Row(f"K/{k} {row}", f"mnist1k-k{k}-{row}")
         for k in (4, 2)
@@ -47,7 +49,7 @@ TABLES = {
     "figure4": [Row("growing", f"{ABLATION}-g"), Row("fixed", f"{ABLATION}-g", FIXED)],
     "losses": [Row("WGAN-GP", f"{ABLATION}-g"), Row("LSGAN", f"{ABLATION}-g", LSGAN)],
 }
-LOOKS = 6  # measurements of figure4, over the time
+LOOKS = 8  # measurements of figure4, over the time
 
 
 def main(argv=None):
@@ -61,8 +63,11 @@ def main(argv=None):
 
 
 def _run(args):
-    if args.scale <= 0:
-        raise ValueError(f"`--scale` must be above 0. Received: {args.scale}.")
+    for name in ("scale", "seconds", "fmap_max"):
+        if getattr(args, name) <= 0:
+            raise ValueError(f"`--{name}` must be above 0. Received: {getattr(args, name)}.")
+    if args.plot and args.table != "figure4":
+        raise ValueError(f"`--plot` is for --table=figure4. Received: --table={args.table}.")
     dataset = open_dataset(args.dataset, resolution=args.resolution, max_label_size=0)
     rows = _chosen(TABLES[args.table], args.rows)
     scale = Scale(args.scale, args.fmap_max, args.seed)
@@ -80,6 +85,8 @@ def _run(args):
     wanted = [row.name for row in rows]
     found = [record for record in _recorded(results) if record["row"] in wanted]
     print(table(args, dataset, rows, found))
+    if args.plot:
+        plot.draw(_curves(found, dataset), "seconds of processor time", args.plot)
 
 
 def _default_metrics(table, dataset):
@@ -113,6 +120,7 @@ def _row_by_time(args, row, config, dataset, evaluator, outdir):
         kimg = state.progress.cur_nimg / 1000
         found.append({"kimg": kimg, "seconds": round(seconds, 1), "values": values})
         experiments.save_picture(outdir / f"{row.name}.png", state.Gs, args.seed)
+        print(f"{row.name}: {seconds:.0f} s of {args.seconds:g} s, {kimg:.1f} kimg", flush=True)
 
     strategy = tf.distribute.get_strategy()
     experiments.train_for(config, dataset, strategy, args.seconds, LOOKS, look)
@@ -139,6 +147,16 @@ def table(args, dataset, rows, results):
         cells = (found["row"], f"{found['kimg']:.1f}", f"{found['seconds']:g}", *values, paper)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _curves(results, dataset):
+    """Measurements over time, as plot.draw takes them: {value: {row: {seconds: number}}}."""
+    panels = {}
+    for found in results:
+        for name, number in found["values"].items():
+            title = f"{name}, {dataset.resolution}x{dataset.resolution}"
+            panels.setdefault(title, {}).setdefault(found["row"], {})[found["seconds"]] = number
+    return panels
 
 
 def _recorded(path):
@@ -168,8 +186,12 @@ def _parser():
     parser.add_argument("--fmap_max", type=int, default=32, help="(default: %(default)s)")
     parser.add_argument("--metrics", help="(default: swd:1024, and what else can be measured)")
     parser.add_argument(
-        "--seconds", type=float, default=60, help="figure4: of training (default: %(default)s)"
+        "--seconds",
+        type=float,
+        default=60,
+        help="figure4: of processor time in training (default: %(default)s)",
     )
+    parser.add_argument("--plot", help="figure4: PNG file for the curves (default: none)")
     parser.add_argument("--seed", type=int, default=1000, help="(default: %(default)s)")
     parser.add_argument("--outdir", default="results/paper", help="(default: %(default)s)")
     return parser

@@ -107,7 +107,9 @@ def main():
             minibatch = count * args.minibatch
             row = {"replicas": count, "minibatch": minibatch, "resolution": args.resolution}
             row |= in_process(count, minibatch, *options)
-            if gpus:
+            if count == 1:
+                hoped = row["images_per_sec"]
+            elif gpus:
                 hoped = in_process(1, args.minibatch, *options)["images_per_sec"] * count
             else:
                 hoped = in_process(1, minibatch, *options)["images_per_sec"]

@@ -3,7 +3,8 @@
 For full-size networks of each resolution and each batch size, the median time of a warm request:
 the live model under tf.function, the signature `serving_default` of its SavedModel, and the same
 over gRPC from a client in another thread of this machine. The three take turns, so that a change in
-the machine's speed meets all of them. One JSON line a case. Needs tensorflow-serving-api for gRPC.
+the machine's speed meets all of them; processor time, of all threads, hardly feels other programs.
+One JSON line a case. Needs tensorflow-serving-api for gRPC.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import time
 import numpy as np
 
 MIN_REPEATS = 3
+CLOCKS = {"": time.perf_counter, "cpu_": time.process_time}
 
 
 def main(argv=None):
@@ -48,17 +50,16 @@ def measure(resolution, batches, seconds, folder):
         latents = np.random.RandomState(0).randn(batch, Gs.latent_size).astype(np.float32)
         rows = tf.constant(latents)
         ways = {
-            "live_ms": lambda rows=rows: model([rows, alpha]).numpy(),
-            "signature_ms": lambda rows=rows: signature(latents=rows)["images"].numpy(),
-            "grpc_ms": lambda latents=latents: client.predict("benchmark", "", latents=latents),
+            "live": lambda rows=rows: model([rows, alpha]).numpy(),
+            "signature": lambda rows=rows: signature(latents=rows)["images"].numpy(),
+            "grpc": lambda latents=latents: client.predict("benchmark", "", latents=latents),
         }
         times = _medians(ways, seconds)
-        overhead = times["signature_ms"] / times["live_ms"] - 1
         yield {
             "resolution": resolution,
             "batch": batch,
-            **{name: round(1000 * value, 1) for name, value in times.items()},
-            "signature_over_live": round(overhead, 3),
+            **{f"{name}_ms": round(1000 * value, 1) for name, value in times.items()},
+            **{f"{clock}signature_over_live": _overhead(times, clock) for clock in CLOCKS},
             "cores": os.cpu_count(),
             "tensorflow": tf.__version__,
         }
@@ -66,17 +67,23 @@ def measure(resolution, batches, seconds, folder):
 
 
 def _medians(ways, seconds):
-    """Median seconds of each way, called in turn after a call that warms it up."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    """Median seconds of each way and clock, called in turn after a call that warms it up."""
+    times: dict[str, list[float]] = {clock + name: [] for clock in CLOCKS for name in ways}
     for call in ways.values():
         call()
     begin = time.perf_counter()
-    while len(times["live_ms"]) < MIN_REPEATS or time.perf_counter() - begin < seconds:
+    while len(times["live"]) < MIN_REPEATS or time.perf_counter() - begin < seconds:
         for name, call in ways.items():
-            started = time.perf_counter()
+            started = {clock: read() for clock, read in CLOCKS.items()}
             call()
-            times[name].append(time.perf_counter() - started)
+            for clock, read in CLOCKS.items():
+                times[clock + name].append(read() - started[clock])
     return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def _overhead(times, clock):
+    """What the signature costs more than the live model, as a share of it."""
+    return round(times[f"{clock}signature"] / times[f"{clock}live"] - 1, 3)
 
 
 def _connect(signature):

@@ -4,9 +4,9 @@ One D and one G update of the paper's full-size networks (WGAN-GP, moving averag
 memory, stabilized and in the middle of a fade. Each stage runs in a process of its own and prints
 one JSON line; `peak_fraction` is the fused FLOPs of the iteration over its time and the best of the
 matrix product and the 3x3 convolution measured in the same process; `kernel_ratio` the time over
-the sum of all layers and directions, each timed alone in its fastest form; `memory_ratio` the peak
-memory, less that of the imported libraries, over what an iteration cannot do without
-(flops.needed_bytes).
+the sum of all layers and directions, each timed alone in its fastest form; `peak_gib` the resident
+memory of the process, `tensors_gib` the most that tensors took, and `memory_ratio` this over what
+an iteration cannot do without (flops.needed_bytes).
 """
 
 import argparse
@@ -88,14 +88,19 @@ def time_of(config, stepper, minibatch, fading, args):
     return {f"{name}_fading": value for name, value in row.items()} if fading else row
 
 
-def memory_of(resolution, minibatch, imports_gib):
+def memory_of(resolution, minibatch):
     """Fields about memory."""
+    import tensorflow as tf
+
     from benchmarks.flops import iteration_work, needed_bytes
     from pgtf.training import memory
 
-    peak, needed = memory.peak_gib(), needed_bytes(iteration_work(resolution), minibatch) / 2**30
-    row = {"peak_gib": peak, "imports_gib": imports_gib, "needed_gib": needed}
-    return row | {"memory_ratio": (peak - imports_gib) / needed}
+    held = iteration_work(FULL_RESOLUTION)
+    needed = needed_bytes(iteration_work(resolution), minibatch, held) / 2**30
+    device = tf.config.list_logical_devices()[-1].name  # the GPU if there is one
+    tensors = tf.config.experimental.get_memory_info(device)["peak"] / 2**30
+    row = {"peak_gib": memory.peak_gib(), "tensors_gib": tensors, "needed_gib": needed}
+    return row | {"memory_ratio": tensors / needed}
 
 
 def measure(resolution, minibatch, args):
@@ -108,12 +113,12 @@ def measure(resolution, minibatch, args):
     from pgtf.training import memory
 
     row = {"resolution": resolution, "minibatch": minibatch, "precision": args.precision}
-    row["jit"], imports_gib = args.jit, memory.peak_gib()
+    row["jit"] = args.jit
     with tempfile.TemporaryDirectory() as folder:
         made = make_stepper(pathlib.Path(folder), resolution, minibatch, args.precision, args.jit)
         memory.forget_peak()
         row |= time_of(*made, minibatch, False, args)
-        row |= memory_of(resolution, minibatch, imports_gib)
+        row |= memory_of(resolution, minibatch)
         if args.fading and resolution > 4:
             row |= time_of(*made, minibatch, True, args)
     dtype = {"bf16": tf.bfloat16, "fp16": tf.float16}.get(args.precision, tf.float32)

@@ -58,14 +58,18 @@ def main(argv=None):
     )
     add_flags(parser)
     args = parser.parse_args(argv[1:] if name else argv)
-    with one_line_errors():
-        command(args)
+    try:
+        with one_line_errors():
+            command(args)
+    except KeyboardInterrupt:
+        print("\ninterrupted. With --run the same command continues.", file=sys.stderr)
+        sys.exit(130)  # as shells report Ctrl-C
 
 
 def measure(args):
     """Measures every set of fakes and prints, or records, the values."""
     if args.download_inception:
-        path = inception.download(args.inception)
+        path = inception.download(args.inception, sha256=args.inception_sha256, progress=True)
         print(f"{path} (SHA-256 {inception.file_sha256(path)})")
         return
     plan = parse_plan(args.metrics, args.num_images)
@@ -140,7 +144,7 @@ def _measure(args, evaluator, name, make, folder):
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
             records.append(folder, record)
-            if args.run:
+            if args.run and not args.records:  # else the snapshots are elsewhere
                 keep_best(folder, record)
         else:
             print(json.dumps(record), flush=True)
@@ -238,7 +242,9 @@ def _saved_model(args, reals, dataset):
 
     labels = _labels(folder, label_size, dataset)
     name = str(folder)
-    return image_sets.of_generator(name, run, latent_size, reals.shape, args.seed, labels)
+    fakes = image_sets.of_generator(name, run, latent_size, reals.shape, args.seed, labels)
+    fakes.read(0, 1)  # what does not fit is said before the reals are read
+    return fakes
 
 
 def _labels(path, label_size, dataset):

@@ -4,12 +4,13 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from pgtf import images
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def default_folder():
@@ -19,7 +20,9 @@ def default_folder():
 
 
 class Cache:
-    """Arrays by key, one npz file each. A damaged file counts as absent.
+    """Arrays by key, a file each: the SHA-256 of an npz file, then that file.
+
+    A file that was damaged, wherever, counts as absent.
 
     Args:
         folder: where the files are; made when needed.
@@ -31,18 +34,23 @@ class Cache:
     def load(self, **key):
         """The arrays stored under a key, or None."""
         try:
-            with np.load(self._path(key), allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            content = self._path(key).read_bytes()
+        except OSError:
             return None
+        digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        if digest != hashlib.sha256(content).digest():
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return dict(file)
 
     def save(self, arrays, **key):
         """Stores arrays under a key; the file appears whole or not at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
-        images.write_atomically(self._path(key), buffer.getvalue())
+        content = buffer.getvalue()
+        images.write_atomically(self._path(key), hashlib.sha256(content).digest() + content)
 
     def _path(self, key):
         text = json.dumps(key, sort_keys=True)
-        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.cache"

@@ -42,6 +42,22 @@ def prepare(text, dataset, options, mirror_augment=False):
     )
 
 
+def prepare_on_chief(workers, text, *args):
+    """`prepare` on the chief of several workers: -> [what it returns]; [] elsewhere, or for None.
+
+    Its errors are raised on every worker.
+    """
+    found = []
+
+    def on_chief():
+        if text is not None:
+            found.append(prepare(text, *args))
+        return b""
+
+    workers.from_chief(on_chief)
+    return found
+
+
 class SnapshotMetrics:
     """What the training loop calls at the end of each tick.
 
@@ -72,12 +88,12 @@ class SnapshotMetrics:
             return
         fakes = image_sets.of_network(snapshot.name, state.Gs, self._seed, self._labels)
         try:
-            found = self._evaluator(fakes, snapshot=snapshot.name, kimg=kimg, lod=state.Gs.lod)
+            found = self._evaluator(fakes, snapshot=snapshot.name, kimg=kimg)
             for record in found:
                 records.append(self._folder, record)
                 keep_best(self._folder, record)
             self._report(found, state.progress.cur_nimg)
-        except (ValueError, OSError, tf.errors.OpError) as error:
+        except (ValueError, OSError, MemoryError, tf.errors.OpError) as error:
             logging.error("%s was not measured: %s", snapshot.name, error)
 
     def _report(self, found, cur_nimg):
@@ -105,7 +121,7 @@ def keep_best(folder, record):
     choose = BEST.get(record["metric"])
     if choose is None:
         return False
-    settings = {k: record.get(k) for k in ("num_images", "seed", "mode", "reals")}
+    settings = {name: record.get(name) for name in records.COMPARABLE}
     rivals = [
         rival["value"]
         for rival in records.load(folder, record["metric"])

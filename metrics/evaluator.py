@@ -48,8 +48,7 @@ class Evaluator:
         self._cache = None if cache_folder is None else Cache(cache_folder)
         self._hashes = {}  # of the first n reals
         self.requests = [r.fitted(reals.num_images, num_fakes) for r in plan.requests]
-        self._measures = {r.name: self._make(r) for r in self.requests}
-        self._has_reals = False
+        self._begin()
 
     def settings(self, request):
         """What a value depends on besides the fakes: the fields that make records comparable."""
@@ -83,12 +82,20 @@ class Evaluator:
             )
         for request in self.requests:
             request.fitted(fakes.num_images)
-        self._feed_reals()
+        try:
+            self._feed_reals()
+        except BaseException:
+            self._begin()  # half of the reals must not count when they are fed again
+            raise
         for measure in self._measures.values():
             measure.begin_fakes()
         feeds = {r: self._measures[r.name].feed_fakes for r in self.requests}
         spent, making = self._feed(fakes, feeds)
         return [self._record(r, spent[r.name], making, fakes, fields) for r in self.requests]
+
+    def _begin(self):
+        self._measures = {r.name: self._make(r) for r in self.requests}
+        self._has_reals = False
 
     def _make(self, request):
         options = {}
@@ -131,19 +138,23 @@ class Evaluator:
             feeds[request] = measure.feed_reals
         self._feed(self._reals, feeds)
         for measure, key in to_save.values():
-            self._cache.save(measure.reals_state(), **key)
+            self._save(measure.reals_state(), key)
         self._has_reals = True
+
+    def _save(self, state, key):
+        try:
+            self._cache.save(state, **key)
+        except OSError as error:
+            logging.warning("Statistics of %s were not kept: %s", self._reals.name, error)
 
     def _key(self, request, state):
         num_images = request.num_images
         if num_images not in self._hashes:
-            self._hashes[num_images] = self._reals.sha256(num_images)
-        return {
-            "state": state,
-            "images_sha256": self._hashes[num_images],
-            "inception_sha256": self._inception.sha256,
-            "mode": self._inception.mode,
-        }
+            self._hashes[num_images] = self._reals.sha256(num_images, self._progress)
+        key = {"state": state, "images_sha256": self._hashes[num_images]}
+        if request.name in NEED_INCEPTION:
+            key |= {"inception_sha256": self._inception.sha256, "mode": self._inception.mode}
+        return key
 
     def _feed(self, image_set, feeds):
         """Calls feeds {request: function}: -> {metric: seconds in it}, seconds making images."""
@@ -180,6 +191,10 @@ class Evaluator:
         }
         if request.name in NEED_INCEPTION:
             record["gray_shown_as_rgb"] = self._reals.shape[2] == 1
+        if request.name == "modes":
+            record["classifier_accuracy"] = self._classifier.accuracy
+        if fakes.lod is not None:
+            record["lod"] = fakes.lod
         if request.num_images in self._hashes:
             record["reals_sha256"] = self._hashes[request.num_images]
         return record | fields

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+from tqdm import tqdm
 
 from pgtf import images as image_functions
 
@@ -22,17 +23,21 @@ class ImageSet:
     shape: tuple[int, int, int]  # (H, W, C)
     num_images: int | None  # None = as many as are asked for
     read: Callable[[int, int], np.ndarray]  # (begin, end) -> uint8 [end - begin, H, W, C]
+    lod: float | None = None  # of the generator that makes them
 
     def batches(self, num_images: int) -> Iterator[np.ndarray]:
         """Yields the first images in arrays of MINIBATCH: uint8 [n, H, W, C]."""
         for begin in range(0, num_images, MINIBATCH):
             yield self.read(begin, min(begin + MINIBATCH, num_images))
 
-    def sha256(self, num_images: int) -> str:
+    def sha256(self, num_images: int, progress: bool = False) -> str:
         """Hash of the shape and the pixels of the first images; reads them once."""
         digest = hashlib.sha256(repr((num_images, self.shape)).encode())
-        for batch in self.batches(num_images):
-            digest.update(np.ascontiguousarray(batch).data)
+        what = f"hash of {self.name}"
+        with tqdm(total=num_images, desc=what, unit="img", disable=not progress) as bar:
+            for batch in self.batches(num_images):
+                digest.update(np.ascontiguousarray(batch).data)
+                bar.update(len(batch))
         return digest.hexdigest()
 
 
@@ -119,8 +124,7 @@ def of_generator(name, run, latent_size, shape, seed, labels=None):
         if found.dtype != np.uint8:
             _check_finite(name, found, begin)
             found = image_functions.to_uint8(found)
-        factor = shape[0] // found.shape[1]
-        return found.repeat(factor, axis=1).repeat(factor, axis=2)
+        return _enlarged(name, found, tuple(shape))
 
     return ImageSet(name, tuple(shape), None, read)
 
@@ -128,7 +132,9 @@ def of_generator(name, run, latent_size, shape, seed, labels=None):
 def of_network(name, Gs, seed, labels=None):
     """Fakes of a pgtf.networks.Generator at its own lod; see `of_generator`."""
     size, channels = Gs.config.resolution, Gs.config.num_channels
-    return of_generator(name, Gs.run, Gs.latent_size, (size, size, channels), seed, labels)
+    shape = (size, size, channels)
+    found = of_generator(name, Gs.run, Gs.latent_size, shape, seed, labels)
+    return dataclasses.replace(found, lod=float(Gs.lod))
 
 
 def labels_of(dataset):
@@ -142,11 +148,25 @@ def _load(path):
     """One file as uint8 [H, W, 1 or 3]."""
     try:
         with PIL.Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):  # Pillow would clip them at 255
+                raise ValueError(f"8 bits a channel are needed, and its mode is {image.mode}")
             gray = image.mode in ("1", "L", "LA")
             array = np.asarray(image.convert("L" if gray else "RGB"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: not a readable image ({error}).") from error
     return array[:, :, np.newaxis] if array.ndim == 2 else array
+
+
+def _enlarged(name, images, shape):
+    """Repeats pixels up to full resolution: [n, h, w, C] -> [n, H, W, C]."""
+    factor = max(shape[0] // images.shape[1], 1)
+    enlarged = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    if enlarged.shape[1:] != shape:
+        raise ValueError(
+            f"{name}: must make images of {list(shape)}, or of a fraction of that size. "
+            f"Received: {list(images.shape[1:])}."
+        )
+    return enlarged
 
 
 def _check_finite(name, found, begin):

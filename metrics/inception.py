@@ -4,12 +4,14 @@ Its weights come as a frozen TensorFlow 1 graph, classify_image_graph_def.pb, wh
 file and never fetched unasked. Other conversions of it give other values.
 """
 
+import gzip
 import hashlib
 import os
 import shutil
 import tarfile
 import tempfile
 import urllib.request
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,15 @@ import PIL.Image
 import tensorflow as tf
 from absl import logging
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 GRAPH_NAME = "classify_image_graph_def.pb"
 URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 MODES = ("legacy", "clean")
 INPUT, FEATURES, LAST_MATMUL = "ExpandDims:0", "pool_3:0", "softmax/logits/MatMul"
 SIDE = 299  # pixels the network looks at
+_BLOCK_BYTES = 1 << 20
+_TIMEOUT = 60  # seconds without an answer after which a download fails
 _MINIBATCH = 50  # images of 299x299 in work at a time
 
 
@@ -52,11 +57,7 @@ class Inception:
             mode,
             hashlib.sha256(content).hexdigest(),
         )
-        if sha256 is not None and self.sha256 != sha256.lower():
-            raise ValueError(
-                f"{path}: not the Inception file expected. Received: SHA-256 {self.sha256}, "
-                f"not {sha256.lower()}."
-            )
+        _check_sha256(path, self.sha256, sha256)
         self._has_tiled = False  # so that it is said once
         self._session, self._images, self._outputs = _load(path, content)
 
@@ -80,6 +81,8 @@ class Inception:
             shown = resize_clean(part) if self.mode == "clean" else part.astype(np.float32)
             parts.append(self._session.run(self._outputs, {self._images: shown}))
         features, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        if not (np.isfinite(features).all() and np.isfinite(probabilities).all()):
+            raise ValueError(f"{self.path}: must give finite features. Received: NaN or infinity.")
         return features, probabilities
 
 
@@ -104,20 +107,33 @@ def default_path():
     return Path(cache) / "pgtf" / GRAPH_NAME
 
 
-def download(path=None, url=URL):
+def download(path=None, url=URL, sha256=None, progress=False):
     """Fetches the archive of the graph (about 90 MB) and unpacks the graph alone: -> its path.
+
+    Args:
+        path: the file to write; None = `default_path()`.
+        url: of the archive.
+        sha256: expected hash of the graph in hex, or None.
+        progress: whether to show a progress bar.
 
     Raises:
         OSError: the server or the disk fails; nothing is left behind.
-        ValueError: the archive does not hold the graph.
+        ValueError: the archive does not hold the graph, or another one.
     """
     path = Path(path or default_path())
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         archive, graph = Path(folder) / "archive", Path(folder) / GRAPH_NAME
-        with urllib.request.urlopen(url) as response, open(archive, "wb") as file:
-            shutil.copyfileobj(response, file)
+        with (
+            urllib.request.urlopen(url, timeout=_TIMEOUT) as response,
+            _watched(response, progress) as stream,
+            open(archive, "wb") as file,
+        ):
+            shutil.copyfileobj(stream, file)
         try:
+            with gzip.open(archive) as content:  # to the checksum at its end, where tar never gets
+                while content.read(_BLOCK_BYTES):
+                    pass
             with tarfile.open(archive) as tar, open(graph, "wb") as file:
                 member = tar.extractfile(GRAPH_NAME)
                 if member is None:
@@ -125,10 +141,25 @@ def download(path=None, url=URL):
                 shutil.copyfileobj(member, file)
                 file.flush()
                 os.fsync(file.fileno())
-        except (tarfile.TarError, EOFError, KeyError) as error:
+        except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError) as error:
             raise ValueError(f"{url}: must be an archive of {GRAPH_NAME} ({error}).") from error
+        _check_sha256(url, file_sha256(graph), sha256)
         os.replace(graph, path)
     return path
+
+
+def _watched(response, progress):
+    """A response whose reading moves a progress bar."""
+    size = int(response.headers.get("Content-Length", 0)) or None
+    return tqdm.wrapattr(response, "read", size, desc=GRAPH_NAME, disable=not progress)
+
+
+def _check_sha256(where, found, expected):
+    if expected is not None and found != expected.lower():
+        raise ValueError(
+            f"{where}: not the Inception file expected. Received: SHA-256 {found}, "
+            f"not {expected.lower()}."
+        )
 
 
 def _load(path, content):
@@ -143,7 +174,7 @@ def _load(path, content):
             features = tf.reshape(features, [-1, features.shape[-1]])
             weights = graph.get_operation_by_name(LAST_MATMUL).inputs[1]
             probabilities = tf.nn.softmax(tf.matmul(features, weights))
-    except (DecodeError, ValueError, KeyError, TypeError) as error:
+    except (DecodeError, tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         # The first sentence of TensorFlow's message says enough; the rest is a traceback of nodes.
         reason = " ".join(str(error).split())[:120]
         raise ValueError(

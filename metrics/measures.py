@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from metrics import fid, inception_score, kid, precision_recall
+from metrics import fid, inception_score, kid, ms_ssim, precision_recall
 from metrics.ms_ssim import MultiScaleSSIM
 from metrics.swd import SlicedWasserstein
 
@@ -65,20 +65,32 @@ class Swd:
 class MsSsim:
     """MS-SSIM between fakes, and between reals to compare it with."""
 
+    STATE = "msssim"
+
     def __init__(self, num_images, shape, seed):
+        ms_ssim.check_size(*shape[:2], len(ms_ssim.WEIGHTS))
         self._reals, self._fakes = MultiScaleSSIM(), MultiScaleSSIM()
+        self._of_reals = None
 
     def feed_reals(self, batch):
         self._reals.feed(batch.images)
 
+    def reals_state(self):
+        return {"msssim": np.float64(self._reals.result())}
+
+    def restore_reals(self, state):
+        self._of_reals = float(state["msssim"])
+
     def begin_fakes(self):
+        if self._of_reals is None:
+            self._of_reals = self._reals.result()
         self._fakes = MultiScaleSSIM()
 
     def feed_fakes(self, batch):
         self._fakes.feed(batch.images)
 
     def result(self):
-        return {"msssim": self._fakes.result(), "msssim_reals": self._reals.result()}
+        return {"msssim": self._fakes.result(), "msssim_reals": self._of_reals}
 
 
 class Fid:

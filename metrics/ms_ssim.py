@@ -59,11 +59,7 @@ def ms_ssim(a, b, weights=WEIGHTS, filter_size=FILTER_SIZE, filter_sigma=FILTER_
             "`a` and `b` must have one shape [N, H, W, C]. "
             f"Received: {list(a.shape)} and {list(b.shape)}."
         )
-    if min(a.shape[1:3]) >> (len(weights) - 1) < 1:
-        raise ValueError(
-            f"MS-SSIM of {len(weights)} scales needs images of {1 << (len(weights) - 1)} pixels or "
-            f"more. Received: {a.shape[1]}x{a.shape[2]}."
-        )
+    check_size(a.shape[1], a.shape[2], len(weights))
     a, b = (x.astype(np.float64, order="C") for x in (a, b))
     product = np.ones(len(a))
     for scale, weight in enumerate(weights):
@@ -73,6 +69,16 @@ def ms_ssim(a, b, weights=WEIGHTS, filter_size=FILTER_SIZE, filter_sigma=FILTER_
         if not is_last:
             a, b = _shrink(a), _shrink(b)
     return product
+
+
+def check_size(height, width, num_scales):
+    """Raises ValueError if the images are too small for so many scales."""
+    least = 1 << (num_scales - 1)
+    if min(height, width) < least:
+        raise ValueError(
+            f"MS-SSIM of {num_scales} scales needs images of {least} pixels or more. "
+            f"Received: {height}x{width}."
+        )
 
 
 def ssim_terms(a, b, filter_size=FILTER_SIZE, filter_sigma=FILTER_SIGMA):

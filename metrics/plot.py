@@ -1,4 +1,4 @@
-"""Curves of a run's metrics as a PNG picture; needs matplotlib."""
+"""Curves, such as a run's metrics, as a PNG picture; needs matplotlib."""
 
 import io
 
@@ -10,8 +10,8 @@ from pgtf import images
 def plot(folder, out):
     """Draws every metric recorded in a run folder against thousands of images shown.
 
-    Each number of images, seed and mode is a curve of its own, because their values cannot be
-    compared. A snapshot that was measured again counts with its last value.
+    Each number of images, set of reals, seed and mode is a curve of its own, because their values
+    cannot be compared. A snapshot that was measured again counts with its last value.
 
     Args:
         folder: run folder with metric-*.jsonl.
@@ -29,25 +29,39 @@ def plot(folder, out):
             f"{folder}: no metric-*.jsonl of snapshots to draw. Measure the run first with "
             f"python -m metrics --run={folder}."
         )
+    draw(series, "thousands of images shown", out)
+    return list(series)
+
+
+def draw(panels, xlabel, out):
+    """Draws curves in panels one below another.
+
+    Args:
+        panels: {title: {label of a curve: {x: y}}}.
+        xlabel: what x is.
+        out: PNG file to write.
+
+    Raises:
+        ValueError: matplotlib is missing.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise ValueError("`plot` needs the package matplotlib: pip install matplotlib.") from None
-    figure = Figure(figsize=(7, 3 * len(series)), layout="constrained")
+        raise ValueError("plots need the package matplotlib: pip install matplotlib.") from None
+    figure = Figure(figsize=(7, 3 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(series), 1, squeeze=False)
-    for axes, (name, found) in zip(grid[:, 0], series.items(), strict=True):
-        for label, points in found.items():
-            kimg, values = zip(*sorted(points.items()), strict=True)
-            axes.plot(kimg, values, marker="o", markersize=3, label=label)
-        axes.set(title=name, xlabel="thousands of images shown")
+    grid = figure.subplots(len(panels), 1, squeeze=False)
+    for axes, (title, lines) in zip(grid[:, 0], panels.items(), strict=True):
+        for label, points in lines.items():
+            x, y = zip(*sorted(points.items()), strict=True)
+            axes.plot(x, y, marker="o", markersize=3, label=label)
+        axes.set(title=title, xlabel=xlabel)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     images.write_atomically(out, buffer.getvalue())
-    return list(series)
 
 
 def curves(folder, metric):
@@ -56,7 +70,7 @@ def curves(folder, metric):
     for record in records.load(folder, metric):
         if record.get("kimg") is None:
             continue
-        settings = f"{record['num_images']} images, seed {record['seed']}"
+        settings = f"{record['num_images']} images of {record['reals']}, seed {record['seed']}"
         settings += f", {record['mode']}" if "mode" in record else ""
         for name, value in record["values"].items():
             if not name.startswith("kl_"):

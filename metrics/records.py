@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow")
+# Values of records that differ in one of these cannot be compared.
+COMPARABLE = ("num_images", "seed", "reals", "mode", "inception_sha256", "classifier_sha256")
 _SNAPSHOT = re.compile(r"network-snapshot-(\d+)\.h5")
 
 
@@ -57,6 +59,17 @@ def load(folder, metric):
         except ValueError:
             continue
     return [record for record in found if isinstance(record, dict)]
+
+
+def of_snapshot(path):
+    """The last record of every metric that was measured of a snapshot: {"fid": {...}}."""
+    path, found = Path(path), {}
+    for file in sorted(path.parent.glob(path_of("", "*").name)):
+        name = file.stem.removeprefix("metric-")
+        for record in load(path.parent, name):
+            if record.get("snapshot") == path.name:
+                found[name] = record
+    return found
 
 
 def matches(record, wanted):

@@ -10,7 +10,7 @@ import contextlib
 import io
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -152,12 +152,27 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     path = os.fspath(path)
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with errors_that_name(path):
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def errors_that_name(path: str) -> Iterator[None]:
+    """Has a failure to write name what was to be written.
+
+    Python names nothing when a disk is full, and the file of a temporary name otherwise.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno and str(error.filename or path).startswith(path):
+            raise OSError(error.errno, error.strerror, path) from error
         raise

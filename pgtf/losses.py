@@ -38,6 +38,22 @@ class LossConfig:
     noise_exponent: Annotated[float, "of what exceeds the limit"] = 2.0
     noise_coef: Annotated[float, "factor of that: the noise strength"] = 0.2
 
+    def __post_init__(self) -> None:
+        weights = ("wgan_lambda", "wgan_epsilon", "cond_weight", "lsgan_fake_weight")
+        for name in (*weights, "noise_exponent", "noise_coef"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"`{name}` must be at least 0. Received: {name}={getattr(self, name)}."
+                )
+        if self.wgan_target <= 0:
+            raise ValueError(
+                f"`wgan_target` must be above 0. Received: wgan_target={self.wgan_target}."
+            )
+        if not 0 <= self.noise_ema <= 1:
+            raise ValueError(
+                f"`noise_ema` must be in 0 ... 1. Received: noise_ema={self.noise_ema}."
+            )
+
 
 def mix(reals, fakes, weights):
     """Interpolates towards the fakes: two [N, H, W, C], weights [N, 1, 1, 1] in [0, 1] -> same."""
@@ -69,13 +85,16 @@ def gradient_norms(scores_of, images, enlargement, loss_scale=None):
     return scores, tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])) / enlargement
 
 
-def wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config):
-    """Loss of D: scores [N, 1] twice, norms [N] -> [N]. Gulrajani et al. 2017, Eq. 3; App. A.1."""
+def wgan_discriminator(real_scores, fake_scores, config):
+    """Loss of D without the penalty: two [N, 1] -> [N]. Arjovsky et al. 2017; drift: App. A.1."""
     real_scores, fake_scores = real_scores[:, 0], fake_scores[:, 0]
-    penalty = tf.square(mixed_norms - config.wgan_target) / config.wgan_target**2
-    drift = tf.square(real_scores)
-    wasserstein = fake_scores - real_scores
-    return wasserstein + config.wgan_lambda * penalty + config.wgan_epsilon * drift
+    return fake_scores - real_scores + config.wgan_epsilon * tf.square(real_scores)
+
+
+def gradient_penalty(mixed_norms, config):
+    """What the norms of the gradient add to it: [N] -> [N]. Gulrajani et al. 2017, Eq. 3."""
+    errors = mixed_norms - config.wgan_target
+    return config.wgan_lambda * (tf.square(errors) / config.wgan_target**2)
 
 
 def wgan_generator(fake_scores):

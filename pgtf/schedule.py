@@ -79,7 +79,8 @@ class Schedule:
                 f"`lod_initial_resolution` must be a power of two in 4 ... {full}. "
                 f"Received: lod_initial_resolution={initial}."
             )
-        for name in ("lod_training_kimg", "lod_transition_kimg", "lrate_rampup_kimg"):
+        phases = ("lod_training_kimg", "lod_transition_kimg", "lrate_rampup_kimg")
+        for name in (*phases, "G_lrate_base", "D_lrate_base"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must be at least 0. Received: {getattr(self, name)}.")
         for name in ("num_gpus", "grad_accumulation"):

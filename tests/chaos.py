@@ -9,7 +9,6 @@ code 1 if anything differs.
 import argparse
 import collections
 import json
-import math
 import pathlib
 import random
 import signal
@@ -24,6 +23,7 @@ from pgtf.training.actions import TIME_FIELDS
 from pgtf.training.checkpoints import newest_first
 from tests.training import jobs
 
+FIRST = "checkpoint-000000000.h5"  # written before the first iteration
 KIMG_A_KILL = 0.4  # length of the run: every life adds a little
 OPTIONS = (
     *jobs.TINY,
@@ -39,26 +39,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the instants; default: %(default)s")
+    parser.add_argument("--cpu_replicas", type=int, default=0, help="default: %(default)s")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = torment(pathlib.Path(folder), args.kills, args.seed)
+        figures = torment(pathlib.Path(folder), args.kills, args.seed, args.cpu_replicas)
     print(json.dumps(figures))
     sys.exit(1 if figures["different_files"] else 0)
 
 
-def torment(folder, kills, seed):
+def torment(folder, kills, seed, cpu_replicas=0):
     """Trains undisturbed and disturbed in `folder`: -> figures by name."""
     jobs.write_blocks(folder / "blocks")
-    arguments = _arguments(folder, kills)
+    arguments = (*_arguments(folder, kills), f"--cpu_replicas={cpu_replicas}")
     undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
     start_sec, train_sec = _timed(arguments, undisturbed)
-    # Killed at an instant of [0, start_sec + more_sec), a life trains more_sec**2 / (2 * (start_sec
-    # + more_sec)) on average; all of them together shall get through half of the run.
-    share = train_sec / 2 / kills
-    more_sec = share + math.sqrt(share**2 + 2 * share * start_sec)
     rng, deaths = random.Random(seed), collections.Counter()
-    for _ in tqdm(range(kills), desc="kills", unit="kill"):
-        deaths[_one_life(arguments, disturbed, rng.uniform(0, start_sec + more_sec))] += 1
+    for number in tqdm(range(kills), desc="kills", unit="kill"):
+        # Half of the lives end while they train; all together get through a part of the run.
+        trains = number % 2 == 1
+        seconds = rng.uniform(0, train_sec / kills if trains else start_sec)
+        deaths[_one_life(arguments, disturbed, seconds, trains)] += 1
     _finish(_start(arguments, disturbed), disturbed)
     left, right = _contents(undisturbed), _contents(disturbed)
     names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
@@ -103,19 +103,28 @@ def _finish(process, outdir):
         raise RuntimeError((outdir / "output.txt").read_text())
 
 
-def _one_life(arguments, outdir, seconds):
-    """Starts or continues the run and kills it after so many seconds: -> what it was doing."""
+def _one_life(arguments, outdir, seconds, trains):
+    """Starts or continues the run and kills it: -> what it was doing.
+
+    After so many seconds of its life or, if it `trains`, from its first checkpoint on.
+    """
     before = _position(outdir)
     process = _start(arguments, outdir)
     try:
+        if trains:
+            jobs.wait_for(lambda: _position(outdir) not in (None, FIRST, before), process)
         code = process.wait(seconds)
         raise RuntimeError(f"ended by itself with {code}: {(outdir / 'output.txt').read_text()}")
     except subprocess.TimeoutExpired:
+        pass
+    finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     if list(outdir.rglob("*.tmp")):
         return "writing a file"
-    return "training" if _position(outdir) != before else "starting"
+    if _position(outdir) not in (None, FIRST, before):
+        return "training"
+    return "tracing" if "Training to" in (outdir / "output.txt").read_text() else "starting"
 
 
 def _position(outdir):

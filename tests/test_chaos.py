@@ -6,8 +6,9 @@ from tests import chaos
 
 
 @pytest.mark.slow
-def test_a_run_killed_three_times_ends_with_the_files_of_an_undisturbed_one(tmp_path):
-    figures = chaos.torment(tmp_path, kills=3, seed=1)
+@pytest.mark.parametrize("cpu_replicas", [0, 2])
+def test_a_run_killed_three_times_ends_with_the_files_of_an_undisturbed_one(tmp_path, cpu_replicas):
+    figures = chaos.torment(tmp_path, kills=3, seed=1, cpu_replicas=cpu_replicas)
     assert figures["different_files"] == []
     assert figures["compared_files"] >= 8  # reals, two grids, two snapshots, statistics, ...
     assert sum(figures["kills_by_moment"].values()) == 3

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import types
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,7 @@ import tensorflow as tf
 
 import generate
 from pgtf import images
-from pgtf.config import PRESETS
-from pgtf.export import film, timelapse, walk
+from pgtf.export import film, walk
 from pgtf.interop import load_pkl, load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
 from tests import tiny
@@ -230,33 +230,6 @@ def test_project_writes_four_files_beside_each_other(outdir, tmp_path):
     assert pixels(tmp_path / "red" / "side-by-side.png").shape == (16, 32, 3)
 
 
-def test_a_timelapse_shows_the_cells_asked_for(outdir, tmp_path):
-    folder = tmp_path / "000-faces-demo"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"G": {"resolution": 16}}')
-    images.save_png(folder / "fakes000004.png", np.zeros([64, 64, 3], np.uint8))
-    run("timelapse", f"--outdir={tmp_path}", "--grid=2x1", "--fps=2", f"--out={tmp_path}/t.gif")
-    with PIL.Image.open(tmp_path / "t.gif") as file:
-        assert file.size == (640, 320 + timelapse.STRIP_HEIGHT)
-
-
-def test_report_gathers_a_run(tmp_path):
-    folder = tmp_path / "000-faces-demo"
-    folder.mkdir()
-    (folder / "config.json").write_text(PRESETS["demo"].to_json())
-    images.save_png(folder / "fakes000004.png", np.zeros([64, 64, 3], np.uint8))
-    fields = dict.fromkeys(("G_loss", "D_loss", "real_scores", "fake_scores", "mixed_norms"), 1.0)
-    times = {"lod": 3, "resolution": 4, "train_hours": 1, "sec_per_kimg": 1, "peak_gib": 1}
-    (folder / "stats.jsonl").write_text(json.dumps({"kimg": 4.03} | times | fields) + "\n")
-    record = {"num_images": 9, "seed": 0, "kimg": 4, "values": {"fid": 77.5}}
-    (folder / "metric-fid.jsonl").write_text(json.dumps(record) + "\n")
-    run("report", f"--outdir={tmp_path}")
-    text = (folder / "report.html").read_text()
-    for words in ("77.5", "000-faces-demo", "stabilise", "schedule.resolution_log2"):
-        assert words in text
-    assert "Not searched: " in text  # there is no dataset
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -287,6 +260,7 @@ def test_report_gathers_a_run(tmp_path):
         ("grid --run=0 --out=/proc/nowhere/grid.png", "/proc/nowhere"),
         ("images --run=0 --out=/proc/nowhere", "/proc/nowhere"),
         ("export --run=0 --out=/proc/nowhere", "/proc/nowhere"),
+        ("export --run=0 --version=0", "--version: invalid int above 0"),
         ("grid --sedes=4", "--sedes"),
         ("walk", "'walk'"),
     ],
@@ -311,3 +285,13 @@ def test_existing_images_are_kept(outdir, tmp_path, capsys):
     assert os.listdir(tmp_path) == ["seed0001.png"]
     run(*flags, "--seeds=0-3", "--overwrite")
     assert PIL.Image.open(io.BytesIO((tmp_path / "seed0001.png").read_bytes())).size == (16, 16)
+
+
+def test_an_interrupted_command_is_one_line_and_the_code_of_shells(capsys):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stopped:
+        generate.main(types.SimpleNamespace(command=interrupted))
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "\ninterrupted; no file is half-written.\n"

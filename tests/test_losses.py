@@ -31,12 +31,12 @@ def test_mixing_0_is_the_real_1_the_fake_and_between_them_a_line(rng):
 def test_discriminator_loss_is_wasserstein_plus_penalty_plus_drift_per_sample(rng, scores):
     norms = rng.uniform(0, 3, size=5).astype(np.float32)
     (real, fake), config = scores[:, :, 0], losses.LossConfig()
-    loss = losses.wgan_gp_discriminator(*scores, norms, config)
+    loss = losses.wgan_discriminator(*scores, config) + losses.gradient_penalty(norms, config)
     expected = fake - real + 10 * (norms - 1) ** 2 + 0.001 * real**2
     assert loss.shape == (5,)  # not the original's [5, 5], whose mean is the same
     np.testing.assert_allclose(loss, expected, rtol=1e-6, atol=1e-6)
     config = losses.LossConfig(wgan_lambda=3, wgan_epsilon=0.5, wgan_target=750)
-    loss = losses.wgan_gp_discriminator(*scores, norms, config)
+    loss = losses.wgan_discriminator(*scores, config) + losses.gradient_penalty(norms, config)
     expected = fake - real + 3 * (norms - 750) ** 2 / 750**2 + 0.5 * real**2
     np.testing.assert_allclose(loss, expected, rtol=1e-6, atol=1e-6)
 

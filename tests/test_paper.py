@@ -4,6 +4,7 @@ import argparse
 import json
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from benchmarks import experiments, paper
@@ -55,7 +56,9 @@ def test_a_table_says_that_it_is_scaled_and_has_the_papers_figures_beside(datase
     ("arguments", "message"),
     [
         (("--table=1", "--scale=0"), "`--scale` must be above 0. Received: 0.0."),
-        (("--table=1", "--rows=g,x"), "no row `x`. Rows: a, b, c, d, estar, e, f, g."),
+        (("--table=1", "--rows=g,x"), "no row `x`. Rows: a, b, c, d, estar, e, f, g, h."),
+        (("--table=figure4", "--seconds=0"), "`--seconds` must be above 0. Received: 0.0."),
+        (("--table=losses", "--plot=x.png"), "`--plot` is for --table=figure4."),
         (("--table=mnist1k",), "counting modes needs a classifier.npz there"),
     ],
 )
@@ -81,3 +84,24 @@ def test_a_table_is_trained_measured_and_not_trained_again(dataset, tmp_path, ca
     paper.main(arguments)
     assert capsys.readouterr().out == first
     assert len(results.read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_growing_and_fixed_resolution_are_measured_at_the_same_times_and_drawn(dataset, tmp_path):
+    pytest.importorskip("matplotlib")
+    arguments = ["--table=figure4", f"--dataset={dataset.path}", f"--outdir={tmp_path}"]
+    arguments += ["--scale=0.0002", "--fmap_max=8", "--metrics=swd:64", "--seconds=2"]
+    paper.main([*arguments, f"--plot={tmp_path / 'curves.png'}"])
+    (results,) = tmp_path.glob("*/results.jsonl")
+    records = [json.loads(line) for line in results.read_text().splitlines()]
+    growing, fixed = records[: paper.LOOKS], records[paper.LOOKS :]
+    assert {x["row"] for x in growing} == {"growing"}
+    assert {x["row"] for x in fixed} == {"fixed"}
+    wanted = 2 * np.arange(1, paper.LOOKS + 1) / paper.LOOKS
+    for looks in (growing, fixed):
+        late = np.array([x["seconds"] for x in looks]) - wanted
+        assert late.min() > -0.06  # rounded
+        assert late.max() < 2
+    assert growing[-1]["kimg"] > 0.64  # 16x16 has faded in
+    with PIL.Image.open(tmp_path / "curves.png") as picture:
+        assert picture.width > 500

@@ -25,3 +25,9 @@ def with_random_biases(network, rng):
 def arrays_of(network):
     """{name: float32 array} of all weights of a network."""
     return {name: v.numpy() for name, v in network.variables_by_name.items()}
+
+
+def sum_of(parts):
+    """The whole loss: functions -> step.Terms, as of step.discriminator_parts -> their sum."""
+    first, *others = (part() for part in parts)
+    return sum(others, start=first)

@@ -17,6 +17,7 @@ from pgtf.training.config import TrainingConfig
 
 # 1e-8 is 0 in float16, and pixel norm of a zero pixel would be NaN. Original release, fp16.
 HALF_PIXELNORM_EPSILON = 1e-4
+HALF_PRECISIONS = ("bf16", "fp16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Config:
         changes: dict[str, Any] = {f"G.{k}": v for k, v in shape.items()}
         changes |= {f"D.{k}": v for k, v in shape.items()}
         changes |= {"schedule.resolution_log2": resolution_log2, "schedule.num_gpus": num_gpus}
-        if self.training.precision in ("bf16", "fp16"):
+        if self.training.precision in HALF_PRECISIONS:
             epsilon = max(self.G.pixelnorm_epsilon, HALF_PIXELNORM_EPSILON)
             changes["G.pixelnorm_epsilon"] = epsilon
         return self.replace(changes)

@@ -3,23 +3,22 @@
 import difflib
 from collections.abc import Mapping
 
-from pgtf.config.config import Config
+from pgtf.config.config import HALF_PRECISIONS, Config
 from pgtf.config.experiments import EXPERIMENTS
 from pgtf.dataset import DatasetConfig
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 from pgtf.schedule import Schedule
 from pgtf.training.config import TrainingConfig
 
-# What 16 GB of GPU memory held in the original release, by precision and resolution.
-_MAX_MINIBATCH_PER_GPU = {
-    "fp32": {256: 16, 512: 8, 1024: 4},
-    "fp16": {512: 16, 1024: 8},
-}
+# What 16 GB of GPU memory held in the original release, by resolution.
+_MAX_MINIBATCH_PER_GPU = {256: 16, 512: 8, 1024: 4}
+_MAX_MINIBATCH_PER_GPU_HALF = {512: 16, 1024: 8}
 
 
 def max_minibatch_per_gpu(precision: str) -> dict[int, int]:
-    """The original's memory limits by resolution, for "fp32" or "fp16"."""
-    return dict(_MAX_MINIBATCH_PER_GPU[precision])
+    """The original's memory limits by resolution; bf16 takes as little memory as its fp16."""
+    is_half = precision in HALF_PRECISIONS
+    return dict(_MAX_MINIBATCH_PER_GPU_HALF if is_half else _MAX_MINIBATCH_PER_GPU)
 
 
 def _v2(
@@ -98,8 +97,12 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def named(name: str) -> Config:
-    """The preset of this name; ValueError names the nearest one when there is none."""
+def named(name: str, precision: str | None = None) -> Config:
+    """The preset of this name, with the original's memory limits for a precision (None = its own).
+
+    Raises:
+        ValueError: for an unknown name; names the nearest one.
+    """
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0)[0]
         known = ", ".join(name for name in PRESETS if name not in EXPERIMENTS)
@@ -107,7 +110,10 @@ def named(name: str) -> Config:
             f"no preset `{name}`. Did you mean `{near}`? All: {known}, and the experiments of "
             "train.py --list_presets."
         )
-    return PRESETS[name]
+    config = PRESETS[name]
+    if precision is None or not config.schedule.max_minibatch_per_gpu:
+        return config
+    return config.replace({"schedule.max_minibatch_per_gpu": max_minibatch_per_gpu(precision)})
 
 
 def preset_for(num_gpus: int) -> str:

@@ -73,8 +73,7 @@ def natural(text: str) -> int:
 def print_summary(summary: Summary) -> None:
     """Prints what a create command made, and what it could not use."""
     if summary.rejected:
-        # One line each, whatever is in a file's name.
-        rows = [(" ".join(x.name.splitlines()), x.reason) for x in summary.rejected]
+        rows = [(_one_line(x.name), x.reason) for x in summary.rejected]
         width = max(len(name) for name, _ in rows)
         print(f"Rejected, {len(rows)} in all:")
         for name, why in rows:
@@ -86,7 +85,7 @@ def print_summary(summary: Summary) -> None:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
         print(f"Passed over    {len(summary.passed_over)} files that are no images: {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
-    names = ", ".join(summary.label_names[:MAX_LISTED])
+    names = ", ".join(map(_one_line, summary.label_names[:MAX_LISTED]))
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
     print(
         f"Dataset        {summary.path}\n"
@@ -97,6 +96,11 @@ def print_summary(summary: Summary) -> None:
         f"Time           {summary.seconds:.1f} s\n"
         f"Contact sheet  {summary.contact_sheet}"
     )
+
+
+def _one_line(name: str) -> str:
+    """The name of a file or folder, which may hold line breaks."""
+    return " ".join(name.splitlines())
 
 
 def add_conversion(

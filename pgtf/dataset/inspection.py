@@ -158,6 +158,7 @@ def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
     results = ordered_map(_WritePngs(dataset, partial), _ranges(dataset), workers)
     try:
         with (
+            images_lib.errors_that_name(output_dir),
             contextlib.closing(results),  # type: ignore[type-var]
             tqdm(total=dataset.num_images, unit="img", desc="Extracting") as bar,
         ):

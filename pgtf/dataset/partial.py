@@ -66,7 +66,8 @@ class PartialFolder:
         if os.path.lexists(target):
             raise FileExistsError(f"{target}: exists already. Delete it or choose another name.")
         os.makedirs(self.path, exist_ok=True)
-        self._journal = open(os.path.join(self.path, JOURNAL), "a+", encoding="utf-8")
+        # Without a buffer: closing one that a full disk did not take would be another error.
+        self._journal = open(os.path.join(self.path, JOURNAL), "a+b", buffering=0)
         try:
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -175,13 +176,13 @@ class PartialFolder:
         self._synced_records = line["records"]
 
     def _append_line(self, content: Mapping[str, Any]) -> None:
-        self._journal.write(json.dumps(content) + "\n")
-        self._journal.flush()
+        data = json.dumps(content).encode() + b"\n"
+        while data:
+            data = data[self._journal.write(data) :]
         os.fsync(self._journal.fileno())
 
     def _go_back(self, job: Any, resume: bool) -> None:
         """Restores the state of the journal's last good line and cuts the files to it."""
-        self._journal.seek(0)
         lines = _complete_lines(self._journal)
         checkpoints = [line for line in lines[1:] if self._is_on_disk(line)]
         if not checkpoints:  # nothing to lose
@@ -218,13 +219,18 @@ class PartialFolder:
         return False
 
 
-def _complete_lines(journal: io.TextIOWrapper) -> list[dict[str, Any]]:
-    lines = []
-    for line in journal:
+def _complete_lines(journal: io.FileIO) -> list[dict[str, Any]]:
+    """The lines of a journal; one that a crash cut is removed, with what is behind it."""
+    lines, size = [], 0
+    journal.seek(0)
+    content = journal.readall()
+    for line in content[: content.rfind(b"\n") + 1].splitlines(keepends=True):
         try:
             lines.append(json.loads(line))
-        except ValueError:  # cut by a crash
+        except ValueError:
             break
+        size += len(line)
+    journal.truncate(size)
     return lines
 
 

@@ -124,7 +124,7 @@ def score(
     """
     num_workers = min(num_workers or default_num_workers(), -(-len(items) // CHUNK))
     rest = range(folder.num_items, len(items), CHUNK)
-    chunks = (items[start : start + CHUNK] for start in rest)
+    chunks = (list(items[start : start + CHUNK]) for start in rest)
     results = ordered_map(_Scorer(load), chunks, num_workers)
     with (
         contextlib.closing(results),  # type: ignore[type-var]

@@ -15,12 +15,15 @@ def line_chart(series, x_label, bands=()):
     """Draws curves: {label: [(x, y), ...]} -> an <svg> element with a legend.
 
     Args:
-        series: curves with at least one finite point each.
+        series: curves; points that are not finite are left out.
         x_label: what x is, with its unit.
         bands: [(begin, end, label)] along x, shaded in turn.
     """
     series = {label: _thinned(points) for label, points in series.items()}
     xs = [x for points in series.values() for x, _ in points]
+    if not xs:
+        names = html.escape(", ".join(series))
+        return f'<p class="note">{names}: no finite value.</p>'
     ys = sorted(y for points in series.values() for _, y in points)
     cut = int(len(ys) * OUTLIERS)
     x_axis = _Axis(min(xs), max(xs), LEFT, WIDTH - RIGHT)

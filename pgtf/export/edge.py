@@ -1,5 +1,6 @@
 """A generator as one ONNX or TensorFlow Lite file, checked against the SavedModel's answers."""
 
+import logging
 import tempfile
 import warnings
 from pathlib import Path
@@ -99,6 +100,9 @@ def _run_tflite(content, inputs, packages):
 
 def _to_onnx(draw, packages):
     tf2onnx, _ = packages
+    logging.getLogger("tf2onnx").setLevel(
+        logging.ERROR
+    )  # it warns of optimizations that do not fit
     model, _ = tf2onnx.convert.from_function(draw, draw.input_signature, opset=ONNX_OPSET)
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"

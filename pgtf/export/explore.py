@@ -13,6 +13,7 @@ from pgtf.export import film
 from pgtf.export.explorable import latents_of
 from pgtf.export.walk import on_arc
 
+MIN_GRADIO = 6  # its first version that takes the theme when it launches
 DISPLAY_SIDE = 384  # pixels; smaller images are shown enlarged, and downloaded as they are
 CELL_SIDE = 128
 MAX_SEED = 2**31 - 1
@@ -227,8 +228,11 @@ def _enlarged(image, side):
 
 
 def _gradio():
+    remedy = f"pip install 'gradio>={MIN_GRADIO}'."
     try:
         import gradio
     except ImportError:
-        raise ValueError("explore needs the package gradio: pip install 'gradio>=6'.") from None
+        raise ValueError(f"explore needs the package gradio: {remedy}") from None
+    if int(gradio.__version__.partition(".")[0]) < MIN_GRADIO:
+        raise ValueError(f"explore needs a newer gradio than {gradio.__version__}: {remedy}")
     return gradio

@@ -40,17 +40,17 @@ def export_generator(Gs, out, *, version=None, facts=None):
     module, functions = make_module(Gs, facts)
     specs = {name: _specs(function) for name, function in functions.items()}
     inputs = {name: of for name, (of, _) in specs.items()}
-    with new_version(out, version) as (folder, version):
-        try:
+    try:
+        with new_version(out, version) as (folder, version):
             tf.saved_model.save(module, str(folder), functions)
-        except tf.errors.OpError as error:  # TensorFlow's own kind of OSError
-            raise OSError(f"{out}: cannot be written: {error.message}") from error
-        report = self_check(folder, _expected(Gs, inputs))
-        sizes = serving_files.batch_sizes(2 ** Gs.stage(Gs.lod)[0])
-        serving_files.write_batching_parameters(folder / serving_files.BATCHING_FILE, sizes)
-        warmup = folder / serving_files.WARMUP_FILE
-        serving_files.write_warmup_requests(warmup, facts.name, inputs, sizes)
-        write_model_card(folder, version, Gs, facts, specs, report)
+            report = self_check(folder, _expected(Gs, inputs))
+            sizes = serving_files.batch_sizes(2 ** Gs.stage(Gs.lod)[0])
+            serving_files.write_batching_parameters(folder / serving_files.BATCHING_FILE, sizes)
+            warmup = folder / serving_files.WARMUP_FILE
+            serving_files.write_warmup_requests(warmup, facts.name, inputs, sizes)
+            write_model_card(folder, version, Gs, facts, specs, report)
+    except tf.errors.OpError as error:  # TensorFlow's own kind of OSError
+        raise OSError(f"{out}: cannot be written: {error.message}") from error
     return out / str(version)
 
 

@@ -1,14 +1,19 @@
 """Films: MP4 through the ffmpeg that imageio-ffmpeg brings along, GIF and WebP through Pillow."""
 
 import contextlib
+import itertools
 import os
+import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
 SUFFIXES = (".mp4", ".gif", ".webp")
-MP4_QUALITY = 8  # imageio-ffmpeg's scale, 0 ... 10
+MP4_CRF = 10  # x264's constant rate factor: 0 = without loss, 51 = worst
+
+ENCODER_ERRORS = (OSError, RuntimeError)  # the latter is Pillow's for a WebP that is too large
 
 
 def film_path(out, default):
@@ -45,9 +50,11 @@ def write_film(path, frames, fps):
     try:
         writer(temporary, (_rgb(frame) for frame in frames), fps)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, ENCODER_ERRORS):
+            raise OSError(f"{path}: cannot be written: {error}") from error
         raise
 
 
@@ -71,18 +78,27 @@ def _ffmpeg():
 def _write_mp4(path, frames, fps):
     first = next(frames)
     height, width = first.shape[:2]
+    source = f"-f rawvideo -pix_fmt rgb24 -video_size {width}x{height} -framerate {fps} -i -"
     # yuv420p is what every player shows; it needs even sides, as all powers of two are.
-    options = {"quality": MP4_QUALITY, "pix_fmt_out": "yuv420p", "macro_block_size": 2}
-    writer = _ffmpeg().write_frames(str(path), (width, height), fps=fps, **options)
-    writer.send(None)
-    try:
-        writer.send(first)
-        for frame in frames:
-            writer.send(frame)
-    finally:
-        writer.close()
-    if not path.exists() or not path.stat().st_size:
-        raise OSError(f"{path}: ffmpeg wrote nothing.")
+    codec = f"-c:v libx264 -crf {MP4_CRF} -pix_fmt yuv420p"
+    command = [_ffmpeg().get_ffmpeg_exe(), "-loglevel", "error", *source.split(), *codec.split()]
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen([*command, f"file:{path}"], stdin=subprocess.PIPE, stderr=said) as ffmpeg,
+    ):
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it says why
+                for frame in itertools.chain([first], frames):
+                    ffmpeg.stdin.write(frame)
+        except BaseException:
+            ffmpeg.kill()
+            raise
+        finally:
+            ffmpeg.communicate()  # closes its input and waits
+        if ffmpeg.returncode:
+            said.seek(0)
+            reason = said.readline().decode(errors="replace").strip()
+            raise OSError(f"ffmpeg: {reason or f'exit code {ffmpeg.returncode}'}")
 
 
 def _write_with_pillow(path, frames, fps):

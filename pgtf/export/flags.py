@@ -85,7 +85,8 @@ def of_export(p):
     p.add_argument("--format", choices=["savedmodel", *FORMATS], default="savedmodel", help=text)
     _add_out(p, "folder of the model, or file of the format (default: beside the snapshot)")
     p.add_argument("--licence", default="unspecified", help="of the images (default: %(default)s)")
-    p.add_argument("--version", type=int, help="number of the version (default: the next free)")
+    text = "number of the version (default: the next free)"
+    p.add_argument("--version", type=_positive(int), help=text)
     p.add_argument("--name", help="name of the model (default: the name of its folder)")
 
 

@@ -5,7 +5,6 @@ import io
 
 import keras
 import numpy as np
-import PIL.Image
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -35,21 +34,6 @@ class Projection:
     def levels_off(self, target):
         """Root mean square difference of the pixels, in gray levels of 255."""
         return 127.5 * float(np.sqrt(np.mean(np.square(self.image - target))))
-
-
-def read_target(path, resolution, num_channels):
-    """Reads an image, cuts its middle square and scales it: -> float32 [R, R, C] in [-1, 1].
-
-    Raises:
-        OSError: if the file is missing or no image.
-    """
-    with PIL.Image.open(path) as file:
-        image = file.convert("L" if num_channels == 1 else "RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    image = image.crop((left, top, left + side, top + side))
-    image = image.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
-    return images.to_float(np.asarray(image)).reshape(resolution, resolution, num_channels)
 
 
 def multi_scale_loss(fakes, target):

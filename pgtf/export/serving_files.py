@@ -8,7 +8,7 @@ BATCHING_FILE = "batching_params.pbtxt"
 MAX_BATCH_SIZE = 32
 MAX_BATCH_PIXELS = 8 * 1024 * 1024  # of all images of a batch
 BATCH_TIMEOUT_MICROS = 1000  # how long the first request waits for others
-NUM_BATCH_THREADS = 2
+NUM_BATCH_THREADS = 2  # ignored in a model's own file: its models share the server's threads
 MAX_ENQUEUED_BATCHES = 64  # further requests are refused, which sheds load
 
 

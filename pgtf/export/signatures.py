@@ -133,7 +133,10 @@ class _Served:
 
 
 def _between(latents, latents_end, t, labels=None):
-    """Latents on the arc from one to the other; the length changes linearly with t."""
+    """Latents on the arc from one to the other; the length changes linearly with t.
+
+    At t = 0 and t = 1 they are those given, to the bit.
+    """
     begin, begin_norm = tf.linalg.normalize(latents, axis=1)
     end, end_norm = tf.linalg.normalize(latents_end, axis=1)
     t = t[:, tf.newaxis]  # [N, 1]
@@ -144,8 +147,9 @@ def _between(latents, latents_end, t, labels=None):
     divisor = tf.where(curved, sine, 1.0)
     begin_weight = tf.where(curved, tf.sin((1 - t) * angle) / divisor, 1 - t)
     end_weight = tf.where(curved, tf.sin(t * angle) / divisor, t)
-    norm = begin_norm + (end_norm - begin_norm) * t
-    rows = {"latents": (begin * begin_weight + end * end_weight) * norm}
+    norm = begin_norm * (1 - t) + end_norm * t
+    begin_weight, end_weight = begin_weight * norm / begin_norm, end_weight * norm / end_norm
+    rows = {"latents": latents * begin_weight + latents_end * end_weight}
     return rows if labels is None else rows | {"labels": labels}
 
 

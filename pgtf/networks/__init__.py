@@ -1,20 +1,26 @@
 """Generator and discriminator of the paper, and the layers they are made of."""
 
-from pgtf.networks.discriminator import Discriminator, DiscriminatorConfig
-from pgtf.networks.generator import Generator, GeneratorConfig
+from pgtf.networks.discriminator import Discriminator
+from pgtf.networks.generator import Generator
 from pgtf.networks.latents import latents_from_seeds
 from pgtf.networks.layers import (
     EqualizedConv2D,
     EqualizedDense,
     MinibatchStdDev,
+    NearestUp,
     PixelNorm,
     WeightedSum,
 )
-from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
+from pgtf.networks.minibatch_statistics import (
+    MinibatchDiscrimination,
+    MinibatchStatistic,
+    check_splits,
+)
 from pgtf.networks.mnist1k import MnistDiscriminator, MnistGenerator
 from pgtf.networks.network import Network
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
+from pgtf.networks.options import DiscriminatorConfig, GeneratorConfig
 
 __all__ = [
     "BatchNorm",
@@ -31,9 +37,11 @@ __all__ = [
     "MnistDiscriminator",
     "MnistGenerator",
     "MultiplicativeNoise",
+    "NearestUp",
     "Network",
     "NoiseSource",
     "PixelNorm",
     "WeightedSum",
+    "check_splits",
     "latents_from_seeds",
 ]

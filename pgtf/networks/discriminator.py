@@ -1,8 +1,6 @@
 """The discriminator of the paper: Table 2, with the options of the original TensorFlow release."""
 
-import dataclasses
 import functools
-from typing import Annotated, Literal
 
 import keras
 import tensorflow as tf
@@ -21,55 +19,7 @@ from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, Minibatc
 from pgtf.networks.network import Network, keras_name
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
-
-
-@dataclasses.dataclass(frozen=True)
-class DiscriminatorConfig:
-    """Options of D; the first three follow from the dataset. Paper, Table 2 and App. A.1."""
-
-    num_channels: Annotated[int, "of the images: 3 = RGB, 1 = gray"] = 1
-    resolution: Annotated[int, "of the images, a power of two"] = 32
-    label_size: Annotated[int, "length of the label vector, 0 = none"] = 0
-    fmap_base: Annotated[
-        int, "feature maps of stage s: min(fmap_base / 2**(s * fmap_decay), fmap_max)"
-    ] = 8192
-    fmap_decay: Annotated[float, "log2 of the ratio of feature maps between stages"] = 1.0
-    fmap_max: Annotated[int, "most feature maps of any stage"] = 512
-    use_wscale: Annotated[bool, "equalized learning rate"] = True
-    mbstd_group_size: Annotated[
-        int | Literal["all"],
-        "samples of a minibatch standard deviation; 0 or 1 = off, all = the whole minibatch",
-    ] = 4
-    fused_scale: Annotated[bool, "downscale inside the convolution, before the activation"] = True
-    wscale_constant: Annotated[
-        Literal["he", "rms"], "of the equalized learning rate: He's formula, or RMS of the draw"
-    ] = "he"
-    use_layernorm: Annotated[bool, "layer norm before each activation, instead of a bias"] = False
-    use_batchnorm: Annotated[bool, "batch norm there, after the layer norm if any"] = False
-    use_gdrop: Annotated[
-        bool, "multiplicative noise before convolutions, of the loss's noise strength"
-    ] = False
-    mbstat_func: Annotated[
-        Literal["Tstdeps", "Tstd", "Tmean", "Tsum"],
-        "minibatch statistic: standard deviation with or without epsilon, mean, sum",
-    ] = "Tstdeps"
-    mbstat_avg: Annotated[
-        Literal["all", "flat", "group", "spatial", "none", "gpool"],
-        "what the statistic is averaged over: see networks.MinibatchStatistic",
-    ] = "all"
-    mbstat_num_splits: Annotated[int, "mbstat_avg=group: parts of the feature maps"] = 1
-    mbdisc_kernels: Annotated[int | None, "of minibatch discrimination, None = without"] = None
-    structure: Annotated[
-        Literal["paper", "mnist1k"], "Table 2, or the small network of Appendix E's MNIST-1K test"
-    ] = "paper"
-    progressive: Annotated[bool, "mnist1k: False = no layers for growing"] = True
-    fmap_divisor: Annotated[int, "mnist1k: K of the paper's K/2 and K/4"] = 1
-
-    def group_of(self, minibatch: int) -> int:
-        """How many of `minibatch` samples share a minibatch statistic: 1 when it is off."""
-        if self.mbstd_group_size == "all":
-            return minibatch
-        return min(max(self.mbstd_group_size, 1), minibatch)
+from pgtf.networks.options import DiscriminatorConfig
 
 
 class Discriminator(Network):

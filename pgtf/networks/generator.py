@@ -1,8 +1,5 @@
 """The generator of the paper: Table 2, with the options of the original TensorFlow release."""
 
-import dataclasses
-from typing import Annotated, Literal
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,48 +10,13 @@ from pgtf.networks.layers import (
     EqualizedConv2D,
     EqualizedDense,
     LeakyReLU,
+    NearestUp,
     PixelNorm,
     WeightedSum,
 )
 from pgtf.networks.network import Network, keras_name
 from pgtf.networks.normalization import BatchNorm
-
-
-@dataclasses.dataclass(frozen=True)
-class GeneratorConfig:
-    """Options of G; the first three follow from the dataset. Paper, Table 2 and App. A.1."""
-
-    num_channels: Annotated[int, "of the images: 3 = RGB, 1 = gray"] = 1
-    resolution: Annotated[int, "of the images, a power of two"] = 32
-    label_size: Annotated[int, "length of the label vector, 0 = none"] = 0
-    fmap_base: Annotated[
-        int, "feature maps of stage s: min(fmap_base / 2**(s * fmap_decay), fmap_max)"
-    ] = 8192
-    fmap_decay: Annotated[float, "log2 of the ratio of feature maps between stages"] = 1.0
-    fmap_max: Annotated[int, "most feature maps of any stage"] = 512
-    latent_size: Annotated[
-        int | None, "length of a latent vector; None = feature maps of stage 0"
-    ] = None
-    normalize_latents: Annotated[bool, "pixel norm of [latent, label] before the first layer"] = (
-        True
-    )
-    use_wscale: Annotated[bool, "equalized learning rate"] = True
-    use_pixelnorm: Annotated[bool, "pixel norm after each activation"] = True
-    pixelnorm_epsilon: Annotated[float, "added to the mean square"] = 1e-8
-    use_leakyrelu: Annotated[bool, "False = ReLU"] = True
-    fused_scale: Annotated[bool, "upscale inside the convolution"] = True
-    wscale_constant: Annotated[
-        Literal["he", "rms"], "of the equalized learning rate: He's formula, or RMS of the draw"
-    ] = "he"
-    use_batchnorm: Annotated[bool, "batch norm before each activation, instead of a bias"] = False
-    leakyrelu_slope: Annotated[float, "of the leaky ReLU below zero"] = 0.2
-    tanh_at_end: Annotated[
-        float | None, "factor of tanh(images); None = linear images, no tanh"
-    ] = None
-    structure: Annotated[
-        Literal["paper", "mnist1k"], "Table 2, or the small network of Appendix E's MNIST-1K test"
-    ] = "paper"
-    progressive: Annotated[bool, "mnist1k: False = no layers for growing"] = True
+from pgtf.networks.options import GeneratorConfig
 
 
 class Generator(Network):
@@ -124,7 +86,7 @@ class Generator(Network):
             layers = [*self._conv(conv0_name, fmaps, up=fused), *self._conv(f"{name}/Conv1", fmaps)]
             shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
             if not fused:
-                layers.insert(0, keras.layers.UpSampling2D(dtype=self.policy))
+                layers.insert(0, NearestUp(dtype=self.policy))
         block = keras.Sequential(layers, name=name)
         block.build(shape)
         return block
@@ -194,7 +156,7 @@ class Generator(Network):
             x, coarser = self._blocks[res](x), x  # [N, 2**res, 2**res, nf(res - 1)]
         images = self._to_rgb[resolution_log2](x)  # linear unless asked otherwise: App. A.1
         if resolution_log2 > 2 and self._to_rgb[resolution_log2 - 1] is not None:
-            old = keras.layers.UpSampling2D()(self._to_rgb[resolution_log2 - 1](coarser))
+            old = NearestUp()(self._to_rgb[resolution_log2 - 1](coarser))
             images = WeightedSum()(old, images, alpha)
         if self.config.tanh_at_end is not None:
             images = keras.layers.Activation("tanh")(images)

@@ -5,7 +5,19 @@ All have gradients of any order.
 
 import tensorflow as tf
 
+from pgtf.networks import convolutions
+
 _BORDER = [[0, 0], [1, 1], [1, 1], [0, 0]]  # of an NHWC image
+
+
+def conv2d(x, kernel, training=False):
+    """A convolution that keeps the size: [N, H, W, in] * [K, K, in, out] -> [N, H, W, out].
+
+    `training` as in `conv2d_up`.
+    """
+    if training and kernel.shape[0] > 1:
+        return convolutions.convolved(x, kernel, 1, "SAME")
+    return tf.nn.conv2d(x, kernel, 1, "SAME")
 
 
 def conv2d_up(x, kernel, training=False):
@@ -16,13 +28,14 @@ def conv2d_up(x, kernel, training=False):
     does not matter: with the box last, 9 taps work at the smaller size, where the fused 4x4 kernel
     has 16, and the plain way 9 at four times the pixels.
 
-    `training` chooses the gradients of `shrunk`; without it there are TensorFlow's own.
+    `training` chooses gradients of our own; without it there are TensorFlow's.
     """
-    batch, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
-    output_shape = [batch, 2 * height + 1, 2 * width + 1, kernel.shape[2]]
-    # The factor makes sums of the means.
-    y = tf.nn.conv2d_transpose(x, kernel * 4, output_shape, strides=2, padding="VALID")
-    return shrunk(y) if training else _pooled(y)
+    size = [2 * x.shape[1] + 1, 2 * x.shape[2] + 1]
+    kernel = kernel * 4  # makes sums of the means
+    if training:
+        return shrunk(convolutions.transposed(x, kernel, size, 2, "VALID"))
+    output_shape = [tf.shape(x)[0], *size, kernel.shape[2]]
+    return _pooled(tf.nn.conv2d_transpose(x, kernel, output_shape, 2, "VALID"))
 
 
 def conv2d_down(x, kernel, training=False):
@@ -30,8 +43,9 @@ def conv2d_down(x, kernel, training=False):
 
     Computed as `conv2d_up`, the other way around: means first, then 9 taps at the smaller size.
     """
-    means = grown(x) if training else _pooled(tf.pad(x, _BORDER))
-    return tf.nn.conv2d(means, kernel, strides=2, padding="VALID")
+    if training:
+        return convolutions.convolved(grown(x), kernel, 2, "VALID")
+    return tf.nn.conv2d(_pooled(tf.pad(x, _BORDER)), kernel, 2, "VALID")
 
 
 @tf.custom_gradient

@@ -139,7 +139,7 @@ class EqualizedConv2D(_Equalized):
         elif self.down:
             y = kernels.conv2d_down(x, kernel, training)
         else:
-            y = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+            y = kernels.conv2d(x, kernel, training)
         return self._biased(y)
 
     def get_config(self):
@@ -185,6 +185,20 @@ class PixelNorm(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="pgtf")
+class NearestUp(keras.layers.Layer):
+    """Repeats every pixel: [N, H, W, C] -> [N, 2H, 2W, C].
+
+    keras.layers.UpSampling2D in operations that keep H, W and C known in the graph: TensorFlow Lite
+    has no convolution of an unknown number of channels.
+    """
+
+    def call(self, x):
+        height, width, channels = x.shape[1:]
+        x = tf.reshape(x, [-1, height, 1, width, 1, channels])
+        return tf.reshape(tf.tile(x, [1, 1, 2, 1, 2, 1]), [-1, 2 * height, 2 * width, channels])
 
 
 @keras.saving.register_keras_serializable(package="pgtf")

@@ -34,11 +34,8 @@ class MinibatchStatistic(MinibatchStdDev):
         self.function, self.average, self.num_splits = function, average, num_splits
 
     def build(self, input_shape):
-        if self.average == "group" and input_shape[-1] % self.num_splits:
-            raise ValueError(
-                "`mbstat_num_splits` must divide the feature maps at 4x4. Received: "
-                f"mbstat_num_splits={self.num_splits}, feature maps={input_shape[-1]}."
-            )
+        if self.average == "group":
+            check_splits(input_shape[-1], self.num_splits)
 
     def _maps(self, y, group):
         height, width, fmaps = y.shape[2:]
@@ -69,6 +66,15 @@ class MinibatchStatistic(MinibatchStdDev):
     def get_config(self):
         names = ("function", "average", "num_splits")
         return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+def check_splits(num_fmaps, num_splits):
+    """Raises ValueError unless the feature maps can be split into parts of the same size."""
+    if num_fmaps % num_splits:
+        raise ValueError(
+            "`mbstat_num_splits` must divide the feature maps at 4x4. Received: "
+            f"mbstat_num_splits={num_splits}, feature maps={num_fmaps}."
+        )
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
@@ -108,6 +114,7 @@ class MinibatchDiscrimination(keras.layers.Layer):
 
         The mean distance to the nearest neighbour becomes 2 in every kernel, the mean output 0.
         """
+        x = tf.cast(x, self.compute_dtype)  # what comes before it may compute in half of that
         chunks = np.array_split(np.arange(len(x)), -(-len(x) // _CHUNK))
         nearest = [tf.reduce_min(self._distances(x, chunk), axis=1) for chunk in chunks]
         half_mean = 0.5 * tf.reduce_mean(tf.concat(nearest, axis=0), axis=0)  # [kernels]
@@ -123,7 +130,7 @@ class MinibatchDiscrimination(keras.layers.Layer):
         projected = tf.einsum("na,akd->nkd", x, weight)  # [N, kernels, 5]
         chosen = tf.gather(projected, rows)
         distances = tf.reduce_sum(tf.abs(chosen[:, tf.newaxis] - projected), axis=-1)
-        same = tf.one_hot(rows, tf.shape(x)[0], on_value=SELF_DISTANCE)  # [rows, N]
+        same = tf.one_hot(rows, tf.shape(x)[0], SELF_DISTANCE, dtype=x.dtype)  # [rows, N]
         return distances + same[:, :, tf.newaxis]
 
     def compute_output_shape(self, input_shape):

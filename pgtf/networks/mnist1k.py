@@ -9,18 +9,13 @@ import keras
 
 from pgtf.networks.discriminator import Discriminator
 from pgtf.networks.generator import Generator
-from pgtf.networks.layers import WeightedSum
-
-_FIRST_FMAPS = 64  # of G at 4x4, whatever fmap_base
+from pgtf.networks.layers import NearestUp, WeightedSum
 
 
 class MnistGenerator(Generator):
     """G of the MNIST-1K test, used as Generator; fmap_base 64 gives 64, 32, 16, 8 feature maps."""
 
     structure = "mnist1k"
-
-    def nf(self, stage):
-        return _FIRST_FMAPS if stage < 2 else super().nf(stage - 1)
 
     def model(self, resolution_log2):
         _check_resolution(self, resolution_log2)
@@ -33,7 +28,7 @@ class MnistGenerator(Generator):
             shape = (None, self.latent_size + self.config.label_size)
         else:
             layers = [
-                keras.layers.UpSampling2D(dtype=self.policy),
+                NearestUp(dtype=self.policy),
                 *self._conv(f"{name}/Conv", self.nf(res - 1)),
             ]
             shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
@@ -51,9 +46,6 @@ class MnistDiscriminator(Discriminator):
     """D of the MNIST-1K test, used as Discriminator; fmap_base 64 gives 8, 16, 32 maps over K."""
 
     structure = "mnist1k"
-
-    def nf(self, stage):
-        return super().nf(stage) // self.config.fmap_divisor
 
     def model(self, resolution_log2):
         _check_resolution(self, resolution_log2)

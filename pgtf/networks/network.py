@@ -51,8 +51,7 @@ class Network(abc.ABC):
 
     def nf(self, stage):
         """Number of feature maps of a stage; resolution 2**r is stage r - 1. Paper, Table 2."""
-        config = self.config
-        return min(int(config.fmap_base / 2.0 ** (stage * config.fmap_decay)), config.fmap_max)
+        return self.config.nf(stage)
 
     def model(self, resolution_log2):
         """The Keras model at resolution 2**resolution_log2; its last input is alpha, a scalar."""

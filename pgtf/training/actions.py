@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import os
 import time
 
 import numpy as np
@@ -83,6 +84,8 @@ class StatsFile:
     def __call__(self, tick, state, final):
         with open(self._path, "a") as file:
             file.write(json.dumps(dataclasses.asdict(tick)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # a checkpoint counts on it
 
 
 class TensorBoard:

@@ -9,6 +9,7 @@ import tempfile
 from absl import logging
 
 from pgtf.interop import hdf5
+from pgtf.training.run_folder import STATS_FILE
 
 KEPT = 2  # the newest, and the one before in case the newest is damaged
 _FORMAT = "pgtf-checkpoint"
@@ -76,11 +77,12 @@ class Checkpoints:
 
     def _restore_on_chief(self, state, healthy):
         """As `restore`, but for the chief: -> what the other workers need, b"" for nothing."""
-        found = newest_first(self._folder)
-        for path in found:
+        for path in newest_first(self._folder):
             try:
                 groups, attributes = hdf5.read_hdf5(path)
-            except ValueError as error:
+            except PermissionError:
+                raise
+            except (ValueError, OSError) as error:  # damaged, a bad sector, not a file
                 logging.warning("%s Trying the checkpoint before.", error)
                 # Out of the way: it must not count as one of those kept.
                 path.rename(path.with_suffix(".damaged"))
@@ -91,12 +93,19 @@ class Checkpoints:
             state.unpack(groups, attributes, path)
             logging.info("Resuming from %s", path)
             return path.read_bytes() if self._workers.num > 1 else b"nobody needs it"
-        if found and not newest_first(self._folder):
-            raise ValueError(
-                f"{self._folder}: all checkpoints are damaged. Start another run with --new, "
-                "perhaps from the last network snapshot with --resume_pkl."
-            )
+        if not newest_first(self._folder):
+            self._check_that_nothing_is_lost()
         return b""
+
+    def _check_that_nothing_is_lost(self):
+        """Without a checkpoint a run begins, unless it has begun before."""
+        remedy = "Start another run with --new, perhaps from the last snapshot with --resume_pkl."
+        if any(self._folder.glob("*.damaged")):
+            raise ValueError(f"{self._folder}: all checkpoints are damaged. {remedy}")
+        if (self._folder.parent / STATS_FILE).exists():
+            raise ValueError(
+                f"{self._folder}: no checkpoint, but the run has begun. Bring it back. {remedy}"
+            )
 
     def _check(self, attributes, path):
         if attributes.get("format") != _FORMAT:

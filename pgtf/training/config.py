@@ -45,3 +45,12 @@ class TrainingConfig:
         for name in ("minibatch_repeats", "D_repeats", "max_skipped"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        if not 0 <= self.G_smoothing <= 1:
+            raise ValueError(f"`G_smoothing` must be in 0 ... 1. Received: {self.G_smoothing}.")
+        for name in ("adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 0 and below 1. Received: {getattr(self, name)}."
+                )
+        if self.adam_epsilon < 0:
+            raise ValueError(f"`adam_epsilon` must be at least 0. Received: {self.adam_epsilon}.")

@@ -1,17 +1,18 @@
-"""SIGINT and SIGTERM as a wish that the loop fulfils between two calls."""
+"""SIGINT and SIGTERM: a wish that the loop fulfils between two calls, an end at once elsewhere."""
 
+import contextlib
 import signal
 import types
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupt:
-    """Inside `with`, notes the first SIGINT or SIGTERM; a second one acts at once.
+    """Inside `with`, notes the first SIGINT or SIGTERM; a second one acts as it does outside.
 
     Attributes:
         signum: number of the signal that all workers stop for, None while there is none.
     """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, workers):
         self.signum = None
@@ -20,23 +21,51 @@ class Interrupt:
         self._before: dict[int, object] = {}
 
     def __enter__(self):
-        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        self._before = _handle(self._note)
         return self
 
     def __exit__(self, *error):
-        self._restore()
+        _restore(self._before)
 
     def agree(self):
         """Sets `signum` on all workers if one of them has noted a signal; all call it together."""
-        counts = self._workers.total([self._noted == number for number in self.SIGNALS])
-        for number, count in zip(self.SIGNALS, counts, strict=True):
+        counts = self._workers.total([self._noted == number for number in SIGNALS])
+        for number, count in zip(SIGNALS, counts, strict=True):
             if count:
                 self.signum = number
 
     def _note(self, signum: int, frame: types.FrameType | None):
         self._noted = signum
-        self._restore()
+        _restore(self._before)
 
-    def _restore(self):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+
+class Stopped(BaseException):
+    """A signal that ends the process at once; no error that anything could mend."""
+
+    def __init__(self, signum):
+        super().__init__(signum)
+        self.signum = signum
+
+
+@contextlib.contextmanager
+def stopped_by_signals():
+    """Inside `with`, SIGINT and SIGTERM raise Stopped."""
+
+    def stop(signum, frame):
+        raise Stopped(signum)
+
+    before = _handle(stop)
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _handle(handler):
+    """Sets the handler of both signals: -> those before, by number."""
+    return {number: signal.signal(number, handler) for number in SIGNALS}
+
+
+def _restore(handlers):
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -6,12 +6,12 @@ import time
 
 from absl import logging
 
-from pgtf.training import actions, memory, plan
+from pgtf.networks import check_splits
+from pgtf.training import actions, memory, plan, run_folder
 from pgtf.training.checkpoints import Checkpoints
 from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.interrupt import Interrupt
 from pgtf.training.profiler import profiled
-from pgtf.training.run_folder import CHECKPOINT_FOLDER, FINISHED_FILE
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import STATISTICS, Stepper
 from pgtf.training.workers import Workers
@@ -67,13 +67,17 @@ def run(
     workers = Workers(strategy)
     with Interrupt(workers) as interrupt:
         state = TrainingState(config, strategy)
-        checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, config, workers, allow_config_change)
+        checkpoints = Checkpoints(
+            folder / run_folder.CHECKPOINT_FOLDER, config, workers, allow_config_change
+        )
         if not checkpoints.restore(state):
             if start is not None:
                 state.adopt(*start)
             else:
                 initialize_discrimination(state.D, config, dataset)
             checkpoints.save(state)  # at once, so that a disk too small for it shows now
+        if allow_config_change and workers.is_chief:
+            run_folder.adopt(folder, config)
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
         while True:
             _set_lod(state, config.schedule.at(state.progress.cur_nimg))
@@ -87,13 +91,14 @@ def run(
                 break
             except Diverged as error:
                 if on_divergence != "rollback":
-                    raise
+                    remedy = "continue with other draws: --on_divergence=rollback."
+                    raise Diverged(f"{error} Or {remedy}") from None
                 _roll_back(error, state, checkpoints)
         workers.total([0])  # waits for the chief: what starts workers may end all with the first
     if state.progress.cur_nimg < _total_nimg(config):
         return interrupt.signum
     if workers.is_chief:
-        (folder / FINISHED_FILE).touch()
+        (folder / run_folder.FINISHED_FILE).touch()
     logging.info("Finished %s", folder)
     return None
 
@@ -107,12 +112,7 @@ def check(config):
             "`D_repeats` must be 1 where `update_order` is simultaneous. "
             f"Received: D_repeats={config.training.D_repeats}."
         )
-    for network in (config.G, config.D):
-        if not network.progressive and resolution < network.resolution:
-            raise ValueError(
-                "`lod_initial_resolution` must be none for networks that are not `progressive`. "
-                f"Received: lod_initial_resolution={resolution}."
-            )
+    _check_networks(config)
     while resolution <= 2**schedule.resolution_log2:
         asked = schedule.minibatch_dict.get(resolution, schedule.minibatch_base)
         # Deviation: the original rounds down silently, and then trains with another minibatch.
@@ -135,6 +135,24 @@ def check(config):
                 f"{resolution}x{resolution}, mbstd_group_size={group}."
             )
         resolution *= 2
+
+
+def _check_networks(config):
+    """Raises what making the networks would, before there is a run folder."""
+    resolution = config.schedule.initial_resolution
+    for name, network in (("G", config.G), ("D", config.D)):
+        if not network.progressive and resolution < network.resolution:
+            raise ValueError(
+                "`lod_initial_resolution` must be none for networks that are not `progressive`. "
+                f"Received: lod_initial_resolution={resolution}."
+            )
+        if network.fewest_fmaps < 1:
+            raise ValueError(
+                f"`{name}.fmap_base` must leave feature maps at {network.resolution}x"
+                f"{network.resolution}. Received: fmap_base={network.fmap_base}."
+            )
+    if config.D.mbstat_avg == "group":
+        check_splits(config.D.nf(1), config.D.mbstat_num_splits)
 
 
 def _train(state, stepper, config, on_tick, checkpoints, interrupt, checkpoint_sec):
@@ -167,11 +185,12 @@ def _make_stepper(state, config, dataset, strategy):
 
 
 def _roll_back(error, state, checkpoints):
-    """Goes back to the newest healthy checkpoint; raises `error` if there is none to be tried."""
+    """Goes back to the newest healthy checkpoint; raises Diverged if there is none to be tried."""
     num_rollbacks = state.progress.num_rollbacks + 1
-    restored = checkpoints.restore(state, healthy=True)
-    if not restored or num_rollbacks > state.progress.num_rollbacks + MAX_ROLLBACKS:
-        raise error
+    if not checkpoints.restore(state, healthy=True):
+        raise Diverged(f"{error} There is no healthy checkpoint to go back to.") from None
+    if num_rollbacks > state.progress.num_rollbacks + MAX_ROLLBACKS:
+        raise Diverged(f"{error} {MAX_ROLLBACKS} rollbacks did not help.") from None
     state.progress.num_rollbacks = num_rollbacks
     logging.warning("Diverged: %s Rollback %d, with other draws.", error, num_rollbacks)
 
@@ -203,8 +222,7 @@ def _step(state, stepper, config):
         raise Diverged(
             f"no finite gradient in {progress.skipped_in_row} iterations in a row, up to "
             f"{progress.cur_nimg / 1000:g} kimg at {call.now.resolution}x{call.now.resolution} "
-            f"(lod {call.now.lod:g}); the last iteration had {last}. Lower the learning rate, or "
-            "continue from the last checkpoint with other draws: --on_divergence=rollback."
+            f"(lod {call.now.lod:g}); the last iteration had {last}. Lower the learning rate."
         )
     return call.now
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import re
 from pathlib import Path
@@ -26,28 +27,45 @@ def open_run(outdir, title, config, new=False, allow_change=False):
 
     A run of the same title and configuration is continued, or reported as finished. A changed
     configuration starts another run only when the newest one is finished, or with `new`; with
-    `allow_change` the newest run is continued with the changed configuration.
+    `allow_change` the newest run is continued, and `adopt` is to follow when that has worked.
 
     Raises:
         ValueError: if the newest run is unfinished and its configuration differs; tells how.
     """
-    folders = [folder for _, folder, found in _runs(outdir) if found == title]
-    for folder in [] if new else reversed(folders):
-        differences = _stored_config(folder, config).differences(config)
-        finished = (folder / FINISHED_FILE).exists()
-        if not differences:
-            return folder, finished
-        if folder == folders[-1] and allow_change:
-            (folder / FINISHED_FILE).unlink(missing_ok=True)
-            _store_config(folder, config)
-            return folder, False
-        if folder == folders[-1] and not finished:
-            raise ValueError(
-                f"{folder} is unfinished and has another configuration: "
-                f"{'; '.join(differences)}. Continue it all the same with --allow_config_change, "
-                "start another run with --new, or undo the change."
-            )
-    return _create(outdir, title, config), False
+    Path(outdir).mkdir(parents=True, exist_ok=True)
+    with _alone(outdir):
+        folders = [folder for _, folder, found in _runs(outdir) if found == title]
+        for folder in [] if new else reversed(folders):
+            differences = _stored_config(folder, config).differences(config)
+            finished = (folder / FINISHED_FILE).exists()
+            if not differences:
+                return folder, finished
+            if folder == folders[-1] and allow_change:
+                return folder, False
+            if folder == folders[-1] and not finished:
+                raise ValueError(
+                    f"{folder} is unfinished and has another configuration: "
+                    f"{'; '.join(differences)}. Continue it all the same with "
+                    "--allow_config_change, start another run with --new, or undo the change."
+                )
+        return _create(outdir, title, config), False
+
+
+def open_together(workers, *args, **options):
+    """`open_run` on the chief: -> (folder, finished) on all workers."""
+
+    def on_chief():
+        folder, finished = open_run(*args, **options)
+        return json.dumps([str(folder), finished]).encode()
+
+    folder, finished = json.loads(workers.from_chief(on_chief))
+    return Path(folder), finished
+
+
+def adopt(folder, config):
+    """Makes a changed configuration that of a run, which it takes further."""
+    (Path(folder) / FINISHED_FILE).unlink(missing_ok=True)
+    _store_config(Path(folder), config)
 
 
 def locate(outdir, run=None):
@@ -114,6 +132,18 @@ def newest_snapshot(folder):
     if not snapshots:
         raise ValueError(f"{folder}: no network snapshot yet. Let the run reach its first one.")
     return snapshots[-1]
+
+
+@contextlib.contextmanager
+def _alone(outdir):
+    """Lets one process at a time look for its run, or number it, in a folder."""
+    descriptor = os.open(outdir, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _create(outdir, title, config):

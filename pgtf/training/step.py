@@ -15,11 +15,14 @@ class Terms:
     """A loss and what it is made of, one value per sample."""
 
     loss: tf.Tensor  # [N]
-    components: dict[str, tf.Tensor]  # each [N]; see discriminator_terms and generator_terms
+    components: dict[str, tf.Tensor]  # each [N]; see discriminator_parts and generator_terms
+
+    def __add__(self, other):
+        return Terms(self.loss + other.loss, self.components | other.components)
 
 
-def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config, loss_scale=None):
-    """Loss of D; the fakes get the labels of the reals.
+def discriminator_parts(G, D, reals, labels, latents, mixing, alpha, config, loss_scale=None):
+    """Loss of D in parts whose sum it is; the fakes get the labels of the reals.
 
     Args:
         G, D: networks; `reals` decide the resolution.
@@ -32,32 +35,43 @@ def discriminator_terms(G, D, reals, labels, latents, mixing, alpha, config, los
         loss_scale: [] factor under which the inner gradient is taken, or None.
 
     Returns:
-        Terms with components real_scores, fake_scores, mixed_norms (0 for LSGAN); for WGAN-GP also
-        mixed_scores and drift, and with labels real_label_penalty and fake_label_penalty.
+        Functions -> Terms for `gradients_of`: scores of reals and fakes, and for WGAN-GP the
+        penalty. Components of the first are real_scores and fake_scores, with labels
+        real_label_penalty and fake_label_penalty, and mixed_norms, 0, for LSGAN, drift for WGAN-GP,
+        whose penalty has mixed_scores and mixed_norms.
     """
     G_model, D_model = _models(G, D, reals.shape[1])
     fakes = G_model(G.inputs(latents, labels, alpha), training=True)
-    (real_scores, real_logits), (fake_scores, fake_logits) = D.scores_of_two(reals, fakes, alpha)
-    components = {"real_scores": real_scores[:, 0], "fake_scores": fake_scores[:, 0]}
-    if config.kind == "lsgan":
-        loss = losses.lsgan_discriminator(real_scores, fake_scores, config)
-        components["mixed_norms"] = tf.zeros_like(loss)  # nothing is mixed
-    else:
+
+    def scores():
+        (real_scores, real_logits), (fake_scores, fake_logits) = D.scores_of_two(
+            reals, fakes, alpha
+        )
+        components = {"real_scores": real_scores[:, 0], "fake_scores": fake_scores[:, 0]}
+        if config.kind == "lsgan":
+            loss = losses.lsgan_discriminator(real_scores, fake_scores, config)
+            components["mixed_norms"] = tf.zeros_like(loss)  # nothing is mixed
+        else:
+            loss = losses.wgan_discriminator(real_scores, fake_scores, config)
+            components["drift"] = tf.square(real_scores[:, 0])
+        if D.config.label_size:
+            real_penalty = losses.label_penalty(real_logits, labels)
+            fake_penalty = losses.label_penalty(fake_logits, labels)
+            components |= {"real_label_penalty": real_penalty, "fake_label_penalty": fake_penalty}
+            loss += config.cond_weight * (real_penalty + fake_penalty)
+        return Terms(loss, components)
+
+    def penalty():
         mixed_scores, mixed_norms = losses.gradient_norms(
             lambda images: D_model([images, alpha], training=True)[0],
             losses.mix(reals, fakes, mixing),
             enlargement=D.config.resolution // reals.shape[1],
             loss_scale=loss_scale,
         )
-        loss = losses.wgan_gp_discriminator(real_scores, fake_scores, mixed_norms, config)
-        components |= {"mixed_scores": mixed_scores[:, 0], "mixed_norms": mixed_norms}
-        components["drift"] = tf.square(real_scores[:, 0])
-    if D.config.label_size:
-        real_penalty = losses.label_penalty(real_logits, labels)
-        fake_penalty = losses.label_penalty(fake_logits, labels)
-        components |= {"real_label_penalty": real_penalty, "fake_label_penalty": fake_penalty}
-        loss += config.cond_weight * (real_penalty + fake_penalty)
-    return Terms(loss, components)
+        components = {"mixed_scores": mixed_scores[:, 0], "mixed_norms": mixed_norms}
+        return Terms(losses.gradient_penalty(mixed_norms, config), components)
+
+    return [scores] if config.kind == "lsgan" else [scores, penalty]
 
 
 def generator_terms(G, D, latents, labels, resolution, alpha, config):
@@ -79,22 +93,35 @@ def generator_terms(G, D, latents, labels, resolution, alpha, config):
     return Terms(loss, components)
 
 
-def gradients_of(terms_function, variables, loss_scale=None):
-    """Gradients of the mean loss: a function -> Terms, {name: variable} -> Terms, {name: tensor}.
+def gradients_of(parts, variables, loss_scale=None):
+    """Gradients of the mean loss: functions -> Terms, {name: variable} -> Terms, {name: tensor}.
+
+    The loss is the sum of the parts. A part is computed when the gradients of the one before are
+    done, so that the memory of one serves the next.
 
     Only the given variables (or tensors) are watched, so nothing is computed for the other network.
     With `loss_scale` the loss is differentiated times this factor, and the gradients divided by it.
     """
+    terms, sums = None, []
+    for part in parts:
+        with tf.control_dependencies(sums):
+            found, gradients = _gradients_of_part(part, list(variables.values()), loss_scale)
+        terms = found if terms is None else terms + found
+        sums = [a + b for a, b in zip(sums, gradients, strict=True)] if sums else gradients
+    return terms, dict(zip(variables, sums, strict=True))
+
+
+def _gradients_of_part(part, variables, loss_scale):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(list(variables.values()))
-        terms = terms_function()
+        tape.watch(variables)
+        terms = part()
         mean_loss = tf.reduce_mean(terms.loss)
         if loss_scale is not None:
             mean_loss *= loss_scale
-    gradients = tape.gradient(mean_loss, list(variables.values()), unconnected_gradients="zero")
+    gradients = tape.gradient(mean_loss, variables, unconnected_gradients="zero")
     if loss_scale is not None:
         gradients = [gradient / loss_scale for gradient in gradients]
-    return terms, dict(zip(variables, gradients, strict=True))
+    return terms, gradients
 
 
 def mean_over_parts(part, num_parts, num_values, variables):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pgtf import losses
 from pgtf.dataset import pipeline
-from pgtf.training import compilation, memory, randomness, step
+from pgtf.training import compilation, feeding, memory, randomness, step
 from pgtf.training.randomness import Draw
 
 D_STATISTICS = ("real_scores", "fake_scores", "mixed_norms")  # components of D's terms
@@ -49,7 +49,8 @@ class Stepper:
     def _run(self, call):
         key = (call.now.resolution, call.now.minibatch)
         if self._iterator_at != (key, call.nimgs[0]):
-            self._iterator = self._iterate(call)
+            seed = self._config.training.seed
+            self._iterator = feeding.iterate(self._strategy, self._dataset, call, seed)
         if key not in self._functions:
             numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
             numbers.append(tf.TensorSpec([], tf.float32))
@@ -67,23 +68,6 @@ class Stepper:
         progress.noise_ema = float(noise_ema)
         self._iterator_at = (key, call.end_nimg)
         return rows.numpy().astype(np.float64)
-
-    def _iterate(self, call):
-        replica_batch = call.now.minibatch // self._strategy.num_replicas_in_sync
-
-        def batches_of_worker(context):
-            worker_batches = pipeline.batches(
-                self._dataset,
-                resolution_log2=call.now.resolution.bit_length() - 1,
-                minibatch=call.now.minibatch,
-                seed=self._config.training.seed,
-                position=call.nimgs[0],
-                shard=(context.input_pipeline_id, context.num_input_pipelines),
-            )
-            # One element a replica, in the order of the replicas.
-            return worker_batches.rebatch(replica_batch, drop_remainder=True).prefetch(2)
-
-        return iter(self._strategy.distribute_datasets_from_function(batches_of_worker))
 
     def _function(self, minibatch):
         replicas = self._strategy.num_replicas_in_sync
@@ -130,9 +114,11 @@ class Stepper:
             D_updated = self._apply_to_D(D_update, D_lrate, resolution)
             latents = self._latents(minibatch, nimg, Draw.G_LATENTS)
             labels = self._labels_of_G(minibatch, nimg)
-        G_means, G_update = self._update_of_G(
-            resolution, latents, labels, minibatch, nimg, alpha, noise_strength
-        )
+        # G's forward pass would begin with D's, and both be in memory.
+        with tf.control_dependencies(list(D_update[1].values())):
+            G_means, G_update = self._update_of_G(
+                resolution, latents, labels, minibatch, nimg, alpha, noise_strength
+            )
         if simultaneous:
             D_updated = self._apply_to_D(D_update, D_lrate, resolution)
         if config.training.G_smoothing_per == "G_update":
@@ -171,11 +157,8 @@ class Stepper:
                 step.computing_with((G, G_weights), (D, D_weights)),
                 self._noisy(minibatch, nimg, Draw.D_NOISE, noise_strength, index),
             ):
-                terms, gradients = step.gradients_of(
-                    lambda: step.discriminator_terms(G, D, *inputs, alpha, config.loss, scale),
-                    trained,
-                    scale,
-                )
+                parts = step.discriminator_parts(G, D, *inputs, alpha, config.loss, scale)
+                terms, gradients = step.gradients_of(parts, trained, scale)
             values = [terms.loss, *(terms.components[name] for name in D_STATISTICS)]
             return tf.stack([*map(tf.reduce_mean, values)]), gradients
 
@@ -224,7 +207,7 @@ class Stepper:
                 self._noisy(minibatch, nimg, Draw.G_NOISE, noise_strength, index),
             ):
                 terms, gradients = step.gradients_of(
-                    lambda: step.generator_terms(G, D, *inputs, resolution, alpha, config.loss),
+                    [lambda: step.generator_terms(G, D, *inputs, resolution, alpha, config.loss)],
                     trained,
                     scale,
                 )

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 
 import keras
 import tensorflow as tf
@@ -87,7 +88,7 @@ def num_workers():
     try:
         parsed = json.loads(text or "{}")
         cluster, task = parsed.get("cluster", {}), parsed.get("task", {})
-        sizes = {role: len(addresses) for role, addresses in cluster.items()}
+        sizes = {role: _num_addresses(addresses) for role, addresses in cluster.items()}
         role, index = task.get("type"), int(task.get("index", -1))
     except (AttributeError, TypeError, ValueError):
         raise ValueError(
@@ -107,6 +108,13 @@ def num_workers():
             f"Received: type={role!r}, index={index}, cluster of {sizes}."
         )
     return sum(sizes.values())
+
+
+def _num_addresses(addresses):
+    """Length of a list of "host:port"; ValueError if it is something else."""
+    if not isinstance(addresses, list) or not all(re.search(r".:\d+$", a) for a in addresses):
+        raise ValueError
+    return len(addresses)
 
 
 def num_replicas(num_gpus, cpu_replicas):

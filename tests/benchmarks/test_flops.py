@@ -63,7 +63,9 @@ def test_an_iteration_needs_its_weights_moments_and_what_the_second_gradient_loo
     G = 3 * 32 + 9 * 2 * 2 + 2 * 3
     D = 3 * 2 + 9 * 3 * 2 + 32 * 2 + 2
     outputs_of_D = 2 * 16 + 2 * 16 + 2 + 1
-    assert needed_bytes(work, 5) == 4 * (2 * G + D + 2 * (G + D) + 4 * 5 * outputs_of_D)
+    assert needed_bytes(work, 5) == 4 * (2 * G + D + 2 * (G + D) + 2 * 5 * outputs_of_D)
     (down,) = (layer for layer in iteration_work(8, 8, 2) if layer.kind == "down")
-    alone = 4 * (3 * 9 * 2 * 2 + 5 * (4 * 2 * 16 + 3 * 2 * 81))
-    assert needed_bytes([down], 5) == alone
+    values = 4 * 5 * (2 * 2 * 16 + 2 * 81)
+    assert needed_bytes([down], 5) == 4 * 3 * 9 * 2 * 2 + values
+    # Weights and moments of finer stages are held too.
+    assert needed_bytes([down], 5, held=work) == 4 * (4 * G + 3 * D) + values

@@ -11,6 +11,7 @@ import functools
 import json
 import math
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -233,3 +234,38 @@ def test_the_catalogue_has_a_row_a_preset_with_parameters_schedule_and_result(qu
     config = PRESETS["demo"].fitted(5, 3, 0, 1)
     for make, network in ((Generator, config.G), (Discriminator, config.D)):
         assert f"{num_parameters(make, options_of(network)):,}" in rows["demo"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("loss.wgan_target", 0.0, "`wgan_target` must be above 0. Received: wgan_target=0.0."),
+        ("loss.noise_ema", 1.5, "`noise_ema` must be in 0 ... 1. Received: noise_ema=1.5."),
+        ("loss.noise_exponent", -1.0, "`noise_exponent` must be at least 0."),
+        ("loss.noise_coef", -0.2, "`noise_coef` must be at least 0."),
+        ("loss.lsgan_fake_weight", -1.0, "`lsgan_fake_weight` must be at least 0."),
+        ("D.mbstat_num_splits", 0, "`mbstat_num_splits` must be at least 1."),
+        ("D.mbdisc_kernels", 0, "`mbdisc_kernels` must be at least 1. Received: mbdisc_kernels=0."),
+        ("D.mbstd_group_size", -1, "`mbstd_group_size` must be at least 0."),
+        ("D.fmap_divisor", 0, "`fmap_divisor` must be at least 1."),
+        ("D.fmap_max", 0, "`fmap_max` must be at least 1."),
+        ("G.fmap_base", -4, "`fmap_base` must be at least 1."),
+        ("G.latent_size", 0, "`latent_size` must be at least 1."),
+        ("G.tanh_at_end", 0.0, "`tanh_at_end` must be above 0, or none."),
+        ("G.leakyrelu_slope", -0.2, "`leakyrelu_slope` must be at least 0."),
+        ("schedule.G_lrate_base", -0.1, "`G_lrate_base` must be at least 0. Received: -0.1."),
+        ("training.G_smoothing", 1.5, "`G_smoothing` must be in 0 ... 1. Received: 1.5."),
+        ("training.adam_beta2", 1.0, "`adam_beta2` must be at least 0 and below 1."),
+        ("training.adam_epsilon", -1.0, "`adam_epsilon` must be at least 0."),
+        ("D.fmap_divisor", 2, "`fmap_divisor` is for networks of `structure` mnist1k. Received"),
+        ("G.progressive", False, "Received: progressive=False, structure=paper."),
+    ],
+)
+def test_values_that_no_run_can_have_are_refused_by_name(name, value, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PRESETS["demo"].replace({name: value})
+
+
+def test_the_small_discriminator_refuses_the_discrimination_it_does_not_have():
+    with pytest.raises(ValueError, match="`mbdisc_kernels` is for networks of `structure` paper"):
+        PRESETS["mnist1k-k2-base"].replace({"D.mbdisc_kernels": 100})

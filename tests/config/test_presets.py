@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pgtf.config import EXPERIMENTS, PRESETS, max_minibatch_per_gpu, preset_for
+from pgtf.config import EXPERIMENTS, PRESETS, max_minibatch_per_gpu, named, preset_for
 from pgtf.networks import Discriminator, Generator
 from pgtf.training import loop
 
@@ -71,7 +71,7 @@ def test_presets_keep_the_originals_optimizer_and_loop(preset):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_presets_minibatches_make_whole_replicas_and_whole_groups(preset):
-    config = PRESETS[preset]
+    config = PRESETS[preset].replace({"G.fmap_base": 8192, "D.fmap_base": 8192})
     loop.check(config.fitted(10, 3, 0, config.schedule.num_gpus))
 
 
@@ -99,6 +99,9 @@ def test_other_numbers_of_gpus_need_a_preset(num_gpus):
         preset_for(num_gpus)
 
 
-def test_unknown_precisions_are_refused():
-    with pytest.raises(KeyError):
-        max_minibatch_per_gpu("fp8")
+@pytest.mark.parametrize(
+    ("precision", "at_1024"), [(None, 4), ("fp32", 4), ("fp16", 8), ("bf16", 8)]
+)
+def test_a_preset_takes_the_memory_limits_of_a_precision(precision, at_1024):
+    assert named("v2-8gpus", precision).schedule.max_minibatch_per_gpu[1024] == at_1024
+    assert named("demo", precision).schedule.max_minibatch_per_gpu == {}

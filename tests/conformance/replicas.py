@@ -1,8 +1,8 @@
 """Trains the same iterations on one replica and on N.
 
-    python -m tests.conformance.replicas F N M [noise]
+    python -m tests.conformance.replicas F N M [VARIANT]
 
-M is the global minibatch; with "noise" the loss is LSGAN and D is noisy. The logical devices of N
+M is the global minibatch; VARIANT is one of VARIANTS, noise and n_critic. The logical devices of N
 replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
 Adam's state and the statistics of both runs to the .npz file F.
 """
@@ -36,7 +36,14 @@ CHANGES = {
     # At 1e-8 a first step is the sign of a gradient, and round-off may decide signs.
     "training.adam_epsilon": 1e-3,
 }
-NOISE = {"loss.kind": "lsgan", "loss.noise_limit": -1.0, "D.use_gdrop": True}
+VARIANTS = {
+    "noise": {"loss.kind": "lsgan", "loss.noise_limit": -1.0, "D.use_gdrop": True},
+    "n_critic": {
+        "training.D_repeats": 3,
+        "training.G_smoothing_per": "G_update",
+        "schedule.lod_transition_kimg": 0.3,  # as many iterations
+    },
+}
 
 
 def write_dataset(folder):
@@ -80,7 +87,7 @@ def train(strategy, dataset, minibatch, changes):
         call = plan.next_call(config.schedule, config.training, nimg, nimg)
         numbers = (call.nimgs, call.alphas, call.G_lrates, call.D_lrates)
         length = done if done == 1 else 3
-        nimg += length * minibatch
+        nimg += length * minibatch * config.training.D_repeats
         rows = stepper.run(plan.Call(call.now, *(x[:length] for x in numbers), nimg))
         found[f"{done}/statistics"] = rows
         for kind, holder in (state.networks() | optimizers).items():
@@ -102,4 +109,4 @@ def main(path, replicas, minibatch, changes):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:4]), NOISE if "noise" in sys.argv[4:] else {})
+    main(sys.argv[1], *map(int, sys.argv[2:4]), VARIANTS[sys.argv[4]] if sys.argv[4:] else {})

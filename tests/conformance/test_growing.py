@@ -70,14 +70,13 @@ def test_a_branch_of_weight_zero_gets_no_gradient_and_the_others_do(
     mixing = tf.constant(rng.uniform(size=[4, 1, 1, 1]), tf.float32)
     weight = tf.constant(alpha)
 
-    def D_terms():
-        return step.discriminator_terms(G, D, reals, labels, latents, mixing, weight, LossConfig())
+    D_parts = step.discriminator_parts(G, D, reals, labels, latents, mixing, weight, LossConfig())
 
     def G_terms():
         return step.generator_terms(G, D, latents, labels, size, weight, LossConfig())
 
-    for network, terms, rgb in ((G, G_terms, "ToRGB"), (D, D_terms, "FromRGB")):
-        _, gradients = step.gradients_of(terms, network.variables_at(resolution_log2))
+    for network, parts, rgb in ((G, [G_terms], "ToRGB"), (D, D_parts, "FromRGB")):
+        _, gradients = step.gradients_of(parts, network.variables_at(resolution_log2))
         moved = {name.rsplit("/", 1)[0] for name, g in gradients.items() if np.any(g)}
         new = {name for name in moved if name.startswith((f"{size}x{size}", f"{rgb}_lod{lod}"))}
         assert bool(new) == (alpha > 0)

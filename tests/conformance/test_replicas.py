@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 # The others take longer than they tell more.
-SLOW_CASES = [*((n, 4 * n) for n in (2, 4, 8)), (2, 16, "noise")]
+SLOW_CASES = [*((n, 4 * n) for n in (2, 4, 8)), (2, 16, "noise"), (2, 16, "n_critic")]
 CASES = [(2, 16), *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW_CASES)]
 
 

@@ -1,35 +1,15 @@
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from pgtf.dataset import exporter, open_dataset, partial, sidecars
-from pgtf.dataset.exporter import Options, export
+from pgtf.dataset import exporter, open_dataset, sidecars
+from pgtf.dataset.exporter import Options
 from tests.dataset import loads
+from tests.dataset.exports import files_of, make
 
-JOB = {"command": "test"}
-
-
-def make(path, num=50, load=loads.load, **arguments):
-    settings = {"items": range(num), "num_items": num, "shape": loads.SHAPE, "job": JOB}
-    settings["options"] = Options(num_workers=1)
-    return export(str(path), load=load, **settings | arguments)
-
-
-def files_of(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-@pytest.fixture(autouse=True)
-def small_tasks(monkeypatch):
-    """Several tasks, and a journal line after each, even for a few small images."""
-    monkeypatch.setattr(exporter, "BYTES_PER_WORKER", 1)
-    monkeypatch.setattr(exporter, "MAX_CHUNK", 4)
-    monkeypatch.setattr(partial, "CHECKPOINT_SECONDS", 0)
+pytestmark = pytest.mark.usefixtures("small_tasks")
 
 
 def test_a_dataset_is_written_and_described(tmp_path):
@@ -98,123 +78,6 @@ def test_max_images_counts_what_is_written(max_errors, tmp_path):
     np.testing.assert_array_equal(dataset.read_images(range(9)), expected)
     assert (dataset.num_images, summary.num_images) == (9, 9)
     assert len(summary.rejected) == (max_errors is None)  # item 3; item 10 comes after the ninth
-
-
-def interrupted(at, load):
-    """A `load` that is interrupted when it meets item `at`, in this process."""
-
-    def load_until(items):
-        if at in items:
-            raise KeyboardInterrupt
-        return load(items)
-
-    return load_until
-
-
-@pytest.mark.parametrize("at", [5, 23, 49])
-@pytest.mark.parametrize("load", [loads.load, loads.load_but_every_seventh])
-def test_an_interrupted_job_is_resumed_to_the_same_bytes(at, load, tmp_path):
-    max_errors = 0 if load is loads.load else None
-    arguments = {"labels": np.arange(50)[:, np.newaxis], "max_errors": max_errors}
-    (tmp_path / "whole").mkdir()
-    whole = make(tmp_path / "whole" / "set", load=load, **arguments)
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "set", load=interrupted(at, load), **arguments)
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["set.partial", "whole"]
-    seen = []
-
-    def watched(items):
-        seen.extend(items)
-        return load(items)
-
-    options = Options(num_workers=1, resume=True)
-    summary = make(tmp_path / "set", load=watched, options=options, **arguments)
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
-    assert seen == list(range(at // 4 * 4, 50))  # nothing twice, in tasks of 4
-    assert summary.rejected == whole.rejected
-
-
-@pytest.mark.parametrize("num_workers", [1, 2])
-def test_a_killed_job_is_resumed_to_the_same_bytes(num_workers, tmp_path):
-    code = (
-        "import os, signal, sys\n"
-        "from pgtf.dataset import exporter, partial\n"
-        "from tests.dataset import test_exporter as t\n"
-        "exporter.BYTES_PER_WORKER, exporter.MAX_CHUNK, partial.CHECKPOINT_SECONDS = 1, 4, 0\n"
-        "def items():\n"
-        "    for i in range(200):\n"
-        "        if i == 120: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        yield i\n"
-        "options = t.Options(int(sys.argv[2]))\n"
-        "t.make(sys.argv[1], num=200, items=items(), options=options)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "set", str(num_workers)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-    )
-    assert done.returncode == -9, done.stderr.decode()
-    assert [path.name for path in tmp_path.iterdir()] == ["set.partial"]
-    make(tmp_path / "set", num=200, options=Options(num_workers, resume=True))
-    (tmp_path / "whole").mkdir()
-    make(tmp_path / "whole" / "set", num=200)
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
-
-
-def test_a_crash_that_tore_the_files_costs_only_what_was_not_synced(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "set", load=interrupted(30, loads.load))
-    folder = tmp_path / "set.partial"
-    with open(folder / "set-r03.tfrecords", "r+b") as file:
-        file.truncate(247 * 10 + 100)  # the last lines of the journal are not true any more
-    with open(folder / "progress.jsonl", "a") as file:
-        file.write('{"items": 36, "rec')
-    make(tmp_path / "set", options=Options(1, resume=True))
-    (tmp_path / "whole").mkdir()
-    make(tmp_path / "whole" / "set")
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
-
-
-def test_what_was_written_but_not_counted_is_cut_off(tmp_path):
-    """Workers write ahead of the count; after a rejected item fewer records may follow."""
-    arguments = {"load": loads.load_but_every_seventh, "max_errors": None}
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "set", **arguments | {"load": interrupted(30, arguments["load"])})
-    for path in (tmp_path / "set.partial").glob("*.tfrecords"):
-        with open(path, "ab") as file:
-            file.write(bytes(100_000))
-    make(tmp_path / "set", options=Options(1, resume=True), **arguments)
-    (tmp_path / "whole").mkdir()
-    make(tmp_path / "whole" / "set", **arguments)
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
-
-
-def test_an_interrupted_job_is_not_taken_up_unasked(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "set", load=interrupted(30, loads.load))
-    with pytest.raises(FileExistsError, match="an interrupted job left it. Add --resume"):
-        make(tmp_path / "set")
-
-
-@pytest.mark.parametrize("change", [{"num": 51}, {"job": {"command": "other"}}, {"max_images": 40}])
-def test_another_job_is_not_resumed(change, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "set", load=interrupted(30, loads.load))
-    with pytest.raises(ValueError, match="the interrupted job was another one"):
-        make(tmp_path / "set", options=Options(1, resume=True), **change)
-
-
-def test_a_job_that_failed_at_once_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="item 3"):
-        make(tmp_path / "set", load=loads.load_but_every_seventh)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_two_jobs_do_not_write_the_same_folder(tmp_path):
-    target = str(tmp_path / "set")
-    with partial.PartialFolder(target, {"a": 10}, JOB, resume=False):
-        with pytest.raises(FileExistsError, match="another process is writing it"):
-            partial.PartialFolder(target, {"a": 10}, JOB, resume=True)
 
 
 def test_an_existing_target_is_refused(tmp_path):

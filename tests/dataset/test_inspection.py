@@ -3,6 +3,7 @@ import os
 import shutil
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from pgtf.dataset import inspection, open_dataset, tfrecords
@@ -154,6 +155,24 @@ def test_extract_touches_nothing_but_its_folder(folder, tmp_path):
     assert inspection.extract(str(folder), str(tmp_path / "out")) == 20
     assert (tmp_path / "out.partial" / "progress.jsonl").read_text() == "precious"
     assert sorted(x.name for x in tmp_path.iterdir()) == ["demo", "file", "out", "out.partial"]
+
+
+def no_space(*args):
+    raise OSError(28, "No space left on device")  # as `write` of an open file does
+
+
+def test_a_disk_too_full_for_pictures_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(PIL.Image.Image, "save", no_space)
+    with pytest.raises(OSError, match="No space left on device: '.*/out'"):
+        inspection.extract(str(folder), str(tmp_path / "out"))
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space left on device: '.*/page.png'"):
+        inspection.display(str(folder), str(tmp_path / "page.png"))
+    monkeypatch.undo()
+    with pytest.raises(FileNotFoundError, match="'.*/nowhere/page.png'"):
+        inspection.display(str(folder), str(tmp_path / "nowhere" / "page.png"))
+    assert [x.name for x in tmp_path.iterdir()] == ["demo"]
 
 
 def test_an_extraction_that_fails_leaves_nothing(folder, tmp_path):

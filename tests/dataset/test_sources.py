@@ -144,6 +144,21 @@ def test_svhn_labels_are_digits(tmp_path):
         svhn.create_svhn(str(tmp_path / "out"), str(tmp_path), ONE, num_images=6)
 
 
+def test_classes_of_svhn_in_matlab_are_1_to_10(tmp_path):
+    content = {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[1], [11]], np.uint8)}
+    scipy.io.savemat(tmp_path / "train_32x32.mat", content)
+    with pytest.raises(ValueError, match="labels must be 2 digits"):
+        svhn.create_svhn(str(tmp_path / "out"), str(tmp_path), ONE, num_images=2)
+
+
+@pytest.mark.parametrize("label", [-1, 100, 300_000_000])
+def test_classes_of_cifar_are_in_range(label, tmp_path):
+    content = {"data": np.zeros((2, 3072), np.uint8), "fine_labels": [0, label]}
+    recipes.write_pickle(tmp_path / "train", content)
+    with pytest.raises(ValueError, match=f"train: `fine_labels` must be 0 to 99. .*{label}"):
+        cifar.create_cifar100(str(tmp_path / "out"), str(tmp_path), ONE, num_images=2)
+
+
 def test_labels_of_cifar_are_no_lists(tmp_path):
     content = {"data": np.zeros((2, 3072), np.uint8), "fine_labels": [[1], [1, 2]]}
     recipes.write_pickle(tmp_path / "train", content)

@@ -1,3 +1,4 @@
+import re
 import sys
 import types
 
@@ -65,6 +66,22 @@ def test_an_unknown_name_is_one_line(package, tmp_path, capsys):
     assert "cannot load nets, split train (Dataset nets not found. Did you mean: pets or" in error
     assert error.count("\n") == 1
     assert len(error) < 400
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--transform=none"], "must be 8x8 RGB like the others, found 8x12 RGB"),
+        (["--transform=none", "--resolution=4", "--channels=1"], "4x4 grayscale .* 8x12 gray"),
+    ],
+)
+def test_an_example_that_does_not_fit_is_named(flags, message, package, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        dataset_tool.main(
+            ["create_from_tfds", str(tmp_path / "x"), "pets", "--resolution=8", *flags]
+        )
+    assert re.search(f"error: example 0: .*{message}", capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
 
 
 def test_labels_are_not_needed_but_images_are(package, tmp_path, capsys):

@@ -58,10 +58,11 @@ def _exported(Gs, out, facts):
 @pytest.fixture
 def browser():
     """Headless Chromium at phone width."""
-    webdriver = pytest.importorskip("selenium.webdriver")
+    untested = "pages are not tested in a browser: no "
+    webdriver = pytest.importorskip("selenium.webdriver", reason=f"{untested}selenium")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
-        pytest.skip("no chromium and chromedriver")
+        pytest.skip(f"{untested}chromium and chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):

@@ -10,9 +10,18 @@ from pgtf.export import edge
 from tests import tiny
 
 
-@pytest.fixture(params=["plain", "labelled"])
-def model(request):
-    return request.getfixturevalue(request.param)
+@pytest.fixture(params=["plain", "labelled", "unfused", "4x4", "mnist1k", "batch_norm"])
+def Gs(request, rng):
+    """A generator of every kind of layer; the first two are those of the exported models."""
+    if request.param in ("plain", "labelled"):
+        return request.getfixturevalue(request.param).Gs
+    options = {
+        "unfused": {"fused_scale": False},
+        "4x4": {"resolution": 4},
+        "mnist1k": {"structure": "mnist1k", "resolution": 32, "progressive": False},
+        "batch_norm": {"use_batchnorm": True, "wscale_constant": "rms", "tanh_at_end": 1.0},
+    }
+    return tiny.with_random_biases(tiny.generator(**options[request.param]), rng)
 
 
 def inputs_of(Gs, rng):
@@ -29,22 +38,23 @@ def levels_off(answer, Gs, inputs):
     return np.abs(answer.astype(int) - live).max()
 
 
-def test_a_tflite_file_draws_the_live_images(model, tmp_path, rng):
-    edge.export_edge(model.Gs, tmp_path / "model.tflite", "tflite")
-    inputs = inputs_of(model.Gs, rng)
+def test_a_tflite_file_draws_the_live_images(Gs, tmp_path, rng):
+    edge.export_edge(Gs, tmp_path / "model.tflite", "tflite")
+    inputs = inputs_of(Gs, rng)
     answer = edge._run_tflite((tmp_path / "model.tflite").read_bytes(), inputs, None)
-    assert levels_off(answer, model.Gs, inputs) <= 1
+    assert levels_off(answer, Gs, inputs) <= 1
 
 
-def test_an_onnx_file_draws_the_live_images(model, tmp_path, rng):
+def test_an_onnx_file_draws_the_live_images(Gs, tmp_path, rng, caplog):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")
-    edge.export_edge(model.Gs, tmp_path / "model.onnx", "onnx")
+    edge.export_edge(Gs, tmp_path / "model.onnx", "onnx")
+    assert caplog.text == ""
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    inputs = inputs_of(model.Gs, rng)
+    inputs = inputs_of(Gs, rng)
     assert {value.name for value in session.get_inputs()} == inputs.keys()
     assert [value.shape[0] for value in session.get_outputs()] == ["N"]
-    assert levels_off(session.run(["images"], inputs)[0], model.Gs, inputs) <= 1
+    assert levels_off(session.run(["images"], inputs)[0], Gs, inputs) <= 1
 
 
 def test_a_file_that_draws_other_images_is_not_written(tmp_path, monkeypatch):

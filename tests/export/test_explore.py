@@ -3,7 +3,9 @@
 import gc
 import io
 import json
+import sys
 import time
+import types
 import urllib.request
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pgtf.export import walk
+from pgtf.export import explore, walk
 from pgtf.export.explorable import LiveModel, ServedModel, latents_of
 from pgtf.export.source import Source
 from tests import tiny
@@ -46,6 +48,16 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         ServedModel(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("gradio", "words"),
+    [(None, "needs the package gradio"), (types.SimpleNamespace(__version__="5.50.0"), "5.50.0")],
+)
+def test_a_missing_or_old_gradio_is_named(live, monkeypatch, gradio, words):
+    monkeypatch.setitem(sys.modules, "gradio", gradio)  # importing None raises
+    with pytest.raises(ValueError, match=f"{words}.*pip install 'gradio>=6'"):
+        explore.explore(live, "127.0.0.1", None)
+
+
 def test_the_arc_keeps_to_the_sphere_and_meets_its_ends(rng):
     begin, end = rng.normal(size=[2, 64])
     assert walk.on_arc(begin, end, 0) == pytest.approx(begin, rel=1e-5)
@@ -62,9 +74,7 @@ def test_the_arc_keeps_to_the_sphere_and_meets_its_ends(rng):
 @pytest.fixture
 def page():
     """Address of the page of a generator, on a free port."""
-    pytest.importorskip("gradio")
-    from pgtf.export import explore
-
+    pytest.importorskip("gradio", reason="the explore page is not tested: no gradio")
     Gs = tiny.generator(label_size=2)
     model = LiveModel(Source(Gs, Path("x.h5"), {"label_names": ["cat", "dog"]}))
     app, address = explore.explore(model, "127.0.0.1", None, wait=False)
@@ -122,7 +132,6 @@ class Page:
         self.until(same)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # gradio's own
 def test_a_person_walks_through_the_page(page, browser, tmp_path):
     model, address = page

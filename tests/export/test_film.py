@@ -1,6 +1,8 @@
 """Films are read back frame by frame."""
 
 import os
+import resource
+import signal
 import subprocess
 import sys
 
@@ -70,6 +72,29 @@ def test_an_error_in_the_middle_leaves_nothing(tmp_path):
     for suffix in film.SUFFIXES:
         with pytest.raises(KeyboardInterrupt):
             film.write_film(tmp_path / f"film{suffix}", broken(), fps=10)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", film.SUFFIXES)
+def test_a_disk_that_fills_up_leaves_nothing_and_is_one_line(tmp_path, suffix, rng):
+    frames = (rng.integers(256, size=[64, 64, 3], dtype=np.uint8) for _ in range(30))
+    _, limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails instead
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit))
+    try:
+        with pytest.raises(OSError, match=f"film{suffix}: cannot be written"):
+            film.write_film(tmp_path / f"film{suffix}", frames, fps=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("suffix", "width"), [(".mp4", 32768), (".webp", 32768), (".mp4", 5)])
+def test_a_size_that_the_format_does_not_have_is_one_line(tmp_path, suffix, width):
+    frames = iter([np.zeros([4, width, 3], np.uint8)] * 2)
+    with pytest.raises(OSError, match=f"film{suffix}: cannot be written"):
+        film.write_film(tmp_path / f"film{suffix}", frames, fps=10)
     assert os.listdir(tmp_path) == []
 
 

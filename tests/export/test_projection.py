@@ -3,10 +3,12 @@
 import os
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import pytest
 import tensorflow as tf
 
+import generate
 from pgtf import images
 from pgtf.export import projection
 from tests import tiny
@@ -56,15 +58,21 @@ def test_the_search_improves_on_the_best_random_latents_and_repeats(few):
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_the_target_is_the_middle_square_scaled(tmp_path):
-    picture = np.zeros([64, 128, 3], np.uint8)
-    picture[:, 32:64, 0], picture[:, 64:96, 1] = 255, 255  # left half red, right half green
-    PIL.Image.fromarray(picture).save(tmp_path / "target.png")
-    target = projection.read_target(tmp_path / "target.png", 16, 3)
+def test_the_target_of_project_is_upright_opaque_and_scaled_to_the_middle_square(tmp_path):
+    picture = np.zeros([128, 64, 4], np.uint8)
+    picture[32:64, :, 0], picture[64:96, :, 1], picture[..., 3] = 255, 255, 255  # red above green
+    picture[32:96, 32:] = 0  # the right half is transparent
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = 6  # a quarter turn clockwise makes it upright
+    PIL.Image.fromarray(picture).save(tmp_path / "target.png", exif=exif)
+    target = generate._target(tmp_path / "target.png", 16, 3)
     assert target.shape == (16, 16, 3)
-    assert target[8, 2] == pytest.approx([1, -1, -1])
-    assert target[8, 13] == pytest.approx([-1, 1, -1])
-    assert projection.read_target(tmp_path / "target.png", 8, 1).shape == (8, 8, 1)
+    assert target[2, 2] == pytest.approx([-1, 1, -1])  # green, once below, is left
+    assert target[2, 13] == pytest.approx([1, -1, -1])
+    assert target[13] == pytest.approx(np.ones([16, 3]))  # white
+    gray = np.full([8, 8], 0x8080, np.uint16)
+    PIL.Image.fromarray(gray).save(tmp_path / "gray.png")
+    assert generate._target(tmp_path / "gray.png", 8, 1) == pytest.approx(0.0039, abs=1e-4)
 
 
 def test_latents_pictures_and_film_are_saved(tmp_path, rng):

@@ -1,12 +1,15 @@
 """The page about a run: what is in it, and what a browser shows."""
 
 import html.parser
+import json
 import re
 
 import numpy as np
 import pytest
 
+import generate
 from pgtf import images
+from pgtf.config import PRESETS
 from pgtf.export import charts, report
 from pgtf.export.timelapse import Moment
 
@@ -97,6 +100,14 @@ def test_a_curve_spans_the_chart_and_outliers_do_not_flatten_it():
     assert min(ys) >= charts.TOP
 
 
+def test_what_has_no_finite_value_is_said_and_not_drawn():
+    nan = {"a & b": [(1, float("nan"))], "c": []}
+    assert charts.line_chart(nan, "x") == '<p class="note">a &amp; b, c: no finite value.</p>'
+    svg = charts.line_chart(nan | {"d": [(1, 2.0), (2, 3.0)]}, "x")
+    assert svg.count("<circle") == 2
+    assert "nan" not in svg
+
+
 @pytest.mark.parametrize("values", [[0, 1], [-3e-5, 2e-5], [5, 5], [0, 123456]])
 def test_ticks_are_round_few_and_inside(values):
     axis = charts._Axis(min(values), max(values), 0, 100)
@@ -112,7 +123,23 @@ def test_long_curves_are_thinned_to_means():
     assert {y for _, y in thinned} == {0.5}
 
 
-@pytest.mark.slow
+def test_report_gathers_a_run(tmp_path):
+    folder = tmp_path / "000-faces-demo"
+    folder.mkdir()
+    (folder / "config.json").write_text(PRESETS["demo"].to_json())
+    images.save_png(folder / "fakes000004.png", np.zeros([64, 64, 3], np.uint8))
+    fields = dict.fromkeys(("G_loss", "D_loss", "real_scores", "fake_scores", "mixed_norms"), 1.0)
+    times = {"lod": 3, "resolution": 4, "train_hours": 1, "sec_per_kimg": 1, "peak_gib": 1}
+    (folder / "stats.jsonl").write_text(json.dumps({"kimg": 4.03} | times | fields) + "\n")
+    record = {"num_images": 9, "seed": 0, "kimg": 4, "values": {"fid": 77.5}}
+    (folder / "metric-fid.jsonl").write_text(json.dumps(record) + "\n")
+    generate.main(generate.parse_flags(["generate.py", "report", f"--outdir={tmp_path}"]))
+    text = (folder / "report.html").read_text()
+    for words in ("77.5", "000-faces-demo", "stabilise", "schedule.resolution_log2"):
+        assert words in text
+    assert "Not searched: " in text  # there is no dataset
+
+
 def test_a_person_moves_through_time(page, browser):
     browser.get(page.as_uri())
 

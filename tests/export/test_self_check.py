@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pgtf.export import Facts, export, export_generator
 from tests import tiny
@@ -99,3 +100,14 @@ def test_an_answer_two_levels_off_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2 levels off"):
         export_generator(tiny.generator(), tmp_path / "model")
     assert os.listdir(tmp_path / "model") == ["1"]
+
+
+def test_a_disk_that_is_full_for_the_last_file_leaves_nothing(tmp_path, monkeypatch):
+    def full(*args):
+        raise tf.errors.ResourceExhaustedError(None, None, "requests; No space left on device")
+
+    monkeypatch.setattr(export, "self_check", lambda folder, expected: {})
+    monkeypatch.setattr(export.serving_files, "write_warmup_requests", full)
+    with pytest.raises(OSError, match="model: cannot be written: requests; No space left"):
+        export_generator(tiny.generator(), tmp_path / "model")
+    assert os.listdir(tmp_path) == []

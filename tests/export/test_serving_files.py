@@ -1,13 +1,12 @@
 """What lies beside the SavedModel, read by the official protocol buffers."""
 
-import re
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from pgtf.export.serving_files import batch_sizes
+from tests.serving import server_protos
 
 
 @pytest.mark.parametrize(
@@ -36,12 +35,9 @@ def test_every_signature_is_warmed_up_at_every_batch_size(name, request):
     assert sorted(seen) == sorted((s, n) for s in model.signatures for n in (1, 2, 4, 8, 16, 32))
 
 
-def test_batching_parameters_are_text_of_the_servers_fields(plain):
+def test_batching_parameters_are_those_that_the_server_takes(plain):
     text = (plain.folder / "batching_params.pbtxt").read_text()
-    scalars = dict(re.findall(r"^(\w+) \{ value: (\d+) \}$", text, re.M))
-    sizes = re.findall(r"^allowed_batch_sizes: (\d+)$", text, re.M)
-    assert len(scalars) + len(sizes) == len(text.splitlines())
-    assert scalars["max_batch_size"] == sizes[-1] == "32"
-    assert scalars.keys() == {
-        "max_batch_size", "batch_timeout_micros", "num_batch_threads", "max_enqueued_batches"
-    }  # fmt: skip
+    parameters = server_protos.parse("BatchingParameters", text)
+    assert list(parameters.allowed_batch_sizes) == [1, 2, 4, 8, 16, 32]
+    assert parameters.max_batch_size.value == 32  # the server wants the last one to be it
+    assert parameters.max_enqueued_batches.value > 0

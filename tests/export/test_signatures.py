@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from pgtf import images
-from pgtf.export import Facts
+from pgtf.export import Facts, signatures
 from pgtf.export.signatures import (
     STATUS_BROKEN_IMAGE,
     STATUS_NO_SUCH_CLASS,
@@ -146,6 +146,14 @@ def test_interpolation_keeps_to_the_sphere(plain, rng):
     assert np.allclose(np.linalg.norm(arc, axis=1), 1)
     expected = images.to_uint8(plain.Gs(arc.astype(np.float32)).numpy())
     assert levels_off(answer, expected) <= 1
+
+
+def test_the_ends_of_an_interpolation_are_the_latents_given_to_the_bit(rng):
+    latents, latents_end = rng.normal(size=[2, 100, 512]).astype(np.float32) * 3
+    between = tf.function(signatures._between)
+    for t, expected in [(0, latents), (1, latents_end)]:
+        rows = between(latents, latents_end, np.full(100, t, np.float32))
+        assert np.array_equal(rows["latents"], expected)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

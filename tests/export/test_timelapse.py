@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import PIL.Image
 import pytest
 
+import generate
 from pgtf import images
 from pgtf.export import timelapse
 
@@ -49,6 +51,17 @@ def test_frames_show_the_grids_enlarged_over_a_strip_and_hold_the_last(run_folde
 def test_a_part_of_the_grid_can_be_shown(run_folder):
     moments = timelapse.moments(run_folder, "stats.jsonl")
     assert next(timelapse.frames(moments, 1, (64, 32))).shape == (10 * 32 + 48, 640, 3)
+
+
+def test_a_timelapse_shows_the_cells_asked_for(tmp_path):
+    folder = tmp_path / "000-faces-demo"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"G": {"resolution": 16}}')
+    images.save_png(folder / "fakes000004.png", np.zeros([64, 64, 3], np.uint8))
+    flags = [f"--outdir={tmp_path}", "--grid=2x1", "--fps=2", f"--out={tmp_path}/t.gif"]
+    generate.main(generate.parse_flags(["generate.py", "timelapse", *flags]))
+    with PIL.Image.open(tmp_path / "t.gif") as file:
+        assert file.size == (640, 320 + timelapse.STRIP_HEIGHT)
 
 
 def test_a_run_without_grids_is_refused(tmp_path):

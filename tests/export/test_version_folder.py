@@ -39,7 +39,7 @@ def test_until_the_block_ends_the_server_sees_no_version(tmp_path):
 
 
 def test_an_error_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), new_version(tmp_path / "model"):
+    with pytest.raises(KeyboardInterrupt), new_version(tmp_path / "of" / "a" / "model"):
         raise KeyboardInterrupt
     assert os.listdir(tmp_path) == []
     (tmp_path / "model" / "1").mkdir(parents=True)
@@ -54,6 +54,19 @@ def test_an_existing_version_is_kept(tmp_path):
     with pytest.raises(FileExistsError, match="--version"), new_version(tmp_path, 3):
         pass
     assert (tmp_path / "3" / "file").read_text() == "mine"
+
+
+def test_two_exports_at_once_get_a_version_each(tmp_path):
+    with (
+        new_version(tmp_path / "model") as (first, one),
+        new_version(tmp_path / "model") as (_, two),
+    ):
+        (first / "file").write_text("first")
+        with pytest.raises(FileExistsError, match="another export"), new_version(first.parent, two):
+            pass
+    assert (one, two) == (1, 2)
+    assert sorted(os.listdir(tmp_path / "model")) == ["1", "2"]
+    assert os.listdir(tmp_path / "model" / "1") == ["file"]
 
 
 def test_a_version_that_somebody_else_took_meanwhile_is_kept(tmp_path):

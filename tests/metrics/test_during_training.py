@@ -93,6 +93,7 @@ def test_only_comparable_values_compete(tmp_path):
     assert not record(7.0, 2, mode="legacy")
     assert record(9.0, 3, mode="clean")
     assert record(4.0, 4, mode="legacy")
+    assert record(6.0, 5, mode="legacy", inception_sha256="another file")
 
 
 def test_values_become_tensorboard_scalars(tmp_path, state, evaluator):
@@ -114,6 +115,16 @@ def test_what_cannot_be_measured_does_not_end_the_training(tmp_path, state, eval
     assert measured(tmp_path) == []
     assert "network-snapshot-000010.h5 was not measured" in caplog.text
     assert "finite images" in caplog.text
+
+
+def test_too_little_memory_does_not_end_the_training(tmp_path, state, evaluator, caplog):
+    def run(latents, labels):
+        raise MemoryError("cannot allocate 9 GiB")
+
+    state.Gs.run = run
+    with caplog.at_level(logging.ERROR, logger="absl"):
+        tick(SnapshotMetrics(tmp_path, evaluator, every=1, seed=0), tmp_path, state, 10)
+    assert "was not measured: cannot allocate 9 GiB" in caplog.text
 
 
 def test_what_a_run_asks_for_is_prepared_before_its_folder_exists(tmp_path, state, monkeypatch):

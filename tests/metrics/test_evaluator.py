@@ -135,6 +135,51 @@ def test_statistics_of_reals_are_cached_by_content(network, reals, fakes, tmp_pa
     assert measure(reals)[1:] == first[1:]
 
 
+def test_a_cache_that_cannot_be_written_is_said_and_does_not_matter(
+    network, reals, fakes, tmp_path, caplog
+):
+    in_the_way = tmp_path / "cache"
+    in_the_way.write_text("a file where the folder should be")
+    plan = parse_plan("fid:40,msssim:40")
+    with caplog.at_level("WARNING", logger="absl"):
+        found = Evaluator(plan, reals, inception=network, cache_folder=in_the_way)(fakes)
+    assert "Statistics of reals were not kept: " in caplog.text
+    expected = Evaluator(plan, reals, inception=network)(fakes)
+    assert [r["values"] for r in found] == [r["values"] for r in expected]
+
+
+def test_ms_ssim_of_reals_is_computed_once_for_a_content(reals, fakes, tmp_path, monkeypatch):
+    values, fed = [], []
+    feed = ms_ssim.MultiScaleSSIM.feed
+    counted = lambda self, images: (fed.append(len(images)), feed(self, images))  # noqa: E731
+    monkeypatch.setattr(ms_ssim.MultiScaleSSIM, "feed", counted)
+    for _ in range(2):
+        (record,) = Evaluator(parse_plan("msssim"), reals, cache_folder=tmp_path)(fakes)
+        values.append(record["values"])
+    assert values[0] == values[1]
+    assert sum(fed) == 3 * NUM  # reals and fakes, then fakes alone
+
+
+def test_reals_whose_reading_failed_are_fed_anew(network, reals, fakes):
+    """A disk that comes back during training must not leave images counted twice."""
+    broken = [True]
+
+    def read(begin, end):
+        if begin and broken:
+            broken.clear()
+            raise OSError("the disk is gone")
+        return reals.read(begin, end)
+
+    plan = parse_plan("swd,msssim,fid,kid")
+    evaluator = Evaluator(
+        plan, image_sets.ImageSet("reals", reals.shape, NUM, read), inception=network
+    )
+    with pytest.raises(OSError, match="the disk is gone"):
+        evaluator(fakes)
+    expected = Evaluator(plan, reals, inception=network)(fakes)
+    assert [r["values"] for r in evaluator(fakes)] == [r["values"] for r in expected]
+
+
 def test_a_metric_without_reals_does_not_read_them(network, fakes):
     def unread(begin, end):
         raise AssertionError("read")
@@ -162,6 +207,8 @@ def test_bad_input_is_refused_before_the_work(network, reals, fakes):
     small = image_sets.of_array("small", waves(20, 8, seed=0))
     with pytest.raises(ValueError, match="16x16 pixels or more. Received: 8x8"):
         Evaluator(parse_plan("swd"), small)
+    with pytest.raises(ValueError, match="5 scales needs images of 16 pixels or more"):
+        Evaluator(parse_plan("msssim"), small)
     with pytest.raises(ValueError, match=r"small: must have images like reals, \[32, 32, 3\]"):
         Evaluator(parse_plan("msssim"), reals)(small)
 

@@ -41,6 +41,13 @@ def test_a_file_that_does_not_fit_is_named(tmp_path):
         found.read(2, 3)
 
 
+@pytest.mark.parametrize(("kind", "mode"), [(np.uint16, "I;16"), (np.float32, "F")])
+def test_files_of_more_than_8_bits_are_refused(tmp_path, kind, mode):
+    PIL.Image.fromarray(np.full((8, 8), 1000, kind)).save(tmp_path / "deep.tif")
+    with pytest.raises(ValueError, match=f"deep.tif: .*8 bits a channel.* mode is {mode}"):
+        image_sets.of_folder(tmp_path)
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no images in it"):
         image_sets.of_folder(tmp_path)
@@ -82,6 +89,16 @@ def test_small_images_are_enlarged_by_repetition():
     np.testing.assert_array_equal(
         image, [[0, 0, 85, 85], [0, 0, 85, 85], [170, 170, 255, 255], [170, 170, 255, 255]]
     )
+
+
+@pytest.mark.parametrize("made", [(4, 4, 3), (8, 8, 1), (3, 3, 1), (4, 2, 1)])
+def test_images_that_cannot_be_enlarged_to_the_shape_are_refused(made):
+    def run(latents, labels):
+        return np.zeros((len(latents), *made), np.uint8)
+
+    fakes = image_sets.of_generator("model", run, 3, (4, 4, 1), seed=0)
+    with pytest.raises(ValueError, match=r"model: must make images of \[4, 4, 1\].*Received: \["):
+        fakes.read(0, 2)
 
 
 def test_images_that_are_not_finite_are_named_by_number():

@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 import PIL.Image
 import pytest
+from tensorflow.core.framework import graph_pb2
 
 from metrics import inception
 from tests.metrics.frozen_graph import CLASSES, FEATURES, SIDE, FrozenGraph
@@ -106,12 +107,25 @@ def test_the_hash_of_the_file_is_reported_and_compared(legacy, path):
 def test_another_file_is_refused_in_one_line(path, graph, tmp_path):
     wrong = tmp_path / "wrong.pb"
     other = graph.serialized().replace(b"pool_3", b"pool_4")
-    for content in (b"", b"not a graph at all", path.read_bytes()[:-50], other):
+    unknown = graph.serialized().replace(b"AvgPool", b"NoSuchO")
+    newer = graph_pb2.GraphDef.FromString(graph.serialized())
+    newer.versions.producer = 99_999
+    contents = [b"", b"not a graph at all", path.read_bytes()[:-50], other, unknown]
+    for content in [*contents, newer.SerializeToString()]:
         wrong.write_bytes(content)
         with pytest.raises(ValueError, match="not the frozen graph of 2015") as caught:
             inception.Inception(wrong)
         assert "\n" not in str(caught.value)
         assert str(wrong) in str(caught.value)
+
+
+def test_a_graph_of_damaged_weights_is_refused(tmp_path, rng):
+    damaged = FrozenGraph()
+    damaged.beta[2] = np.nan
+    (tmp_path / "damaged.pb").write_bytes(damaged.serialized())
+    network = inception.Inception(tmp_path / "damaged.pb")
+    with pytest.raises(ValueError, match="damaged.pb: must give finite features. Received: NaN"):
+        network(random_images(rng, 1, 8))
 
 
 def test_a_mode_that_does_not_exist_is_refused(path):
@@ -136,12 +150,34 @@ def test_download_unpacks_the_graph_alone(tmp_path, graph):
     assert inception.file_sha256(target) == hashlib.sha256(graph.serialized()).hexdigest()
 
 
+def test_a_download_of_another_graph_is_refused(tmp_path, graph):
+    archive, target = tmp_path / "archive.tgz", tmp_path / "cache" / "graph.pb"
+    make_archive(archive, inception.GRAPH_NAME, graph.serialized())
+    digest = hashlib.sha256(graph.serialized()).hexdigest()
+    with pytest.raises(ValueError, match=f"not the Inception file expected.*SHA-256 {digest}"):
+        inception.download(target, archive.as_uri(), sha256="0" * 64)
+    assert list(target.parent.iterdir()) == []
+    assert inception.download(target, archive.as_uri(), sha256=digest.upper()) == target
+
+
+def test_a_download_shows_how_far_it_is(tmp_path, graph, capsys):
+    archive = tmp_path / "archive.tgz"
+    make_archive(archive, inception.GRAPH_NAME, graph.serialized())
+    inception.download(tmp_path / "graph.pb", archive.as_uri(), progress=True)
+    assert f"{inception.GRAPH_NAME}: 100%" in capsys.readouterr().err
+
+
 def test_a_failed_download_leaves_nothing_behind(tmp_path):
     other, garbage = tmp_path / "other.tgz", tmp_path / "garbage.tgz"
     make_archive(other, "something/else.pb", b"x")
     garbage.write_bytes(b"<html>not found</html>")
     target = tmp_path / "cache" / "graph.pb"
-    for archive in (other, garbage):
+    torn = tmp_path / "torn.tgz"
+    make_archive(torn, inception.GRAPH_NAME, np.random.RandomState(0).bytes(99_999))
+    content = bytearray(torn.read_bytes())
+    content[2000:3000] = bytes(1000)
+    torn.write_bytes(content)
+    for archive in (other, garbage, torn):
         with pytest.raises(ValueError, match=f"must be an archive of {inception.GRAPH_NAME}"):
             inception.download(target, archive.as_uri())
     with pytest.raises(OSError, match="missing"):

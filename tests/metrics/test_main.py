@@ -101,9 +101,38 @@ def test_every_snapshot_of_a_run_is_recorded_once(run, capsys):
     assert first["values"] == again["values"]
 
 
+def test_records_may_go_to_another_folder(run, tmp_path):
+    main(["--run=0", "--metrics=swd:16", "--records=elsewhere"])
+    found = records.load(tmp_path / "elsewhere", "swd")
+    assert [(r["kimg"], r["lod"]) for r in found] == [(1, 1.5), (2, 0.0)]
+    assert not list(run.glob("*swd*"))
+
+
 def test_every_nth_snapshot_and_the_last_are_measured(run):
     main(["--metrics=msssim:4@every=5"])  # without --run: of the newest run
     assert [r["kimg"] for r in records.load(run, "msssim")] == [2]
+
+
+def test_an_interrupted_command_continues_where_it_was(run, monkeypatch, capsys):
+    command = ["--run=0", "--metrics=msssim:70"]
+    with monkeypatch.context() as patch:
+        made = []
+
+        def run_once(self, latents, labels):
+            made.append(len(latents))
+            if len(made) > 3:  # 64 and 6 images of the first snapshot, 64 of the second
+                raise KeyboardInterrupt
+            return np.zeros((len(latents), 16, 16, 3), np.float32)
+
+        patch.setattr(Generator, "run", run_once)
+        with pytest.raises(SystemExit) as caught:
+            main(command)
+    assert caught.value.code == 130
+    assert "the same command continues" in capsys.readouterr().err
+    assert [r["kimg"] for r in records.load(run, "msssim")] == [1]
+    main(command)
+    assert capsys.readouterr().out.count("recorded already") == 1
+    assert [r["kimg"] for r in records.load(run, "msssim")] == [1, 2]
 
 
 def test_a_damaged_snapshot_leaves_the_others_to_be(run, capsys):
@@ -172,6 +201,18 @@ def test_black_images_in_place_of_broken_ones_are_not_measured(tmp_path, dataset
     tf.saved_model.save(tf.Module(), str(tmp_path / "model/1"), signatures=serve)
     message = error_of(capsys, "--saved_model=model", f"--dataset={dataset}", "--metrics=swd:10")
     assert "must make finite images" in message
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (16, 16, 1)])
+def test_a_saved_model_of_other_images_is_refused(shape, dataset, capsys):
+    @tf.function(input_signature=[tf.TensorSpec([None, 4], name="latents")])
+    def serve(latents):
+        return {"images": tf.zeros([tf.shape(latents)[0], *shape], tf.uint8)}
+
+    tf.saved_model.save(tf.Module(), "model/1", signatures=serve)
+    message = error_of(capsys, "--saved_model=model", f"--dataset={dataset}", "--metrics=swd:10")
+    assert "must make images of [16, 16, 3], or of a fraction of that size" in message
+    assert f"Received: {list(shape)}" in message
 
 
 def test_the_classifier_of_a_dataset_is_trained_and_found(dataset, capsys):

@@ -162,3 +162,4 @@ def test_the_evaluator_counts_modes(trained):
     assert record["values"] == expected
     assert record["value"] == 6
     assert record["classifier_sha256"] == trained.sha256
+    assert record["classifier_accuracy"] == trained.accuracy

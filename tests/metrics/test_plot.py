@@ -10,7 +10,7 @@ from metrics.plot import curves, plot
 def add(folder, metric, kimg, value, **fields):
     values = {metric: value, f"{metric}_16": value / 2}
     record = {"metric": metric, "kimg": kimg, "values": values, "num_images": 100, "seed": 1}
-    records.append(folder, record | fields)
+    records.append(folder, record | {"reals": "demo"} | fields)
 
 
 def test_each_setting_is_a_curve_and_the_last_value_counts(tmp_path):
@@ -18,12 +18,15 @@ def test_each_setting_is_a_curve_and_the_last_value_counts(tmp_path):
     add(tmp_path, "swd", 20, 6.0)
     add(tmp_path, "swd", 20, 5.0)
     add(tmp_path, "swd", 20, 4.0, num_images=200)
+    add(tmp_path, "swd", 20, 9.0, reals="held out")
     add(tmp_path, "swd", None, 3.0)
     assert curves(tmp_path, "swd") == {
-        "swd (100 images, seed 1)": {10: 8.0, 20: 5.0},
-        "swd_16 (100 images, seed 1)": {10: 4.0, 20: 2.5},
-        "swd (200 images, seed 1)": {20: 4.0},
-        "swd_16 (200 images, seed 1)": {20: 2.0},
+        "swd (100 images of demo, seed 1)": {10: 8.0, 20: 5.0},
+        "swd_16 (100 images of demo, seed 1)": {10: 4.0, 20: 2.5},
+        "swd (200 images of demo, seed 1)": {20: 4.0},
+        "swd_16 (200 images of demo, seed 1)": {20: 2.0},
+        "swd (100 images of held out, seed 1)": {20: 9.0},
+        "swd_16 (100 images of held out, seed 1)": {20: 4.5},
     }
 
 

@@ -24,6 +24,11 @@ def plain_pixel_norm(x, _):
 
 
 CASES = {
+    "conv, training": (
+        functools.partial(kernels.conv2d, training=True),
+        lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"),
+        [3, 3, 5, 4],
+    ),
     "up": (kernels.conv2d_up, plain_up, [3, 3, 4, 5]),
     "up, training": (functools.partial(kernels.conv2d_up, training=True), plain_up, [3, 3, 4, 5]),
     "down": (kernels.conv2d_down, plain_down, [3, 3, 5, 4]),
@@ -39,7 +44,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("size", [(2, 4), (6, 8)])
+@pytest.mark.parametrize("size", [(2, 4), (6, 8), (10, 12)])
 def test_values_and_gradients_of_first_and_second_order_are_those_of_the_plain_form(
     rng, case, size
 ):

@@ -8,6 +8,7 @@ from pgtf.networks import (
     EqualizedConv2D,
     EqualizedDense,
     MinibatchStdDev,
+    NearestUp,
     PixelNorm,
     WeightedSum,
 )
@@ -149,6 +150,13 @@ def test_weighted_sum_is_linear_and_exact_at_both_ends(rng):
     np.testing.assert_array_equal(fade(old, new, tf.constant(1.0)), new)
     expected = new * 0.3 + old * 0.7
     np.testing.assert_allclose(fade(old, new, tf.constant(0.3)), expected, rtol=0, atol=1e-6)
+
+
+def test_nearest_up_repeats_every_pixel_and_its_shape_is_known_when_the_batch_is_not(rng):
+    x = rng.normal(size=[3, 4, 6, 5]).astype(np.float32)
+    np.testing.assert_array_equal(NearestUp()(x), x.repeat(2, axis=1).repeat(2, axis=2))
+    function = tf.function(NearestUp(), input_signature=[tf.TensorSpec([None, 4, 6, 5])])
+    assert function.get_concrete_function().outputs[0].shape.as_list() == [None, 8, 12, 5]
 
 
 @pytest.mark.parametrize("shape", [(3, 7), (3, 6, 8, 5)])

@@ -136,3 +136,19 @@ def test_a_discriminator_initializes_it_with_the_features_of_the_given_images(rn
     layer.call = lambda x: scores.append(call(x)) or scores[-1]
     D(images, lod=1.0)
     np.testing.assert_allclose(scores[-1][:, 8:].numpy().mean(0), 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("compute_dtype", ["bfloat16", "float16"])
+def test_it_is_initialized_in_float32_whatever_the_convolutions_compute_in(rng, compute_dtype):
+    options = {"mbdisc_kernels": 3, "mbstd_group_size": 0}
+    images = rng.uniform(-1, 1, size=[40, 8, 8, 3]).astype(np.float32)
+    half, full = (
+        tiny.discriminator(**options, compute_dtype=dtype) for dtype in (compute_dtype, "float32")
+    )
+    for D in (half, full):
+        D.initialize_discrimination(images, lod=1.0)
+    name = "4x4/MinibatchDiscrimination/log_scale"
+    found, expected = tiny.arrays_of(half)[name], tiny.arrays_of(full)[name]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert np.all(expected != 0)

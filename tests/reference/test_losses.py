@@ -55,19 +55,18 @@ def terms_and_gradients(path, lod):
     reals, factor = tf.constant(nhwc(case["reals"])), D.config.resolution // resolution
     reals = tf.nn.avg_pool2d(reals, factor, factor, "VALID")
 
-    def d_terms():
-        latents, mixing = map(tf.constant, (case["D_latents"], case["mix"]))
-        return step.discriminator_terms(
-            G, D, reals, tf.constant(case["labels"]), latents, mixing, alpha, config
-        )
+    latents, mixing = map(tf.constant, (case["D_latents"], case["mix"]))
+    d_parts = step.discriminator_parts(
+        G, D, reals, tf.constant(case["labels"]), latents, mixing, alpha, config
+    )
 
     def g_terms():
         latents, labels = map(tf.constant, (case["G_latents"], case["G_labels"]))
         return step.generator_terms(G, D, latents, labels, resolution, alpha, config)
 
     return {
-        "D": step.gradients_of(d_terms, D.variables_by_name),
-        "G": step.gradients_of(g_terms, G.variables_by_name),
+        "D": step.gradients_of(d_parts, D.variables_by_name),
+        "G": step.gradients_of([g_terms], G.variables_by_name),
     }
 
 

@@ -33,21 +33,29 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 def rest_handler(models):
-    """A handler of HTTP requests as the server's REST API has them, column format."""
+    """A handler of HTTP requests as the server's REST API has them, in column and row format."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             name = self.path.removeprefix("/v1/models/").removesuffix(":predict")
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             signature = models[name][asked["signature_name"]]
-            specs = signature.structured_input_signature[1]
+            specs, rows = signature.structured_input_signature[1], asked.get("instances")
+            columns = asked["inputs"] if rows is None else _columns(rows)
             inputs = {
                 key: np.array(value, specs[key].dtype.as_numpy_dtype)
-                for key, value in asked["inputs"].items()
+                for key, value in columns.items()
             }
             try:
-                answer = ask(signature, inputs)
-                code, reply = 200, {"outputs": {key: _json(key, v) for key, v in answer.items()}}
+                answer = {key: _json(key, v) for key, v in ask(signature, inputs).items()}
+                code, reply = 200, {"outputs": answer}
+                if rows is not None:
+                    reply = {
+                        "predictions": [
+                            dict(zip(answer, row, strict=True))
+                            for row in zip(*answer.values(), strict=True)
+                        ]
+                    }
             except tf.errors.InvalidArgumentError as error:
                 code, reply = 400, {"error": error.message}
             self.send_response(code)
@@ -63,6 +71,10 @@ def rest_handler(models):
 def ask(signature, inputs):
     answer = signature(**{key: tf.constant(value) for key, value in inputs.items()})
     return {key: value.numpy() for key, value in answer.items()}
+
+
+def _columns(rows):
+    return {key: [row[key] for row in rows] for key in rows[0]}
 
 
 def _json(name, value):

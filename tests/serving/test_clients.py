@@ -1,9 +1,14 @@
 """The example clients in serving/ against tiny servers on the loopback address."""
 
+import base64
 import concurrent.futures
 import http.server
+import json
 import re
+import subprocess
+import sys
 import threading
+import urllib.request
 from pathlib import Path
 
 import grpc
@@ -21,7 +26,7 @@ from pgtf.export.signatures import make_module
 from pgtf.networks import latents_from_seeds
 from serving import grpc_client, rest_client
 from tests import tiny
-from tests.serving import servers
+from tests.serving import server_protos, servers
 
 SERVING = Path(__file__).parents[2] / "serving"
 
@@ -144,8 +149,53 @@ def test_a_server_that_is_not_there_is_one_line(tmp_path, capsys):
     assert [line[:6] for line in capsys.readouterr().err.splitlines()] == ["error:", "error:"]
 
 
+@pytest.mark.parametrize("page", ["docs/serving.md", "README.md"])
+def test_the_request_that_the_page_shows_is_answered(page, models, url):
+    """What curl would send, and where the page has it the line that decodes the reply."""
+    text = (SERVING.parent / page).read_text()
+    (body,) = re.findall(r"demo:predict \\\n +-d '(.+)'", text)
+    with urllib.request.urlopen(f"{url}/v1/models/faces:predict", body.encode()) as file:
+        reply = file.read()
+    (line,) = re.findall(r"python -c '(.+?)' >", text, re.DOTALL) or [DECODE]
+    done = subprocess.run([sys.executable, "-c", line], input=reply, capture_output=True)
+    png = tf.io.decode_png(done.stdout).numpy()
+    assert np.abs(png.astype(int) - expected(models["faces"][0], [7])[0]).max() <= 1
+
+
+DECODE = """import json, sys, base64
+answer = json.load(sys.stdin)["predictions"][0]
+sys.stdout.buffer.write(base64.b64decode(answer["image_bytes"]["b64"]))"""
+
+
+@pytest.mark.parametrize("form", ["instances", "inputs"])
+def test_both_json_formats_are_those_of_the_page(form, models, url):
+    text = (SERVING.parent / "docs" / "serving.md").read_text()
+    (body,) = re.findall(rf'`(\{{[^`]+"{form}":[^`]+)`', text)
+    with urllib.request.urlopen(f"{url}/v1/models/faces:predict", body.encode()) as file:
+        reply = json.load(file)
+    if form == "inputs":
+        assert reply["outputs"]["status"] == [0, 0]
+        files = reply["outputs"]["image_bytes"]
+    else:
+        assert [row["status"] for row in reply["predictions"]] == [0, 0]
+        files = [row["image_bytes"] for row in reply["predictions"]]
+    pngs = np.stack([tf.io.decode_png(base64.b64decode(file["b64"])) for file in files])
+    assert np.abs(pngs.astype(int) - expected(models["faces"][0], [1, 2])).max() <= 1
+
+
 def test_the_model_list_is_one_that_the_server_parses():
     text = (SERVING / "models.config").read_text()
     parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     (model,) = parsed.model_config_list.config
     assert (model.name, model.base_path) == ("demo", "/models/demo")
+
+
+def test_the_other_settings_are_ones_that_the_server_parses():
+    monitoring = server_protos.parse(
+        "MonitoringConfig", (SERVING / "monitoring.config").read_text()
+    )
+    assert monitoring.prometheus_config.enable
+    assert monitoring.prometheus_config.path == "/monitoring/prometheus/metrics"
+    batching = server_protos.parse("BatchingParameters", (SERVING / "batching.config").read_text())
+    assert list(batching.allowed_batch_sizes) == [1, 2, 4, 8]
+    assert (batching.max_batch_size.value, batching.num_batch_threads.value) == (8, 2)

@@ -116,13 +116,34 @@ def test_a_truncated_checkpoint_is_noticed(checkpoints, state, folder, size):
     assert state.progress.cur_nimg == 8
 
 
+def test_a_checkpoint_that_is_no_file_is_passed_over(checkpoints, state, folder):
+    save_at(checkpoints, state, 8, 16)
+    newest = newest_first(folder)[0]
+    newest.unlink()
+    newest.mkdir()
+    assert checkpoints.restore(state)
+    assert state.progress.cur_nimg == 8
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_silently_begin_anew(
     checkpoints, state, folder
 ):
     save_at(checkpoints, state, 8, 16)
     for path in newest_first(folder):
         flip_a_bit(path)
-    with pytest.raises(ValueError, match=r"all checkpoints are damaged.*--new"):
+    for _ in range(2):  # nor when the same command is given again
+        with pytest.raises(ValueError, match=r"all checkpoints are damaged.*--new"):
+            checkpoints.restore(state)
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "missing"])
+def test_a_run_that_lost_its_checkpoints_does_not_silently_begin_anew(
+    checkpoints, state, folder, is_there
+):
+    if is_there:
+        folder.mkdir()
+    (folder.parent / "stats.jsonl").write_text('{"kimg": 96}\n')
+    with pytest.raises(ValueError, match=r"no checkpoint, but the run has begun.*--new"):
         checkpoints.restore(state)
 
 

@@ -103,7 +103,7 @@ def test_a_rollback_that_does_not_help_is_tried_three_times(
 ):
     inject(None, FOREVER)
     options = {"checkpoint_sec": 0, "on_divergence": "rollback"}
-    with pytest.raises(loop.Diverged):
+    with pytest.raises(loop.Diverged, match="Lower the learning rate. 3 rollbacks did not help"):
         loop.run(config, dataset, strategy, tmp_path, **options)
     assert caplog.text.count("with other draws.") == loop.MAX_ROLLBACKS == 3
     assert last_state(tmp_path, config, strategy).progress.cur_nimg == 96

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pgtf.config import EXPERIMENTS, PRESETS
 from pgtf.dataset import open_dataset
 from pgtf.dataset.tfrecords import to_records
 from pgtf.interop import load_snapshot
+from pgtf.networks import Discriminator
 from pgtf.training import initialization, loop, plan
 from pgtf.training.checkpoints import newest_first
 from pgtf.training.state import TrainingState
@@ -34,47 +36,41 @@ def dataset16(tmp_path_factory):
     return open_dataset(folder, max_label_size=0)
 
 
-def shrunk(name, dataset):
+def shrunk(name, path):
     """A preset whose iterations are at 4x4, 8x8 and 16x16, or all at 16x16."""
-    config = PRESETS[name].fitted(dataset.resolution_log2, 3, 0, 1)
+    config = PRESETS[name].fitted(4, 3, 0, 1)
     kimg = config.schedule.minibatch_base * config.training.D_repeats / 1000
     changes = {
-        "dataset.path": dataset.path,
+        "dataset.path": path,
         "dataset.resolution": None,
+        "G.fmap_base": 64,
+        "D.fmap_base": 64,
         "G.fmap_max": 8,
         "D.fmap_max": 8,
+        "G.latent_size": min(config.G.latent_size, 8),
         "schedule.lod_training_kimg": 0,
         "schedule.lod_transition_kimg": kimg if config.schedule.lod_training_kimg else 0,
+        "schedule.minibatch_dict": {},  # of finer images only
         "schedule.tick_kimg_base": kimg,
         "schedule.tick_kimg_dict": {},
         "training.total_kimg": 3 * kimg,
         "training.network_snapshot_ticks": 3,
     }
-    if config.G.latent_size > 8:
-        changes["G.latent_size"] = 8
     return config.replace(changes)
 
 
 def distinct():
     """Presets of which none is the same as another once shrunk, but for mirrored images."""
-    seen, names = set(), []
-    for name, experiment in EXPERIMENTS.items():
-        config = experiment.config
-        schedule = (config.schedule.minibatch_base, config.schedule.lod_training_kimg > 0)
-        parts = [
-            dataclasses.replace(part, fmap_base=0, resolution=4) for part in (config.G, config.D)
-        ]
-        training = dataclasses.replace(config.training, total_kimg=1)
-        key = (*parts, config.loss, training, schedule)
-        if key not in seen:
-            names.append(name)
-        seen.add(key)
-    return names
+    seen = {}
+    for name in EXPERIMENTS:
+        config = shrunk(name, "").replace({"dataset.mirror_augment": False})
+        seen.setdefault(config.to_json(), name)
+    return [*seen.values()]
 
 
 def test_the_shrunk_experiments_are_these():
     names = distinct()
-    assert len(names) == 18
+    assert len(names) == 19
     assert set(QUICK) < set(names)
 
 
@@ -85,7 +81,7 @@ def test_the_shrunk_experiments_are_these():
 def test_an_experiment_trains_three_iterations_and_resumes_with_the_same_bits(
     dataset16, strategy, tmp_path, name
 ):
-    config = shrunk(name, dataset16)
+    config = shrunk(name, dataset16.path)
     loop.check(config)
     seen = killed_and_resumed(config, dataset16, strategy, tmp_path, tick=2)
     assert stats(tmp_path) == seen["stats"]
@@ -239,6 +235,33 @@ def test_networks_that_do_not_grow_must_begin_at_full_resolution(config):
     changes = {"G.structure": "mnist1k", "G.progressive": False}
     with pytest.raises(ValueError, match="`lod_initial_resolution` must be none.*=4"):
         loop.check(config.replace(changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"D.mbstat_avg": "group", "D.mbstat_num_splits": 3},
+            "`mbstat_num_splits` must divide the feature maps at 4x4.",
+        ),
+        ({"G.fmap_base": 3}, "`G.fmap_base` must leave feature maps at 8x8. Received: fmap_base=3"),
+        ({"D.fmap_base": 3}, "`D.fmap_base` must leave feature maps at 8x8. Received: fmap_base=3"),
+        ({"D.structure": "mnist1k", "D.fmap_divisor": 9}, "`D.fmap_base` must leave feature maps"),
+    ],
+)
+def test_networks_that_cannot_be_made_are_refused_before_there_is_a_run(config, changes, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        loop.check(config.replace(changes))
+
+
+def test_the_small_discriminator_needs_feature_maps_only_where_it_has_a_convolution(config):
+    options = {"D.structure": "mnist1k", "D.fmap_base": 32, "D.fmap_max": 256}
+    config = config.replace(options | {"D.fmap_divisor": 8})  # 2 at 4x4; 1 at 8x8, which has none
+    loop.check(config)
+    D = Discriminator(**dataclasses.asdict(config.D))
+    assert D.layers["8x8/Conv"].weight.shape == (3, 3, 3, 2)
+    with pytest.raises(ValueError, match="`D.fmap_base` must leave feature maps at 8x8"):
+        loop.check(config.replace({"D.fmap_divisor": 17}))
 
 
 def test_checkpoints_of_before_an_option_was_added_can_be_read(config, strategy):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pgtf import interop
 from pgtf.dataset import open_dataset
-from pgtf.training import actions, loop, plan
+from pgtf.training import actions, feeding, loop, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 
@@ -50,7 +50,7 @@ def test_the_generator_sees_rows_of_the_training_labels(labelled_config, labelle
         seen.append(labels) or original(latents, labels, alpha)
     )
     call = plan.next_call(labelled_config.schedule, labelled_config.training, 0, 0)
-    images, labels = next(stepper._iterate(call))
+    images, labels = next(feeding.iterate(strategy, labelled, call, seed=0))
     nimg, alpha = tf.constant(0, tf.int64), tf.constant(1.0)
     stepper._averaged[8] = []
     stepper._iteration(8, (images, labels), nimg, alpha, 1e-3, 1e-3, 0.0)  # eagerly

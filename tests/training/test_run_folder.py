@@ -1,4 +1,6 @@
+import concurrent.futures
 import errno
+import time
 
 import pytest
 
@@ -37,6 +39,28 @@ def test_a_finished_run_is_reported_even_after_a_newer_one(tmp_path, config):
     assert (second.name, finished) == ("001-a-demo", False)
     (second / "finished").touch()
     assert run_folder.open_run(tmp_path, "a-demo", config) == (first, True)
+
+
+def test_a_changed_configuration_becomes_that_of_the_run_only_when_it_is_adopted(tmp_path, config):
+    folder, _ = run_folder.open_run(tmp_path, "a-demo", config)
+    (folder / "finished").touch()
+    changed = config.replace({"training.seed": 7})
+    options = {"allow_change": True}
+    assert run_folder.open_run(tmp_path, "a-demo", changed, **options) == (folder, False)
+    assert run_folder.open_run(tmp_path, "a-demo", config) == (folder, True)
+    run_folder.adopt(folder, changed)
+    assert run_folder.open_run(tmp_path, "a-demo", changed) == (folder, False)
+
+
+def test_runs_that_begin_at_the_same_time_get_numbers_of_their_own(tmp_path, config, monkeypatch):
+    store = run_folder._store_config
+    monkeypatch.setattr(run_folder, "_store_config", lambda *args: time.sleep(0.1) or store(*args))
+    titles = ["a-demo", "b-demo", "a-demo", "c-demo"]
+    with concurrent.futures.ThreadPoolExecutor(len(titles)) as pool:
+        runs = [pool.submit(run_folder.open_run, tmp_path, t, config, new=True) for t in titles]
+        names = sorted(run.result()[0].name for run in runs)
+    assert [name[:4] for name in names] == ["000-", "001-", "002-", "003-"]
+    assert sorted(name[4:] for name in names) == sorted(titles)
 
 
 def test_a_run_is_located_by_number_or_folder_and_a_miss_names_the_runs(tmp_path, config):

@@ -26,7 +26,7 @@ def networks(request):
 
 @pytest.fixture
 def inputs(networks, rng):
-    """What discriminator_terms takes from a minibatch, at 8x8 during a fade."""
+    """What discriminator_parts takes from a minibatch, at 8x8 during a fade."""
     return {
         "reals": tf.constant(rng.uniform(-1, 1, size=[BATCH, 8, 8, 3]), tf.float32),
         "labels": tf.constant(rng.uniform(size=[BATCH, networks[0].config.label_size]), tf.float32),
@@ -38,7 +38,7 @@ def inputs(networks, rng):
 
 def test_discriminator_loss_is_made_of_its_components_for_each_sample(networks, inputs):
     G, D = networks
-    terms = step.discriminator_terms(G, D, **inputs, config=CONFIG)
+    terms = tiny.sum_of(step.discriminator_parts(G, D, **inputs, config=CONFIG))
     c = {name: value.numpy() for name, value in terms.components.items()}
     expected = c["fake_scores"] - c["real_scores"]
     expected += 7 * (c["mixed_norms"] - 0.5) ** 2 / 0.25 + 0.02 * c["drift"]
@@ -50,7 +50,7 @@ def test_discriminator_loss_is_made_of_its_components_for_each_sample(networks, 
 
 def test_components_are_those_of_the_networks_at_the_lod_of_the_reals(networks, inputs):
     G, D = networks
-    c = step.discriminator_terms(G, D, **inputs, config=CONFIG).components
+    c = tiny.sum_of(step.discriminator_parts(G, D, **inputs, config=CONFIG)).components
     labels = inputs["labels"] if G.config.label_size else None
     fakes = G(inputs["latents"], labels, lod=1.75)  # the labels of the reals
     (real_scores, real_logits), (fake_scores, fake_logits) = (
@@ -75,7 +75,7 @@ def test_components_are_those_of_the_networks_at_the_lod_of_the_reals(networks, 
 def test_gradient_norms_are_those_with_respect_to_full_size_images(networks, inputs):
     """At lod 1.75 the original's D gets each pixel of the 8x8 image as 2x2 pixels of 16x16."""
     G, D = networks
-    c = step.discriminator_terms(G, D, **inputs, config=CONFIG).components
+    c = tiny.sum_of(step.discriminator_parts(G, D, **inputs, config=CONFIG)).components
     labels = inputs["labels"] if G.config.label_size else None
     mixed = losses.mix(
         inputs["reals"], G(inputs["latents"], labels, lod=1.75), inputs["mixing"]
@@ -109,7 +109,7 @@ def test_gradients_are_those_of_the_mean_for_the_given_variables_alone():
     def terms():
         return step.Terms(used**2 * hidden, {})
 
-    found, gradients = step.gradients_of(terms, {"used": used, "unused": unused})
+    found, gradients = step.gradients_of([terms], {"used": used, "unused": unused})
     np.testing.assert_array_equal(found.loss, [1, 4, 9])
     assert gradients.keys() == {"used", "unused"}
     np.testing.assert_allclose(gradients["used"], np.float32([2, 4, 6]) / 3)
@@ -120,18 +120,18 @@ def test_gradients_of_both_losses_follow_a_small_step(networks, inputs):
     """To first order the mean loss changes by the gradient times the step."""
     G, D = networks
     args = (inputs["latents"], inputs["labels"], 8, inputs["alpha"])
-    for network, terms in (
-        (D, lambda: step.discriminator_terms(G, D, **inputs, config=CONFIG)),
-        (G, lambda: step.generator_terms(G, D, *args, CONFIG)),
+    for network, parts in (
+        (D, step.discriminator_parts(G, D, **inputs, config=CONFIG)),
+        (G, [lambda: step.generator_terms(G, D, *args, CONFIG)]),
     ):
         variables = network.variables_at(3)
-        _, gradients = step.gradients_of(terms, variables)
+        _, gradients = step.gradients_of(parts, variables)
         norm = np.sqrt(sum(np.sum(g.numpy() ** 2) for g in gradients.values()))
         means = []
         for sign in (1, -2, 1):  # there, to the other side, and back
             for name, variable in variables.items():
                 variable.assign_add(gradients[name] * (sign * 0.003 / norm))
-            means.append(float(tf.reduce_mean(terms().loss)))
+            means.append(float(tf.reduce_mean(tiny.sum_of(parts).loss)))
         assert (means[0] - means[1]) / 0.006 == pytest.approx(norm, rel=0.02)
 
 
@@ -164,11 +164,11 @@ def test_a_resolution_is_traced_once_whatever_alpha_position_and_length_of_the_c
 ):
     traced = []
 
-    def counted(G, D, reals, *args, terms=step.discriminator_terms, **options):
+    def counted(G, D, reals, *args, parts=step.discriminator_parts, **options):
         traced.append(reals.shape[1])
-        return terms(G, D, reals, *args, **options)
+        return parts(G, D, reals, *args, **options)
 
-    monkeypatch.setattr(step, "discriminator_terms", counted)
+    monkeypatch.setattr(step, "discriminator_parts", counted)
     state = TrainingState(config, strategy)
     variables = {kind: network.variables_by_name for kind, network in state.networks().items()}
     stepper = Stepper(state, config, dataset, strategy)

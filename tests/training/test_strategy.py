@@ -98,6 +98,9 @@ def test_a_cpu_of_several_workers_is_not_split(cluster):
         ("{", "must be JSON such as"),
         ("[1]", "must be JSON such as"),
         ('{"cluster": 3}', "must be JSON such as"),
+        ('{"cluster": {"worker": "a:1"}}', "must be JSON such as"),
+        ('{"cluster": {"worker": ["a", "b"]}}', "must be JSON such as"),
+        ('{"cluster": {"worker": [1]}}', "must be JSON such as"),
         ('{"cluster": {"worker": ["a:1"]}}', r"type=None, index=-1, cluster of \{'worker': 1\}"),
     ],
 )

@@ -133,3 +133,16 @@ def test_an_error_of_the_chief_ends_all_workers_with_its_line(options, tmp_path)
     assert jobs.wait(jobs.start_workers(2, arguments, tmp_path)) == [2, 2]
     for index in (0, 1):
         assert "config.json" in (tmp_path / f"worker-{index}.txt").read_text().splitlines()[-1]
+
+
+def test_workers_with_different_configurations_all_end_and_write_nothing(options, tmp_path):
+    arguments = (*options, f"--outdir={tmp_path / 'results'}")
+    processes = [
+        jobs.start((*arguments, f"--seed={index}"), tmp_path / f"{index}.txt", TF_CONFIG=config)
+        for index, config in enumerate(jobs.tf_configs(2))
+    ]
+    assert jobs.wait(processes) == [2, 2]
+    for index, received in enumerate(("that of the chief", "training.seed: 0 -> 1")):
+        last = (tmp_path / f"{index}.txt").read_text().splitlines()[-1]
+        assert f"must be the same on all workers. Received: {received}" in last
+    assert not (tmp_path / "results").exists()

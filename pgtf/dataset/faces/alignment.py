@@ -121,7 +121,7 @@ def soft_blur(plane: np.ndarray, rows: Axis, columns: Axis, sigma: float) -> np.
     """Gaussian blur of a mirror-padded plane: uint8 [H, W] -> float32 [distinct, distinct]."""
     padded = PIL.Image.fromarray(plane[rows.mirror].take(columns.mirror, axis=1))
     blurred = np.asarray(padded.filter(PIL.ImageFilter.GaussianBlur(sigma)))
-    return blurred[rows.distinct].take(columns.distinct, axis=1).astype(np.float32)
+    return np.asarray(blurred[rows.distinct].take(columns.distinct, axis=1), np.float32)
 
 
 def warp(view: View) -> np.ndarray:

@@ -54,7 +54,7 @@ def read_labels(source: str, image_dir: str, names: Sequence[str]) -> FileLabels
         )
     for name in names:
         if name not in by_name:
-            raise ValueError(f"{source}: no label for {os.path.join(image_dir, name)}.")
+            raise ValueError(f"{source}: no label for {os.path.join(image_dir, name)}. Add one.")
     return _combine(source, [by_name[name] for name in names], columns)
 
 
@@ -63,7 +63,7 @@ def _combine(source: str, labels: list[Any], columns: list[str]) -> FileLabels:
         if len({len(label) for label in labels}) > 1:
             raise ValueError(f"{source}: all labels must have as many numbers.")
         return FileLabels(_matrix(source, labels), columns)
-    if all(isinstance(label, int) for label in labels):
+    if all(type(label) is int for label in labels):  # no truth values, which Python counts as such
         # As Python's numbers first: NumPy's do not hold all that a file may.
         _check_range(source, min(labels), max(labels))
         return FileLabels(np.array(labels), [])

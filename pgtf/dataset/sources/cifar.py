@@ -14,6 +14,7 @@ from pgtf.dataset.sources import pickles
 
 NUM_IMAGES = 50_000
 SHAPE = (3, 32, 32)
+NUM_CLASSES = {"labels": 10, "fine_labels": 100}
 CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 
 
@@ -127,9 +128,13 @@ def _labels(path: str, batch: Any, key: str) -> np.ndarray:
         labels = np.asarray(batch.get(key, ()))
     except ValueError as error:  # lists of lists
         raise ValueError(f"{path}: `{key}` must be whole numbers ({error}).") from error
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
-            f"{path}: `{key}` must be whole numbers from 0. "
-            f"Received: {labels.dtype} {labels.shape}."
+            f"{path}: `{key}` must be whole numbers. Received: {labels.dtype} {labels.shape}."
+        )
+    if labels.min(initial=0) < 0 or labels.max(initial=0) >= NUM_CLASSES[key]:
+        raise ValueError(
+            f"{path}: `{key}` must be 0 to {NUM_CLASSES[key] - 1}. "
+            f"Received: {labels.min()} to {labels.max()}."
         )
     return labels

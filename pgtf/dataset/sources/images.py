@@ -24,6 +24,7 @@ from pgtf.dataset.sources.pictures import (
     Alpha,
     Conversion,
     Transform,
+    open_picture,
     read_picture,
     reason,
 )
@@ -125,7 +126,7 @@ def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
 
 def _holds_image(path: str) -> bool:
     try:
-        with PIL.Image.open(path):
+        with open_picture(path):
             return True
     except FILE_ERRORS:
         return False
@@ -141,7 +142,7 @@ def suggested_command(path: str) -> str | None:
     modes: collections.Counter[str] = collections.Counter()
     for name in names[:: max(len(names) // SURVEYED, 1)]:
         try:
-            with PIL.Image.open(os.path.join(path, name)) as picture:
+            with open_picture(os.path.join(path, name)) as picture:
                 sizes[picture.size] += 1
                 modes["transparent" if picture.has_transparency_data else picture.mode] += 1
         except FILE_ERRORS:
@@ -216,7 +217,7 @@ def _first_picture(
     for place, name in enumerate(names):
         path = os.path.join(image_dir, name)
         try:
-            with PIL.Image.open(path) as picture:
+            with open_picture(path) as picture:
                 return picture.mode, picture.size, path
         except FILE_ERRORS as error:
             if place >= max_errors:

@@ -7,6 +7,8 @@ import dataclasses
 import io
 import os
 import struct
+import warnings
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -20,12 +22,15 @@ Alpha = Literal["error", "drop", "white", "black"]
 PLAIN_MODES = {"L": 1, "RGB": 3}  # what the original accepts -> channels
 UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
 UINT16_TO_UINT8 = 257  # 65535 / 255
+# Signature, length and name of IHDR; then width, height, bits, color type, 2 methods, interlacing.
+PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 # Everything that Pillow raises for files that are damaged or no images.
 FILE_ERRORS = (
     OSError,
     ValueError,
     SyntaxError,
     EOFError,
+    RuntimeError,
     struct.error,
     PIL.Image.DecompressionBombError,
 )
@@ -46,26 +51,50 @@ class Conversion:
         return self.channels, self.resolution, self.resolution
 
 
+@contextlib.contextmanager
+def open_picture(path: str) -> Iterator[PIL.Image.Image]:
+    """Opens an image file; Pillow's doubts about a file that it reads all the same are not shown.
+
+    Raises:
+        ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
+    """
+    with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
+        yield picture
+
+
 def read_picture(path: str, conversion: Conversion) -> np.ndarray:
     """Reads one file: -> uint8 [C, R, R].
 
     Raises:
         ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
     """
-    if conversion.strict and (pixels := _read_plain_png(path)) is not None:
-        return _check_shape(pixels, conversion)
+    if conversion.strict and (pixels := _read_plain_png(path, conversion)) is not None:
+        return pixels
     if os.path.getsize(path) == 0:
         raise ValueError("the file is empty")
-    with PIL.Image.open(path) as file:
+    with open_picture(path) as file:
         picture = file if conversion.strict else normalize(file, conversion)
         if PLAIN_MODES.get(picture.mode) is None:
             raise ValueError(
                 f"must be stored as RGB or grayscale, found {picture.mode}; "
                 "--channels=3 or --channels=1 converts"
             )
-        pixels = np.asarray(picture)
+        return to_pixels(picture, conversion)
+
+
+def to_pixels(picture: PIL.Image.Image, conversion: Conversion) -> np.ndarray:
+    """RGB or gray -> uint8 [C, R, R]; ValueError if it is not of the wanted shape."""
+    pixels = np.asarray(picture)
     pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return _check_shape(pixels, conversion)
+    if pixels.shape != conversion.shape:
+        kind = {1: "grayscale", 3: "RGB"}
+        found, wanted = pixels.shape, conversion.shape
+        raise ValueError(
+            f"must be {wanted[2]}x{wanted[1]} {kind[wanted[0]]} like the others, "
+            f"found {found[2]}x{found[1]} {kind[found[0]]}; "
+            "--resolution, --transform and --channels convert"
+        )
+    return pixels
 
 
 def normalize(picture: PIL.Image.Image, conversion: Conversion) -> PIL.Image.Image:
@@ -132,18 +161,6 @@ def reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check_shape(pixels: np.ndarray, conversion: Conversion) -> np.ndarray:
-    if pixels.shape != conversion.shape:
-        kind = {1: "grayscale", 3: "RGB"}
-        found, wanted = pixels.shape, conversion.shape
-        raise ValueError(
-            f"must be {wanted[2]}x{wanted[1]} {kind[wanted[0]]} like the others, "
-            f"found {found[2]}x{found[1]} {kind[found[0]]}; "
-            "--resolution, --transform and --channels convert"
-        )
-    return pixels
-
-
 def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     """Modes of more or less than 8 bits, and palettes -> L, LA, RGB, RGBA or CMYK."""
     if picture.mode in UINT16_MODES:
@@ -178,23 +195,22 @@ def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
     return flat
 
 
-def _read_plain_png(path: str) -> np.ndarray | None:
-    """Reads an 8-bit RGB or gray PNG several times as fast as Pillow: -> [C, H, W].
+def _read_plain_png(path: str, conversion: Conversion) -> np.ndarray | None:
+    """Reads a PNG that is as wanted, 8-bit, several times as fast as Pillow: -> [C, H, W].
 
     None if the file is anything else, or damaged, or kornia_rs is not installed: Pillow then reads
-    it, or says what is wrong.
+    it, or says what is wrong. The checksums of chunks are compared, that of the compressed stream
+    within them is not.
     """
+    side, color = conversion.resolution, {1: 0, 3: 2}[conversion.channels]
+    # Of another size nothing must be decoded: it may be one that no memory holds.
+    head = PNG_HEAD + struct.pack(">IIBBBBB", side, side, 8, color, 0, 0, 0)
     with open(path, "rb") as file:
-        head = file.read(29)
-    # Signature, length and name of IHDR, width, height; then bits, color type, ..., interlace.
-    if not head.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR") or len(head) < 29:
-        return None
-    bits, color, _, _, interlace = head[24:29]
-    if bits != 8 or color not in (0, 2) or interlace:
-        return None
+        if file.read(len(head)) != head:
+            return None
     with contextlib.suppress(Exception):
         from kornia_rs.io import read_image_png_u8
 
-        pixels: np.ndarray = read_image_png_u8(path, "rgb" if color == 2 else "mono")
+        pixels: np.ndarray = read_image_png_u8(path, "rgb" if color else "mono")
         return pixels.transpose(2, 0, 1)
     return None

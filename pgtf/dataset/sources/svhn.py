@@ -88,4 +88,4 @@ def _read_mat(folder: str) -> tuple[np.ndarray, np.ndarray]:
     except Exception as error:  # a damaged file raises nearly anything
         what = " ".join(str(error).split())
         raise ValueError(f"{path}: not the MATLAB file of SVHN ({what}).") from error
-    return images, labels % 10  # MATLAB counts from 1: label 10 is the digit 0
+    return images, np.where(labels == 10, 0, labels)  # MATLAB counts from 1: 10 is the digit 0

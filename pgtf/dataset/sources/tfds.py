@@ -9,17 +9,14 @@ from collections.abc import Iterator
 import numpy as np
 import PIL.Image
 
+from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export
 from pgtf.dataset.sources.optional import import_optional
-from pgtf.dataset.sources.pictures import Conversion, normalize
+from pgtf.dataset.sources.pictures import Conversion, normalize, reason, to_pixels
 
 
 def create(
-    tfrecord_dir: str,
-    name: str,
-    split: str,
-    conversion: Conversion,
-    options: Options = Options(),  # noqa: B008 (frozen)
+    tfrecord_dir: str, name: str, split: str, conversion: Conversion, options: Options
 ) -> Summary:
     """Creates a dataset of the `image` and, if there is one, the `label` of every example."""
     tfds = import_optional("tensorflow_datasets", "tensorflow-datasets")
@@ -36,7 +33,7 @@ def create(
         names = info.features["label"].names
     return export(
         tfrecord_dir,
-        items=(example["image"] for example in tfds.as_numpy(examples)),
+        items=enumerate(example["image"] for example in tfds.as_numpy(examples)),
         num_items=len(examples),
         load=_Convert(conversion),
         shape=conversion.shape,
@@ -49,11 +46,14 @@ def create(
 
 @dataclasses.dataclass(frozen=True)
 class _Convert:
-    """The `load` of TFDS; items are arrays [H, W, C]."""
+    """The `load` of TFDS; items are (number, array [H, W, C])."""
 
     conversion: Conversion
 
-    def __call__(self, items: list[np.ndarray]) -> Iterator[np.ndarray]:
-        for image in items:
-            picture = PIL.Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-            yield np.atleast_3d(np.asarray(normalize(picture, self.conversion))).transpose(2, 0, 1)
+    def __call__(self, items: list[tuple[int, np.ndarray]]) -> Iterator[np.ndarray | Rejected]:
+        for number, image in items:
+            try:
+                picture = PIL.Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+                yield to_pixels(normalize(picture, self.conversion), self.conversion)
+            except (TypeError, ValueError) as error:
+                yield Rejected(f"example {number}", reason(error))
