@@ -19,9 +19,13 @@ RINGS = (0.3, 0.4, 0.51)  # cycles per pixel: bounds of the rings, the finest th
 NUM_SECTORS = 4  # directions
 FLOOR = 0.03  # squared grey levels, below the rounding to whole ones, which has 1/12
 NATURAL = 5.0  # log of the power that a patch of a photograph seldom exceeds in its weakest sector
+PEAKS_FROM, PEAK_RING = 0.115, 0.015  # cycles per pixel: narrow rings, in which peaks stand out
+PEAK = 2.2  # log by which the ring with the highest peak may exceed the others
+MIN_RING = 8  # frequencies in a ring: smaller images have no peaks
 BLOCK = 8  # pixels between the lattice lines of JPEG files
 EDGES = 0.2  # relative strength of lattice lines in photographs that were never compressed
-EXCESS_WEIGHT, LATTICE_WEIGHT = 8.0, 0.3  # fitted to spoiled tiles: tests/dataset/test_quality.py
+# Fitted to spoiled tiles: tests/dataset/test_quality.py
+EXCESS_WEIGHT, PEAK_WEIGHT, LATTICE_WEIGHT = 8.0, 3.0, 0.4
 STRIP = 1 << 14  # patches transformed at a time
 
 
@@ -38,13 +42,15 @@ def quality(image: np.ndarray) -> float:
     power even there has it at all frequencies, and the weakest direction tells whether it has it
     in all. Then, with means over patches and rings and natural logarithms,
 
-        quality = mean(x) - 8 mean(max(x - 5, 0)) - 0.3 lattice
+        quality = mean(x) - 8 mean(max(x - 5, 0)) - 3 max(peak - 2.2, 0) - 0.4 lattice
 
     Blur, enlargement and compression empty some patches or all, smears empty a direction: the
     first term falls. Halftone dots fill patches with more power than photographs have: the second.
-    `lattice` is the mean over both axes of log(1 + L / 0.2), where L tells how much larger the
-    steps across lines 8 pixels apart are than those beside them, divided by the mean step: the
-    blocks of JPEG files.
+    `peak` tells of halftone screens and other regular patterns, faint ones too, from the spectrum
+    of the whole image: of log((max P + 1) / (median P + 1)) of the rings of 0.015 cycles per pixel
+    from 0.115 on, the highest minus the median. `lattice` is the mean over both axes of
+    log(1 + L / 0.2), where L tells how much larger the steps across lines 8 pixels apart are than
+    those beside them, divided by the mean step: the blocks of JPEG files.
 
     Args:
         image: uint8 [1 or 3, H, W].
@@ -59,7 +65,8 @@ def quality(image: np.ndarray) -> float:
         breadth += float(x.mean()) / len(grids)
         excess += float(np.maximum(x - NATURAL, 0).mean()) / len(grids)
     lattice = (_lattice(luma) + _lattice(luma.T)) / 2
-    return breadth - EXCESS_WEIGHT * excess - LATTICE_WEIGHT * lattice
+    peak = max(_peak(luma) - PEAK, 0)
+    return breadth - EXCESS_WEIGHT * excess - PEAK_WEIGHT * peak - LATTICE_WEIGHT * lattice
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
@@ -106,6 +113,33 @@ def _bands() -> tuple[np.ndarray, np.ndarray]:
     ]
     average = np.stack([cell / cell.sum() for cell in cells], axis=1)
     return window, average / (window**2).sum()
+
+
+def _peak(luma: np.ndarray) -> float:
+    """How much a regular pattern stands out from the spectrum of an image."""
+    order, starts, window = _rings(*luma.shape)
+    if len(starts) < 2:  # too small to tell
+        return 0.0
+    centered = luma - (luma * window).sum() / window.sum()
+    spectrum = np.fft.fft2(centered * window)
+    power = (spectrum.real**2 + spectrum.imag**2).ravel()[order] / (window**2).sum()
+    rings = np.split(power, starts[1:])
+    ratios = [np.log((ring.max() + 1) / (np.median(ring) + 1)) for ring in rings]
+    return float(max(ratios) - np.median(ratios))
+
+
+@functools.lru_cache(maxsize=16)
+def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flat places in a spectrum ring by ring, where each ring starts, and the window."""
+    radius = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.fftfreq(width)).ravel()
+    ring = np.floor((radius - PEAKS_FROM) / PEAK_RING).astype(np.int64)
+    places = np.flatnonzero((ring >= 0) & (radius < 0.5))
+    order = places[np.argsort(ring[places], kind="stable")]
+    _, starts, counts = np.unique(ring[order], return_index=True, return_counts=True)
+    if len(counts) and counts.min() < MIN_RING:
+        starts = starts[:0]
+    lines = (np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2 for side in (height, width))
+    return order, starts, np.outer(*lines)
 
 
 def _lattice(luma: np.ndarray) -> float:

@@ -35,7 +35,8 @@ def test_flips_and_quarter_turns_change_nothing(rng, shape):
 
 
 def test_the_formula_as_written(rng):
-    image = rng.integers(0, 256, (24, 32, 1)).astype(np.uint8)
+    image = rng.integers(0, 256, (80, 96, 1)) / 2 + 60 * np.sin(np.arange(96) * 1.3)[:, None] + 64
+    image = image.clip(0, 255).astype(np.uint8)
     hann = np.array([0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / 8) for n in range(8)])
     window = hann[:, None] * hann
     # By hand: which of the frequencies 0 to 4 eighths belong to a ring, by direction.
@@ -44,8 +45,8 @@ def test_the_formula_as_written(rng):
         [[(0, 4)], [(2, 3), (3, 2)], [(4, 0)], [(2, -3), (3, -2)]],
     ]
     values = []
-    for y in range(0, 17, 4):
-        for x in range(0, 25, 4):
+    for y in range(0, 73, 4):
+        for x in range(0, 89, 4):
             patch = image[y : y + 8, x : x + 8, 0]
             centered = (patch - (patch * window).sum() / window.sum()) * window
             power = abs(np.fft.fft2(centered)) ** 2 / (window**2).sum()
@@ -54,8 +55,26 @@ def test_the_formula_as_written(rng):
                 values.append(np.log(weakest + 0.03))
     values = np.array(values)
     lattice = (_lattice(image[:, :, 0]) + _lattice(image[:, :, 0].T)) / 2
-    expected = values.mean() - 8 * np.maximum(values - 5, 0).mean() - 0.3 * lattice
+    peak = max(_peak(image[:, :, 0]) - 2.2, 0)
+    expected = values.mean() - 8 * np.maximum(values - 5, 0).mean() - 3 * peak - 0.4 * lattice
     assert score(image) == pytest.approx(expected)
+
+
+def _peak(luma):
+    height, width = luma.shape
+    window = np.outer(
+        *(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n) for n in luma.shape)
+    )
+    centered = (luma - (luma * window).sum() / window.sum()) * window
+    power = abs(np.fft.fft2(centered)) ** 2 / (window**2).sum()
+    rings = {}
+    for y in range(height):
+        for x in range(width):
+            radius = np.hypot(min(y, height - y) / height, min(x, width - x) / width)
+            if 0.115 <= radius < 0.5:
+                rings.setdefault(int((radius - 0.115) / 0.015), []).append(power[y, x])
+    ratios = [np.log((max(ring) + 1) / (np.median(ring) + 1)) for ring in rings.values()]
+    return max(ratios) - np.median(ratios)
 
 
 def _lattice(luma):
