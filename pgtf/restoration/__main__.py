@@ -118,11 +118,12 @@ def finish(trainer, crops, folder, out):
     """Measures a trained network and gives its folder the final name."""
     settings = trainer.config
     saved_model.save(folder, trainer.G, settings)
-    rows = measure(Restorer.open(str(folder)), crops, folder / PICTURE)
+    rows, shown = measure(Restorer.open(str(folder)), crops)
+    save_png(folder / PICTURE, shown)
     saved_model.describe(folder, settings, rows)
     checkpoint_of(folder).unlink()
     os.rename(folder, out)
-    print(f"SavedModel     {out}")
+    print(f"SavedModel     {out}\nPicture        {out / PICTURE}")
 
 
 def evaluate_network(args):
@@ -130,21 +131,21 @@ def evaluate_network(args):
     restorer = Restorer.open(args.model, args.task)
     folder = os.path.expanduser(args.images)
     images = photographs.Photographs(folder, list_images(folder)[0])
-    measure(restorer, photographs.held_out_crops(images, evaluation.MAX_IMAGES), args.picture)
+    _, shown = measure(restorer, photographs.held_out_crops(images, evaluation.MAX_IMAGES))
+    if args.picture:
+        save_png(args.picture, shown)
+        print(f"Picture        {args.picture}")
 
 
-def measure(restorer, crops, picture):
-    """Prints the table, writes the picture -> rows."""
+def measure(restorer, crops):
+    """Prints the table -> rows, picture."""
 
     def restore(image):
         return restorer(image.transpose(2, 0, 1)).transpose(1, 2, 0)
 
     rows, shown = evaluation.evaluate(restorer.task, restore, crops, ssim)
     print(evaluation.table(rows))
-    if picture:
-        save_png(picture, shown)
-        print(f"Picture        {picture}")
-    return rows
+    return rows, shown
 
 
 def ssim(a, b):

@@ -141,8 +141,9 @@ def train(trainer, photographs, folder, stop=lambda: False):
             for name, value in trainer.train_step(degraded, clean).items():
                 sums.setdefault(name, []).append(value)
             bar.update(len(clean))
+            is_stopping = stop()  # once: what it says decides whether to save and to leave
             is_due = time.monotonic() - saved_at > CHECKPOINT_SECONDS
-            if is_due or stop() or trainer.nimg == config.total_nimg:
+            if is_due or is_stopping or trainer.nimg == config.total_nimg:
                 means = {name: float(np.mean(values)) for name, values in sums.items()}
                 if not np.isfinite(list(means.values())).all():
                     raise ValueError(
@@ -153,7 +154,7 @@ def train(trainer, photographs, folder, stop=lambda: False):
                 trainer.save(checkpoint)
                 _append(folder / "stats.jsonl", {"nimg": trainer.nimg, **means})
                 sums, saved_at = {}, time.monotonic()
-            if stop():
+            if is_stopping:
                 break
     patches.close()
     return trainer.nimg == config.total_nimg

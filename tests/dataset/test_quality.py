@@ -34,24 +34,67 @@ def test_flips_and_quarter_turns_change_nothing(rng, shape):
         assert score(other) == pytest.approx(score(image), rel=1e-9)
 
 
-def test_the_formula_on_white_noise(rng):
-    image = rng.normal(128, 20, (256, 256, 1)).astype(np.uint8)
-    # f^2 P rises by three half octaves, 2 log 2^1.5, from the best coarse to the best fine ring.
-    steep = 3 * np.log(2) - 1.5
-    # The lowest of eight means of many powers is a little below the variance.
-    assert score(image) == pytest.approx(np.log(20**2) - 3 * steep, abs=0.25)
+def test_the_formula_as_written(rng):
+    image = rng.integers(0, 256, (80, 96, 1)) / 2 + 60 * np.sin(np.arange(96) * 1.3)[:, None] + 64
+    image = image.clip(0, 255).astype(np.uint8)
+    hann = np.array([0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / 8) for n in range(8)])
+    window = hann[:, None] * hann
+    # By hand: which of the frequencies 0 to 4 eighths belong to a ring, by direction.
+    rings = [
+        [[(0, 3), (1, 3), (-1, 3)], [(2, 2)], [(3, 0), (3, 1), (3, -1)], [(2, -2)]],
+        [[(0, 4)], [(2, 3), (3, 2)], [(4, 0)], [(2, -3), (3, -2)]],
+    ]
+    values = []
+    for y in range(0, 73, 4):
+        for x in range(0, 89, 4):
+            patch = image[y : y + 8, x : x + 8, 0]
+            centered = (patch - (patch * window).sum() / window.sum()) * window
+            power = abs(np.fft.fft2(centered)) ** 2 / (window**2).sum()
+            for ring in rings:
+                weakest = min(np.mean([power[place] for place in sector]) for sector in ring)
+                values.append(np.log(weakest + 0.03))
+    values = np.array(values)
+    lattice = (_lattice(image[:, :, 0]) + _lattice(image[:, :, 0].T)) / 2
+    peak = max(_peak(image[:, :, 0]) - 2.2, 0)
+    expected = values.mean() - 8 * np.maximum(values - 5, 0).mean() - 3 * peak - 0.4 * lattice
+    assert score(image) == pytest.approx(expected)
 
 
-def test_a_flat_image_has_the_lowest_breadth():
-    assert score(np.full((64, 64, 3), 90, np.uint8)) == pytest.approx(np.log(0.1))
-
-
-def test_a_sine_is_a_peak(rng):
-    image = rng.normal(128, 20, (128, 128, 1))
-    wave = 60 * np.sin(np.arange(128) * 2 * np.pi / 5)
-    assert score((image + wave[:, None]).clip(0, 255).astype(np.uint8)) < score(
-        image.astype(np.uint8)
+def _peak(luma):
+    height, width = luma.shape
+    window = np.outer(
+        *(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n) for n in luma.shape)
     )
+    centered = (luma - (luma * window).sum() / window.sum()) * window
+    power = abs(np.fft.fft2(centered)) ** 2 / (window**2).sum()
+    rings = {}
+    for y in range(height):
+        for x in range(width):
+            radius = np.hypot(min(y, height - y) / height, min(x, width - x) / width)
+            if 0.115 <= radius < 0.5:
+                rings.setdefault(int((radius - 0.115) / 0.015), []).append(power[y, x])
+    ratios = [np.log((max(ring) + 1) / (np.median(ring) + 1)) for ring in rings.values()]
+    return max(ratios) - np.median(ratios)
+
+
+def _lattice(luma):
+    steps = np.abs(np.diff(luma.astype(float), axis=1))
+    ahead = [
+        steps[:, i] - (steps[:, i - 1] + steps[:, i + 1]) / 2 for i in range(1, len(steps[0]) - 1)
+    ]
+    strongest = max(np.mean(ahead[phase::8]) for phase in range(8))
+    return np.log(1 + max(strongest, 0) / (steps.mean() + 1 / 16) / 0.2)
+
+
+def test_a_flat_image_has_the_lowest_score():
+    assert score(np.full((64, 64, 3), 90, np.uint8)) == pytest.approx(np.log(0.03))
+
+
+def test_one_direction_is_not_enough(rng):
+    lines = np.broadcast_to(rng.integers(0, 256, (1, 128, 1)), (128, 128, 1)).astype(np.uint8)
+    assert score(lines) < 0
+    noise = rng.integers(100, 130, (128, 128, 1)).astype(np.uint8)
+    assert score(noise) > 2
 
 
 def test_of_large_images_the_middle_counts(rng):

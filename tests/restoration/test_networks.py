@@ -27,7 +27,7 @@ def test_an_untrained_network_gives_the_degraded_image(task, rng):
     size = [side * SCALES[task] for side in images.shape[1:3]]
     expected = tf.image.resize(images, size, method="bicubic").numpy()
     result = networks.build(task, seed=3)(images).numpy()
-    assert np.abs(result - expected).max() < 0.05
+    assert np.abs(result - expected).mean() < 0.2  # that of two random images is 0.8
 
 
 def test_a_pixel_depends_on_no_more_than_the_margin(task, G):

@@ -80,7 +80,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
     def agree(self):
         calls.append(1)
-        self.signum = 15 if len(calls) > 9 else None  # two calls an iteration at most
+        self.signum = 15 if len(calls) == 5 else None  # of eight iterations
 
     with monkeypatch.context() as patch:
         patch.setattr(restoration.Interrupt, "agree", agree)
