@@ -55,7 +55,7 @@ class Generator(Network):
         resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
         if resolution_log2 not in self._compiled:
             self._compiled[resolution_log2] = tf.function(
-                self.model(resolution_log2), reduce_retracing=True
+                self.model(resolution_log2), reduce_retracing=True, autograph=False
             )
         images = []
         for begin in range(0, len(latents), minibatch_size):

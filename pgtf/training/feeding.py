@@ -1,5 +1,7 @@
 """Batches for the replicas of a strategy."""
 
+import tensorflow as tf
+
 from pgtf.dataset import pipeline
 
 
@@ -14,6 +16,7 @@ def iterate(strategy, dataset, call, seed):
     """
     replica_batch = call.now.minibatch // strategy.num_replicas_in_sync
 
+    @tf.autograph.experimental.do_not_convert  # nothing there needs it, and it takes seconds
     def batches_of_worker(context):
         worker_batches = pipeline.batches(
             dataset,

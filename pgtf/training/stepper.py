@@ -73,9 +73,13 @@ class Stepper:
         replicas = self._strategy.num_replicas_in_sync
         D_repeats = self._config.training.D_repeats
 
+        # Only the loop below needs AutoGraph; it would read the source of all that is called there,
+        # which takes longer than tracing it.
+        @tf.autograph.experimental.do_not_convert
         def iteration(*args):
             return self._iteration(minibatch, *args)
 
+        @tf.autograph.experimental.do_not_convert
         def step_of_D(batch, nimg, alpha, D_lrate, noise_strength):
             _, _, update = self._update_of_D(batch, minibatch, nimg, alpha, noise_strength)
             self._apply_to_D(update, D_lrate, batch[0].shape[1])
@@ -231,7 +235,8 @@ class Stepper:
             return tf.add_n([tf.reduce_sum(gradient) for gradient in found.values()])
 
         functions = {
-            jit: tf.function(lambda: self._strategy.run(gradients)) for jit in (False, True)
+            jit: tf.function(lambda: self._strategy.run(gradients), autograph=False)
+            for jit in (False, True)
         }
 
         def trial(jit):

@@ -19,7 +19,8 @@ def test_all_forms_of_a_layer_agree(kind):
 
 
 def test_the_sum_counts_every_pass_once_with_the_fastest_form(monkeypatch):
-    seconds = {"box": 3.0, "transposed": 2.0, "phases": 5.0, "direct": 7.0, "product": 9.0}
+    seconds = {"box": 3.0, "transposed": 2.0, "phases": 5.0, "ours": 8.0, "direct": 7.0}
+    seconds["product"] = 9.0
     names = {form: name for forms in kernels.FORMS.values() for name, form in forms.items()}
 
     def measured(form, direction, *_, **__):

@@ -116,6 +116,27 @@ def test_gradients_are_those_of_the_mean_for_the_given_variables_alone():
     np.testing.assert_array_equal(gradients["unused"], [0])
 
 
+def test_a_part_of_a_loss_begins_when_the_gradients_of_the_one_before_are_done():
+    """So their activations are not in memory together; the sum is that of the parts."""
+    weight = tf.constant([1.0, 2.0])
+
+    def gradients(weight):
+        parts = [
+            lambda: step.Terms(weight**3, {"first": weight}),
+            lambda: step.Terms(tf.sin(weight, name="second"), {"second": weight}),
+        ]
+        return step.gradients_of(parts, {"w": weight})
+
+    terms, found = gradients(weight)
+    np.testing.assert_allclose(terms.loss, weight**3 + tf.sin(weight))
+    assert terms.components.keys() == {"first", "second"}
+    np.testing.assert_allclose(found["w"], (3 * weight**2 + tf.cos(weight)) / 2, rtol=1e-6)
+    traced = tf.function(lambda weight: gradients(weight)[1], autograph=False)
+    graph = traced.get_concrete_function(weight).graph
+    (waited_for,) = graph.get_operation_by_name("second").control_inputs
+    assert "gradient_tape" in waited_for.name
+
+
 def test_gradients_of_both_losses_follow_a_small_step(networks, inputs):
     """To first order the mean loss changes by the gradient times the step."""
     G, D = networks
