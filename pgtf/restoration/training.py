@@ -91,8 +91,9 @@ class Trainer:
         Raises:
             ValueError: it is damaged, or of another training.
         """
+        content = pathlib.Path(path).read_bytes()
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 arrays = [file[f"{i:04d}"] for i in range(len(self._variables()))]
             if about["format"] != _FORMAT:
