@@ -33,8 +33,8 @@ class Trainer:
         self._D_optimizer = keras.optimizers.Adam(config.lrate, **ADAM)
         self._G_optimizer.build(self.G.trainable_variables)
         self._D_optimizer.build(self.D.trainable_variables)
-        self._step = tf.function(self._fidelity_step)
-        self._adversarial_step = tf.function(self._both_steps)
+        self._step = tf.function(self._fidelity_step, autograph=False)
+        self._adversarial_step = tf.function(self._both_steps, autograph=False)
 
     def train_step(self, degraded, clean):
         """Learns from a minibatch -> {name: loss}."""
@@ -92,7 +92,7 @@ class Trainer:
             ValueError: it is damaged, or of another training.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 arrays = [file[f"{i:04d}"] for i in range(len(self._variables()))]
             if about["format"] != _FORMAT:
