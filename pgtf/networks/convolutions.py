@@ -79,7 +79,8 @@ def _patches(x, kernel_size, output_size, stride, padding):
 
     Copies whole pixels, which is much faster than tf.image.extract_patches.
     """
-    batch, height, width, fmaps = tf.shape(x)[0], *x.shape[1:]
+    batch = tf.shape(x)[0]
+    height, width, fmaps = x.shape[1:]
     # "SAME" is meant for stride 1 and odd kernels alone.
     before = kernel_size // 2 if padding == "SAME" else 0
     rows, columns = (
