@@ -137,7 +137,7 @@ def test_report_gathers_a_run(tmp_path):
     fields = dict.fromkeys(("G_loss", "D_loss", "real_scores", "fake_scores", "mixed_norms"), 1.0)
     times = {"lod": 3, "resolution": 4, "train_hours": 1, "sec_per_kimg": 1, "peak_gib": 1}
     (folder / "stats.jsonl").write_text(json.dumps({"kimg": 4.03} | times | fields) + "\n")
-    record = {"num_images": 9, "seed": 0, "kimg": 4, "values": {"fid": 77.5}}
+    record = {"num_images": 9, "seed": 0, "reals": "x", "kimg": 4, "values": {"fid": 77.5}}
     (folder / "metric-fid.jsonl").write_text(json.dumps(record) + "\n")
     generate.main(generate.parse_flags(["generate.py", "report", f"--outdir={tmp_path}"]))
     text = (folder / "report.html").read_text()
