@@ -93,7 +93,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     assert "Resuming from" in capsys.readouterr().out
     images = np.random.default_rng(0).uniform(-1, 1, (40, 44, 3)).astype(np.float32)
     resumed, whole = (Restorer.open(str(x)) for x in (tmp_path / task, models[task]))
-    assert (resumed.restore(images) == whole.restore(images)).all()
+    # Seldom to the bit: TensorFlow may add gradients in another order when it traces again.
+    np.testing.assert_allclose(resumed.restore(images), whole.restore(images), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("task", SCALES)
