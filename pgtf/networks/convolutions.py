@@ -11,6 +11,7 @@ import tensorflow as tf
 # By stride: the largest side of an output, in pixels, whose weight gradient is faster as a product,
 # in float32; twice that in half precision, whose weight gradients are slower still.
 LARGEST_PRODUCT = {1: 8, 2: 128}
+FEWEST_MAPS = 64 * 128  # in times out; thinner layers, such as the demo's, take longer as products
 PATCHES_BYTES = 2**25  # of memory for patches; more images than fit are worked on in turn
 
 
@@ -51,7 +52,8 @@ def transposed(x, kernel, size, stride, padding):
 def _weight_gradient(x, dy, kernel_shape, stride, padding):
     """Of a convolution x -> y: [N, H, W, in], dL/dy [N, H', W', out] -> [K, K, in, out]."""
     largest = LARGEST_PRODUCT[stride] * (2 if x.dtype.size < 4 else 1)
-    if tf.config.list_logical_devices("GPU") or max(dy.shape[1:3]) > largest:
+    is_small = max(dy.shape[1:3]) <= largest and kernel_shape[2] * kernel_shape[3] >= FEWEST_MAPS
+    if tf.config.list_logical_devices("GPU") or not is_small:
         return tf.raw_ops.Conv2DBackpropFilter(
             input=x,
             filter_sizes=kernel_shape,

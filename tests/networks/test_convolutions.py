@@ -15,20 +15,23 @@ def gradient_of(x, kernel, stride, padding, dy):
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "dtype", "is_product"),
+    ("size", "stride", "dtype", "fmaps", "is_product"),
     [
-        (8, 1, tf.float32, True),
-        (9, 1, tf.float32, False),
-        (16, 1, tf.bfloat16, True),
-        (17, 1, tf.bfloat16, False),
-        (128, 2, tf.float32, True),
-        (129, 2, tf.float32, False),
-        (129, 2, tf.bfloat16, True),
+        (8, 1, tf.float32, 128, True),
+        (8, 1, tf.float32, 127, False),
+        (9, 1, tf.float32, 128, False),
+        (16, 1, tf.bfloat16, 128, True),
+        (17, 1, tf.bfloat16, 128, False),
+        (128, 2, tf.float32, 128, True),
+        (129, 2, tf.float32, 128, False),
+        (129, 2, tf.bfloat16, 128, True),
     ],
 )
-def test_weight_gradients_are_products_up_to_a_size_of_the_output(size, stride, dtype, is_product):
+def test_weight_gradients_of_small_images_and_wide_layers_are_products(
+    size, stride, dtype, fmaps, is_product
+):
     padding, input_size = ("SAME", size) if stride == 1 else ("VALID", 2 * size + 1)
-    shapes = ([1, input_size, input_size, 2], [3, 3, 2, 2], [1, size, size, 2])
+    shapes = ([1, input_size, input_size, 64], [3, 3, 64, fmaps], [1, size, size, fmaps])
     graph = tf.function(
         lambda x, kernel, dy: gradient_of(x, kernel, stride, padding, dy)
     ).get_concrete_function(*(tf.TensorSpec(shape, dtype) for shape in shapes))
@@ -46,6 +49,7 @@ def test_patches_that_do_not_fit_into_memory_are_made_in_turn(
     dy = tf.constant(rng.normal(size=tf.nn.conv2d(x, kernel, stride, padding).shape), tf.float32)
     whole = gradient_of(x, kernel, stride, padding, dy)
     image_bytes = dy.shape[1] * dy.shape[2] * 3 * 3 * 2 * 4
+    monkeypatch.setattr(convolutions, "FEWEST_MAPS", 1)  # `whole` is TensorFlow's own
     monkeypatch.setattr(convolutions, "PATCHES_BYTES", images * image_bytes + 1)
     sizes = []
     patches = convolutions._patches
