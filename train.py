@@ -11,8 +11,10 @@ import shlex
 import signal
 import sys
 
+from pgtf import fast_sort
 from pgtf.command_line import import_tensorflow_quietly
 
+fast_sort.choose()  # before what imports NumPy; for --metrics
 import_tensorflow_quietly()  # before what imports it
 
 from absl import app, flags, logging

@@ -20,6 +20,7 @@ import numpy as np
 
 from metrics.descriptors import Descriptors
 from metrics.swd import sliced_wasserstein
+from pgtf import fast_sort
 
 CASES = "64x1024,256x256"
 MINIBATCH = 64
@@ -56,9 +57,9 @@ def describe(images, rng):
     return descriptors.levels
 
 
-def run(command):
+def run(command, **more):
     """Runs a program that prints one JSON line, on one thread."""
-    environment = os.environ | dict.fromkeys(ONE_THREAD, "1")
+    environment = os.environ | dict.fromkeys(ONE_THREAD, "1") | more
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
     return json.loads(done.stdout)
 
@@ -69,7 +70,8 @@ def compare(yardstick, resolution, num_images, repeats):
     ours, theirs = [], []
     for _ in range(repeats):
         theirs.append(run([sys.executable, yardstick, *numbers]))
-        ours.append(run([sys.executable, "-m", "benchmarks.swd", "--measure", *numbers]))
+        command = [sys.executable, "-m", "benchmarks.swd", "--measure", *numbers]
+        ours.append(run(command, **fast_sort.settings()))  # as python -m metrics
     row = {"resolution": resolution, "images": num_images, "repeats": repeats}
     for part in ("describe", "total"):
         mine, plain = (statistics.median(x[f"cpu_{part}"] for x in runs) for runs in (ours, theirs))

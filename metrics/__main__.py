@@ -14,8 +14,10 @@ import json
 import sys
 from pathlib import Path
 
+from pgtf import fast_sort
 from pgtf.command_line import import_tensorflow_quietly
 
+fast_sort.choose()  # before what imports NumPy
 import_tensorflow_quietly()  # before what imports it
 
 import numpy as np

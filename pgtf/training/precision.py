@@ -31,3 +31,6 @@ def configure(precision):
             "Received: precision=tf32."
         )
     tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+    if precision == "tf32":
+        # Else TensorFlow transposes for NCHW, and an iteration takes a tenth longer: docs/performance.md.
+        tf.config.optimizer.set_experimental_options({"layout_optimizer": False})

@@ -10,6 +10,13 @@ import sys
 _CODE = """
 import os, signal, sys, time
 parent, seconds, message = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+def interrupted(*_):
+    time.sleep(1)  # for an end in order, where the parent can
+    if os.getppid() == parent:
+        os.kill(parent, signal.SIGKILL)
+    sys.exit()
+for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and schedulers signal the whole group
+    signal.signal(number, interrupted)
 end = time.monotonic() + seconds
 while time.monotonic() < end:
     if os.getppid() != parent:
@@ -22,7 +29,10 @@ os.kill(parent, signal.SIGKILL)
 
 @contextlib.contextmanager
 def time_limit(seconds, message):
-    """Ends this process with one line and SIGKILL when what is inside `with` takes longer."""
+    """Ends this process with one line and SIGKILL when what is inside `with` takes longer.
+
+    A SIGINT or SIGTERM to the process group ends it too.
+    """
     command = [sys.executable, "-S", "-E", "-c", _CODE, str(os.getpid()), str(seconds), message]
     watchdog = subprocess.Popen(command)
     try:

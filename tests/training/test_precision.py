@@ -116,6 +116,17 @@ def test_tf32_without_a_gpu_is_refused_naming_what_to_use():
         precision.configure("tf32")
 
 
+def test_tf32_leaves_images_in_nhwc(monkeypatch):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU:0"])
+    try:
+        precision.configure("tf32")
+        assert tf.config.experimental.tensor_float_32_execution_enabled()
+        assert tf.config.optimizer.get_experimental_options()["layout_optimizer"] is False
+    finally:
+        tf.config.optimizer.set_experimental_options({"layout_optimizer": True})
+        precision.configure("fp32")
+
+
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_compiled_gradients_are_those_of_the_uncompiled_step(
     config, dataset, strategy, accumulation

@@ -1,6 +1,7 @@
 """Which devices are chosen, and what is said when they cannot be."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -173,6 +174,25 @@ def test_what_hangs_ends_the_process_with_a_line():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert done.returncode == -signal.SIGKILL
     assert done.stderr == "error: too long\n"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_group_ends_a_process_that_cannot_hear_it(signum):
+    code = (
+        "from pgtf.training.watchdog import time_limit; import signal, time\n"
+        f"signal.signal({signum:d}, signal.SIG_IGN)\n"  # as TensorFlow while it waits for workers
+        "with time_limit(60, 'never'):\n"
+        "    time.sleep(1)\n"  # the watchdog needs a moment to listen
+        "    print('waiting', flush=True)\n"
+        "    time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    )
+    with process:
+        assert process.stdout.readline() == b"waiting\n"
+        os.killpg(process.pid, signum)
+        assert process.wait(30) == -signal.SIGKILL
 
 
 def test_one_worker_is_chief_and_adds_up_alone():
