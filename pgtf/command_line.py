@@ -14,6 +14,8 @@ _CHATTER = re.compile(
     rb"I\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|[EW]\d{4} \d\d:.*Attempting to register factory"
 )
+# What Keras imports if it is installed, for wrappers and plots that no script uses: two seconds.
+_UNUSED_BY_KERAS = ("matplotlib", "sklearn")
 
 
 def import_tensorflow_quietly():
@@ -22,6 +24,8 @@ def import_tensorflow_quietly():
     Some notes of TensorFlow 2.21 come before its settings are read (`TF_CPP_MIN_LOG_LEVEL`), and
     from libraries that write to the process's standard error directly.
     """
+    hidden = [name for name in _UNUSED_BY_KERAS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # None: Keras finds them missing
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     shown = os.dup(2)
@@ -30,6 +34,8 @@ def import_tensorflow_quietly():
         try:
             import tensorflow  # noqa: F401
         finally:
+            for name in hidden:
+                del sys.modules[name]
             os.dup2(shown, 2)
             os.close(shown)
             said.seek(0)

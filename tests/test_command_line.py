@@ -45,6 +45,12 @@ def test_standard_error_is_itself_again():
     )
 
 
+def test_keras_leaves_alone_what_no_script_uses_and_others_can_import_it():
+    for name in ("matplotlib", "sklearn"):
+        look = f"; import sys; print('{name}' in sys.modules, file=sys.stderr); import {name}"
+        assert said(QUIETLY + look) == "False\n"
+
+
 def test_an_error_of_several_lines_becomes_one(capsys):
     with pytest.raises(SystemExit) as ended, one_line_errors():
         raise ValueError("first\n  second")
