@@ -32,5 +32,5 @@ def configure(precision):
         )
     tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
     if precision == "tf32":
-        # Else TensorFlow transposes for NCHW, and an iteration takes a tenth longer: docs/performance.md.
+        # Else TensorFlow transposes for NCHW, which takes a tenth longer: docs/performance.md.
         tf.config.optimizer.set_experimental_options({"layout_optimizer": False})

@@ -2,26 +2,31 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 
-# Runs beside this process: TensorFlow holds Python's lock, and SIGTERM, while it waits for workers,
-# so that no thread and no gentler signal could end it.
+# Runs beside this process: TensorFlow holds Python's lock while it waits for workers, so that no
+# thread could end it and no handler of a signal runs. That a signal came still shows in the pipe,
+# but for a SIGTERM to this process alone, which TensorFlow takes.
 _CODE = """
-import os, signal, sys, time
+import os, select, signal, sys, time
 parent, seconds, message = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
-def interrupted(*_):
-    time.sleep(1)  # for an end in order, where the parent can
+def stop(*_):
+    time.sleep(1)  # for an end in order, if the parent can
     if os.getppid() == parent:
         os.kill(parent, signal.SIGKILL)
     sys.exit()
-for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and schedulers signal the whole group
-    signal.signal(number, interrupted)
+stopping = (signal.SIGINT, signal.SIGTERM)
+for number in stopping:  # of Ctrl-C and of schedulers, for the whole group
+    signal.signal(number, stop)
 end = time.monotonic() + seconds
-while time.monotonic() < end:
-    if os.getppid() != parent:
+while select.select([0], [], [], max(end - time.monotonic(), 0))[0]:
+    numbers = os.read(0, 1)
+    if not numbers:  # the parent is gone
         sys.exit()
-    time.sleep(0.05)
+    if numbers[0] in stopping:
+        stop()
 print(f"error: {message}", file=sys.stderr, flush=True)
 os.kill(parent, signal.SIGKILL)
 """
@@ -31,12 +36,18 @@ os.kill(parent, signal.SIGKILL)
 def time_limit(seconds, message):
     """Ends this process with one line and SIGKILL when what is inside `with` takes longer.
 
-    A SIGINT or SIGTERM to the process group ends it too.
+    It ends it too, silently, a second after SIGINT or SIGTERM. In the main thread only.
     """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     command = [sys.executable, "-S", "-E", "-c", _CODE, str(os.getpid()), str(seconds), message]
-    watchdog = subprocess.Popen(command)
+    watchdog = subprocess.Popen(command, stdin=reading)
+    os.close(reading)
     try:
         yield
     finally:
         watchdog.kill()
         watchdog.wait()
+        signal.set_wakeup_fd(before)
+        os.close(writing)
