@@ -91,7 +91,7 @@ def test_train_py_trains_on_the_gpu_stops_at_sigterm_and_goes_on(dataset_folder,
     jobs.wait_for(lambda: jobs.num_ticks(tmp_path / "results") >= 2, process)
     process.send_signal(signal.SIGTERM)
     assert jobs.wait([process]) == [143]
-    again = jobs.start(["--total_kimg=20", *flags], tmp_path / "second.txt")
+    again = jobs.start(flags, tmp_path / "second.txt")
     assert jobs.wait([again]) == [0], (tmp_path / "second.txt").read_text()[-2000:]
     assert "1 replica(s) on NVIDIA" in (tmp_path / "first.txt").read_text()
     weights = jobs.snapshot_arrays(tmp_path / "results")
