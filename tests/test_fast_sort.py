@@ -49,3 +49,9 @@ def test_numpy_understands_it_and_says_nothing(tmp_path):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("False", "")
+
+
+def test_it_is_chosen_before_numpy_is_imported():
+    code = "import sys, metrics; from pgtf import fast_sort; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n"
