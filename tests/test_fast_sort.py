@@ -43,7 +43,7 @@ def test_numpy_understands_it_and_says_nothing(tmp_path):
     path.write_text(CPUINFO.format(vendor="AuthenticAMD", family=25, flags="avx512f"))
     code = (
         "import numpy as np; from numpy._core._multiarray_umath import __cpu_features__ as f;"
-        "print(any(f.get(x) for x in ('X86_V4', 'AVX512_SKX', 'AVX512_ICL', 'AVX512_SPR')))"
+        "print(any(f.get(x) for x in ('X86_V4', 'AVX512_SKX', 'AVX512_ICL')))"
     )
     environment = os.environ | fast_sort.settings(path)
     command = [sys.executable, "-c", code]
