@@ -58,8 +58,10 @@ def open_picture(path: str) -> Iterator[PIL.Image.Image]:
     Raises:
         ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
     """
-    with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
-        yield picture
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with PIL.Image.open(path) as picture:
+            yield picture
 
 
 def read_picture(path: str, conversion: Conversion) -> np.ndarray:
