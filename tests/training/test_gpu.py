@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.training import plan
-from pgtf.training.state import TrainingState
-from pgtf.training.stepper import STATISTICS, Stepper
 from tests.training import jobs
+from tests.training.test_precision import arrays_of, run
 
 pytestmark = pytest.mark.gpu
 
@@ -27,18 +25,10 @@ def float32_is_float32():
 def trained(config, dataset, device, iterations=4, **training):
     """Iterations in the middle of a fade: -> {name: array} of all weights, statistics."""
     config = config.replace({f"training.{k}": v for k, v in training.items()})
-    config = config.fitted(dataset.resolution_log2, 3, 0, 1)
     strategy = tf.distribute.OneDeviceStrategy(device)
-    state = TrainingState(config, strategy)
-    call = plan.next_call(config.schedule, config.training, FADING, FADING)
-    size = call.now.minibatch
-    nimgs = [FADING + k * size for k in range(iterations)]
-    numbers = ([x[0]] * iterations for x in (call.alphas, call.G_lrates, call.D_lrates))
-    call = plan.Call(call.now, nimgs, *numbers, nimgs[-1] + size)
-    rows = Stepper(state, config, dataset, strategy).run(call)
-    groups, _ = state.pack()
-    arrays = {f"{g}/{k}": np.array(v) for g in ("G", "D", "Gs") for k, v in groups[g].items()}
-    return arrays, dict(zip(STATISTICS, rows.T, strict=True))
+    state, statistics = run(config, dataset, strategy, iterations, FADING)
+    arrays = arrays_of(state).items()
+    return {k: v for k, v in arrays if k.startswith(("G/", "D/", "Gs/"))}, statistics
 
 
 def largest_difference(ours, theirs):
