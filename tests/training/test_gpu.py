@@ -58,11 +58,10 @@ def test_compiled_iterations_equal_those_that_are_not(config, dataset):
 def test_half_precision_follows_float32(config, dataset, precision, jit):
     _, single = trained(config, dataset, "GPU:0", jit="off")
     _, half = trained(config, dataset, "GPU:0", jit=jit, precision=precision)
-    finite = np.isfinite(half["mixed_norms"])  # fp16 begins with a scale that is too large
-    np.testing.assert_allclose(
-        half["mixed_norms"][:1][finite[:1]], single["mixed_norms"][:1][finite[:1]], rtol=0.1
-    )
-    assert np.all(np.isfinite(half["real_scores"]))
+    # The penalty of fp16 overflows at first, while its scale is too large.
+    names = ["real_scores", "fake_scores"] + ["mixed_norms"] * (precision == "bf16")
+    for name in names:
+        np.testing.assert_allclose(half[name][0], single[name][0], rtol=0.1, atol=0.02)
 
 
 def test_two_replicas_on_halves_of_one_gpu_equal_one(tmp_path):
