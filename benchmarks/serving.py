@@ -44,7 +44,8 @@ def measure(resolution, batches, seconds, folder):
     module, signatures = make_module(Gs, Facts(name="benchmark"))
     tf.saved_model.save(module, folder, signatures)
     signature = tf.saved_model.load(folder).signatures["serving_default"]
-    model, (_, alpha) = tf.function(Gs.model(Gs.resolution_log2)), Gs.stage(0.0)
+    model, alpha = Gs.model_at(0.0)
+    model = tf.function(model)
     client, stop = _connect(signature)
     for batch in batches:
         latents = np.random.RandomState(0).randn(batch, Gs.latent_size).astype(np.float32)

@@ -85,10 +85,14 @@ def gradient_norms(scores_of, images, enlargement, loss_scale=None):
     return scores, tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])) / enlargement
 
 
-def wgan_discriminator(real_scores, fake_scores, config):
-    """Loss of D without the penalty: two [N, 1] -> [N]. Arjovsky et al. 2017; drift: App. A.1."""
-    real_scores, fake_scores = real_scores[:, 0], fake_scores[:, 0]
-    return fake_scores - real_scores + config.wgan_epsilon * tf.square(real_scores)
+def wgan_reals(scores, config):
+    """What D's loss has for reals: [N, 1] -> [N]. Arjovsky et al. 2017; drift: App. A.1."""
+    return config.wgan_epsilon * tf.square(scores[:, 0]) - scores[:, 0]
+
+
+def wgan_fakes(scores):
+    """What D's loss has for fakes: [N, 1] -> [N]. Arjovsky et al. 2017."""
+    return scores[:, 0]
 
 
 def gradient_penalty(mixed_norms, config):
@@ -102,11 +106,14 @@ def wgan_generator(fake_scores):
     return -fake_scores[:, 0]
 
 
-def lsgan_discriminator(real_scores, fake_scores, config):
-    """Least-squares loss of D: scores [N, 1] twice -> [N]. Mao et al. 2017; paper, App. B."""
-    real_errors = tf.square(real_scores[:, 0] - config.lsgan_real_target)
-    fake_errors = tf.square(fake_scores[:, 0] - config.lsgan_fake_target)
-    return real_errors + config.lsgan_fake_weight * fake_errors
+def lsgan_reals(scores, config):
+    """What D's least-squares loss has for reals: [N, 1] -> [N]. Mao et al. 2017; paper, App. B."""
+    return tf.square(scores[:, 0] - config.lsgan_real_target)
+
+
+def lsgan_fakes(scores, config):
+    """What it has for fakes, as `lsgan_reals`."""
+    return config.lsgan_fake_weight * tf.square(scores[:, 0] - config.lsgan_fake_target)
 
 
 def lsgan_generator(fake_scores, config):

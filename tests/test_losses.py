@@ -19,6 +19,11 @@ def linear_D(weights):
     return lambda images: tf.reduce_sum(images * weights, axis=[1, 2, 3])[:, tf.newaxis]
 
 
+def wgan_discriminator(scores, norms, config):
+    loss = losses.wgan_reals(scores[0], config) + losses.wgan_fakes(scores[1])
+    return loss + losses.gradient_penalty(norms, config)
+
+
 def test_mixing_0_is_the_real_1_the_fake_and_between_them_a_line(rng):
     reals, fakes = rng.normal(size=[2, 3, 4, 4, 2])
     weights = np.array([0, 1, 0.25]).reshape(3, 1, 1, 1)
@@ -31,12 +36,12 @@ def test_mixing_0_is_the_real_1_the_fake_and_between_them_a_line(rng):
 def test_discriminator_loss_is_wasserstein_plus_penalty_plus_drift_per_sample(rng, scores):
     norms = rng.uniform(0, 3, size=5).astype(np.float32)
     (real, fake), config = scores[:, :, 0], losses.LossConfig()
-    loss = losses.wgan_discriminator(*scores, config) + losses.gradient_penalty(norms, config)
+    loss = wgan_discriminator(scores, norms, config)
     expected = fake - real + 10 * (norms - 1) ** 2 + 0.001 * real**2
     assert loss.shape == (5,)  # not the original's [5, 5], whose mean is the same
     np.testing.assert_allclose(loss, expected, rtol=1e-6, atol=1e-6)
     config = losses.LossConfig(wgan_lambda=3, wgan_epsilon=0.5, wgan_target=750)
-    loss = losses.wgan_discriminator(*scores, config) + losses.gradient_penalty(norms, config)
+    loss = wgan_discriminator(scores, norms, config)
     expected = fake - real + 3 * (norms - 750) ** 2 / 750**2 + 0.5 * real**2
     np.testing.assert_allclose(loss, expected, rtol=1e-6, atol=1e-6)
 
@@ -119,13 +124,13 @@ def test_the_defaults_are_the_papers():
 
 def test_least_squares_targets_and_weights_are_those_of_the_paper(scores):
     (real, fake), config = scores[:, :, 0], losses.LossConfig(kind="lsgan")
-    loss = losses.lsgan_discriminator(*scores, config)
+    loss = losses.lsgan_reals(scores[0], config) + losses.lsgan_fakes(scores[1], config)
     assert loss.shape == (5,)
     np.testing.assert_allclose(loss, real**2 + 0.1 * (fake - 1) ** 2, rtol=1e-6)
     np.testing.assert_allclose(losses.lsgan_generator(scores[1], config), fake**2, rtol=1e-6)
     targets = {"lsgan_real_target": 2, "lsgan_fake_target": -1, "lsgan_G_target": 3}
     config = losses.LossConfig(lsgan_fake_weight=0.5, **targets)
-    loss = losses.lsgan_discriminator(*scores, config)
+    loss = losses.lsgan_reals(scores[0], config) + losses.lsgan_fakes(scores[1], config)
     np.testing.assert_allclose(loss, (real - 2) ** 2 + 0.5 * (fake + 1) ** 2, rtol=1e-6)
     np.testing.assert_allclose(losses.lsgan_generator(scores[1], config), (fake - 3) ** 2)
 
@@ -133,7 +138,8 @@ def test_least_squares_targets_and_weights_are_those_of_the_paper(scores):
 def test_scores_where_reals_and_fakes_are_alike_are_an_eleventh():
     """Where reals and fakes cannot be told apart, D's loss is least at 0.1 / 1.1 = 0.0909."""
     scores = np.linspace(0, 1, 100_001, dtype=np.float32)[:, np.newaxis]
-    loss = losses.lsgan_discriminator(scores, scores, losses.LossConfig()).numpy()
+    config = losses.LossConfig()
+    loss = (losses.lsgan_reals(scores, config) + losses.lsgan_fakes(scores, config)).numpy()
     assert scores[loss.argmin(), 0] == pytest.approx(0.0909, abs=1e-4)
     assert loss.min() == pytest.approx(0.0909, abs=1e-4)
 

@@ -68,8 +68,8 @@ def _packages(file_format):
 
 def _draw_function(Gs, specs):
     """The network alone, of operations that both formats have."""
-    resolution_log2, alpha = Gs.stage(Gs.lod)
-    model, alpha = Gs.model(resolution_log2), float(alpha)
+    model, alpha = Gs.model_at(Gs.lod)
+    alpha = float(alpha)
 
     def draw(*values):
         rows = {spec.name: value for spec, value in zip(specs, values, strict=True)}

@@ -86,8 +86,7 @@ class _Search:
 
     def __init__(self, Gs, target):
         self.Gs = Gs
-        resolution_log2, self._alpha = Gs.stage(Gs.lod)
-        self._model = Gs.model(resolution_log2)
+        self._model, self._alpha = Gs.model_at(Gs.lod)
         self._target = tf.constant(target, tf.float32)
         self.gradients = tf.function(self._gradients, reduce_retracing=True)
 

@@ -73,9 +73,9 @@ class _Served:
     def __init__(self, Gs):
         self.Gs = Gs
         self.label_size = Gs.config.label_size
-        resolution_log2, alpha = Gs.stage(Gs.lod)
-        self._model, self._alpha = Gs.model(resolution_log2), float(alpha)
-        self.variables_by_name = Gs.stored_at(resolution_log2)
+        self._model, alpha = Gs.model_at(Gs.lod)
+        self._alpha = float(alpha)
+        self.variables_by_name = Gs.stored_at(Gs.stage(Gs.lod)[0])
         self.latent_inputs = {"latents": _rows(size=Gs.latent_size)}
         self.label_inputs, self.seed_inputs = {}, {"seed": _rows(tf.int64)}
         if self.label_size:

@@ -1,7 +1,5 @@
 """The discriminator of the paper: Table 2, with the options of the original TensorFlow release."""
 
-import functools
-
 import keras
 import tensorflow as tf
 
@@ -20,6 +18,8 @@ from pgtf.networks.network import Network, keras_name
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
 from pgtf.networks.options import DiscriminatorConfig
+
+LARGEST_JOINED = 2**22  # bytes of the finest float32 maps of a minibatch: docs/performance.md
 
 
 class Discriminator(Network):
@@ -42,50 +42,57 @@ class Discriminator(Network):
             self._blocks[res] = self._block(res) if res > 2 else self._last_block()
 
     def __call__(self, images, lod=None):
-        resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
+        model, alpha = self.model_at(self.lod if lod is None else lod)
         images = tf.convert_to_tensor(images, tf.float32)
         if self._has_statistic and self.config.mbstd_group_size != "all":
             check_group(images.shape[0], self.config.mbstd_group_size)
-        factor = images.shape[1] // 2**resolution_log2
+        factor = images.shape[1] // model.inputs[0].shape[1]
         if factor > 1 and images.shape[1] == self.config.resolution:
             images = tf.nn.avg_pool2d(images, factor, factor, "VALID")
-        return self.model(resolution_log2)([images, alpha])
+        return model([images, alpha])
+
+    def joins(self, shape):
+        """Whether `scores_of_two` can score two minibatches [N, R, R, num_channels] and pays.
+
+        It can where a sample's scores are the same in a minibatch twice as large. Large feature
+        maps would take more memory than the saved passes over weights are worth.
+        """
+        minibatch, resolution = shape[0], shape[1]
+        config, size = self.config, self.config.mbstd_group_size
+        if config.use_batchnorm or config.use_gdrop or config.mbdisc_kernels is not None:
+            return False
+        if size == "all" or minibatch is None or minibatch < size:
+            return False
+        map_bytes = 4 * minibatch * resolution**2 * self.nf(resolution.bit_length() - 2)
+        return map_bytes <= LARGEST_JOINED
 
     def scores_of_two(self, first, second, alpha):
-        """Scores and label logits of two minibatches of the same size, as if scored one by one.
+        """Scores and label logits of two minibatches in one pass, as if scored one by one.
 
-        In one pass where no layer would mix them, which saves half of the work that is done once a
-        pass: weights rearranged, gradients added.
+        Saves half of the work that is done once a pass: weights rearranged, gradients added. For
+        minibatches that it `joins`.
 
         Args:
             first, second: [N, R, R, num_channels].
-            alpha: [] weight of the finest branch.
+            alpha: [] weight of the finest branch; None: 1, the other one is left out.
 
         Returns:
             (scores [N, 1], label logits [N, label_size]), twice.
         """
-        model = functools.partial(self.model(first.shape[1].bit_length() - 1), training=True)
-        if not self._can_join(first.shape[0]):
-            return model([first, alpha]), model([second, alpha])
         # A group of the statistic is every (N / group)-th sample.
         group = self.config.group_of(first.shape[0])
         both = [tf.reshape(x, [group, 1, -1, *x.shape[1:]]) for x in (first, second)]
         images = tf.reshape(tf.concat(both, axis=1), [2 * first.shape[0], *first.shape[1:]])
+        model = self.model(first.shape[1].bit_length() - 1, fading=alpha is not None)
+        alpha = tf.constant(1.0) if alpha is None else alpha
         parted = [
             tf.reshape(y, [group, 2, first.shape[0] // group, y.shape[1]])
-            for y in model([images, alpha])
+            for y in model([images, alpha], training=True)
         ]
         return tuple(
             [tf.reshape(y[:, which], [first.shape[0], y.shape[3]]) for y in parted]
             for which in range(2)
         )
-
-    def _can_join(self, minibatch):
-        """Whether a sample's scores are the same in a minibatch twice as large."""
-        config, size = self.config, self.config.mbstd_group_size
-        if config.use_batchnorm or config.use_gdrop or config.mbdisc_kernels is not None:
-            return False
-        return size != "all" and minibatch is not None and minibatch >= size
 
     def initialize_discrimination(self, images, lod):
         """Fits scales and biases of minibatch discrimination to reals; does nothing without it.
@@ -99,7 +106,7 @@ class Discriminator(Network):
             resolution_log2, alpha = self.stage(lod)
             block = self._blocks[2]
             before = block.layers[: block.layers.index(discrimination)]
-            features = keras.Model(*self._features(resolution_log2))
+            features = keras.Model(*self._features(resolution_log2, fading=True))
             x = features([tf.convert_to_tensor(images), alpha])
             for layer in before:
                 x = layer(x)
@@ -216,19 +223,19 @@ class Discriminator(Network):
             "dtype": self.policy,
         }
 
-    def _wire(self, resolution_log2):
-        inputs, x = self._features(resolution_log2)
+    def _wire(self, resolution_log2, fading):
+        inputs, x = self._features(resolution_log2, fading)
         outputs = self._blocks[2](x)  # [N, 1 + label_size]
         scores, label_logits = outputs[:, :1], outputs[:, 1:]
         return keras.Model(inputs, [scores, label_logits], name=f"D_{2**resolution_log2}")
 
-    def _features(self, resolution_log2):
+    def _features(self, resolution_log2, fading):
         """Wires inputs and what leads to the feature maps at 4x4: -> inputs, symbolic maps."""
         images, alpha = self._inputs(resolution_log2)
         x = self._from_rgb[resolution_log2](images)
         for res in range(resolution_log2, 2, -1):
             x = self._blocks[res](x)  # [N, 2**(res - 1), 2**(res - 1), nf(res - 2)]
-            if res == resolution_log2:
+            if fading and res == resolution_log2:
                 old = self._from_rgb[res - 1](keras.layers.AveragePooling2D(2)(images))
                 x = WeightedSum(dtype=self.policy)(old, x, alpha)
         return [images, alpha], x

@@ -37,8 +37,8 @@ class Generator(Network):
             self._to_rgb[res] = self._rgb(res)
 
     def __call__(self, latents, labels=None, lod=None):
-        resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
-        return self.model(resolution_log2)(self.inputs(latents, labels, alpha))
+        model, alpha = self.model_at(self.lod if lod is None else lod)
+        return model(self.inputs(latents, labels, alpha))
 
     def run(self, latents, labels=None, lod=None, minibatch_size=16):
         """Makes many images in minibatches through a compiled model; as `__call__`, but NumPy.
@@ -52,16 +52,14 @@ class Generator(Network):
         Returns:
             [N, R, R, num_channels] float32.
         """
-        resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
-        if resolution_log2 not in self._compiled:
-            self._compiled[resolution_log2] = tf.function(
-                self.model(resolution_log2), reduce_retracing=True, autograph=False
-            )
+        model, alpha = self.model_at(self.lod if lod is None else lod)
+        if model not in self._compiled:
+            self._compiled[model] = tf.function(model, reduce_retracing=True, autograph=False)
         images = []
         for begin in range(0, len(latents), minibatch_size):
             part = slice(begin, begin + minibatch_size)
             inputs = self.inputs(latents[part], None if labels is None else labels[part], alpha)
-            images.append(self._compiled[resolution_log2](inputs).numpy())
+            images.append(self._compiled[model](inputs).numpy())
         return np.concatenate(images)
 
     def inputs(self, latents, labels, alpha):
@@ -119,10 +117,11 @@ class Generator(Network):
             self.layers[norm_name] = BatchNorm(name=keras_name(norm_name))
             layers.append(self.layers[norm_name])
         slope = self.config.leakyrelu_slope if self.config.use_leakyrelu else 0.0
-        layers.append(LeakyReLU(negative_slope=slope, dtype=self.policy))
         if self.config.use_pixelnorm:
-            layers.append(PixelNorm(self.config.pixelnorm_epsilon, dtype=self.policy))
-        return layers
+            last = PixelNorm(self.config.pixelnorm_epsilon, slope, dtype=self.policy)
+        else:
+            last = LeakyReLU(negative_slope=slope, dtype=self.policy)
+        return [*layers, last]
 
     def _rgb(self, res, kernel_size=1):
         layer_name = f"ToRGB_lod{self.resolution_log2 - res}"
@@ -142,7 +141,7 @@ class Generator(Network):
             "dtype": self.policy,
         }
 
-    def _wire(self, resolution_log2):
+    def _wire(self, resolution_log2, fading):
         latents = keras.Input((self.latent_size,), name="latents")  # [N, latent_size]
         alpha = keras.Input(batch_shape=(), name="alpha")  # true scalar: one trace per resolution
         keras.layers.Identity()(alpha)  # Keras 3.10-3.13 refuse an unused input, as at 4x4
@@ -155,7 +154,8 @@ class Generator(Network):
         for res in range(2, resolution_log2 + 1):
             x, coarser = self._blocks[res](x), x  # [N, 2**res, 2**res, nf(res - 1)]
         images = self._to_rgb[resolution_log2](x)  # linear unless asked otherwise: App. A.1
-        if resolution_log2 > 2 and self._to_rgb[resolution_log2 - 1] is not None:
+        has_old = resolution_log2 > 2 and self._to_rgb[resolution_log2 - 1] is not None
+        if fading and has_old:
             old = NearestUp()(self._to_rgb[resolution_log2 - 1](coarser))
             images = WeightedSum()(old, images, alpha)
         if self.config.tanh_at_end is not None:

@@ -10,17 +10,17 @@ from pgtf.networks import convolutions
 _BORDER = [[0, 0], [1, 1], [1, 1], [0, 0]]  # of an NHWC image
 
 
-def conv2d(x, kernel, training=False):
+def conv2d(x, weight, scale=1.0, training=False):
     """A convolution that keeps the size: [N, H, W, in] * [K, K, in, out] -> [N, H, W, out].
 
-    `training` as in `conv2d_up`.
+    The kernel is weight * scale, in the dtype of x; `training` as in `conv2d_up`.
     """
-    if training and kernel.shape[0] > 1:
-        return convolutions.convolved(x, kernel, 1, "SAME")
-    return tf.nn.conv2d(x, kernel, 1, "SAME")
+    if training and weight.shape[0] > 1:
+        return convolutions.convolved(x, weight, 1, "SAME", scale)
+    return tf.nn.conv2d(x, _kernel(weight, scale, x), 1, "SAME")
 
 
-def conv2d_up(x, kernel, training=False):
+def conv2d_up(x, weight, scale=1.0, training=False):
     """Nearest-neighbour enlarging, then a convolution: [N, H, W, in] -> [N, 2H, 2W, out].
 
     The kernel [3, 3, out, in] is that of the transposed convolution, as in the original release.
@@ -31,21 +31,26 @@ def conv2d_up(x, kernel, training=False):
     `training` chooses gradients of our own; without it there are TensorFlow's.
     """
     size = [2 * x.shape[1] + 1, 2 * x.shape[2] + 1]
-    kernel = kernel * 4  # makes sums of the means
+    scale = scale * 4  # makes sums of the means
     if training:
-        return shrunk(convolutions.transposed(x, kernel, size, 2, "VALID"))
-    output_shape = [tf.shape(x)[0], *size, kernel.shape[2]]
+        return shrunk(convolutions.transposed(x, weight, size, 2, "VALID", scale))
+    output_shape = [tf.shape(x)[0], *size, weight.shape[2]]
+    kernel = _kernel(weight, scale, x)
     return _pooled(tf.nn.conv2d_transpose(x, kernel, output_shape, 2, "VALID"))
 
 
-def conv2d_down(x, kernel, training=False):
+def conv2d_down(x, weight, scale=1.0, training=False):
     """A convolution, then 2x2 means: [N, H, W, in] * [3, 3, in, out] -> [N, H/2, W/2, out].
 
     Computed as `conv2d_up`, the other way around: means first, then 9 taps at the smaller size.
     """
     if training:
-        return convolutions.convolved(grown(x), kernel, 2, "VALID")
-    return tf.nn.conv2d(_pooled(tf.pad(x, _BORDER)), kernel, 2, "VALID")
+        return convolutions.convolved(grown(x), weight, 2, "VALID", scale)
+    return tf.nn.conv2d(_pooled(tf.pad(x, _BORDER)), _kernel(weight, scale, x), 2, "VALID")
+
+
+def _kernel(weight, scale, x):
+    return tf.cast(weight * tf.cast(scale, weight.dtype), x.dtype)
 
 
 @tf.custom_gradient
@@ -101,16 +106,21 @@ def _masked(dy, y, slope):
     return forward(dy, y)
 
 
-def pixel_norm(x, epsilon):
-    """`normalized_pixels` with a gradient of fewer passes over memory: [N, ..., C] -> same."""
+def pixel_norm(x, epsilon, slope=None):
+    """`normalized_pixels` with a gradient of fewer passes over memory: [N, ..., C] -> same.
+
+    With `slope` of `leaky_relu(x, slope)`, and then from one map in memory instead of two: the
+    sign of the result is that of x.
+    """
 
     @tf.custom_gradient
     def forward(x):
-        y, factors = normalized_pixels(x, epsilon)
+        y, factors = normalized_pixels(x if slope is None else tf.nn.leaky_relu(x, slope), epsilon)
 
         def gradient(dy):
             along = tf.reduce_mean(_at_least_float32(dy * y), axis=-1, keepdims=True)
-            return (dy - y * tf.cast(along, x.dtype)) * tf.cast(factors, x.dtype)
+            dx = (dy - y * tf.cast(along, x.dtype)) * tf.cast(factors, x.dtype)
+            return dx if slope is None else _masked(dx, y, slope)
 
         return y, gradient
 

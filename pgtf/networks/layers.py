@@ -39,7 +39,7 @@ class _Equalized(keras.layers.Layer):
         he_std = self.gain / np.sqrt(fan_in)
         stddev = 1.0 if self.use_wscale else float(he_std)
         initializer = keras.initializers.RandomNormal(stddev=stddev, seed=self.seed)
-        self._scale = float(he_std) if self.use_wscale else None
+        self._scale = float(he_std) if self.use_wscale else 1.0
         if self.use_wscale and self.wscale_constant == "rms":
             drawn = tf.convert_to_tensor(initializer(shape)).numpy()
             rms = float(np.sqrt(np.mean(np.square(drawn, dtype=np.float64))))
@@ -58,11 +58,9 @@ class _Equalized(keras.layers.Layer):
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(num_biases,), initializer="zeros")
 
-    def _scaled_weight(self):
-        weight = tf.convert_to_tensor(self.weight)
-        if self._scale is not None:
-            weight *= tf.cast(self._scale, weight.dtype)
-        return tf.cast(weight, self.compute_dtype)
+    def _scale_now(self):
+        """What the weight is to be multiplied by: a number or a scalar tensor."""
+        return self._scale if isinstance(self._scale, float) else tf.convert_to_tensor(self._scale)
 
     def _biased(self, y):
         return tf.nn.bias_add(y, tf.convert_to_tensor(self.bias)) if self.use_bias else y
@@ -96,7 +94,9 @@ class EqualizedDense(_Equalized):
         self._add_weights((fan_in, num_outputs), fan_in, self.units)
 
     def call(self, x):
-        y = tf.matmul(x, self._scaled_weight())
+        # Of the two factors, x is much the smaller one to scale.
+        weight = tf.cast(tf.convert_to_tensor(self.weight), x.dtype)
+        y = tf.matmul(x * tf.cast(self._scale_now(), x.dtype), weight)
         if self.map_size:
             y = tf.reshape(y, [-1, self.units, self.map_size, self.map_size])  # channel is slow
             y = tf.transpose(y, [0, 2, 3, 1])  # [N, map_size, map_size, units]
@@ -133,13 +133,12 @@ class EqualizedConv2D(_Equalized):
         self._add_weights((size, size, *channels), size * size * fmaps, self.filters)
 
     def call(self, x, training=False):
-        kernel = self._scaled_weight()
+        function = kernels.conv2d
         if self.up:
-            y = kernels.conv2d_up(x, kernel, training)
+            function = kernels.conv2d_up
         elif self.down:
-            y = kernels.conv2d_down(x, kernel, training)
-        else:
-            y = kernels.conv2d(x, kernel, training)
+            function = kernels.conv2d_down
+        y = function(x, tf.convert_to_tensor(self.weight), self._scale_now(), training)
         return self._biased(y)
 
     def get_config(self):
@@ -171,20 +170,24 @@ class LeakyReLU(keras.layers.Layer):
 class PixelNorm(keras.layers.Layer):
     """Scales each pixel's features to unit mean square: [N, ..., C] -> same. Paper, Section 4.2.
 
-    `training` as in LeakyReLU.
+    With `negative_slope` it is leaky ReLU and pixel norm in one. `training` as in LeakyReLU.
     """
 
-    def __init__(self, epsilon=1e-8, **kwargs):
+    def __init__(self, epsilon=1e-8, negative_slope=None, **kwargs):
         super().__init__(**kwargs)
         self.epsilon = epsilon
+        self.negative_slope = negative_slope
 
     def call(self, x, training=False):
         if training:
-            return kernels.pixel_norm(x, self.epsilon)
+            return kernels.pixel_norm(x, self.epsilon, self.negative_slope)
+        if self.negative_slope is not None:
+            x = tf.nn.leaky_relu(x, self.negative_slope)
         return kernels.normalized_pixels(x, self.epsilon)[0]
 
     def get_config(self):
-        return super().get_config() | {"epsilon": self.epsilon}
+        config = {"epsilon": self.epsilon, "negative_slope": self.negative_slope}
+        return super().get_config() | config
 
 
 @keras.saving.register_keras_serializable(package="pgtf")

@@ -17,9 +17,9 @@ class MnistGenerator(Generator):
 
     structure = "mnist1k"
 
-    def model(self, resolution_log2):
+    def model(self, resolution_log2, fading=True):
         _check_resolution(self, resolution_log2)
-        return super().model(resolution_log2)
+        return super().model(resolution_log2, fading)
 
     def _block(self, res):
         name = f"{2**res}x{2**res}"
@@ -47,9 +47,9 @@ class MnistDiscriminator(Discriminator):
 
     structure = "mnist1k"
 
-    def model(self, resolution_log2):
+    def model(self, resolution_log2, fading=True):
         _check_resolution(self, resolution_log2)
-        return super().model(resolution_log2)
+        return super().model(resolution_log2, fading)
 
     def _rgb(self, res):
         if not self.config.progressive or res == self.resolution_log2:
@@ -69,13 +69,13 @@ class MnistDiscriminator(Discriminator):
         layers.append(self._outputs("4x4/Dense"))
         return self._sequential(layers, (None, 4, 4, self.nf(1)), "4x4")
 
-    def _features(self, resolution_log2):
+    def _features(self, resolution_log2, fading):
         images, alpha = self._inputs(resolution_log2)
         is_full = resolution_log2 == self.resolution_log2
         x = images if is_full else self._from_rgb[resolution_log2](images)
         for res in range(resolution_log2, 2, -1):
             x = self._blocks[res](x)  # [N, 2**(res - 1), 2**(res - 1), nf(res - 2)]
-            if res == resolution_log2 and self.config.progressive:
+            if fading and res == resolution_log2 and self.config.progressive:
                 old = self._from_rgb[res - 1](keras.layers.AveragePooling2D(2)(images))
                 x = WeightedSum()(old, x, alpha)
         return [images, alpha], x

@@ -47,22 +47,27 @@ class Network(abc.ABC):
         self.resolution_log2 = int(math.log2(config.resolution))
         self.layers: dict[str, keras.layers.Layer] = {}
         self._seed = seed
-        self._models: dict[int, keras.Model] = {}
+        self._models: dict[tuple[int, bool], keras.Model] = {}
 
     def nf(self, stage):
         """Number of feature maps of a stage; resolution 2**r is stage r - 1. Paper, Table 2."""
         return self.config.nf(stage)
 
-    def model(self, resolution_log2):
-        """The Keras model at resolution 2**resolution_log2; its last input is alpha, a scalar."""
+    def model(self, resolution_log2, fading=True):
+        """The Keras model at resolution 2**resolution_log2; its last input is alpha, a scalar.
+
+        Without `fading` it has no branch of the resolution before, and computes for any alpha what
+        the other one does for 1.
+        """
         if not 2 <= resolution_log2 <= self.resolution_log2:
             raise ValueError(
                 f"`resolution_log2` must be in 2 ... {self.resolution_log2}. "
                 f"Received: resolution_log2={resolution_log2}."
             )
-        if resolution_log2 not in self._models:
-            self._models[resolution_log2] = self._wire(resolution_log2)
-        return self._models[resolution_log2]
+        key = (resolution_log2, fading)
+        if key not in self._models:
+            self._models[key] = self._wire(*key)
+        return self._models[key]
 
     @property
     def variables_by_name(self):
@@ -94,6 +99,11 @@ class Network(abc.ABC):
         """
         variables = self._by_name(lambda layer: layer.weights, lambda variable: variable)
         return [(variables[name], tensor) for name, tensor in tensors.items()]
+
+    def model_at(self, lod):
+        """The model of a level of detail and its alpha, a float32 scalar tensor."""
+        resolution_log2, alpha = self.stage(lod)
+        return self.model(resolution_log2, fading=float(alpha) < 1), alpha
 
     def stage(self, lod):
         """Splits a level of detail: lod -> (resolution_log2, alpha), alpha a float32 scalar."""
@@ -128,7 +138,7 @@ class Network(abc.ABC):
         return zlib.crc32(f"{self._seed}/{type(self).__name__}/{layer_name}".encode())
 
     @abc.abstractmethod
-    def _wire(self, resolution_log2):
+    def _wire(self, resolution_log2, fading):
         """Makes the Keras model of one resolution out of the layers."""
 
 

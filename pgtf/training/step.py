@@ -30,40 +30,34 @@ def discriminator_parts(G, D, reals, labels, latents, mixing, alpha, config, los
         labels: [N, label_size].
         latents: [N, latent_size].
         mixing: [N, 1, 1, 1] in [0, 1), the position between real and fake.
-        alpha: [] weight of the finest branch.
+        alpha: [] weight of the finest branch; None: 1, the other one is left out.
         config: losses.LossConfig.
         loss_scale: [] factor under which the inner gradient is taken, or None.
 
     Returns:
-        Functions -> Terms for `gradients_of`: scores of reals and fakes, and for WGAN-GP the
-        penalty. Components of the first are real_scores and fake_scores, with labels
-        real_label_penalty and fake_label_penalty, and mixed_norms, 0, for LSGAN, drift for WGAN-GP,
-        whose penalty has mixed_scores and mixed_norms.
+        Functions -> Terms for `gradients_of`: for WGAN-GP the penalty, then reals and fakes, in one
+        pass if `D.joins` them. Components are real_scores and fake_scores, with labels
+        real_label_penalty and fake_label_penalty, and mixed_norms, 0, for LSGAN; for WGAN-GP
+        drift, mixed_scores and mixed_norms.
     """
-    G_model, D_model = _models(G, D, reals.shape[1])
-    fakes = G_model(G.inputs(latents, labels, alpha), training=True)
+    G_model, D_model, weight = _models(G, D, reals.shape[1], alpha)
+    fakes = G_model(G.inputs(latents, labels, weight), training=True)
 
-    def scores():
-        (real_scores, real_logits), (fake_scores, fake_logits) = D.scores_of_two(
-            reals, fakes, alpha
+    def score_both():
+        of_reals, of_fakes = D.scores_of_two(reals, fakes, alpha)
+        return _terms_of_reals(*of_reals, labels, config) + _terms_of_fakes(
+            *of_fakes, labels, config
         )
-        components = {"real_scores": real_scores[:, 0], "fake_scores": fake_scores[:, 0]}
-        if config.kind == "lsgan":
-            loss = losses.lsgan_discriminator(real_scores, fake_scores, config)
-            components["mixed_norms"] = tf.zeros_like(loss)  # nothing is mixed
-        else:
-            loss = losses.wgan_discriminator(real_scores, fake_scores, config)
-            components["drift"] = tf.square(real_scores[:, 0])
-        if D.config.label_size:
-            real_penalty = losses.label_penalty(real_logits, labels)
-            fake_penalty = losses.label_penalty(fake_logits, labels)
-            components |= {"real_label_penalty": real_penalty, "fake_label_penalty": fake_penalty}
-            loss += config.cond_weight * (real_penalty + fake_penalty)
-        return Terms(loss, components)
+
+    def score_reals():
+        return _terms_of_reals(*D_model([reals, weight], training=True), labels, config)
+
+    def score_fakes():
+        return _terms_of_fakes(*D_model([fakes, weight], training=True), labels, config)
 
     def penalty():
         mixed_scores, mixed_norms = losses.gradient_norms(
-            lambda images: D_model([images, alpha], training=True)[0],
+            lambda images: D_model([images, weight], training=True)[0],
             losses.mix(reals, fakes, mixing),
             enlargement=D.config.resolution // reals.shape[1],
             loss_scale=loss_scale,
@@ -71,17 +65,44 @@ def discriminator_parts(G, D, reals, labels, latents, mixing, alpha, config, los
         components = {"mixed_scores": mixed_scores[:, 0], "mixed_norms": mixed_norms}
         return Terms(losses.gradient_penalty(mixed_norms, config), components)
 
-    return [scores] if config.kind == "lsgan" else [scores, penalty]
+    scores = [score_both] if D.joins(reals.shape) else [score_reals, score_fakes]
+    # The penalty first: two gradients of each weight wait for each other in it.
+    return scores if config.kind == "lsgan" else [penalty, *scores]
+
+
+def _terms_of_reals(scores, label_logits, labels, config):
+    components = {"real_scores": scores[:, 0]}
+    if config.kind == "lsgan":
+        loss = losses.lsgan_reals(scores, config)
+        components["mixed_norms"] = tf.zeros_like(loss)  # nothing is mixed
+    else:
+        loss = losses.wgan_reals(scores, config)
+        components["drift"] = tf.square(scores[:, 0])
+    return _with_labels(Terms(loss, components), "real", label_logits, labels, config)
+
+
+def _terms_of_fakes(scores, label_logits, labels, config):
+    is_lsgan = config.kind == "lsgan"
+    loss = losses.lsgan_fakes(scores, config) if is_lsgan else losses.wgan_fakes(scores)
+    terms = Terms(loss, {"fake_scores": scores[:, 0]})
+    return _with_labels(terms, "fake", label_logits, labels, config)
+
+
+def _with_labels(terms, kind, label_logits, labels, config):
+    if not label_logits.shape[1]:
+        return terms
+    penalty = losses.label_penalty(label_logits, labels)
+    return terms + Terms(config.cond_weight * penalty, {f"{kind}_label_penalty": penalty})
 
 
 def generator_terms(G, D, latents, labels, resolution, alpha, config):
     """Loss of G: latents [N, latent_size], labels [N, label_size] -> Terms.
 
-    Components are fake_scores and, with labels, label_penalty.
+    Components are fake_scores and, with labels, label_penalty; alpha as in `discriminator_parts`.
     """
-    G_model, D_model = _models(G, D, resolution)
-    fakes = G_model(G.inputs(latents, labels, alpha), training=True)
-    scores, logits = D_model([fakes, alpha], training=True)
+    G_model, D_model, weight = _models(G, D, resolution, alpha)
+    fakes = G_model(G.inputs(latents, labels, weight), training=True)
+    scores, logits = D_model([fakes, weight], training=True)
     components = {"fake_scores": scores[:, 0]}
     if config.kind == "lsgan":
         loss = losses.lsgan_generator(scores, config)
@@ -188,6 +209,7 @@ def update_moving_average(averages, sources, decay):
         assign_local(averages[name], value + (averages[name].read_value() - value) * decay)
 
 
-def _models(G, D, resolution):
-    resolution_log2 = resolution.bit_length() - 1
-    return G.model(resolution_log2), D.model(resolution_log2)
+def _models(G, D, resolution, alpha):
+    """Models of both networks and the weight of their finest branch."""
+    models = [n.model(resolution.bit_length() - 1, alpha is not None) for n in (G, D)]
+    return *models, tf.constant(1.0) if alpha is None else alpha

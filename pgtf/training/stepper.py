@@ -18,8 +18,8 @@ NOISE_DRAWS = 1024  # more than there are noise layers in all evaluations of D i
 class Stepper:
     """Runs planned iterations on the state of a run.
 
-    A function is traced once for each resolution; the iterator over the data is kept from call to
-    call, and made anew when resolution or minibatch change.
+    A function is traced once for each fade and once for what follows it; the iterator over the data
+    is kept from call to call, and made anew when resolution or minibatch change.
     """
 
     def __init__(self, state, config, dataset, strategy):
@@ -28,7 +28,10 @@ class Stepper:
         self._dataset = dataset
         self._strategy = strategy
         self._functions = {}
-        self._jit = False  # whether XLA compiles the gradients of the function being traced
+        # Of the function being traced: whether XLA compiles its gradients, and whether the images
+        # of the resolution before are blended in.
+        self._jit, self._fading = False, True
+        self._is_jit_used = {}  # by resolution and minibatch
         self._averaged = {}  # names of the variables that Gs follows, by resolution
         self._iterator, self._iterator_at = None, None
         self._labels = None
@@ -47,14 +50,19 @@ class Stepper:
             raise MemoryError(memory.out_of_memory(call.now, self._config)) from error
 
     def _run(self, call):
-        key = (call.now.resolution, call.now.minibatch)
-        if self._iterator_at != (key, call.nimgs[0]):
+        shape = (call.now.resolution, call.now.minibatch)
+        if self._iterator_at != (shape, call.nimgs[0]):
             seed = self._config.training.seed
             self._iterator = feeding.iterate(self._strategy, self._dataset, call, seed)
+        key = (*shape, min(call.alphas) < 1)
         if key not in self._functions:
             numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
             numbers.append(tf.TensorSpec([], tf.float32))
-            self._jit = compilation.is_used(self._config.training.jit, self._trial(*key))
+            self._fading = key[-1]
+            if shape not in self._is_jit_used:
+                is_used = compilation.is_used(self._config.training.jit, self._trial(*shape))
+                self._is_jit_used[shape] = is_used
+            self._jit = self._is_jit_used[shape]
             self._averaged[call.now.resolution] = self._names_to_average(call.now.resolution)
             steps = self._function(call.now.minibatch)
             self._functions[key] = steps.get_concrete_function(self._iterator, *numbers)
@@ -66,7 +74,7 @@ class Stepper:
             *(tf.constant(x, tf.float32) for x in numbers),
         )
         progress.noise_ema = float(noise_ema)
-        self._iterator_at = (key, call.end_nimg)
+        self._iterator_at = (shape, call.end_nimg)
         return rows.numpy().astype(np.float64)
 
     def _function(self, minibatch):
@@ -154,6 +162,7 @@ class Stepper:
         G_weights, D_weights = step.read(G, D)
         trained = {name: D_weights[name] for name in variables}
         scale = self._state.D_opt.loss_scale()
+        weight = alpha if self._fading else None
 
         def part(index):
             inputs = [self._part(x, index) for x in (reals, labels, latents, mixing)]
@@ -161,7 +170,7 @@ class Stepper:
                 step.computing_with((G, G_weights), (D, D_weights)),
                 self._noisy(minibatch, nimg, Draw.D_NOISE, noise_strength, index),
             ):
-                parts = step.discriminator_parts(G, D, *inputs, alpha, config.loss, scale)
+                parts = step.discriminator_parts(G, D, *inputs, weight, config.loss, scale)
                 terms, gradients = step.gradients_of(parts, trained, scale)
             values = [terms.loss, *(terms.components[name] for name in D_STATISTICS)]
             return tf.stack([*map(tf.reduce_mean, values)]), gradients
@@ -203,6 +212,7 @@ class Stepper:
         G_weights, D_weights = step.read(G, D)
         trained = {name: G_weights[name] for name in variables}
         scale = self._state.G_opt.loss_scale()
+        weight = alpha if self._fading else None
 
         def part(index):
             inputs = [None if x is None else self._part(x, index) for x in (latents, labels)]
@@ -211,7 +221,7 @@ class Stepper:
                 self._noisy(minibatch, nimg, Draw.G_NOISE, noise_strength, index),
             ):
                 terms, gradients = step.gradients_of(
-                    [lambda: step.generator_terms(G, D, *inputs, resolution, alpha, config.loss)],
+                    [lambda: step.generator_terms(G, D, *inputs, resolution, weight, config.loss)],
                     trained,
                     scale,
                 )

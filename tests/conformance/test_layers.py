@@ -36,6 +36,7 @@ LAYERS = {  # (class, arguments none of which is the default, shape of the input
     "leaky_relu": (LeakyReLU, {"negative_slope": 0.3}, IMAGES),
     "nearest_up": (NearestUp, {}, IMAGES),
     "pixel_norm": (PixelNorm, {"epsilon": 0.01}, IMAGES),
+    "leaky_pixel_norm": (PixelNorm, {"negative_slope": 0.3}, IMAGES),
     "batch_norm": (BatchNorm, {}, IMAGES),
     "layer_norm": (LayerNorm, {}, IMAGES),
     "stddev": (MinibatchStdDev, {"group_size": 2, "epsilon": 0.01}, IMAGES),

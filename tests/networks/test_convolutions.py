@@ -1,10 +1,10 @@
-"""Weight gradients as matrix products: when, and in how many parts. Values: test_kernels.py."""
+"""Convolutions as matrix products: values, when, and in how many parts. More: test_kernels.py."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.networks import convolutions
+from pgtf.networks import convolutions, products
 
 
 def gradient_of(x, kernel, stride, padding, dy):
@@ -39,6 +39,71 @@ def test_weight_gradients_of_small_images_and_wide_layers_are_products(
     assert ("MatMul" in kinds, "Conv2DBackpropFilter" in kinds) == (is_product, not is_product)
 
 
+@pytest.mark.parametrize(
+    ("size", "fmaps", "is_product"), [(4, 128, True), (4, 127, False), (8, 128, False)]
+)
+@pytest.mark.parametrize("is_transposed", [False, True])
+def test_convolutions_of_4x4_images_by_wide_kernels_are_products(
+    rng, size, fmaps, is_product, is_transposed
+):
+    inputs, kernel = [2, size, size, fmaps if is_transposed else 64], [3, 3, 64, fmaps]
+    x, kernel = (tf.constant(rng.normal(size=shape), tf.float32) for shape in (inputs, kernel))
+
+    @tf.function
+    def ours(x, kernel):
+        if is_transposed:
+            return convolutions.transposed(x, kernel, [size, size], 1, "SAME", 0.25)
+        return convolutions.convolved(x, kernel, 1, "SAME", 0.25)
+
+    if is_transposed:
+        plain = tf.nn.conv2d_transpose(x, kernel / 4, [2, size, size, 64], 1, "SAME")
+    else:
+        plain = tf.nn.conv2d(x, kernel / 4, 1, "SAME")
+    kinds = [
+        operation.type for operation in ours.get_concrete_function(x, kernel).graph.get_operations()
+    ]
+    assert ("MatMul" in kinds) == is_product
+    np.testing.assert_allclose(ours(x, kernel), plain, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 5), (6, 3)])
+def test_products_are_the_convolution_and_its_transpose(rng, size):
+    x, y = (tf.constant(rng.normal(size=[2, *size, fmaps])) for fmaps in (3, 5))
+    kernel = tf.constant(rng.normal(size=[3, 3, 3, 5]))
+    np.testing.assert_allclose(
+        products.convolution(x, kernel), tf.nn.conv2d(x, kernel, 1, "SAME"), rtol=0, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        products.transpose(y, kernel),
+        tf.nn.conv2d_transpose(y, kernel, x.shape, 1, "SAME"),
+        rtol=0,
+        atol=1e-12,
+    )
+
+
+def test_a_scaled_weight_is_made_after_the_images_and_not_held_for_the_gradient():
+    """Otherwise all of them would be made first, and be in memory throughout an update."""
+
+    @tf.function
+    def update(x, weight):
+        with tf.GradientTape() as tape:
+            tape.watch([x, weight])
+            y = convolutions.convolved(tf.sin(x), weight, 1, "SAME", 0.5)
+        return tape.gradient(y, [x, weight], tf.cos(y))
+
+    specs = [tf.TensorSpec(shape) for shape in ([1, 8, 8, 4], [3, 3, 4, 4])]
+    operations = update.get_concrete_function(*specs).graph.get_operations()
+    forward, backward = (
+        next(operation for operation in operations if operation.type == kind).inputs[which].op
+        for kind, which in (("Conv2D", 1), ("Conv2DBackpropInput", 1))
+    )
+    assert forward is not backward
+    for kernel, kind in ((forward, "Sin"), (backward, "Cos")):
+        assert kernel.type == "Mul"
+        (pixel,) = kernel.control_inputs
+        assert pixel.inputs[0].op.inputs[0].op.type == kind
+
+
 @pytest.mark.parametrize(("stride", "padding"), [(1, "SAME"), (2, "VALID")])
 @pytest.mark.parametrize("images", [1, 2, 5])
 def test_patches_that_do_not_fit_into_memory_are_made_in_turn(
@@ -50,15 +115,15 @@ def test_patches_that_do_not_fit_into_memory_are_made_in_turn(
     whole = gradient_of(x, kernel, stride, padding, dy)
     image_bytes = dy.shape[1] * dy.shape[2] * 3 * 3 * 2 * 4
     monkeypatch.setattr(convolutions, "FEWEST_MAPS", 1)  # `whole` is TensorFlow's own
-    monkeypatch.setattr(convolutions, "PATCHES_BYTES", images * image_bytes + 1)
+    monkeypatch.setattr(products, "PATCHES_BYTES", images * image_bytes + 1)
     sizes = []
-    patches = convolutions._patches
+    gathered = products._gathered
 
     def counted(x, *args):
         sizes.append(x.shape[0])
-        return patches(x, *args)
+        return gathered(x, *args)
 
-    monkeypatch.setattr(convolutions, "_patches", counted)
+    monkeypatch.setattr(products, "_gathered", counted)
     parts = gradient_of(x, kernel, stride, padding, dy)
     assert sum(sizes) == 5
     assert max(sizes) == images

@@ -39,6 +39,11 @@ CASES = {
     ),
     "leaky ReLU": (lambda x, k: kernels.leaky_relu(x, 0.2), lambda x, k: tf.maximum(x, x / 5), []),
     "ReLU": (lambda x, k: kernels.leaky_relu(x, 0.0), lambda x, k: tf.maximum(x, 0), []),
+    "leaky ReLU and pixel norm": (
+        lambda x, k: kernels.pixel_norm(x, 1e-8, 0.2),
+        lambda x, k: plain_pixel_norm(tf.maximum(x, x / 5), k),
+        [],
+    ),
     "pixel norm": (lambda x, k: kernels.pixel_norm(x, 1e-8), plain_pixel_norm, []),
 }
 

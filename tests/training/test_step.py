@@ -180,25 +180,27 @@ def weights_of(state):
     return {kind: tiny.arrays_of(network) for kind, network in state.networks().items()}
 
 
-def test_a_resolution_is_traced_once_whatever_alpha_position_and_length_of_the_call(
+def test_a_fade_and_what_follows_are_traced_once_whatever_alpha_position_and_length_of_the_call(
     config, dataset, strategy, monkeypatch
 ):
     traced = []
 
     def counted(G, D, reals, *args, parts=step.discriminator_parts, **options):
-        traced.append(reals.shape[1])
+        is_fading = args[3] is not None  # alpha
+        traced.append((reals.shape[1], is_fading))
         return parts(G, D, reals, *args, **options)
 
     monkeypatch.setattr(step, "discriminator_parts", counted)
     state = TrainingState(config, strategy)
     variables = {kind: network.variables_by_name for kind, network in state.networks().items()}
     stepper = Stepper(state, config, dataset, strategy)
-    for nimg, length in ((72, 1), (80, 2), (136, 1), (72, 1)):  # fading, stable, fading again
+    # Fading twice, stable, and each again.
+    for nimg, length in ((72, 1), (80, 2), (136, 1), (72, 1), (136, 2)):
         call = plan.next_call(config.schedule, config.training, nimg, nimg)
         numbers = (call.nimgs, call.alphas, call.G_lrates, call.D_lrates)
         end_nimg = nimg + length * call.now.minibatch
         stepper.run(plan.Call(call.now, *(x[:length] for x in numbers), end_nimg))
-    assert traced == [8]
+    assert traced == [(8, True), (8, False)]
     # A change of stage makes and copies no variable.
     for kind, network in state.networks().items():
         assert all(network.variables_by_name[k] is v for k, v in variables[kind].items())

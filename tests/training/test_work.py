@@ -34,9 +34,13 @@ def operations(function, *args):
 @pytest.fixture(scope="module")
 def counts():
     """Of both updates at 8x8, where D has its fromRGBs, Conv0, Conv1_down and 4x4/Conv."""
+    return counts_of(tf.constant(0.5))
+
+
+def counts_of(alpha):
     G, D = tiny.generator(), tiny.discriminator()
     reals, latents = tf.zeros([BATCH, 8, 8, 3]), tf.zeros([BATCH, tiny.LATENT_SIZE])
-    alpha, mixing = tf.constant(0.5), tf.zeros([BATCH, 1, 1, 1])
+    mixing = tf.zeros([BATCH, 1, 1, 1])
 
     def update_of_D():
         weights = step.read(G, D)
@@ -81,6 +85,15 @@ def test_no_gradient_flows_into_reals_and_fakes(counts):
 def test_reals_and_fakes_share_a_pass(counts):
     """G has 4 convolutions that are not transposed; D runs twice, and once along the penalty."""
     assert counts["D"][CONV] == 4 + 3 * 5
+
+
+def test_outside_a_fade_nothing_is_computed_for_the_resolution_before(counts):
+    """The old toRGB and fromRGB are not there, in any of the passes of the tests above."""
+    stable = counts_of(None)
+    assert weight_gradients(stable["G"]) == weight_gradients(counts["G"]) - 1
+    assert weight_gradients(stable["D"]) == weight_gradients(counts["D"]) - 3
+    assert stable["D"][INPUT_GRADIENT] == counts["D"][INPUT_GRADIENT] - 1
+    assert stable["D"][CONV] == counts["D"][CONV] - 1 - 3
 
 
 def test_every_weight_is_read_once(counts):

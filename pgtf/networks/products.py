@@ -1,0 +1,111 @@
+"""3x3 convolutions and their weight gradients as matrix products of what the kernel saw.
+
+oneDNN's weight gradients of strided convolutions and of small images, and all its convolutions of
+4x4 images, reach a quarter to two thirds of the rate of a matrix product: docs/performance.md.
+Gradients of any order: `convolutions`.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+PATCHES_BYTES = 2**24  # of memory for patches; more images than fit are worked on in turn
+
+
+def convolution(x, kernel):
+    """tf.nn.conv2d of stride 1, "SAME": [N, H, W, in] * [3, 3, in, out] -> [N, H, W, out]; H > 2.
+
+    Nothing is multiplied for the rows of padding, a sixth of all rows that the kernel sees at 4x4.
+    """
+    size, num_outputs = x.shape[1:3], kernel.shape[3]
+    outputs = []
+    for rows, taps in _inner_rows(size[0]):
+        patches = _gathered(x, _positions(rows, range(size[1]), taps, size, before=1))
+        part = tf.reshape(kernel[taps.start : taps.stop], [-1, num_outputs])
+        y = tf.matmul(tf.reshape(patches, [-1, part.shape[0]]), part)
+        outputs.append(tf.reshape(y, [-1, len(rows), size[1], num_outputs]))
+    return tf.concat(outputs, axis=1)
+
+
+def transpose(y, kernel):
+    """Transpose of `convolution`: [N, H, W, out] * [3, 3, in, out] -> [N, H, W, in]; H > 1."""
+    height, width = y.shape[1:3]
+    num_inputs, num_outputs = kernel.shape[2:]
+    shares = []
+    for tap in range(3):
+        first, last = max(1 - tap, 0), min(height + 1 - tap, height)  # rows whose tap is inside
+        x = tf.matmul(
+            tf.reshape(y[:, first:last], [-1, num_outputs]),
+            tf.reshape(kernel[tap : tap + 1], [-1, num_outputs]),
+            transpose_b=True,
+        )
+        x = tf.reshape(x, [-1, last - first, width, 3, num_inputs])
+        top = first + tap - 1  # of the image rows that this row of the kernel saw
+        vertical = [top, height - top - (last - first)]
+        columns = (x[:, :, 1:, 0], [0, 1]), (x[:, :, :, 1], [0, 0]), (x[:, :, :-1, 2], [1, 0])
+        shares += [tf.pad(part, [[0, 0], vertical, sides, [0, 0]]) for part, sides in columns]
+    return tf.add_n(shares)
+
+
+def weight_gradient(x, dy, stride, padding):
+    """Of a convolution x -> y: [N, H, W, in], dL/dy [N, H', W', out] -> [3, 3, in, out].
+
+    Args:
+        x: the images.
+        dy: gradients of the outputs.
+        stride: of rows and columns.
+        padding: "SAME", for stride 1 alone, or "VALID".
+    """
+    row_size, num_outputs = 9 * x.shape[3], dy.shape[3]
+    image_bytes = dy.shape[1] * dy.shape[2] * row_size * x.dtype.size
+    at_a_time = max(PATCHES_BYTES // image_bytes, 1)
+    rows, columns = map(range, dy.shape[1:3])
+    before = 1 if padding == "SAME" else 0
+    positions = _positions(rows, columns, range(3), x.shape[1:3], before, stride)
+    total = None
+    for begin in range(0, x.shape[0] or 1, at_a_time):
+        part = slice(begin, begin + at_a_time) if x.shape[0] else slice(None)
+        # Neither in the forward pass, where all would be held, nor next to the part before.
+        with tf.control_dependencies([dy if total is None else total]):
+            patches = _gathered(x[part], positions)
+        patches = tf.reshape(patches, [-1, row_size])
+        product = tf.matmul(patches, tf.reshape(dy[part], [-1, num_outputs]), transpose_a=True)
+        total = product if total is None else total + product
+    return tf.reshape(total, [3, 3, x.shape[3], num_outputs])
+
+
+def _inner_rows(height):
+    """Rows of the output, and the rows of a 3x3 kernel that are inside there: pairs of ranges."""
+    return [
+        (range(1), range(1, 3)),
+        (range(1, height - 1), range(3)),
+        (range(height - 1, height), range(2)),
+    ]
+
+
+def _positions(rows, columns, taps, size, before, stride=1):
+    """Pixels that a kernel sees: [len(rows) * len(columns) * len(taps) * 3].
+
+    Args:
+        rows, columns: of the output.
+        taps: rows of the kernel.
+        size: height and width of the images; the pixel height * width stands for padding.
+        before: pixels of padding above and to the left.
+        stride: of rows and columns.
+    """
+    y = np.add.outer(np.asarray(rows) * stride, np.asarray(taps)) - before
+    x = np.add.outer(np.asarray(columns) * stride, np.arange(3)) - before
+    y, x = y[:, np.newaxis, :, np.newaxis], x[np.newaxis, :, np.newaxis, :]
+    inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
+    return np.where(inside, y * size[1] + x, size[0] * size[1]).astype(np.int32).ravel()
+
+
+def _gathered(x, positions):
+    """Pixels of images, zero for padding: [N, H, W, C] -> [N, len(positions), C].
+
+    Copies whole pixels, which is much faster than tf.image.extract_patches.
+    """
+    height, width, fmaps = x.shape[1:]
+    x = tf.reshape(x, [-1, height * width, fmaps])
+    if positions.max() == height * width:
+        x = tf.concat([x, tf.zeros([tf.shape(x)[0], 1, fmaps], x.dtype)], axis=1)
+    return tf.gather(x, positions, axis=1)
