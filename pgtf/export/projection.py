@@ -91,7 +91,9 @@ class _Search:
         self.gradients = tf.function(self._gradients, reduce_retracing=True)
 
     def losses(self, latents, labels):
-        fakes = self._model(self.Gs.inputs(latents, labels, self._alpha))
+        # As in training, whose gradients are finite and faster.
+        inputs = self.Gs.inputs(latents, labels, self._alpha)
+        fakes = self._model(inputs, training=True)
         return multi_scale_loss(fakes, self._target), fakes
 
     def _gradients(self, latents, labels):

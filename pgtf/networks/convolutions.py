@@ -29,7 +29,7 @@ def convolved(x, weight, stride, padding, scale=1.0):
     @tf.custom_gradient
     def forward(x, weight):
         def gradients(dy):
-            dx = transposed(dy, weight, x.shape[1:3], stride, padding, scale)
+            dx = transposed(dy, weight, x.shape[1:3], stride, padding, scale, True)
             return dx, _weight_gradient(x, dy, weight, stride, padding, scale)
 
         if _is_small(x, weight, stride):
@@ -39,16 +39,18 @@ def convolved(x, weight, stride, padding, scale=1.0):
     return forward(x, weight)
 
 
-def transposed(x, weight, size, stride, padding, scale=1.0):
-    """The transpose of `convolved`: [N, H', W', out], [K, K, in, out] -> [N, *size, in]."""
+def transposed(x, weight, size, stride, padding, scale=1.0, weight_first=False):
+    """The transpose of `convolved`: [N, H', W', out], [K, K, in, out] -> [N, *size, in].
+
+    With `weight_first` its gradient of x waits for that of the weight, for those who want both: it
+    would run ahead, and all that the weight gradients look at be in memory at the same time.
+    """
 
     @tf.custom_gradient
     def forward(x, weight):
         def gradients(dy):
             dw = _weight_gradient(dy, x, weight, stride, padding, scale)
-            # Who asks for dx also asks for dw; behind it, dx would run ahead, and all that the
-            # weight gradients look at be in memory at the same time.
-            with tf.control_dependencies([dw]):
+            with tf.control_dependencies([dw] if weight_first else []):
                 return convolved(dy, weight, stride, padding, scale), dw
 
         if _is_small(x, weight, stride):

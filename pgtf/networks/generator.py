@@ -60,7 +60,7 @@ class Generator(Network):
             part = slice(begin, begin + minibatch_size)
             inputs = self.inputs(latents[part], None if labels is None else labels[part], alpha)
             images.append(self._compiled[model](inputs).numpy())
-        return np.concatenate(images)
+        return images[0] if len(images) == 1 else np.concatenate(images)  # which copies
 
     def inputs(self, latents, labels, alpha):
         """The inputs of a model: [latents, alpha], or [latents, labels, alpha] with labels."""

@@ -67,7 +67,7 @@ def grown(x):
     """The same means with zeros all around: [N, H, W, C] -> [N, H + 1, W + 1, C]."""
     y = tf.raw_ops.DepthwiseConv2dNative(
         input=x,
-        filter=tf.fill([2, 2, x.shape[3], 1], tf.constant(0.25, x.dtype)),
+        filter=_box(x),
         strides=[1, 1, 1, 1],
         padding="EXPLICIT",
         explicit_paddings=[value for pair in _BORDER for value in pair],
@@ -76,7 +76,14 @@ def grown(x):
 
 
 def _pooled(x):
-    return tf.nn.avg_pool2d(x, 2, 1, "VALID")
+    if tf.config.list_logical_devices("GPU"):
+        return tf.nn.avg_pool2d(x, 2, 1, "VALID")
+    # On a CPU, bias and leaky ReLU behind it become part of this operation.
+    return tf.nn.depthwise_conv2d(x, _box(x), [1, 1, 1, 1], "VALID")
+
+
+def _box(x):
+    return tf.fill([2, 2, x.shape[3], 1], tf.constant(0.25, x.dtype))
 
 
 def leaky_relu(x, slope):
@@ -130,11 +137,19 @@ def pixel_norm(x, epsilon, slope=None):
 def normalized_pixels(x, epsilon):
     """x over the root mean square of its last axis, and the factors: -> [N, ..., C], [N, ..., 1].
 
-    Statistics and factors are float32, or float64 as x is.
+    Statistics and factors are float32, or float64 as x is. TensorFlow's own gradient of this is not
+    finite where x is zero; `pixel_norm` has another.
     """
     wide = _at_least_float32(x)
-    factors = tf.math.rsqrt(tf.reduce_mean(tf.square(wide), axis=-1, keepdims=True) + epsilon)
+    norms = tf.math.reduce_euclidean_norm(wide, axis=-1, keepdims=True)  # holds no map of squares
+    factors = tf.math.rsqrt(tf.square(norms) / x.shape[-1] + epsilon)
     return tf.cast(wide * factors, x.dtype), factors
+
+
+def normalized_pixels_portable(x, epsilon):
+    """The first result of `normalized_pixels`, of operations that TensorFlow Lite has."""
+    squares = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
+    return x * tf.math.rsqrt(squares + epsilon)
 
 
 def _at_least_float32(x):

@@ -171,18 +171,24 @@ class PixelNorm(keras.layers.Layer):
     """Scales each pixel's features to unit mean square: [N, ..., C] -> same. Paper, Section 4.2.
 
     With `negative_slope` it is leaky ReLU and pixel norm in one. `training` as in LeakyReLU.
+
+    Attributes:
+        is_portable: whether to compute with operations that TensorFlow Lite has too.
     """
 
     def __init__(self, epsilon=1e-8, negative_slope=None, **kwargs):
         super().__init__(**kwargs)
         self.epsilon = epsilon
         self.negative_slope = negative_slope
+        self.is_portable = False
 
     def call(self, x, training=False):
         if training:
             return kernels.pixel_norm(x, self.epsilon, self.negative_slope)
         if self.negative_slope is not None:
             x = tf.nn.leaky_relu(x, self.negative_slope)
+        if self.is_portable:
+            return kernels.normalized_pixels_portable(x, self.epsilon)
         return kernels.normalized_pixels(x, self.epsilon)[0]
 
     def get_config(self):
