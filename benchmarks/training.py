@@ -85,22 +85,27 @@ def time_of(config, stepper, minibatch, fading, args):
         "gflops": flops / seconds / 1e9,
         "first_call_sec": first,
     }
+    return _named(row, fading)
+
+
+def _named(row, fading):
     return {f"{name}_fading": value for name, value in row.items()} if fading else row
 
 
-def memory_of(resolution, minibatch):
-    """Fields about memory."""
+def memory_of(resolution, minibatch, fading):
+    """Fields about memory since `memory.forget_peak`."""
     import tensorflow as tf
 
     from benchmarks.flops import iteration_work, needed_bytes
     from pgtf.training import memory
 
     held = iteration_work(FULL_RESOLUTION)
-    needed = needed_bytes(iteration_work(resolution), minibatch, held) / 2**30
+    needed = needed_bytes(iteration_work(resolution, fading=fading), minibatch, held) / 2**30
     device = tf.config.list_logical_devices()[-1].name  # the GPU if there is one
     tensors = tf.config.experimental.get_memory_info(device)["peak"] / 2**30
     row = {"peak_gib": memory.peak_gib(), "tensors_gib": tensors, "needed_gib": needed}
-    return row | {"memory_ratio": tensors / needed}
+    row["memory_ratio"] = tensors / needed
+    return _named(row, fading)
 
 
 def measure(resolution, minibatch, args):
@@ -116,11 +121,10 @@ def measure(resolution, minibatch, args):
     row["jit"] = args.jit
     with tempfile.TemporaryDirectory() as folder:
         made = make_stepper(pathlib.Path(folder), resolution, minibatch, args.precision, args.jit)
-        memory.forget_peak()
-        row |= time_of(*made, minibatch, False, args)
-        row |= memory_of(resolution, minibatch)
-        if args.fading and resolution > 4:
-            row |= time_of(*made, minibatch, True, args)
+        for fading in (False, True) if args.fading and resolution > 4 else (False,):
+            memory.forget_peak()
+            row |= time_of(*made, minibatch, fading, args)
+            row |= memory_of(resolution, minibatch, fading)
     dtype = {"bf16": tf.bfloat16, "fp16": tf.float16}.get(args.precision, tf.float32)
     rates = peak_gflops(dtype)
     row |= {f"{name}_gflops": rate for name, rate in rates.items()}
