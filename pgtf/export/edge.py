@@ -1,7 +1,5 @@
 """A generator as one ONNX or TensorFlow Lite file, checked against the SavedModel's answers."""
 
-import contextlib
-import itertools
 import logging
 import tempfile
 import warnings
@@ -15,7 +13,6 @@ from pgtf.export.export import NUM_CHECKED
 from pgtf.export.self_check import MAX_LEVELS
 from pgtf.export.serving_files import sample_inputs
 from pgtf.export.signatures import Facts, make_module
-from pgtf.networks import PixelNorm
 
 ONNX_OPSET = 17
 SIGNATURE = "serving_default"
@@ -46,8 +43,7 @@ def export_edge(Gs, path, file_format):
         specs = signature.structured_input_signature[1]
         inputs = sample_inputs(specs, NUM_CHECKED)
         expected = signature(**{name: tf.constant(x) for name, x in inputs.items()})["images"]
-    with _portable(Gs):
-        content = convert(_draw_function(Gs, list(specs.values())), packages)
+    content = convert(_draw_function(Gs, list(specs.values())), packages)
     answer = run(content, inputs, packages)
     if answer.shape != expected.shape:
         raise ValueError(f"{path}: shape {answer.shape}, the SavedModel's is {expected.shape}.")
@@ -68,21 +64,6 @@ def _packages(file_format):
             f"ONNX needs the package {error.name}: pip install tf2onnx onnxruntime."
         ) from None
     return tf2onnx, onnxruntime
-
-
-@contextlib.contextmanager
-def _portable(Gs):
-    """Inside a `with`, traced pixel norms are of operations that both formats have."""
-    parts = Gs.model_at(Gs.lod)[0].layers
-    layers = itertools.chain(*(getattr(part, "layers", [part]) for part in parts))
-    norms = [layer for layer in layers if isinstance(layer, PixelNorm)]
-    for norm in norms:
-        norm.is_portable = True
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.is_portable = False
 
 
 def _draw_function(Gs, specs):

@@ -91,7 +91,7 @@ class _Search:
         self.gradients = tf.function(self._gradients, reduce_retracing=True)
 
     def losses(self, latents, labels):
-        # As in training, whose gradients are finite and faster.
+        # Gradients as in training, which are faster.
         inputs = self.Gs.inputs(latents, labels, self._alpha)
         fakes = self._model(inputs, training=True)
         return multi_scale_loss(fakes, self._target), fakes

@@ -13,6 +13,7 @@ from pgtf.networks.layers import (
     NearestUp,
     PixelNorm,
     WeightedSum,
+    drawing_with,
 )
 from pgtf.networks.network import Network, keras_name
 from pgtf.networks.normalization import BatchNorm
@@ -59,7 +60,8 @@ class Generator(Network):
         for begin in range(0, len(latents), minibatch_size):
             part = slice(begin, begin + minibatch_size)
             inputs = self.inputs(latents[part], None if labels is None else labels[part], alpha)
-            images.append(self._compiled[model](inputs).numpy())
+            with drawing_with(model):  # the first call traces
+                images.append(self._compiled[model](inputs).numpy())
         return images[0] if len(images) == 1 else np.concatenate(images)  # which copies
 
     def inputs(self, latents, labels, alpha):

@@ -137,19 +137,22 @@ def pixel_norm(x, epsilon, slope=None):
 def normalized_pixels(x, epsilon):
     """x over the root mean square of its last axis, and the factors: -> [N, ..., C], [N, ..., 1].
 
-    Statistics and factors are float32, or float64 as x is. TensorFlow's own gradient of this is not
-    finite where x is zero; `pixel_norm` has another.
+    Statistics and factors are float32, or float64 as x is.
     """
     wide = _at_least_float32(x)
-    norms = tf.math.reduce_euclidean_norm(wide, axis=-1, keepdims=True)  # holds no map of squares
-    factors = tf.math.rsqrt(tf.square(norms) / x.shape[-1] + epsilon)
+    factors = tf.math.rsqrt(tf.reduce_mean(tf.square(wide), axis=-1, keepdims=True) + epsilon)
     return tf.cast(wide * factors, x.dtype), factors
 
 
-def normalized_pixels_portable(x, epsilon):
-    """The first result of `normalized_pixels`, of operations that TensorFlow Lite has."""
-    squares = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
-    return x * tf.math.rsqrt(squares + epsilon)
+def normalized_pixels_for_drawing(x, epsilon):
+    """The first result of `normalized_pixels`, without a map of squares in memory.
+
+    By an operation that XLA and TensorFlow Lite lack, and whose gradient at zero is not finite.
+    """
+    wide = _at_least_float32(x)
+    norms = tf.math.reduce_euclidean_norm(wide, axis=-1, keepdims=True)
+    factors = tf.math.rsqrt(tf.square(norms) / x.shape[-1] + epsilon)
+    return tf.cast(wide * factors, x.dtype)
 
 
 def _at_least_float32(x):

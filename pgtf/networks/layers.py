@@ -2,6 +2,9 @@
 of the original TensorFlow release, so that its networks load without rearranging anything.
 """
 
+import contextlib
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -173,27 +176,45 @@ class PixelNorm(keras.layers.Layer):
     With `negative_slope` it is leaky ReLU and pixel norm in one. `training` as in LeakyReLU.
 
     Attributes:
-        is_portable: whether to compute with operations that TensorFlow Lite has too.
+        is_drawing: whether to take kernels.normalized_pixels_for_drawing outside training; see
+            `drawing_with`.
     """
 
     def __init__(self, epsilon=1e-8, negative_slope=None, **kwargs):
         super().__init__(**kwargs)
         self.epsilon = epsilon
         self.negative_slope = negative_slope
-        self.is_portable = False
+        self.is_drawing = False
 
     def call(self, x, training=False):
         if training:
             return kernels.pixel_norm(x, self.epsilon, self.negative_slope)
         if self.negative_slope is not None:
             x = tf.nn.leaky_relu(x, self.negative_slope)
-        if self.is_portable:
-            return kernels.normalized_pixels_portable(x, self.epsilon)
+        if self.is_drawing:
+            return kernels.normalized_pixels_for_drawing(x, self.epsilon)
         return kernels.normalized_pixels(x, self.epsilon)[0]
 
     def get_config(self):
         config = {"epsilon": self.epsilon, "negative_slope": self.negative_slope}
         return super().get_config() | config
+
+
+@contextlib.contextmanager
+def drawing_with(model):
+    """Inside a `with`, functions of a Keras model are traced for images made here, on a CPU.
+
+    What is exported or differentiated has more common operations.
+    """
+    layers = itertools.chain(*(getattr(part, "layers", [part]) for part in model.layers))
+    norms = [layer for layer in layers if isinstance(layer, PixelNorm)]
+    for norm in norms:
+        norm.is_drawing = not tf.config.list_logical_devices("GPU")
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.is_drawing = False
 
 
 @keras.saving.register_keras_serializable(package="pgtf")

@@ -1,7 +1,11 @@
+import contextlib
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pgtf.networks import Generator
+from pgtf.networks.layers import drawing_with
 from tests import tiny
 from tests.networks import oracle
 
@@ -27,6 +31,24 @@ def test_images_fade_linearly_from_the_enlarged_coarser_ones(G, latents):
     for lod in (0.25, 0.5, 0.875):
         expected = (1 - lod) * fine + lod * oracle.enlarged(coarse)
         np.testing.assert_allclose(G(latents, lod=lod), expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("is_zero", [False, True])
+def test_run_takes_another_form_of_pixel_norm_that_xla_and_lite_do_not_have(G, latents, is_zero):
+    model, alpha = G.model_at(0.0)
+    inputs = G.inputs(latents * (0 if is_zero else 1), None, alpha)
+    graphs = []
+    for context in (contextlib.nullcontext(), drawing_with(model), contextlib.nullcontext()):
+        with context:
+            function = tf.function(lambda *x: model(list(x))).get_concrete_function(*inputs)
+        graphs.append([operation.type for operation in function.graph.get_operations()])
+        if is_zero:
+            assert np.all(np.isfinite(function(*inputs)))
+        np.testing.assert_allclose(function(*inputs), model(inputs), rtol=0, atol=5e-6)
+    assert ["EuclideanNorm" in kinds for kinds in graphs] == [False, True, False]
+    G.run(latents)
+    traced = G._compiled[model].get_concrete_function(G.inputs(latents, None, alpha))
+    assert "EuclideanNorm" in [operation.type for operation in traced.graph.get_operations()]
 
 
 def test_without_a_lod_the_stored_one_decides(G, latents):

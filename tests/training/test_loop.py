@@ -136,7 +136,7 @@ def test_adam_forgets_when_a_fade_begins_and_when_it_ends(config, dataset, strat
     assert resets == [0, 80, 128]  # the fade begins one image after 64
 
 
-def test_one_trace_per_resolution(config, dataset, strategy):
+def test_one_trace_for_each_fade_and_for_what_follows(config, dataset, strategy):
     state = TrainingState(config, strategy)
     stepper = Stepper(state, config, dataset, strategy)
     progress = state.progress
@@ -144,7 +144,7 @@ def test_one_trace_per_resolution(config, dataset, strategy):
         call = loop.plan.next_call(config.schedule, config.training, progress.cur_nimg, 0)
         stepper.run(call)
         progress.cur_nimg = call.end_nimg
-    assert sorted(stepper._functions) == [(4, 8), (8, 8)]
+    assert sorted(stepper._functions) == [(4, 8, False), (8, 8, False), (8, 8, True)]
 
 
 @pytest.mark.parametrize(
