@@ -104,6 +104,30 @@ def test_a_scaled_weight_is_made_after_the_images_and_not_held_for_the_gradient(
         assert pixel.inputs[0].op.inputs[0].op.type == kind
 
 
+def test_the_penaltys_weight_gradients_come_before_its_gradients_of_images():
+    """Those of images would run ahead otherwise, and what the others look at be in memory."""
+
+    @tf.function
+    def penalty(x, weight):
+        with tf.GradientTape() as outer:
+            outer.watch([x, weight])
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = convolutions.convolved(x, weight, 1, "SAME")
+            first = inner.gradient(y, x, y)
+        return outer.gradient(first, [x, weight], tf.cos(first))
+
+    specs = [tf.TensorSpec(shape) for shape in ([1, 8, 8, 4], [3, 3, 4, 4])]
+    operations = penalty.get_concrete_function(*specs).graph.get_operations()
+    before, todo = set(), [operation for operation in operations if operation.type == "Conv2D"][-1:]
+    while todo:
+        operation = todo.pop()
+        if operation not in before:
+            before.add(operation)
+            todo += [*operation.control_inputs, *(tensor.op for tensor in operation.inputs)]
+    assert "Conv2DBackpropFilter" in {operation.type for operation in before}
+
+
 @pytest.mark.parametrize(("stride", "padding"), [(1, "SAME"), (2, "VALID")])
 @pytest.mark.parametrize("images", [1, 2, 5])
 def test_patches_that_do_not_fit_into_memory_are_made_in_turn(

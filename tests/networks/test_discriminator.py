@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pgtf.networks import Discriminator
 from tests import tiny
 from tests.networks import oracle
 
@@ -99,3 +100,25 @@ def test_pooling_inside_the_fused_kernel_comes_before_the_activation(images):
 def test_without_labels_there_are_no_logits(images):
     scores, label_logits = tiny.discriminator()(images)
     assert (scores.shape, label_logits.shape) == ((8, 1), (8, 0))
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "is_joined"),
+    [
+        ((8, 16, 16, 3), {}, True),
+        ((2, 16, 16, 3), {}, False),  # a group of 4 would be made of both
+        ((None, 16, 16, 3), {}, False),
+        ((8, 16, 16, 3), {"mbstd_group_size": "all"}, False),
+        ((8, 16, 16, 3), {"use_batchnorm": True}, False),
+        ((8, 16, 16, 3), {"use_gdrop": True}, False),
+    ],
+)
+def test_minibatches_are_joined_where_no_score_changes(shape, options, is_joined):
+    assert tiny.discriminator(**options).joins(shape) == is_joined
+
+
+def test_minibatches_of_large_maps_are_not_joined():
+    D = Discriminator(resolution=16, num_channels=3)  # 512 maps
+    assert D.joins((64, 4, 4, 3))
+    assert D.joins((8, 16, 16, 3))
+    assert not D.joins((9, 16, 16, 3))
