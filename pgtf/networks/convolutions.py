@@ -1,18 +1,23 @@
 """Convolutions by weights times a constant, the gradients arranged for speed and memory.
 
-Each direction takes the fastest form on CPUs: oneDNN's, or a matrix product of `products`. The
-scaled weight is made where it is used and not held from pass to pass. Gradients are of any order.
+Each direction takes the fastest form on CPUs: oneDNN's, or matrix products of `winograd` or
+`products`. The scaled weight is made where it is used and not held from pass to pass. Gradients are
+of any order.
 """
 
 import tensorflow as tf
 
-from pgtf.networks import products
+from pgtf.networks import products, winograd
 
 # By stride: the largest side of an output, in pixels, whose weight gradient is faster as a product,
 # in float32; twice that in half precision, whose weight gradients are slower still.
 LARGEST_PRODUCT = {1: 8, 2: 128}
-PRODUCT_SIZE = [4, 4]  # of images whose convolution of stride 1 itself is faster as a product
+PRODUCT_SIZE = [4, 4]  # of images whose convolution itself is faster as a product
 FEWEST_MAPS = 64 * 128  # in times out; thinner layers, such as the demo's, take longer as products
+# By side of the images: in times out from which `winograd` is faster in all directions, in float32,
+# and where it is when images are only made, be it one or many.
+WINOGRAD_MAPS = {4: 256 * 256, 8: 256 * 256, 16: 512 * 512}
+WINOGRAD_MAPS_DRAWING = {8: 512 * 512, 16: 512 * 512, 32: 512 * 512}
 
 
 def convolved(x, weight, stride, padding, scale=1.0):
@@ -32,6 +37,8 @@ def convolved(x, weight, stride, padding, scale=1.0):
             dx = transposed(dy, weight, x.shape[1:3], stride, padding, scale, True)
             return dx, _weight_gradient(x, dy, weight, stride, padding, scale)
 
+        if has_winograd(x, weight, stride):
+            return winograd.convolution(x, _cast(weight, x), scale), gradients
         if _is_small(x, weight, stride):
             return products.convolution(x * _cast(scale, x), _cast(weight, x)), gradients
         return tf.nn.conv2d(x, _kernel(weight, scale, x), stride, padding), gradients
@@ -53,6 +60,8 @@ def transposed(x, weight, size, stride, padding, scale=1.0, weight_first=False):
             with tf.control_dependencies([dw] if weight_first else []):
                 return convolved(dy, weight, stride, padding, scale), dw
 
+        if has_winograd(x, weight, stride):
+            return winograd.transpose(x, _cast(weight, x), scale), gradients
         if _is_small(x, weight, stride):
             return products.transpose(x * _cast(scale, x), _cast(weight, x)), gradients
         output_shape = [tf.shape(x)[0], *size, weight.shape[2]]
@@ -65,12 +74,13 @@ def transposed(x, weight, size, stride, padding, scale=1.0, weight_first=False):
 def _kernel(weight, scale, x):
     """The scaled weight, made when `x` is there."""
     scale = _cast(scale, weight)
-    # Through a pixel of x, for TensorFlow does not fuse operations that others wait for.
-    with tf.control_dependencies([tf.reshape(x, [-1])[:1]]):
+    with products.after(x):
         return _cast(weight * scale, x)
 
 
 def _weight_gradient(x, dy, weight, stride, padding, scale):
+    if has_winograd(x, weight, stride):
+        return winograd.weight_gradient(x, dy, scale)
     largest = LARGEST_PRODUCT[stride] * (2 if x.dtype.size < 4 else 1)
     if max(dy.shape[1:3]) <= largest and _has_product(weight):
         gradient = products.weight_gradient(x, dy, stride, padding)
@@ -83,6 +93,15 @@ def _weight_gradient(x, dy, weight, stride, padding, scale):
             padding=padding,
         )
     return _cast(gradient, weight) * _cast(scale, weight)
+
+
+def has_winograd(x, weight, stride, fewest_maps=None):
+    """Whether `winograd` is faster for images and a weight; by default in all directions."""
+    height, width = x.shape[1:3]
+    fewest_maps = WINOGRAD_MAPS if fewest_maps is None else fewest_maps
+    fewest = fewest_maps.get(height) if height == width else None
+    is_wide = fewest is not None and weight.shape[2] * weight.shape[3] >= fewest
+    return stride == 1 and is_wide and x.dtype.size >= 4 and _has_product(weight)
 
 
 def _is_small(x, weight, stride):

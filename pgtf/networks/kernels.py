@@ -3,20 +3,27 @@
 All have gradients of any order.
 """
 
+import math
+
 import tensorflow as tf
 
-from pgtf.networks import convolutions
+from pgtf.networks import convolutions, winograd
 
+# Where pixel norm's factors are faster compiled by XLA, compiling being worth its time.
+MOST_MAPS_COMPILED, FEWEST_PIXELS_COMPILED = 16, 2**18
 _BORDER = [[0, 0], [1, 1], [1, 1], [0, 0]]  # of an NHWC image
 
 
-def conv2d(x, weight, scale=1.0, training=False):
+def conv2d(x, weight, scale=1.0, training=False, drawing=False):
     """A convolution that keeps the size: [N, H, W, in] * [K, K, in, out] -> [N, H, W, out].
 
-    The kernel is weight * scale, in the dtype of x; `training` as in `conv2d_up`.
+    The kernel is weight * scale, in the dtype of x; `training` as in `conv2d_up`. `drawing`: images
+    are made here, and the graph need not be for others.
     """
     if training and weight.shape[0] > 1:
         return convolutions.convolved(x, weight, 1, "SAME", scale)
+    if drawing and convolutions.has_winograd(x, weight, 1, convolutions.WINOGRAD_MAPS_DRAWING):
+        return winograd.convolution(x, weight, scale)
     return tf.nn.conv2d(x, _kernel(weight, scale, x), 1, "SAME")
 
 
@@ -139,20 +146,28 @@ def normalized_pixels(x, epsilon):
 
     Statistics and factors are float32, or float64 as x is.
     """
-    wide = _at_least_float32(x)
-    factors = tf.math.rsqrt(tf.reduce_mean(tf.square(wide), axis=-1, keepdims=True) + epsilon)
-    return tf.cast(wide * factors, x.dtype), factors
+    factors = _pixel_factors(x, epsilon)
+    return tf.cast(_at_least_float32(x) * factors, x.dtype), factors
 
 
 def normalized_pixels_for_drawing(x, epsilon):
     """The first result of `normalized_pixels`, without a map of squares in memory.
 
-    By an operation that XLA and TensorFlow Lite lack, and whose gradient at zero is not finite.
+    By operations that an exported graph should not have: XLA and TensorFlow Lite lack the Euclidean
+    norm, and its gradient at zero is not finite.
     """
     wide = _at_least_float32(x)
-    norms = tf.math.reduce_euclidean_norm(wide, axis=-1, keepdims=True)
-    factors = tf.math.rsqrt(tf.square(norms) / x.shape[-1] + epsilon)
+    if x.shape[-1] <= MOST_MAPS_COMPILED and math.prod(x.shape[1:-1]) >= FEWEST_PIXELS_COMPILED:
+        factors = tf.function(_pixel_factors, jit_compile=True, autograph=False)(x, epsilon)
+    else:
+        norms = tf.math.reduce_euclidean_norm(wide, axis=-1, keepdims=True)
+        factors = tf.math.rsqrt(tf.square(norms) / x.shape[-1] + epsilon)
     return tf.cast(wide * factors, x.dtype)
+
+
+def _pixel_factors(x, epsilon):
+    mean_squares = tf.reduce_mean(tf.square(_at_least_float32(x)), axis=-1, keepdims=True)
+    return tf.math.rsqrt(mean_squares + epsilon)
 
 
 def _at_least_float32(x):

@@ -129,6 +129,7 @@ class EqualizedConv2D(_Equalized):
         self.kernel_size = kernel_size
         self.up = up
         self.down = down
+        self.is_drawing = False
 
     def build(self, input_shape):
         size, fmaps = self.kernel_size, input_shape[-1]
@@ -136,12 +137,13 @@ class EqualizedConv2D(_Equalized):
         self._add_weights((size, size, *channels), size * size * fmaps, self.filters)
 
     def call(self, x, training=False):
-        function = kernels.conv2d
+        arguments = (x, tf.convert_to_tensor(self.weight), self._scale_now(), training)
         if self.up:
-            function = kernels.conv2d_up
+            y = kernels.conv2d_up(*arguments)
         elif self.down:
-            function = kernels.conv2d_down
-        y = function(x, tf.convert_to_tensor(self.weight), self._scale_now(), training)
+            y = kernels.conv2d_down(*arguments)
+        else:
+            y = kernels.conv2d(*arguments, drawing=self.is_drawing)
         return self._biased(y)
 
     def get_config(self):
@@ -207,14 +209,14 @@ def drawing_with(model):
     What is exported or differentiated has more common operations.
     """
     layers = itertools.chain(*(getattr(part, "layers", [part]) for part in model.layers))
-    norms = [layer for layer in layers if isinstance(layer, PixelNorm)]
-    for norm in norms:
-        norm.is_drawing = not tf.config.list_logical_devices("GPU")
+    drawing = [layer for layer in layers if isinstance(layer, EqualizedConv2D | PixelNorm)]
+    for layer in drawing:
+        layer.is_drawing = not tf.config.list_logical_devices("GPU")
     try:
         yield
     finally:
-        for norm in norms:
-            norm.is_drawing = False
+        for layer in drawing:
+            layer.is_drawing = False
 
 
 @keras.saving.register_keras_serializable(package="pgtf")

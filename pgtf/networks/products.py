@@ -57,20 +57,32 @@ def weight_gradient(x, dy, stride, padding):
     """
     row_size, num_outputs = 9 * x.shape[3], dy.shape[3]
     image_bytes = dy.shape[1] * dy.shape[2] * row_size * x.dtype.size
-    at_a_time = max(PATCHES_BYTES // image_bytes, 1)
     rows, columns = map(range, dy.shape[1:3])
     before = 1 if padding == "SAME" else 0
     positions = _positions(rows, columns, range(3), x.shape[1:3], before, stride)
     total = None
-    for begin in range(0, x.shape[0] or 1, at_a_time):
-        part = slice(begin, begin + at_a_time) if x.shape[0] else slice(None)
+    for part in parts(x.shape[0], image_bytes):
         # Neither in the forward pass, where all would be held, nor next to the part before.
-        with tf.control_dependencies([dy if total is None else total]):
+        with after(dy if total is None else total):
             patches = _gathered(x[part], positions)
         patches = tf.reshape(patches, [-1, row_size])
         product = tf.matmul(patches, tf.reshape(dy[part], [-1, num_outputs]), transpose_a=True)
         total = product if total is None else total + product
     return tf.reshape(total, [3, 3, x.shape[3], num_outputs])
+
+
+def parts(num_images, image_bytes):
+    """A minibatch in slices of PATCHES_BYTES at most, or whole if its size is not known."""
+    if not num_images:
+        return [slice(None)]
+    at_a_time = max(PATCHES_BYTES // image_bytes, 1)
+    return [slice(begin, begin + at_a_time) for begin in range(0, num_images, at_a_time)]
+
+
+def after(x):
+    """Operations made inside a `with` wait for x."""
+    # Through one value of x, for TensorFlow does not fuse operations that others wait for.
+    return tf.control_dependencies([tf.reshape(x, [-1])[:1]])
 
 
 def _inner_rows(height):

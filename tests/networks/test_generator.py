@@ -51,6 +51,23 @@ def test_run_takes_another_form_of_pixel_norm_that_xla_and_lite_do_not_have(G, l
     assert "EuclideanNorm" in [operation.type for operation in traced.graph.get_operations()]
 
 
+def test_run_takes_another_form_of_wide_convolutions_that_are_not_for_others(rng):
+    G = tiny.generator(fmap_base=8192, fmap_max=512, resolution=8)
+    latents = rng.normal(size=[2, G.latent_size]).astype(np.float32)
+    model, alpha = G.model_at(0.0)
+    inputs = G.inputs(latents, None, alpha)
+    np.testing.assert_allclose(G.run(latents), G(latents), rtol=0, atol=1e-5)  # of values up to 3
+    traced = G._compiled[model].get_concrete_function(inputs)
+    plain = tf.function(lambda *x: model(list(x))).get_concrete_function(*inputs)
+    kinds = [
+        [operation.type for operation in function.graph.get_operations()]
+        for function in (traced, plain)
+    ]
+    # 8x8/Conv1, in two halves; the 4x4 convolution and the toRGBs of 8x8 and 4x4 are left.
+    assert [x.count("BatchMatMulV2") for x in kinds] == [2, 0]
+    assert [x.count("Conv2D") for x in kinds] == [3, 4]
+
+
 def test_without_a_lod_the_stored_one_decides(G, latents):
     try:
         G.lod = 1.5
