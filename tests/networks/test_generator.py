@@ -63,9 +63,9 @@ def test_run_takes_another_form_of_wide_convolutions_that_are_not_for_others(rng
         [operation.type for operation in function.graph.get_operations()]
         for function in (traced, plain)
     ]
-    # 8x8/Conv1, in two halves; the 4x4 convolution and the toRGBs of 8x8 and 4x4 are left.
+    # 8x8/Conv1, in two halves; 4x4/Conv and toRGB are left.
     assert [x.count("BatchMatMulV2") for x in kinds] == [2, 0]
-    assert [x.count("Conv2D") for x in kinds] == [3, 4]
+    assert [x.count("Conv2D") for x in kinds] == [2, 3]
 
 
 def test_without_a_lod_the_stored_one_decides(G, latents):
