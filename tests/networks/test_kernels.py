@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf.networks import kernels
+from tests.networks.derivatives import all_orders
 
 
 def plain_up(x, kernel):
@@ -58,19 +59,8 @@ def test_values_and_gradients_of_first_and_second_order_are_those_of_the_plain_f
     kernel = tf.constant(rng.normal(size=kernel_shape), tf.float32)
     weights = rng.normal(size=plain(x, kernel).shape).astype(np.float32)
 
-    def all_orders(function):
-        with tf.GradientTape() as outer:
-            outer.watch([x, kernel])
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                y = function(x, kernel)
-                total = tf.reduce_sum(tf.square(y) * weights)
-            first = inner.gradient(total, x)
-            penalty = tf.reduce_sum(tf.square(first))
-        second = outer.gradient(penalty, [x, kernel], unconnected_gradients="zero")
-        return [y, first, *second]
-
-    for ours, expected in zip(all_orders(fast), all_orders(plain), strict=True):
+    pairs = zip(*(all_orders(form, x, kernel, weights) for form in (fast, plain)), strict=True)
+    for ours, expected in pairs:
         scale = max(float(tf.reduce_max(tf.abs(expected))), 1e-6)
         np.testing.assert_allclose(ours / scale, expected / scale, rtol=0, atol=3e-6)
 

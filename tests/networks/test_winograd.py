@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf.networks import convolutions, kernels, products, winograd
+from tests.networks.derivatives import all_orders, behind
 
 WHOLE_AND_APART = [(2, 2), (4, 4), (8, 6), (4, 10), (16, 16)]  # 10, 16 > LARGEST_WHOLE
 
@@ -100,17 +101,6 @@ def test_halves_and_parts_come_one_after_the_other(monkeypatch):
         assert sorted(numbers) == [1, 2, 3, 4]
 
 
-def behind(operation):
-    """Everything that is done before an operation, and itself."""
-    done, todo = set(), [operation]
-    while todo:
-        operation = todo.pop()
-        if operation not in done:
-            done.add(operation)
-            todo += [*operation.control_inputs, *(tensor.op for tensor in operation.inputs)]
-    return done
-
-
 @pytest.mark.parametrize(
     ("size", "stride", "dtype", "fmaps", "is_used"),
     [
@@ -157,18 +147,12 @@ def test_gradients_of_gradients_are_those_of_the_plain_convolution(rng, monkeypa
     monkeypatch.setattr(convolutions, "WINOGRAD_MAPS", {8: 1})
     x, weight, dy = tensors(rng, (8, 8), 3, 4, tf.float64)
 
-    def all_orders(convolution):
-        with tf.GradientTape() as outer:
-            outer.watch([x, weight])
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                y = convolution(x, weight)
-                total = tf.reduce_sum(y * y * dy)
-            first = inner.gradient(total, x)
-            norm = tf.reduce_sum(first * first)
-        return [y, first, *outer.gradient(norm, [x, weight])]
-
-    ours = all_orders(lambda x, weight: convolutions.convolved(x, weight, 1, "SAME", 0.5))
-    plain = all_orders(lambda x, weight: tf.nn.conv2d(x, weight / 2, 1, "SAME"))
+    ours, plain = (
+        all_orders(form, x, weight, dy)
+        for form in (
+            lambda x, weight: convolutions.convolved(x, weight, 1, "SAME", 0.5),
+            lambda x, weight: tf.nn.conv2d(x, weight / 2, 1, "SAME"),
+        )
+    )
     for result, expected in zip(ours, plain, strict=True):
         np.testing.assert_allclose(result, expected, rtol=1e-10)
