@@ -117,6 +117,9 @@ class EqualizedConv2D(_Equalized):
     convolution at the larger size (`up`) or the values that pooling would average away (`down`):
     kernels.conv2d_up, kernels.conv2d_down. Original release, `fused_scale`; without `up` and
     `down` the size stays. Paper, Sections 2 and 4.1.
+
+    Attributes:
+        is_drawing: the `drawing` of kernels.conv2d; see `drawing_with`.
     """
 
     def __init__(self, filters, kernel_size, up=False, down=False, **kwargs):

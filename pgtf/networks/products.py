@@ -2,7 +2,7 @@
 
 oneDNN's weight gradients of strided convolutions and of small images, and all its convolutions of
 4x4 images, reach a quarter to two thirds of the rate of a matrix product: docs/performance.md.
-Gradients of any order: `convolutions`.
+These forms are for what `winograd` does not take. Gradients of any order: `convolutions`.
 """
 
 import numpy as np
