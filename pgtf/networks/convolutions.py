@@ -5,6 +5,9 @@ Each direction takes the fastest form on CPUs: oneDNN's, or matrix products of `
 of any order.
 """
 
+import contextlib
+import contextvars
+
 import tensorflow as tf
 
 from pgtf.networks import products, winograd
@@ -14,10 +17,27 @@ from pgtf.networks import products, winograd
 LARGEST_PRODUCT = {1: 8, 2: 128}
 PRODUCT_SIZE = [4, 4]  # of images whose convolution itself is faster as a product
 FEWEST_MAPS = 64 * 128  # in times out; thinner layers, such as the demo's, take longer as products
-# By side of the images: in times out from which `winograd` is faster in all directions, in float32,
-# and where it is when images are only made, be it one or many.
-WINOGRAD_MAPS = {4: 256 * 256, 8: 256 * 256, 16: 512 * 512}
-WINOGRAD_MAPS_DRAWING = {8: 512 * 512, 16: 512 * 512, 32: 512 * 512}
+# Maps, in times out, and sides in pixels for which `winograd` is faster, in float32.
+FEWEST_MAPS_WINOGRAD = 256 * 256
+SIDES_WINOGRAD = range(4, 130, 2)
+
+_wanted = contextvars.ContextVar("weights whose gradients come first", default=frozenset())
+
+
+@contextlib.contextmanager
+def weights_first(weights):
+    """Inside a `with`, gradients of these weights come before those of what they convolve.
+
+    TensorFlow would run ahead to the first layer, and what the weight gradients of all layers look
+    at be in memory at the same time. For weights of which all gradients are wanted: none of them
+    can be left out of the graph then. Thin layers have little to hold and two gradients at once are
+    faster there: the demo's iterations take 8% longer otherwise.
+    """
+    token = _wanted.set(frozenset(weight.ref() for weight in weights))
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
 
 
 def convolved(x, weight, stride, padding, scale=1.0):
@@ -30,12 +50,15 @@ def convolved(x, weight, stride, padding, scale=1.0):
         padding: "SAME" or "VALID".
         scale: number or scalar tensor, the He constant.
     """
+    reference = weight.ref()
 
     @tf.custom_gradient
     def forward(x, weight):
         def gradients(dy):
-            dx = transposed(dy, weight, x.shape[1:3], stride, padding, scale, True)
-            return dx, _weight_gradient(x, dy, weight, stride, padding, scale)
+            dw = _weight_gradient(x, dy, weight, stride, padding, scale)
+            with tf.control_dependencies([dw] if _comes_first(reference) else []):
+                dx = transposed(dy, weight, x.shape[1:3], stride, padding, scale, True)
+            return dx, dw
 
         if has_winograd(x, weight, stride):
             return winograd.convolution(x, _cast(weight, x), scale), gradients
@@ -52,12 +75,14 @@ def transposed(x, weight, size, stride, padding, scale=1.0, weight_first=False):
     With `weight_first` its gradient of x waits for that of the weight, for those who want both: it
     would run ahead, and all that the weight gradients look at be in memory at the same time.
     """
+    reference = weight.ref()
 
     @tf.custom_gradient
     def forward(x, weight):
         def gradients(dy):
             dw = _weight_gradient(dy, x, weight, stride, padding, scale)
-            with tf.control_dependencies([dw] if weight_first else []):
+            is_first = weight_first or _comes_first(reference)
+            with tf.control_dependencies([dw] if is_first else []):
                 return convolved(dy, weight, stride, padding, scale), dw
 
         if has_winograd(x, weight, stride):
@@ -71,6 +96,11 @@ def transposed(x, weight, size, stride, padding, scale=1.0, weight_first=False):
     return forward(x, weight)
 
 
+def _comes_first(reference):
+    """Whether the gradient of a weight, given as Tensor.ref(), is to come before that of images."""
+    return reference in _wanted.get() and has_product(reference.deref())
+
+
 def _kernel(weight, scale, x):
     """The scaled weight, made when `x` is there."""
     scale = _cast(scale, weight)
@@ -82,7 +112,7 @@ def _weight_gradient(x, dy, weight, stride, padding, scale):
     if has_winograd(x, weight, stride):
         return winograd.weight_gradient(x, dy, scale)
     largest = LARGEST_PRODUCT[stride] * (2 if x.dtype.size < 4 else 1)
-    if max(dy.shape[1:3]) <= largest and _has_product(weight):
+    if max(dy.shape[1:3]) <= largest and has_product(weight):
         gradient = products.weight_gradient(x, dy, stride, padding)
     else:
         gradient = tf.raw_ops.Conv2DBackpropFilter(
@@ -95,20 +125,20 @@ def _weight_gradient(x, dy, weight, stride, padding, scale):
     return _cast(gradient, weight) * _cast(scale, weight)
 
 
-def has_winograd(x, weight, stride, fewest_maps=None):
-    """Whether `winograd` is faster for images and a weight; by default in all directions."""
+def has_winograd(x, weight, stride):
+    """Whether `winograd` is faster for images and a weight, in all directions."""
     height, width = x.shape[1:3]
-    fewest_maps = WINOGRAD_MAPS if fewest_maps is None else fewest_maps
-    fewest = fewest_maps.get(height) if height == width else None
-    is_wide = fewest is not None and weight.shape[2] * weight.shape[3] >= fewest
-    return stride == 1 and is_wide and x.dtype.size >= 4 and _has_product(weight)
+    fits = stride == 1 and height == width and height in SIDES_WINOGRAD
+    is_wide = weight.shape[2] * weight.shape[3] >= FEWEST_MAPS_WINOGRAD
+    return fits and is_wide and x.dtype.size >= 4 and has_product(weight)
 
 
 def _is_small(x, weight, stride):
-    return stride == 1 and x.shape[1:3] == PRODUCT_SIZE and _has_product(weight)
+    return stride == 1 and x.shape[1:3] == PRODUCT_SIZE and has_product(weight)
 
 
-def _has_product(weight):
+def has_product(weight):
+    """Whether a 3x3 convolution may be faster as products of matrices."""
     is_wide = weight.shape[0] == 3 and weight.shape[2] * weight.shape[3] >= FEWEST_MAPS
     return is_wide and not tf.config.list_logical_devices("GPU")  # where cuDNN is faster
 

@@ -1,5 +1,8 @@
 """The generator of the paper: Table 2, with the options of the original TensorFlow release."""
 
+import contextlib
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,7 +16,6 @@ from pgtf.networks.layers import (
     NearestUp,
     PixelNorm,
     WeightedSum,
-    drawing_with,
 )
 from pgtf.networks.network import Network, keras_name
 from pgtf.networks.normalization import BatchNorm
@@ -51,18 +53,28 @@ class Generator(Network):
             minibatch_size: images at a time.
 
         Returns:
-            [N, R, R, num_channels] float32.
+            [N, R, R, num_channels] float32, not to be written to: it may be TensorFlow's memory.
         """
-        model, alpha = self.model_at(self.lod if lod is None else lod)
+        lod = self.lod if lod is None else lod
+        model, alpha = self.model_at(lod)
         if model not in self._compiled:
-            self._compiled[model] = tf.function(model, reduce_retracing=True, autograph=False)
+            self._compiled[model] = self._drawing(model, self.stage(lod)[0])
         images = []
         for begin in range(0, len(latents), minibatch_size):
             part = slice(begin, begin + minibatch_size)
             inputs = self.inputs(latents[part], None if labels is None else labels[part], alpha)
-            with drawing_with(model):  # the first call traces
-                images.append(self._compiled[model](inputs).numpy())
+            images.append(np.asarray(self._compiled[model](inputs)))  # .numpy() would copy
         return images[0] if len(images) == 1 else np.concatenate(images)  # which copies
+
+    def _drawing(self, model, resolution_log2):
+        """A model in a graph of its own, for images made here."""
+        last, to_rgb = self._blocks[resolution_log2].layers[-1], self._to_rgb[resolution_log2]
+
+        def draw(inputs):
+            with _drawing_with(model, last, to_rgb):
+                return model(inputs)
+
+        return tf.function(draw, reduce_retracing=True, autograph=False)
 
     def inputs(self, latents, labels, alpha):
         """The inputs of a model: [latents, alpha], or [latents, labels, alpha] with labels."""
@@ -164,3 +176,33 @@ class Generator(Network):
             images = keras.layers.Activation("tanh")(images)
             images = keras.layers.Rescaling(self.config.tanh_at_end)(images)
         return keras.Model(inputs, images, name=f"G_{2**resolution_log2}")
+
+
+@contextlib.contextmanager
+def _drawing_with(model, last, to_rgb):
+    """Inside a `with`, a Keras model is traced for images made here, on a CPU.
+
+    What is exported or differentiated has more common operations.
+
+    Args:
+        model: the generator's model of a resolution.
+        last: its layer before `to_rgb`; a pixel norm is left to a 1x1 convolution.
+        to_rgb: the EqualizedConv2D that alone looks at the result of `last`.
+    """
+    if tf.config.list_logical_devices("GPU"):
+        yield
+        return
+    layers = itertools.chain(*(getattr(part, "layers", [part]) for part in model.layers))
+    drawing = [layer for layer in layers if isinstance(layer, EqualizedConv2D | PixelNorm)]
+    is_left = isinstance(last, PixelNorm) and to_rgb.kernel_size == 1
+    try:
+        for layer in drawing:
+            layer.is_drawing = True
+        if is_left:
+            last.is_left_to_next, to_rgb.epsilon_before = True, last.epsilon
+        yield
+    finally:
+        for layer in drawing:
+            layer.is_drawing = False
+        if is_left:
+            last.is_left_to_next, to_rgb.epsilon_before = False, None

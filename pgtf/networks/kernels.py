@@ -3,27 +3,20 @@
 All have gradients of any order.
 """
 
-import math
-
 import tensorflow as tf
 
-from pgtf.networks import convolutions, winograd
+from pgtf.networks import convolutions
 
-# Where pixel norm's factors are faster compiled by XLA, compiling being worth its time.
-MOST_MAPS_COMPILED, FEWEST_PIXELS_COMPILED = 16, 2**18
 _BORDER = [[0, 0], [1, 1], [1, 1], [0, 0]]  # of an NHWC image
 
 
-def conv2d(x, weight, scale=1.0, training=False, drawing=False):
+def conv2d(x, weight, scale=1.0, training=False):
     """A convolution that keeps the size: [N, H, W, in] * [K, K, in, out] -> [N, H, W, out].
 
-    The kernel is weight * scale, in the dtype of x; `training` as in `conv2d_up`. `drawing`: images
-    are made here, and the graph need not be for others.
+    The kernel is weight * scale, in the dtype of x; `training` as in `conv2d_up`.
     """
     if training and weight.shape[0] > 1:
         return convolutions.convolved(x, weight, 1, "SAME", scale)
-    if drawing and convolutions.has_winograd(x, weight, 1, convolutions.WINOGRAD_MAPS_DRAWING):
-        return winograd.convolution(x, weight, scale)
     return tf.nn.conv2d(x, _kernel(weight, scale, x), 1, "SAME")
 
 
@@ -132,7 +125,7 @@ def pixel_norm(x, epsilon, slope=None):
         y, factors = normalized_pixels(x if slope is None else tf.nn.leaky_relu(x, slope), epsilon)
 
         def gradient(dy):
-            along = tf.reduce_mean(_at_least_float32(dy * y), axis=-1, keepdims=True)
+            along = tf.reduce_mean(at_least_float32(dy * y), axis=-1, keepdims=True)
             dx = (dy - y * tf.cast(along, x.dtype)) * tf.cast(factors, x.dtype)
             return dx if slope is None else _masked(dx, y, slope)
 
@@ -146,29 +139,16 @@ def normalized_pixels(x, epsilon):
 
     Statistics and factors are float32, or float64 as x is.
     """
-    factors = _pixel_factors(x, epsilon)
-    return tf.cast(_at_least_float32(x) * factors, x.dtype), factors
+    factors = pixel_factors(x, epsilon)
+    return tf.cast(at_least_float32(x) * factors, x.dtype), factors
 
 
-def normalized_pixels_for_drawing(x, epsilon):
-    """The first result of `normalized_pixels`, without a map of squares in memory.
-
-    By operations that an exported graph should not have: XLA and TensorFlow Lite lack the Euclidean
-    norm, and its gradient at zero is not finite.
-    """
-    wide = _at_least_float32(x)
-    if x.shape[-1] <= MOST_MAPS_COMPILED and math.prod(x.shape[1:-1]) >= FEWEST_PIXELS_COMPILED:
-        factors = tf.function(_pixel_factors, jit_compile=True, autograph=False)(x, epsilon)
-    else:
-        norms = tf.math.reduce_euclidean_norm(wide, axis=-1, keepdims=True)
-        factors = tf.math.rsqrt(tf.square(norms) / x.shape[-1] + epsilon)
-    return tf.cast(wide * factors, x.dtype)
-
-
-def _pixel_factors(x, epsilon):
-    mean_squares = tf.reduce_mean(tf.square(_at_least_float32(x)), axis=-1, keepdims=True)
+def pixel_factors(x, epsilon):
+    """One over the root mean square of the last axis: [N, ..., C] -> [N, ..., 1]."""
+    mean_squares = tf.reduce_mean(tf.square(at_least_float32(x)), axis=-1, keepdims=True)
     return tf.math.rsqrt(mean_squares + epsilon)
 
 
-def _at_least_float32(x):
+def at_least_float32(x):
+    """x, or half precision as float32."""
     return tf.cast(x, tf.float32) if x.dtype.size < 4 else x

@@ -2,14 +2,11 @@
 of the original TensorFlow release, so that its networks load without rearranging anything.
 """
 
-import contextlib
-import itertools
-
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pgtf.networks import kernels
+from pgtf.networks import drawing, kernels
 
 GAIN_RELU = float(np.sqrt(2))  # He et al. 2015; the paper keeps it for leaky ReLU too
 GAIN_LINEAR = 1.0
@@ -119,7 +116,8 @@ class EqualizedConv2D(_Equalized):
     `down` the size stays. Paper, Sections 2 and 4.1.
 
     Attributes:
-        is_drawing: the `drawing` of kernels.conv2d; see `drawing_with`.
+        is_drawing: whether to take `drawing`'s operations; see Generator.run.
+        epsilon_before: that of a pixel norm left to this layer, or None; see Generator.run.
     """
 
     def __init__(self, filters, kernel_size, up=False, down=False, **kwargs):
@@ -133,6 +131,7 @@ class EqualizedConv2D(_Equalized):
         self.up = up
         self.down = down
         self.is_drawing = False
+        self.epsilon_before = None
 
     def build(self, input_shape):
         size, fmaps = self.kernel_size, input_shape[-1]
@@ -140,14 +139,17 @@ class EqualizedConv2D(_Equalized):
         self._add_weights((size, size, *channels), size * size * fmaps, self.filters)
 
     def call(self, x, training=False):
-        arguments = (x, tf.convert_to_tensor(self.weight), self._scale_now(), training)
-        if self.up:
-            y = kernels.conv2d_up(*arguments)
-        elif self.down:
-            y = kernels.conv2d_down(*arguments)
-        else:
-            y = kernels.conv2d(*arguments, drawing=self.is_drawing)
-        return self._biased(y)
+        weight, scale = tf.convert_to_tensor(self.weight), self._scale_now()
+        if self.epsilon_before is not None:
+            bias = tf.convert_to_tensor(self.bias) if self.use_bias else tf.zeros([self.filters])
+            return drawing.rgb_of_normalized(x, weight * scale, bias, self.epsilon_before)
+        if self.is_drawing and not self.down:
+            function = drawing.conv2d_up if self.up else drawing.conv2d
+            return self._biased(function(x, weight, scale))
+        function = kernels.conv2d
+        if self.up or self.down:
+            function = kernels.conv2d_up if self.up else kernels.conv2d_down
+        return self._biased(function(x, weight, scale, training))
 
     def get_config(self):
         config = {"filters": self.filters, "kernel_size": self.kernel_size}
@@ -181,8 +183,8 @@ class PixelNorm(keras.layers.Layer):
     With `negative_slope` it is leaky ReLU and pixel norm in one. `training` as in LeakyReLU.
 
     Attributes:
-        is_drawing: whether to take kernels.normalized_pixels_for_drawing outside training; see
-            `drawing_with`.
+        is_drawing: whether to take drawing.normalized_pixels outside training; see Generator.run.
+        is_left_to_next: whether the next layer does it, and this one leaky ReLU alone.
     """
 
     def __init__(self, epsilon=1e-8, negative_slope=None, **kwargs):
@@ -190,36 +192,22 @@ class PixelNorm(keras.layers.Layer):
         self.epsilon = epsilon
         self.negative_slope = negative_slope
         self.is_drawing = False
+        self.is_left_to_next = False
 
     def call(self, x, training=False):
         if training:
             return kernels.pixel_norm(x, self.epsilon, self.negative_slope)
         if self.negative_slope is not None:
             x = tf.nn.leaky_relu(x, self.negative_slope)
+        if self.is_left_to_next:
+            return x
         if self.is_drawing:
-            return kernels.normalized_pixels_for_drawing(x, self.epsilon)
+            return drawing.normalized_pixels(x, self.epsilon)
         return kernels.normalized_pixels(x, self.epsilon)[0]
 
     def get_config(self):
         config = {"epsilon": self.epsilon, "negative_slope": self.negative_slope}
         return super().get_config() | config
-
-
-@contextlib.contextmanager
-def drawing_with(model):
-    """Inside a `with`, functions of a Keras model are traced for images made here, on a CPU.
-
-    What is exported or differentiated has more common operations.
-    """
-    layers = itertools.chain(*(getattr(part, "layers", [part]) for part in model.layers))
-    drawing = [layer for layer in layers if isinstance(layer, EqualizedConv2D | PixelNorm)]
-    for layer in drawing:
-        layer.is_drawing = not tf.config.list_logical_devices("GPU")
-    try:
-        yield
-    finally:
-        for layer in drawing:
-            layer.is_drawing = False
 
 
 @keras.saving.register_keras_serializable(package="pgtf")

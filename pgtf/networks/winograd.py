@@ -5,9 +5,12 @@ each, multiplied there as matrices, and the products transformed back. The trans
 and halve; in float32 the sums of a ninth as many products lose less than a convolution's. Lavin and
 Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, Section 4.1.
 
-The stride is 1, the padding "SAME", height and width are even. All three directions are made of the
-same linear maps and their transposes; gradients of any order: `convolutions`.
+The stride is 1, the padding "SAME", height and width are even. XLA makes one pass over memory of
+each transform of images; TensorFlow's own operations would take three times as long. Gradients of
+any order: `convolutions`.
 """
+
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -20,116 +23,154 @@ _PIXELS = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
 _TAPS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 _OUTPUTS = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 
-LARGEST_WHOLE = 8  # pixels of the side of images transformed in both directions by one product
-
-# Half of the positions at a time, by row: no map is then larger than a kernel of the paper, and
+# Half of the positions in a tensor, by row: none is then larger than a kernel of the paper, and
 # TensorFlow's allocator, which hands out chunks of up to twice the size, wastes less.
 _HALVES = (slice(0, 2), slice(2, 4))
 
 
 def convolution(x, weight, scale=1.0):
     """tf.nn.conv2d by weight * scale: [N, H, W, in], [3, 3, in, out] -> [N, H, W, out]."""
-    return _filtered(x, weight, scale, _of_pixels, _of_outputs, transpose_b=False)
+    return _filtered(x, weight, scale, _TAPS, transpose_b=False)
 
 
 def transpose(y, weight, scale=1.0):
-    """Transpose of `convolution`: [N, H, W, out], [3, 3, in, out] -> [N, H, W, in]."""
-    return _filtered(y, weight, scale, _of_outputs, _of_pixels, transpose_b=True)
+    """Transpose of `convolution`: [N, H, W, out], [3, 3, in, out] -> [N, H, W, in].
+
+    Which is a convolution too, by the kernel turned around.
+    """
+    return _filtered(y, weight, scale, _TAPS[:, ::-1], transpose_b=True)
 
 
 def weight_gradient(x, dy, scale=1.0):
     """Of a `convolution` x -> y: [N, H, W, in], dL/dy [N, H, W, out] -> [3, 3, in, out]."""
-    total = None
+    num_inputs, num_outputs, total = x.shape[3], dy.shape[3], None
     for half in _HALVES:
-        for part in _parts(x, max(x.shape[3], dy.shape[3])):
-            # Neither in the forward pass, where all would be held, nor next to the one before.
-            with products.after(dy if total is None else total):
-                seen = _to_tiles(x[part], _of_pixels, half)
-                wanted = _to_tiles(dy[part], _of_outputs, half)
-            product = tf.reshape(tf.matmul(seen, wanted, transpose_a=True), [8, -1])
-            share = tf.matmul(_of_taps(half, x.dtype, scale), product, transpose_a=True)
-            total = share if total is None else total + share
-    return tf.reshape(total, [3, 3, x.shape[3], dy.shape[3]])
+
+        def product(x, dy, half=half):
+            return tf.matmul(_of_pixels(x, half), _of_outputs(dy, half), transpose_a=True)
+
+        # Neither in the forward pass, where all would be held, nor next to the half before.
+        with products.after(dy if total is None else total):
+            sums = _sum_in_turn(product, x, dy, _images_at_a_time(x, max(num_inputs, num_outputs)))
+        taps = _of_taps(_TAPS, half, x.dtype, scale)
+        share = tf.matmul(taps, tf.reshape(sums, [8, -1]), transpose_a=True)
+        total = share if total is None else total + share
+    return tf.reshape(total, [3, 3, num_inputs, num_outputs])
 
 
-def _filtered(x, weight, scale, before, after, transpose_b):
-    """Images through a kernel by way of tiles, as many at a time as fit into memory."""
-    taps, total = tf.reshape(weight, [9, -1]), None
+def _filtered(x, weight, scale, taps, transpose_b):
+    """Images through a kernel by way of tiles."""
+    kernels = []
     for half in _HALVES:
-        with products.after(x if total is None else total):
-            kernel = tf.matmul(_of_taps(half, weight.dtype, scale), taps)
-            kernel = tf.reshape(kernel, [8, *weight.shape[2:]])
-        outputs = [kernel]
-        for part in _parts(x, max(weight.shape[2:])):
-            with products.after(outputs[-1]):
-                tiles = _to_tiles(x[part], before, half)
-            tiles = tf.matmul(tiles, kernel, transpose_b=transpose_b)
-            outputs.append(_to_images(tiles, after, half, *x.shape[1:3]))
-        images = tf.concat(outputs[1:], axis=2)
-        total = images if total is None else total + images
-    return tf.transpose(total, [2, 0, 1, 3])
+        with products.after(x):
+            matrix = _of_taps(taps, half, weight.dtype, scale)
+            kernel = tf.matmul(matrix, tf.reshape(weight, [9, -1]))
+        kernels.append(tf.reshape(kernel, [8, *weight.shape[2:]]))
+
+    def images(x):
+        tiles = (_of_pixels(x, half) for half in _HALVES)
+        pairs = zip(tiles, kernels, strict=True)
+        halves = [tf.matmul(*pair, transpose_b=transpose_b) for pair in pairs]
+        return _to_images(halves, *x.shape[1:3])
+
+    return _in_turn(images, x, _images_at_a_time(x, max(weight.shape[2:])))
 
 
-def _parts(x, fmaps):
-    """Slices of a minibatch whose tiles and their product, or tiles of two kinds, fit together."""
-    height, width = x.shape[1:3]
-    return products.parts(x.shape[0], 4 * height * width * fmaps * x.dtype.size)
+def _images_at_a_time(x, fmaps):
+    """How many images' tiles, with their product or of two kinds, fit together."""
+    num_images, height, width = x.shape[:3]
+    if not num_images:  # as where images are only made
+        return None
+    fit = max(products.PATCHES_BYTES // (8 * height * width * fmaps * x.dtype.size), 1)
+    return max(n for n in range(1, num_images + 1) if n <= fit and num_images % n == 0)
 
 
-def _to_tiles(x, matrix, half):
-    """Images to half of the positions of their tiles: [N, H, W, C] -> [8, H/2 * W/2 * N, C]."""
+def _in_turn(function, x, at_a_time):
+    """A function of images, of a few or (None) all at a time: [N, ...] -> [N, ...]."""
+    if at_a_time in (None, x.shape[0]):
+        return function(x)
+    num_turns = x.shape[0] // at_a_time
+
+    def turn(i, results):
+        return i + 1, results.write(i, function(_slice(x, i, at_a_time)))
+
+    begin = [0, tf.TensorArray(x.dtype, num_turns)]
+    _, results = tf.while_loop(lambda i, _: i < num_turns, turn, begin, parallel_iterations=1)
+    results = results.stack()  # [N / at_a_time, at_a_time, ...]
+    return tf.reshape(results, [-1, *results.shape[2:]])
+
+
+def _sum_in_turn(function, x, y, at_a_time):
+    """Sums a function of two tensors over the minibatch; `at_a_time` as in `_in_turn`."""
+    if at_a_time in (None, x.shape[0]):
+        return function(x, y)
+    num_turns = x.shape[0] // at_a_time
+
+    def of_turn(i):
+        return function(_slice(x, i, at_a_time), _slice(y, i, at_a_time))
+
+    def turn(i, total):
+        return i + 1, total + of_turn(i)
+
+    # Begins with a turn: zeros to begin with would stay in memory as a constant of the graph.
+    begin = [1, of_turn(0)]
+    return tf.while_loop(lambda i, _: i < num_turns, turn, begin, parallel_iterations=1)[1]
+
+
+def _slice(x, i, size):
+    return tf.slice(x, [i * size, 0, 0, 0], [size, *x.shape[1:]])
+
+
+def _of_taps(taps, half, dtype, scale):
+    """From the taps of a kernel to half of the positions: [8, 9]."""
+    return tf.constant(np.kron(taps[half], taps), dtype) * tf.cast(scale, dtype)
+
+
+def _of_pixels(x, half):
+    """Tiles of images, four pixels wide and two apart: [N, H, W, C] -> [8, N * H/2 * W/2, C]."""
+    return _by_xla(_tiles, [x], 4, half.start, half.stop)
+
+
+def _of_outputs(y, half):
+    """Tiles of outputs, two pixels wide: [N, H, W, C] -> [8, N * H/2 * W/2, C]."""
+    return _by_xla(_tiles, [y], 2, half.start, half.stop)
+
+
+def _to_images(halves, height, width):
+    """The transpose of `_of_outputs`, of both halves."""
+    return _by_xla(_images, halves, height, width)
+
+
+def _by_xla(function, tensors, *numbers):
+    return _compiled(function, numbers, tuple(tuple(x.shape) for x in tensors))(*tensors)
+
+
+@functools.cache  # so that XLA compiles it once, however many graphs it is part of
+def _compiled(function, numbers, shapes):
+    return tf.function(lambda *x: function(*x, *numbers), jit_compile=True, autograph=False)
+
+
+def _tiles(x, size, start, stop):
     height, width, fmaps = x.shape[1:]
-    rows, columns = matrix(height)[half], matrix(width)
-    x = tf.transpose(x, [1, 2, 0, 3])
-    if max(height, width) <= LARGEST_WHOLE:
-        x = tf.matmul(_both(rows, columns, x.dtype), tf.reshape(x, [height * width, -1]))
-        return tf.reshape(x, [8, -1, fmaps])
-    x = tf.matmul(_flat(rows, x.dtype), tf.reshape(x, [height, -1]))
-    x = tf.matmul(_flat(columns, x.dtype), tf.reshape(x, [height, width, -1]))
-    x = tf.transpose(tf.reshape(x, [2, height // 2, 4, -1]), [0, 2, 1, 3])
+    matrix = {4: _PIXELS, 2: _OUTPUTS}[size]
+    around = [size // 2 - 1] * 2
+    x = tf.pad(x, [[0, 0], around, around, [0, 0]])
+    x = _combined(matrix[start:stop], tf.stack([x[:, i : i + height : 2] for i in range(size)]), 0)
+    columns = [x[:, :, :, i : i + width : 2] for i in range(size)]
+    x = _combined(matrix, tf.stack(columns, axis=1), 1)  # [2, 4, N, H/2, W/2, C]
     return tf.reshape(x, [8, -1, fmaps])
 
 
-def _to_images(tiles, matrix, half, height, width):
-    """The transpose of `_to_tiles`, without the last step: -> [H, W, N, C]."""
-    rows, columns = matrix(height)[half], matrix(width)
-    if max(height, width) <= LARGEST_WHOLE:
-        both = _both(rows, columns, tiles.dtype)
-        x = tf.matmul(both, tf.reshape(tiles, [both.shape[0], -1]), transpose_a=True)
-    else:
-        x = tf.transpose(tf.reshape(tiles, [2, 4, height // 2, -1]), [0, 2, 1, 3])
-        x = tf.reshape(x, [height, 2 * width, -1])
-        x = tf.matmul(_flat(columns, x.dtype), x, transpose_a=True)
-        x = tf.matmul(_flat(rows, x.dtype), tf.reshape(x, [height, -1]), transpose_a=True)
-    return tf.reshape(x, [height, width, -1, tiles.shape[2]])
+def _images(first, second, height, width):
+    fmaps = first.shape[2]
+    x = tf.concat([first, second], axis=0)
+    x = tf.reshape(x, [4, 4, -1, height // 2, width // 2, fmaps])
+    x = _combined(_OUTPUTS.T, _combined(_OUTPUTS.T, x, 0), 1)  # [2, 2, N, H/2, W/2, C]
+    return tf.reshape(tf.transpose(x, [2, 3, 0, 4, 1, 5]), [-1, height, width, fmaps])
 
 
-def _of_taps(half, dtype, scale):
-    """Of a kernel: [8, 9]."""
-    return tf.constant(np.kron(_TAPS[half], _TAPS), dtype) * tf.cast(scale, dtype)
-
-
-def _of_pixels(size):
-    """Of the rows or columns of an image, zeros around it: [4, size / 2, size]."""
-    matrix = np.zeros([4, size // 2, size + 2])
-    for tile in range(size // 2):
-        matrix[:, tile, 2 * tile : 2 * tile + 4] = _PIXELS
-    return matrix[:, :, 1:-1]
-
-
-def _of_outputs(size):
-    """Of the rows or columns of an output: [4, size / 2, size]."""
-    matrix = np.zeros([4, size // 2, size])
-    for tile in range(size // 2):
-        matrix[:, tile, 2 * tile : 2 * tile + 2] = _OUTPUTS
-    return matrix
-
-
-def _flat(matrix, dtype):
-    return tf.constant(matrix.reshape(-1, matrix.shape[2]), dtype)
-
-
-def _both(rows, columns, dtype):
-    """Of rows and columns at once: [8 * H/2 * W/2, H * W]."""
-    both = np.einsum("aih,bjw->abijhw", rows, columns)
-    return tf.constant(both.reshape(-1, rows.shape[2] * columns.shape[2]), dtype)
+def _combined(matrix, x, axis):
+    """Multiplies an axis of x by a matrix, in a form that XLA makes part of what is around."""
+    shape = [1] * axis + [*matrix.shape] + [1] * (len(x.shape) - axis - 1)
+    x = tf.constant(matrix.reshape(shape), x.dtype) * tf.expand_dims(x, axis)
+    return tf.reduce_sum(x, axis + 1)

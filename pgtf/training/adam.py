@@ -24,9 +24,7 @@ class Adam:
         gradients in float16: see `loss_scale`.
         """
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
-        zeros = {name: tf.zeros(variable.shape) for name, variable in trained.items()}
-        self._m = {name: tf.Variable(value, trainable=False) for name, value in zeros.items()}
-        self._v = {name: tf.Variable(value, trainable=False) for name, value in zeros.items()}
+        self._m, self._v = _zeros_like(trained), _zeros_like(trained)
         self._beta1_power = tf.Variable(beta1, dtype=tf.float32, trainable=False)
         self._beta2_power = tf.Variable(beta2, dtype=tf.float32, trainable=False)
         self._loss_scaling = None  # log2 of the factor
@@ -98,6 +96,12 @@ class Adam:
             )
         assign_local(self._beta1_power, beta1_power * self._beta1)
         assign_local(self._beta2_power, beta2_power * self._beta2)
+
+
+def _zeros_like(variables):
+    # Each has memory of its own from the beginning: if it were shared, the first update would copy
+    # it into whatever is free next to a minibatch's maps, up to twice as large.
+    return {k: tf.Variable(tf.zeros(v.shape), trainable=False) for k, v in variables.items()}
 
 
 def assign_local(variable, value):

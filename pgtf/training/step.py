@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from pgtf import losses
-from pgtf.training.adam import assign_local
+from pgtf.networks import convolutions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +139,8 @@ def _gradients_of_part(part, variables, loss_scale):
         mean_loss = tf.reduce_mean(terms.loss)
         if loss_scale is not None:
             mean_loss *= loss_scale
-    gradients = tape.gradient(mean_loss, variables, unconnected_gradients="zero")
+    with convolutions.weights_first(variables):
+        gradients = tape.gradient(mean_loss, variables, unconnected_gradients="zero")
     if loss_scale is not None:
         gradients = [gradient / loss_scale for gradient in gradients]
     return terms, gradients
@@ -205,8 +206,10 @@ def update_moving_average(averages, sources, decay):
     The original runs this together with the update of D, so Gs sees G one iteration late.
     """
     for name, source in sources.items():
-        value = source.read_value()
-        assign_local(averages[name], value + (averages[name].read_value() - value) * decay)
+        behind = averages[name].read_value() - source.read_value()
+        # In the memory that the average has: a tensor assigned to it would bring its own along.
+        change = behind * (1 - decay)
+        tf.raw_ops.AssignSubVariableOp(resource=averages[name].handle, value=change)
 
 
 def _models(G, D, resolution, alpha):

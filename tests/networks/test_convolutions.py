@@ -1,10 +1,15 @@
 """Convolutions as matrix products: values, when, and in how many parts. More: test_kernels.py."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pgtf import losses
 from pgtf.networks import convolutions, products
+from pgtf.training import step
+from tests import tiny
 from tests.networks.derivatives import behind
 
 
@@ -122,6 +127,52 @@ def test_the_penaltys_weight_gradients_come_before_its_gradients_of_images():
     operations = penalty.get_concrete_function(*specs).graph.get_operations()
     last = [operation for operation in operations if operation.type == "Conv2D"][-1]
     assert "Conv2DBackpropFilter" in {operation.type for operation in behind(last)}
+
+
+@pytest.mark.parametrize(
+    ("num_outputs", "which", "is_first"),
+    [(128, "weight", True), (127, "weight", False), (128, "none", False), (128, "other", False)],
+)
+def test_gradients_of_weights_come_first_where_they_are_wanted(num_outputs, which, is_first):
+    """Of wide layers alone: those of images would run ahead, as above. No gradient of a weight is
+    computed that is not wanted, as those of D in the update of G.
+    """
+
+    @tf.function
+    def update(x, weight, other):
+        tensors = {"weight": [weight], "none": [], "other": [other]}[which]
+        with tf.GradientTape() as tape:
+            tape.watch([x, weight])
+            y = convolutions.convolved(x, weight, 1, "SAME")
+        with convolutions.weights_first(tensors):
+            return tape.gradient(y, x, tf.cos(y))
+
+    shapes = [1, 16, 16, 64], [3, 3, 64, num_outputs], [3, 3, 64, num_outputs]
+    graph = update.get_concrete_function(*(tf.TensorSpec(shape) for shape in shapes)).graph
+    done = {operation.type for operation in behind(graph.outputs[0].op)}
+    assert ("Conv2DBackpropFilter" in done) == is_first
+
+
+def test_an_update_asks_for_gradients_of_its_own_weights_first(monkeypatch):
+    """As tensors: those that the layers convolve with are the very ones that are differentiated."""
+    monkeypatch.setattr(convolutions, "FEWEST_MAPS", 1)
+    monkeypatch.setattr(convolutions, "LARGEST_PRODUCT", {1: 0, 2: 0})
+    G, D = tiny.generator(), tiny.discriminator()
+    latents = tf.zeros([4, tiny.LATENT_SIZE])
+
+    @tf.function(autograph=False)
+    def update_of_G():
+        weights = step.read(G, D)
+        with step.computing_with((G, weights[0]), (D, weights[1])):
+            part = functools.partial(
+                step.generator_terms, G, D, latents, None, 16, None, losses.LossConfig()
+            )
+            gradients = step.gradients_of([part], weights[0])[1]
+        return gradients["4x4/Dense/weight"]  # behind all others
+
+    last = update_of_G.get_concrete_function().graph.outputs[0].op
+    kinds = [operation.type for operation in behind(last)]
+    assert kinds.count("Conv2DBackpropFilter") == 5  # G's 3x3 convolutions; D has as many
 
 
 @pytest.mark.parametrize(("stride", "padding"), [(1, "SAME"), (2, "VALID")])

@@ -1,11 +1,8 @@
-import contextlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.networks import Generator
-from pgtf.networks.layers import drawing_with
+from pgtf.networks import Generator, drawing
 from tests import tiny
 from tests.networks import oracle
 
@@ -33,39 +30,64 @@ def test_images_fade_linearly_from_the_enlarged_coarser_ones(G, latents):
         np.testing.assert_allclose(G(latents, lod=lod), expected, rtol=0, atol=2e-6)
 
 
+def kinds_of(function, *inputs):
+    """Operations of a graph, those inside of its functions not counted."""
+    graph = function.get_concrete_function(*inputs).graph
+    return [operation.type for operation in graph.get_operations()]
+
+
 @pytest.mark.parametrize("is_zero", [False, True])
-def test_run_takes_another_form_of_pixel_norm_that_xla_and_lite_do_not_have(G, latents, is_zero):
+def test_run_takes_another_form_of_pixel_norm_that_xla_and_lite_do_not_have(latents, is_zero):
+    G = tiny.with_random_biases(tiny.generator(), np.random.default_rng(0))
     model, alpha = G.model_at(0.0)
     inputs = G.inputs(latents * (0 if is_zero else 1), None, alpha)
-    graphs = []
-    for context in (contextlib.nullcontext(), drawing_with(model), contextlib.nullcontext()):
-        with context:
-            function = tf.function(lambda *x: model(list(x))).get_concrete_function(*inputs)
-        graphs.append([operation.type for operation in function.graph.get_operations()])
-        if is_zero:
-            assert np.all(np.isfinite(function(*inputs)))
-        np.testing.assert_allclose(function(*inputs), model(inputs), rtol=0, atol=5e-6)
-    assert ["EuclideanNorm" in kinds for kinds in graphs] == [False, True, False]
+
+    def plain():
+        return tf.function(lambda inputs: model(inputs), autograph=False)
+
+    before = kinds_of(plain(), inputs)
+    images = G.run(latents * (0 if is_zero else 1))
+    assert np.all(np.isfinite(images))
+    np.testing.assert_allclose(images, model(inputs), rtol=0, atol=5e-6)
+    kinds = before, kinds_of(G._compiled[model], inputs), kinds_of(plain(), inputs)
+    assert ["EuclideanNorm" in each for each in kinds] == [False, True, False]
+
+
+@pytest.mark.parametrize("options", [{}, {"use_pixelnorm": False}, {"fused_scale": False}])
+@pytest.mark.parametrize("lod", [0.0, 0.5, 2.0])
+def test_run_makes_the_images_of_the_plain_model(latents, options, lod):
+    G = tiny.with_random_biases(tiny.generator(**options), np.random.default_rng(0))
+    np.testing.assert_allclose(G.run(latents, lod=lod), G(latents, lod=lod), rtol=0, atol=5e-6)
+
+
+def test_run_leaves_the_last_pixel_norm_to_to_rgb_and_only_while_it_traces(latents, monkeypatch):
+    G = tiny.generator()
+    G(latents)  # makes the model
+    last, to_rgb = G._blocks[4].layers[-1], G._to_rgb[4]
+    seen, call = [], type(to_rgb).call
+
+    def watched(layer, *args, **kwargs):
+        if layer is to_rgb:
+            seen.append((last.is_left_to_next, layer.epsilon_before, layer.is_drawing))
+        return call(layer, *args, **kwargs)
+
+    monkeypatch.setattr(type(to_rgb), "call", watched)
     G.run(latents)
-    traced = G._compiled[model].get_concrete_function(G.inputs(latents, None, alpha))
-    assert "EuclideanNorm" in [operation.type for operation in traced.graph.get_operations()]
+    G(latents)
+    assert seen == [(True, 1e-8, True), (False, None, False)]
 
 
 def test_run_takes_another_form_of_wide_convolutions_that_are_not_for_others(rng):
-    G = tiny.generator(fmap_base=8192, fmap_max=512, resolution=8)
+    G = tiny.generator(fmap_base=8192, fmap_max=512, resolution=16)
     latents = rng.normal(size=[2, G.latent_size]).astype(np.float32)
     model, alpha = G.model_at(0.0)
     inputs = G.inputs(latents, None, alpha)
     np.testing.assert_allclose(G.run(latents), G(latents), rtol=0, atol=1e-5)  # of values up to 3
-    traced = G._compiled[model].get_concrete_function(inputs)
-    plain = tf.function(lambda *x: model(list(x))).get_concrete_function(*inputs)
-    kinds = [
-        [operation.type for operation in function.graph.get_operations()]
-        for function in (traced, plain)
-    ]
-    # 8x8/Conv1, in two halves; 4x4/Conv and toRGB are left.
+    kinds = [kinds_of(function, inputs) for function in (G._compiled[model], tf.function(model))]
+    # 16x16/Conv1, in two halves; the boxes of two enlargements and toRGB are left, and in the plain
+    # model 4x4/Conv, 8x8/Conv1, 16x16/Conv1 and toRGB.
     assert [x.count("BatchMatMulV2") for x in kinds] == [2, 0]
-    assert [x.count("Conv2D") for x in kinds] == [2, 3]
+    assert [x.count("Conv2D") for x in kinds] == [3 if drawing.has_groups() else 1, 4]
 
 
 def test_without_a_lod_the_stored_one_decides(G, latents):

@@ -84,23 +84,3 @@ def test_pixel_norm_of_half_precision_squares_in_single_precision(dtype):
     np.testing.assert_allclose(tf.cast(y, tf.float32), [[2**0.5, -(2**0.5), 0, 0]], rtol=4e-3)
     zeros = kernels.pixel_norm(tf.zeros([1, 4], dtype), 1e-4)
     assert not np.any(tf.cast(zeros, tf.float32))
-
-
-@pytest.mark.parametrize(
-    ("shape", "is_compiled"),
-    [((2, 512, 512, 16), True), ((1, 511, 512, 16), False), ((1, 512, 512, 17), False)],
-)
-def test_pixel_norm_of_images_made_here_is_the_same(rng, shape, is_compiled):
-    x = rng.normal(size=shape).astype(np.float32)
-    x[:, :2] = 0
-    x = tf.constant(x)
-    drawn = tf.function(lambda x: kernels.normalized_pixels_for_drawing(x, 1e-8))
-    np.testing.assert_allclose(drawn(x), kernels.normalized_pixels(x, 1e-8)[0], rtol=0, atol=2e-6)
-    operations = drawn.get_concrete_function(x).graph.get_operations()
-    assert ("EuclideanNorm" in {operation.type for operation in operations}) != is_compiled
-    compiled = [
-        operation.get_attr("_XlaMustCompile")
-        for operation in operations
-        if "PartitionedCall" in operation.type
-    ]
-    assert compiled == [True] * is_compiled

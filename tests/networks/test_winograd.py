@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.networks import convolutions, kernels, products, winograd
+from pgtf.networks import convolutions, products, winograd
 from tests.networks.derivatives import all_orders, behind
 
-WHOLE_AND_APART = [(2, 2), (4, 4), (8, 6), (4, 10), (16, 16)]  # 10, 16 > LARGEST_WHOLE
+SIZES = [(2, 2), (4, 4), (8, 6), (4, 10), (16, 16)]
 
 
 def directions(x, weight, dy, scale):
@@ -33,7 +33,7 @@ def tensors(rng, size, num_inputs, num_outputs, dtype, num_images=3):
     return [tf.constant(rng.normal(size=shape), dtype) for shape in shapes]
 
 
-@pytest.mark.parametrize("size", WHOLE_AND_APART)
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scale", [1.0, tf.constant(0.25)], ids=["number", "tensor"])
 def test_all_directions_are_those_of_the_convolution(rng, size, scale):
     x, weight, dy = tensors(rng, size, 3, 5, tf.float64)
@@ -62,59 +62,92 @@ def test_float32_is_closer_to_the_convolution_than_tensorflows_own(rng, size):
     assert 0 < weight_gradient < 20  # seen: 3 to 15, TensorFlow's 2 to 6
 
 
-@pytest.mark.parametrize("images", [1, 2, 5])
+@pytest.mark.parametrize(("fit", "at_a_time"), [(1, 1), (2, 2), (3, 3), (5, 3), (6, 6), (9, 6)])
 @pytest.mark.parametrize("size", [4, 10])
-def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, images):
-    x, weight, dy = tensors(rng, (size, size), 3, 4, tf.float32, num_images=5)
+def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit, at_a_time):
+    x, weight, dy = tensors(rng, (size, size), 3, 4, tf.float32, num_images=6)
     whole = directions(x, weight, dy, 1.0)
-    # Half of the positions of the tiles, and their product: 2 * 8 for 4 pixels, of 4 maps.
-    monkeypatch.setattr(products, "PATCHES_BYTES", images * 4 * size**2 * 4 * 4 + 1)
-    sizes, to_tiles = [], winograd._to_tiles
+    # All 16 positions of the tiles, for 4 pixels, and their product, of 4 maps.
+    monkeypatch.setattr(products, "PATCHES_BYTES", fit * 2 * 4 * size**2 * 4 * 4 + 1)
+    for ours in (directions, tf.function(directions)):
+        for part, expected in zip(ours(x, weight, dy, 1.0), whole, strict=True):
+            np.testing.assert_allclose(part, expected, rtol=0, atol=1e-4)
+    graph = ours.get_concrete_function(x, weight, dy, 1.0).graph
+    loops = [operation for operation in graph.get_operations() if "While" in operation.type]
+    assert len(loops) == (0 if at_a_time == 6 else 2 + 2)  # weight gradients: one for each half
+    functions = graph.as_graph_def(add_shapes=True).library.function
+    bodies = {loop.get_attr("body").name for loop in loops}
+    made = {
+        node.attr["_output_shapes"].list.shape[0].dim[1].size
+        for function in functions
+        if function.signature.name in bodies
+        for node in function.node_def
+        if node.op == "BatchMatMulV2"
+    }
+    # Of tiles, forward; maps of the images in weight gradients.
+    assert made == (set() if at_a_time == 6 else {at_a_time * size**2 // 4, 3})
 
-    def counted(x, *args):
-        tiles = to_tiles(x, *args)
-        sizes.append(tf.size(tiles).numpy() // (2 * size**2 * x.shape[3]))
-        return tiles
 
-    monkeypatch.setattr(winograd, "_to_tiles", counted)
-    for part, expected in zip(directions(x, weight, dy, 1.0), whole, strict=True):
-        np.testing.assert_allclose(part, expected, rtol=0, atol=1e-4)
-    assert sum(sizes) == 5 * 2 * 4  # two halves; x, dy, and both for the weight gradient
-    assert max(sizes) == images
+def test_halves_of_the_weight_gradient_come_one_after_the_other(monkeypatch):
+    """Otherwise the tiles of both would be in memory together, in loops or not."""
+    for num_bytes, kind in ((2**24, "BatchMatMulV2"), (1, "While")):
+        monkeypatch.setattr(products, "PATCHES_BYTES", num_bytes)
+        gradient = tf.function(lambda x, dy: winograd.weight_gradient(x, dy), autograph=False)
+        specs = [tf.TensorSpec(shape) for shape in ([2, 4, 4, 3], [2, 4, 4, 5])]
+        (output,) = gradient.get_concrete_function(*specs).graph.outputs
+        halves = {each for each in behind(output.op) if each.type.removeprefix("Stateless") == kind}
+        # Itself included: one of two knows what it comes after.
+        assert sorted(len(behind(half) & halves) for half in halves) == [1, 2]
 
 
-def test_halves_and_parts_come_one_after_the_other(monkeypatch):
-    """Otherwise all tiles would be made first, and be in memory together."""
-    monkeypatch.setattr(products, "PATCHES_BYTES", 1)  # one image at a time
+def test_a_kernel_is_made_when_the_images_are_there():
+    """Otherwise those of all layers would be made first, and be in memory throughout an update."""
 
-    @tf.function
-    def ours(x, weight, dy):
-        return directions(x, weight, dy, 1.0)
+    @tf.function(autograph=False)
+    def ours(x, weight):
+        return winograd.convolution(tf.sin(x), weight)
 
-    specs = [tf.TensorSpec(shape) for shape in ([2, 4, 4, 3], [3, 3, 3, 5], [2, 4, 4, 5])]
-    for output in ours.get_concrete_function(*specs).graph.outputs:
-        multiplied = {
-            operation for operation in behind(output.op) if operation.type == "BatchMatMulV2"
+    specs = [tf.TensorSpec(shape) for shape in ([2, 4, 4, 3], [3, 3, 3, 5])]
+    operations = ours.get_concrete_function(*specs).graph.get_operations()
+    kernels = [operation for operation in operations if operation.type == "MatMul"]
+    assert len(kernels) == 2
+    for kernel in kernels:
+        assert "Sin" in {operation.type for operation in behind(kernel)}
+
+
+def test_xla_compiles_each_transform_once_for_all_graphs():
+    def graph():
+        function = tf.function(lambda x, weight: winograd.convolution(x, weight), autograph=False)
+        specs = [tf.TensorSpec(shape) for shape in ([2, 4, 4, 3], [3, 3, 3, 5])]
+        return function.get_concrete_function(*specs).graph
+
+    names = [
+        {
+            operation.get_attr("f").name
+            for operation in graph().get_operations()
+            if "PartitionedCall" in operation.type and operation.get_attr("_XlaMustCompile")
         }
-        # Itself included: each of 2 halves of 2 images knows what it comes after.
-        numbers = [len(behind(operation) & multiplied) for operation in multiplied]
-        assert sorted(numbers) == [1, 2, 3, 4]
+        for _ in range(2)
+    ]
+    assert len(names[0]) == 3  # two halves there, and back
+    assert names[0] == names[1]
 
 
 @pytest.mark.parametrize(
     ("size", "stride", "dtype", "fmaps", "is_used"),
     [
+        (2, 1, tf.float32, 256, False),
         (4, 1, tf.float32, 256, True),
         (4, 1, tf.float32, 255, False),
-        (8, 1, tf.float32, 256, True),
         (8, 1, tf.bfloat16, 256, False),
         (9, 2, tf.float32, 256, False),
-        (16, 1, tf.float32, 512, True),
-        (16, 1, tf.float32, 511, False),
-        (32, 1, tf.float32, 512, False),
+        (16, 1, tf.float32, 256, True),
+        (33, 1, tf.float32, 256, False),
+        (128, 1, tf.float32, 256, True),
+        (256, 1, tf.float32, 256, False),
     ],
 )
-def test_training_uses_it_for_small_images_and_wide_layers(size, stride, dtype, fmaps, is_used):
+def test_wide_layers_use_it_in_all_directions(size, stride, dtype, fmaps, is_used):
     padding = "SAME" if stride == 1 else "VALID"
 
     def all_directions(x, weight):
@@ -123,28 +156,16 @@ def test_training_uses_it_for_small_images_and_wide_layers(size, stride, dtype, 
             y = convolutions.convolved(x, weight, stride, padding)
         return y, tape.gradient(y, [x, weight])
 
-    num_inputs = 512 if size == 16 else 256
-    shapes = ([1, size, size, num_inputs], [3, 3, num_inputs, fmaps])
-    specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
+    specs = [tf.TensorSpec(shape, dtype) for shape in ([1, size, size, 256], [3, 3, 256, fmaps])]
     graph = tf.function(all_directions).get_concrete_function(*specs).graph
     kinds = [operation.type for operation in graph.get_operations()]
     assert (kinds.count("BatchMatMulV2") >= 6) == is_used  # three directions of two halves
     assert not (is_used and any(kind.startswith("Conv2D") for kind in kinds))
 
 
-@pytest.mark.parametrize(("size", "is_used"), [(4, False), (8, True), (32, True), (64, False)])
-def test_images_that_are_only_made_use_it_too(size, is_used):
-    specs = [tf.TensorSpec(shape) for shape in ([None, size, size, 512], [3, 3, 512, 512])]
-    for drawing in (True, False):
-        convolution = tf.function(lambda *args, d=drawing: kernels.conv2d(*args, drawing=d))
-        graph = convolution.get_concrete_function(*specs).graph
-        kinds = {operation.type for operation in graph.get_operations()}
-        assert ("Conv2D" not in kinds) == (is_used and drawing)
-
-
 def test_gradients_of_gradients_are_those_of_the_plain_convolution(rng, monkeypatch):
     monkeypatch.setattr(convolutions, "FEWEST_MAPS", 1)
-    monkeypatch.setattr(convolutions, "WINOGRAD_MAPS", {8: 1})
+    monkeypatch.setattr(convolutions, "FEWEST_MAPS_WINOGRAD", 1)
     x, weight, dy = tensors(rng, (8, 8), 3, 4, tf.float64)
 
     ours, plain = (

@@ -25,13 +25,28 @@ def test_moving_average_follows_tensorflow_addons_over_20_updates(case):
         np.testing.assert_allclose(average["w"].numpy(), expected, rtol=0, atol=5e-6)
 
 
-def test_decay_zero_copies_and_decay_one_keeps():
-    source = {"w": tf.Variable([3.0, -1.0])}
-    average = {"w": tf.Variable([0.5, 0.25])}
+def test_decay_zero_copies_but_for_a_rounding_and_decay_one_keeps(rng):
+    source, average = ({"w": tf.Variable(rng.normal(size=100), dtype="float32")} for _ in range(2))
+    before = average["w"].numpy()
     update_moving_average(average, source, 1.0)
-    assert average["w"].numpy().tolist() == [0.5, 0.25]
+    np.testing.assert_array_equal(average["w"], before)
     update_moving_average(average, source, 0.0)
-    assert average["w"].numpy().tolist() == [3.0, -1.0]
+    np.testing.assert_allclose(average["w"], source["w"], rtol=0, atol=2**-22)  # values up to 3
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_an_average_stays_where_it_is_in_memory(traced):
+    """A tensor that is assigned brings its own memory, which may be twice as large as asked for."""
+    source, average = ({"w": tf.Variable(tf.ones([1000]) * k)} for k in (1, 2))
+
+    def address():
+        return np.asarray(average["w"].read_value()).__array_interface__["data"][0]
+
+    before = address()
+    update = tf.function(update_moving_average) if traced else update_moving_average
+    update(average, source, 0.5)
+    assert average["w"].numpy()[0] == 1.5
+    assert address() == before
 
 
 def averaged_at_4x4(config, dataset, strategy, everything, difference=0.0):

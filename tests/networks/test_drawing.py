@@ -1,0 +1,107 @@
+"""What images that are only made are made with: the same values, and which operations."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pgtf.networks import drawing, kernels
+
+
+def operations_of(function, *tensors):
+    """Operations of the graph of a function, and what XLA compiles in it."""
+    graph = tf.function(function, autograph=False).get_concrete_function(*tensors).graph
+    kinds = [operation.type for operation in graph.get_operations()]
+    compiled = [
+        operation
+        for operation in graph.get_operations()
+        if "PartitionedCall" in operation.type and operation.get_attr("_XlaMustCompile")
+    ]
+    return kinds, compiled
+
+
+def numbers(rng, *shape):
+    return tf.constant(rng.normal(size=shape), tf.float32)
+
+
+LARGE_OR_NOT = [((2, 512, 512, 16), True), ((1, 511, 512, 16), False), ((1, 512, 512, 17), False)]
+
+
+@pytest.mark.parametrize(("shape", "is_compiled"), LARGE_OR_NOT)
+def test_pixel_norm_is_the_same(rng, shape, is_compiled):
+    x = rng.normal(size=shape).astype(np.float32)
+    x[:, :2] = 0
+    x = tf.constant(x)
+    drawn = tf.function(lambda x: drawing.normalized_pixels(x, 1e-8))
+    np.testing.assert_allclose(drawn(x), kernels.normalized_pixels(x, 1e-8)[0], rtol=0, atol=2e-6)
+    kinds, compiled = operations_of(drawn.python_function, x)
+    assert (len(compiled), "EuclideanNorm" in kinds) == (is_compiled, not is_compiled)
+
+
+@pytest.mark.parametrize(("shape", "is_compiled"), LARGE_OR_NOT)
+def test_pixel_norm_and_to_rgb_in_one_are_those_apart(rng, shape, is_compiled):
+    x, kernel, bias = numbers(rng, *shape), numbers(rng, 1, 1, shape[3], 3), numbers(rng, 3)
+    plain = tf.nn.conv2d(kernels.normalized_pixels(x, 1e-8)[0], kernel, 1, "SAME") + bias
+    drawn = tf.function(lambda *args: drawing.rgb_of_normalized(*args, 1e-8))
+    np.testing.assert_allclose(drawn(x, kernel, bias), plain, rtol=0, atol=1e-5)  # of up to 20
+    kinds, compiled = operations_of(drawn.python_function, x, kernel, bias)
+    assert (len(compiled), "Conv2D" in kinds) == (is_compiled, not is_compiled)
+
+
+@pytest.mark.parametrize("has_groups", [True, False])
+@pytest.mark.parametrize("scale", [0.25, tf.constant(0.25)], ids=["number", "tensor"])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float64])
+def test_enlarging_is_the_same_with_and_without_groups(rng, monkeypatch, has_groups, scale, dtype):
+    monkeypatch.setattr(drawing, "has_groups", lambda: has_groups)
+    x = tf.cast(numbers(rng, 2, 4, 6, 5), dtype)
+    weight = tf.cast(numbers(rng, 3, 3, 4, 5), tf.float64 if dtype == tf.float64 else tf.float32)
+    drawn, plain = (
+        tf.cast(function(x, weight, scale), tf.float64)
+        for function in (drawing.conv2d_up, kernels.conv2d_up)
+    )
+    np.testing.assert_allclose(drawn, plain, rtol=0, atol=0 if dtype != tf.float32 else 1e-6)
+    kinds, _ = operations_of(lambda *args: drawing.conv2d_up(*args, scale), x, weight)
+    in_groups = has_groups and dtype == tf.float32
+    assert ("DepthwiseConv2dNative" in kinds) != in_groups
+    assert kinds.count("Conv2D") == in_groups
+
+
+@pytest.mark.parametrize(("onednn", "has_groups"), [("1", "True"), ("0", "False")])
+def test_groups_are_used_with_onednn_alone_and_images_made_without_it(onednn, has_groups):
+    """TensorFlow leaves oneDNN alone on some processors, and Eigen cannot join groups."""
+    program = (
+        "import numpy as np; from pgtf.networks import drawing; from tests import tiny; "
+        "G, z = tiny.generator(), np.ones([1, 8]); "
+        "print(drawing.has_groups(), np.abs(G.run(z) - G(z)).max() < 1e-5)"
+    )
+    environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": onednn}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [has_groups, "True"]
+
+
+@pytest.mark.parametrize(
+    ("size", "fmaps", "expected"),
+    [
+        (4, 512, "MatMul"),
+        (8, 512, "MatMul"),
+        (16, 256, "BatchMatMulV2"),
+        (64, 256, "BatchMatMulV2"),
+        (16, 255, "Conv2D"),
+        (8, 16, "Conv2D"),
+    ],
+)
+def test_wide_convolutions_are_products_or_winograds(rng, size, fmaps, expected):
+    x, weight = numbers(rng, 2, size, size, fmaps), numbers(rng, 3, 3, fmaps, fmaps)
+    images = tf.TensorSpec([None, *x.shape[1:]])  # as in Generator.run, be it one or many
+    kinds, _ = operations_of(lambda *args: drawing.conv2d(*args, 0.5), images, weight)
+    assert expected in kinds
+    assert (expected == "Conv2D") == ("Conv2D" in kinds)
+    plain = kernels.conv2d(x, weight, 0.5)
+    scale = tf.reduce_max(tf.abs(plain))
+    np.testing.assert_allclose(
+        drawing.conv2d(x, weight, 0.5) / scale, plain / scale, rtol=0, atol=1e-5
+    )
