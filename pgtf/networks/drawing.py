@@ -71,11 +71,11 @@ def normalized_pixels(x, epsilon):
 
 
 def rgb_of_normalized(x, kernel, bias, epsilon):
-    """Pixel norm and toRGB: [N, H, W, in], [1, 1, in, out], [out] -> [N, H, W, out].
+    """Pixel norm and toRGB: [N, H, W, in], [K, K, in, out], [out] -> [N, H, W, out].
 
-    In one pass over x where it is large, and the normalized pixels are never in memory.
+    In one pass over x if it is large and K = 1, and the normalized pixels are never in memory.
     """
-    if _is_compiled(x):
+    if _is_compiled(x) and kernel.shape[0] == 1:
         return _compiled(_few_sums)(x, kernel, bias, epsilon)
     return tf.nn.bias_add(tf.nn.conv2d(normalized_pixels(x, epsilon), kernel, 1, "SAME"), bias)
 

@@ -186,7 +186,7 @@ def _drawing_with(model, last, to_rgb):
 
     Args:
         model: the generator's model of a resolution.
-        last: its layer before `to_rgb`; a pixel norm is left to a 1x1 convolution.
+        last: its layer before `to_rgb`; a pixel norm is left to the latter.
         to_rgb: the EqualizedConv2D that alone looks at the result of `last`.
     """
     if tf.config.list_logical_devices("GPU"):
@@ -194,7 +194,7 @@ def _drawing_with(model, last, to_rgb):
         return
     layers = itertools.chain(*(getattr(part, "layers", [part]) for part in model.layers))
     drawing = [layer for layer in layers if isinstance(layer, EqualizedConv2D | PixelNorm)]
-    is_left = isinstance(last, PixelNorm) and to_rgb.kernel_size == 1
+    is_left = isinstance(last, PixelNorm)
     try:
         for layer in drawing:
             layer.is_drawing = True

@@ -2,8 +2,8 @@
 
     python -m tests.conformance.replicas F N M [VARIANT]
 
-M is the global minibatch; VARIANT is one of VARIANTS, noise and n_critic. The logical devices of N
-replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
+M is the global minibatch; VARIANT is one of VARIANTS: noise, n_critic, wide. The logical devices
+of N replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
 Adam's state and the statistics of both runs to the .npz file F.
 """
 
@@ -44,6 +44,13 @@ VARIANTS = {
         "training.D_repeats": 3,
         "training.G_smoothing_per": "G_update",
         "schedule.lod_transition_kimg": 0.3,  # as many iterations
+    },
+    # Winograd's convolutions, which XLA is a part of.
+    "wide": {
+        "G.fmap_base": 2048,
+        "D.fmap_base": 2048,
+        "G.fmap_max": 256,
+        "D.fmap_max": 256,
     },
 }
 

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 # The others take longer than they tell more.
-SLOW_CASES = [*((n, 4 * n) for n in (2, 4, 8)), (2, 16, "noise"), (2, 16, "n_critic")]
+SLOW_CASES = [(2, 8), (4, 16), (8, 32), *((2, 16, x) for x in ("noise", "n_critic", "wide"))]
 CASES = [(2, 16), *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW_CASES)]
 
 
@@ -46,7 +46,7 @@ def test_gradients_of_several_replicas_are_those_of_one(runs, kind, num):
     # beta1 is 0, so Adam's first moment is the gradient.
     largest, count = largest_difference(runs, f"1/{kind}_opt/m/")
     assert count == num
-    assert 0 < largest < 1e-5
+    assert 0 < largest < 2e-5  # seen: 5e-6, and 1e-5 of wide layers
     assert np.any(runs["several"][f"1/{kind}_opt/m/4x4/Conv/weight"])
 
 

@@ -66,6 +66,22 @@ def test_20_updates_follow_numpy(rng, beta1, beta2, traced):
         np.testing.assert_allclose(state[f"v/{name}"], expected.v[name], rtol=3e-5)
 
 
+def test_moments_have_memory_of_their_own_from_the_beginning(rng):
+    """Of what they share, the first update would make copies wherever memory is free."""
+    trained = variables()
+    optimizer = Adam(trained, 0.0, 0.99, 1e-8)
+
+    def addresses():
+        slots = {k: v for k, v in optimizer.variables_by_name.items() if "/" in k}
+        values = {name: np.asarray(slot.read_value()) for name, slot in slots.items()}
+        return {name: v.__array_interface__["data"][0] for name, v in values.items()}
+
+    before = addresses()
+    optimizer.apply(trained, gradients_like(trained, rng), tf.constant(0.01))
+    assert len(set(before.values())) == 2 * len(SHAPES)
+    assert addresses() == before
+
+
 @pytest.mark.parametrize("t", [1, 2, 10])
 def test_epsilon_is_not_bias_corrected(t):
     """With gradients as small as epsilon the two usual forms of Adam differ much at first."""
