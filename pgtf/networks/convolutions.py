@@ -21,7 +21,8 @@ FEWEST_MAPS = 64 * 128  # in times out; thinner layers, such as the demo's, take
 FEWEST_MAPS_WINOGRAD = 256 * 256
 SIDES_WINOGRAD = range(4, 130, 2)
 
-_wanted = contextvars.ContextVar("weights whose gradients come first", default=frozenset())
+# Weights, by Tensor.ref().
+_wanted: contextvars.ContextVar[frozenset] = contextvars.ContextVar("wanted", default=frozenset())
 
 
 @contextlib.contextmanager
