@@ -17,9 +17,11 @@ from pgtf.networks import products, winograd
 LARGEST_PRODUCT = {1: 8, 2: 128}
 PRODUCT_SIZE = [4, 4]  # of images whose convolution itself is faster as a product
 FEWEST_MAPS = 64 * 128  # in times out; thinner layers, such as the demo's, take longer as products
-# Maps, in times out, and sides in pixels for which `winograd` is faster, in float32.
+# Maps, in times out, sides in pixels, and pixels of all images for which `winograd` is faster, in
+# float32.
 FEWEST_MAPS_WINOGRAD = 256 * 256
 SIDES_WINOGRAD = range(4, 130, 2)
+FEWEST_PIXELS_WINOGRAD = 256
 
 # Weights, by Tensor.ref().
 _wanted: contextvars.ContextVar[frozenset] = contextvars.ContextVar("wanted", default=frozenset())
@@ -127,11 +129,13 @@ def _weight_gradient(x, dy, weight, stride, padding, scale):
 
 
 def has_winograd(x, weight, stride):
-    """Whether `winograd` is faster for images and a weight, in all directions."""
-    height, width = x.shape[1:3]
-    fits = stride == 1 and height == width and height in SIDES_WINOGRAD
+    """Whether `winograd` is faster for images, be it one if that is not known, and a weight."""
+    num_images, height, width = x.shape[:3]
+    is_square = height == width and height in SIDES_WINOGRAD
+    is_much = (num_images or 1) * height * width >= FEWEST_PIXELS_WINOGRAD
     is_wide = weight.shape[2] * weight.shape[3] >= FEWEST_MAPS_WINOGRAD
-    return fits and is_wide and x.dtype.size >= 4 and has_product(weight)
+    fits = stride == 1 and is_square and is_much and is_wide
+    return fits and x.dtype.size >= 4 and has_product(weight)
 
 
 def _is_small(x, weight, stride):

@@ -134,20 +134,22 @@ def test_xla_compiles_each_transform_once_for_all_graphs():
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "dtype", "fmaps", "is_used"),
+    ("images", "size", "stride", "dtype", "fmaps", "is_used"),
     [
-        (2, 1, tf.float32, 256, False),
-        (4, 1, tf.float32, 256, True),
-        (4, 1, tf.float32, 255, False),
-        (8, 1, tf.bfloat16, 256, False),
-        (9, 2, tf.float32, 256, False),
-        (16, 1, tf.float32, 256, True),
-        (33, 1, tf.float32, 256, False),
-        (128, 1, tf.float32, 256, True),
-        (256, 1, tf.float32, 256, False),
+        (64, 2, 1, tf.float32, 256, False),
+        (16, 4, 1, tf.float32, 256, True),
+        (15, 4, 1, tf.float32, 256, False),
+        (16, 4, 1, tf.float32, 255, False),
+        (4, 8, 1, tf.float64, 256, True),
+        (4, 8, 1, tf.bfloat16, 256, False),
+        (4, 9, 2, tf.float32, 256, False),
+        (1, 16, 1, tf.float32, 256, True),
+        (1, 33, 1, tf.float32, 256, False),
+        (1, 128, 1, tf.float32, 256, True),
+        (1, 256, 1, tf.float32, 256, False),
     ],
 )
-def test_wide_layers_use_it_in_all_directions(size, stride, dtype, fmaps, is_used):
+def test_wide_layers_use_it_in_all_directions(images, size, stride, dtype, fmaps, is_used):
     padding = "SAME" if stride == 1 else "VALID"
 
     def all_directions(x, weight):
@@ -156,7 +158,8 @@ def test_wide_layers_use_it_in_all_directions(size, stride, dtype, fmaps, is_use
             y = convolutions.convolved(x, weight, stride, padding)
         return y, tape.gradient(y, [x, weight])
 
-    specs = [tf.TensorSpec(shape, dtype) for shape in ([1, size, size, 256], [3, 3, 256, fmaps])]
+    shapes = [images, size, size, 256], [3, 3, 256, fmaps]
+    specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     graph = tf.function(all_directions).get_concrete_function(*specs).graph
     kinds = [operation.type for operation in graph.get_operations()]
     assert (kinds.count("BatchMatMulV2") >= 6) == is_used  # three directions of two halves
@@ -166,6 +169,7 @@ def test_wide_layers_use_it_in_all_directions(size, stride, dtype, fmaps, is_use
 def test_gradients_of_gradients_are_those_of_the_plain_convolution(rng, monkeypatch):
     monkeypatch.setattr(convolutions, "FEWEST_MAPS", 1)
     monkeypatch.setattr(convolutions, "FEWEST_MAPS_WINOGRAD", 1)
+    monkeypatch.setattr(convolutions, "FEWEST_PIXELS_WINOGRAD", 1)
     x, weight, dy = tensors(rng, (8, 8), 3, 4, tf.float64)
 
     ours, plain = (
