@@ -62,9 +62,10 @@ def main():
     parser.add_argument("--resolutions", default="128,256,1024", help="(default: %(default)s)")
     parser.add_argument("--minibatches", default="1,8", help="(default: %(default)s)")
     args = parser.parse_args()
-    machine = {"gflops": max(peak_gflops().values()), "gbps": bandwidth_gbps()}
     for resolution in map(int, args.resolutions.split(",")):
         for minibatch in map(int, args.minibatches.split(",")):
+            # Each time anew: what a shared machine can do changes within a minute.
+            machine = {"gflops": max(peak_gflops().values()), "gbps": bandwidth_gbps()}
             row = measure(resolution, minibatch, **machine)
             print(json.dumps(row | machine), flush=True)
 
