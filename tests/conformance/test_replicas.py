@@ -42,11 +42,12 @@ def largest_difference(runs, prefix):
 
 
 @pytest.mark.parametrize(("kind", "num"), [("G", 12), ("D", 14)])
-def test_gradients_of_several_replicas_are_those_of_one(runs, kind, num):
+def test_gradients_of_several_replicas_are_those_of_one(request, runs, kind, num):
     # beta1 is 0, so Adam's first moment is the gradient.
     largest, count = largest_difference(runs, f"1/{kind}_opt/m/")
     assert count == num
-    assert 0 < largest < 2e-5  # seen: 5e-6, and 1e-5 of wide layers
+    is_wide = "wide" in request.node.callspec.params["runs"]
+    assert 0 < largest < (2e-5 if is_wide else 1e-5)  # seen: 1.05e-5, 5e-6
     assert np.any(runs["several"][f"1/{kind}_opt/m/4x4/Conv/weight"])
 
 

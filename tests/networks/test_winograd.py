@@ -44,10 +44,10 @@ def test_all_directions_are_those_of_the_convolution(rng, size, scale):
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("size", [4, 8, 16])
-def test_float32_is_closer_to_the_convolution_than_tensorflows_own(rng, size):
-    """With 512 maps, as in the paper: sums of 512 products instead of 4608."""
-    rounded = tensors(rng, (size, size), 512, 512, tf.float32, num_images=2)
+@pytest.mark.parametrize(("size", "fmaps"), [(4, 512), (8, 512), (16, 512), (32, 512), (64, 256)])
+def test_float32_is_closer_to_the_convolution_than_tensorflows_own(rng, size, fmaps):
+    """With as many maps as in the paper: sums of a ninth as many products."""
+    rounded = tensors(rng, (size, size), fmaps, fmaps, tf.float32, num_images=1)
     exact = plain_directions(*(tf.cast(tensor, tf.float64) for tensor in rounded), 0.5)
 
     def errors(results):
@@ -58,8 +58,8 @@ def test_float32_is_closer_to_the_convolution_than_tensorflows_own(rng, size):
 
     *ours, weight_gradient = errors(directions(*rounded, 0.5))
     *plain, _ = errors(plain_directions(*rounded, 0.5))
-    assert max(ours) < min(plain)  # seen: 12 to 18, 32 to 51
-    assert 0 < weight_gradient < 20  # seen: 3 to 15, TensorFlow's 2 to 6
+    assert max(ours) < min(plain)  # seen: 9 to 17, 31 to 51
+    assert 0 < weight_gradient < 20  # seen: 3 to 19, TensorFlow's 2 to 10
 
 
 @pytest.mark.parametrize(("fit", "at_a_time"), [(1, 1), (2, 2), (3, 3), (5, 3), (6, 6), (9, 6)])
