@@ -85,24 +85,48 @@ def test_groups_are_used_with_onednn_alone_and_images_made_without_it(onednn, ha
 
 
 @pytest.mark.parametrize(
-    ("size", "fmaps", "expected"),
+    ("size", "fmaps", "products", "compiled"),
     [
-        (4, 512, "MatMul"),
-        (8, 512, "MatMul"),
-        (16, 256, "BatchMatMulV2"),
-        (64, 256, "BatchMatMulV2"),
-        (16, 255, "Conv2D"),
-        (8, 16, "Conv2D"),
+        (4, 512, 1, 0),
+        (8, 512, 1, 0),
+        (16, 256, 16 + 1, 2),  # Winograd's positions and kernels; there and back
+        (64, 256, 16 + 1, 2),
+        (16, 255, 0, 0),
+        (8, 16, 0, 0),
     ],
 )
-def test_wide_convolutions_are_products_or_winograds(rng, size, fmaps, expected):
+def test_wide_convolutions_are_products_or_winograds(rng, size, fmaps, products, compiled):
     x, weight = numbers(rng, 2, size, size, fmaps), numbers(rng, 3, 3, fmaps, fmaps)
     images = tf.TensorSpec([None, *x.shape[1:]])  # as in Generator.run, be it one or many
-    kinds, _ = operations_of(lambda *args: drawing.conv2d(*args, 0.5), images, weight)
-    assert expected in kinds
-    assert (expected == "Conv2D") == ("Conv2D" in kinds)
-    plain = kernels.conv2d(x, weight, 0.5)
+    kinds, calls = operations_of(lambda *args: drawing.conv2d(*args, 0.5), images, weight)
+    assert (kinds.count("MatMul"), len(calls)) == (products, compiled)
+    assert kinds.count("Conv2D") == (products == 0)
+    assert_the_same_but_for_rounding(drawing.conv2d, kernels.conv2d, x, weight)
+
+
+@pytest.mark.parametrize(
+    ("size", "num_inputs", "num_outputs", "is_product"),
+    [
+        ((4, 4), 64, 128, True),
+        ((4, 8), 128, 64, True),
+        ((32, 32), 64, 128, True),
+        ((33, 33), 64, 128, False),
+        ((4, 4), 64, 127, False),
+    ],
+)
+def test_wide_small_images_are_enlarged_by_one_product(
+    rng, size, num_inputs, num_outputs, is_product
+):
+    x, weight = numbers(rng, 2, *size, num_inputs), numbers(rng, 3, 3, num_outputs, num_inputs)
+    images = tf.TensorSpec([None, *x.shape[1:]])
+    kinds, compiled = operations_of(lambda *args: drawing.conv2d_up(*args, 0.5), images, weight)
+    assert (kinds.count("MatMul"), len(compiled)) == (is_product, is_product)
+    assert ("Conv2DBackpropInput" in kinds) != is_product
+    assert_the_same_but_for_rounding(drawing.conv2d_up, kernels.conv2d_up, x, weight)
+
+
+def assert_the_same_but_for_rounding(drawn, plain, x, weight):
+    plain = plain(x, weight, 0.5)
     scale = tf.reduce_max(tf.abs(plain))
-    np.testing.assert_allclose(
-        drawing.conv2d(x, weight, 0.5) / scale, plain / scale, rtol=0, atol=1e-5
-    )
+    difference = np.abs((drawn(x, weight, 0.5) - plain) / scale).max()
+    assert difference < 1e-5

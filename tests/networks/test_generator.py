@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.networks import Generator, drawing
+from pgtf.networks import Generator
 from tests import tiny
 from tests.networks import oracle
 
@@ -84,10 +84,10 @@ def test_run_takes_another_form_of_wide_convolutions_that_are_not_for_others(rng
     inputs = G.inputs(latents, None, alpha)
     np.testing.assert_allclose(G.run(latents), G(latents), rtol=0, atol=1e-5)  # of values up to 3
     kinds = [kinds_of(function, inputs) for function in (G._compiled[model], tf.function(model))]
-    # 16x16/Conv1, in two halves; the boxes of two enlargements and toRGB are left, and in the plain
-    # model 4x4/Conv, 8x8/Conv1, 16x16/Conv1 and toRGB.
-    assert [x.count("BatchMatMulV2") for x in kinds] == [2, 0]
-    assert [x.count("Conv2D") for x in kinds] == [3 if drawing.has_groups() else 1, 4]
+    # 4x4/Dense; 4x4/Conv, two enlargements and 8x8/Conv1; 16x16/Conv1's kernels and positions.
+    assert [x.count("MatMul") for x in kinds] == [1 + 4 + 1 + 16, 1]
+    # toRGB; in the plain model 4x4/Conv, 8x8/Conv1 and 16x16/Conv1 too.
+    assert [x.count("Conv2D") for x in kinds] == [1, 4]
 
 
 def test_without_a_lod_the_stored_one_decides(G, latents):

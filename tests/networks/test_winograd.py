@@ -1,5 +1,9 @@
 """Winograd's convolutions: values, precision, memory, and where they are used."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -44,20 +48,29 @@ def test_all_directions_are_those_of_the_convolution(rng, size, scale):
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scale", [1.0, tf.constant(0.25)], ids=["number", "tensor"])
+def test_positions_apart_give_the_convolution_too(rng, size, scale):
+    x, weight, _ = tensors(rng, size, 3, 5, tf.float64)
+    expected = tf.nn.conv2d(x, weight * tf.cast(scale, weight.dtype), 1, "SAME")
+    y = winograd.convolution_apart(x, weight, scale)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("size", "fmaps"), [(4, 512), (8, 512), (16, 512), (32, 512), (64, 256)])
 def test_float32_is_closer_to_the_convolution_than_tensorflows_own(rng, size, fmaps):
     """With as many maps as in the paper: sums of a ninth as many products."""
     rounded = tensors(rng, (size, size), fmaps, fmaps, tf.float32, num_images=1)
     exact = plain_directions(*(tf.cast(tensor, tf.float64) for tensor in rounded), 0.5)
 
-    def errors(results):
-        """Of y, dx and dw, in roundings of the largest value."""
-        for result, expected in zip(results, exact, strict=True):
-            error = np.abs(tf.cast(result, tf.float64) - expected).max()
-            yield error / np.abs(expected).max() * 2**24
+    def error(result, expected):
+        """In roundings of the largest value."""
+        difference = np.abs(tf.cast(result, tf.float64) - expected).max()
+        return difference / np.abs(expected).max() * 2**24
 
-    *ours, weight_gradient = errors(directions(*rounded, 0.5))
-    *plain, _ = errors(plain_directions(*rounded, 0.5))
+    *ours, weight_gradient = map(error, directions(*rounded, 0.5), exact)
+    ours.append(error(winograd.convolution_apart(*rounded[:2], 0.5), exact[0]))
+    *plain, _ = map(error, plain_directions(*rounded, 0.5), exact)
     assert max(ours) < min(plain)  # seen: 9 to 17, 31 to 51
     assert 0 < weight_gradient < 20  # seen: 3 to 19, TensorFlow's 2 to 10
 
@@ -100,17 +113,21 @@ def test_halves_of_the_weight_gradient_come_one_after_the_other(monkeypatch):
         assert sorted(len(behind(half) & halves) for half in halves) == [1, 2]
 
 
-def test_a_kernel_is_made_when_the_images_are_there():
+@pytest.mark.parametrize(
+    ("form", "num_products"),
+    [(winograd.convolution, 2), (winograd.convolution_apart, 1 + 16)],  # two halves; maps too
+)
+def test_a_kernel_is_made_when_the_images_are_there(form, num_products):
     """Otherwise those of all layers would be made first, and be in memory throughout an update."""
 
     @tf.function(autograph=False)
     def ours(x, weight):
-        return winograd.convolution(tf.sin(x), weight)
+        return form(tf.sin(x), weight)
 
     specs = [tf.TensorSpec(shape) for shape in ([2, 4, 4, 3], [3, 3, 3, 5])]
     operations = ours.get_concrete_function(*specs).graph.get_operations()
     kernels = [operation for operation in operations if operation.type == "MatMul"]
-    assert len(kernels) == 2
+    assert len(kernels) == num_products
     for kernel in kernels:
         assert "Sin" in {operation.type for operation in behind(kernel)}
 
@@ -131,6 +148,21 @@ def test_xla_compiles_each_transform_once_for_all_graphs():
     ]
     assert len(names[0]) == 3  # two halves there, and back
     assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(("num_images", "is_compiled"), [(2, True), (None, False)])
+def test_xla_compiles_when_a_graph_is_made(tmp_path, num_images, is_compiled):
+    """Or, of a number of images not known then, when it runs first."""
+    program = (
+        "import tensorflow as tf; from pgtf.networks import winograd; "
+        f"specs = [tf.TensorSpec(shape) for shape in ([{num_images}, 4, 4, 3], [3, 3, 3, 5])]; "
+        "graph = tf.function(lambda x, w: winograd.convolution(x, w), autograph=False); "
+        "graph.get_concrete_function(*specs)"
+    )
+    environment = os.environ | {"XLA_FLAGS": f"--xla_dump_to={tmp_path}"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    compiled = list(tmp_path.glob("*before_optimizations.txt"))
+    assert len(compiled) == (3 if is_compiled else 0)  # two halves there, and back
 
 
 @pytest.mark.parametrize(
