@@ -54,8 +54,9 @@ def stages(resolutions):
             stage = Stepper(
                 stepper._state, config.replace(changes), stepper._dataset, stepper._strategy
             )
-            seconds, _, first = seconds_per_iteration(stage._config, stage, False, 1)
-            row = {"resolution": resolution, "stage_change_sec": first - seconds}
+            seconds = seconds_per_iteration(stage._config, stage, False, 1)
+            change = seconds.first_call - seconds.median
+            row = {"resolution": resolution, "stage_change_sec": change}
             print(json.dumps(row), flush=True)
 
 

@@ -3,10 +3,11 @@
 One D and one G update of the paper's full-size networks (WGAN-GP, moving average, Adam), images in
 memory, stabilized and in the middle of a fade. Each stage runs in a process of its own and prints
 one JSON line; `peak_fraction` is the fused FLOPs of the iteration over its time and the best of the
-matrix product and the 3x3 convolution measured in the same process; `kernel_ratio` the time over
-the sum of all layers and directions, each timed alone in its fastest form; `peak_gib` the resident
-memory of the process, `tensors_gib` the most that tensors took, and `memory_ratio` this over what
-an iteration cannot do without (flops.needed_bytes).
+matrix product and the 3x3 convolution measured in the same process; `kernel_ratio` the shortest
+iteration, before or after them, over the sum of all layers and directions, each the shortest time
+alone in its fastest form; `peak_gib` the resident memory of the process, `tensors_gib` the most
+that tensors took, and `memory_ratio` this over what an iteration cannot do without
+(flops.needed_bytes).
 """
 
 import argparse
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
@@ -50,8 +52,17 @@ def make_stepper(folder, resolution, minibatch, precision, jit):
     return config, Stepper(TrainingState(config, strategy), config, open_dataset(folder), strategy)
 
 
+class Seconds(typing.NamedTuple):
+    """Of iterations, the first call apart, which traces."""
+
+    median: float
+    shortest: float
+    processor: float  # median
+    first_call: float
+
+
 def seconds_per_iteration(config, stepper, fading, num_iterations):
-    """Medians over calls of wall and processor time; seconds of the first call, which traces."""
+    """Times `num_iterations`, several of them in a call as training does: -> Seconds."""
     from pgtf.training import plan
 
     first = plan.next_call(config.schedule, config.training, 0, 0)
@@ -67,23 +78,24 @@ def seconds_per_iteration(config, stepper, fading, num_iterations):
         stepper.run(plan.Call(first.now, nimgs, *numbers, nimg))
         seconds.append((time.perf_counter() - started) / count)
         processor.append((time.process_time() - spent) / count)
-    medians = (statistics.median(values[1:]) for values in (seconds, processor))
-    return *medians, seconds[0] * count
+    median, processor = (statistics.median(values[1:]) for values in (seconds, processor))
+    return Seconds(median, min(seconds[1:]), processor, seconds[0] * count)
 
 
 def time_of(config, stepper, minibatch, fading, args):
     """Fields of the JSON line about time, stabilized or in the middle of a fade."""
     from benchmarks.flops import iteration_flops
 
-    seconds, processor, first = seconds_per_iteration(config, stepper, fading, args.iterations)
+    seconds = seconds_per_iteration(config, stepper, fading, args.iterations)
     flops = iteration_flops(config.schedule.initial_resolution, minibatch, fading=fading)
     row = {
-        "sec_per_iter": seconds,
-        "cpu_sec_per_iter": processor,
-        "img_per_sec": minibatch / seconds,
+        "sec_per_iter": seconds.median,
+        "shortest_sec_per_iter": seconds.shortest,
+        "cpu_sec_per_iter": seconds.processor,
+        "img_per_sec": minibatch / seconds.median,
         "gflop": flops / 1e9,
-        "gflops": flops / seconds / 1e9,
-        "first_call_sec": first,
+        "gflops": flops / seconds.median / 1e9,
+        "first_call_sec": seconds.first_call,
     }
     return _named(row, fading)
 
@@ -108,12 +120,22 @@ def memory_of(resolution, minibatch, fading):
     return _named(row, fading)
 
 
-def measure(resolution, minibatch, args):
-    """One stage, in this process: -> the fields of its JSON line."""
-    import tensorflow as tf
+def kernel_ratio_of(made, minibatch, shortest, args):
+    """Fields about the sum of the fastest kernels, next to iterations before and after them.
 
+    What a shared machine can do changes within minutes, and its best is what does not.
+    """
     from benchmarks.flops import iteration_work
     from benchmarks.kernels import fastest_sum
+
+    dtype = _dtype(args.precision)
+    total = fastest_sum(iteration_work(made[0].schedule.initial_resolution), minibatch, dtype)
+    again = seconds_per_iteration(*made, False, args.iterations)
+    return {"kernel_sum_sec": total, "kernel_ratio": min(shortest, again.shortest) / total}
+
+
+def measure(resolution, minibatch, args):
+    """One stage, in this process: -> the fields of its JSON line."""
     from benchmarks.machine import peak_gflops
     from pgtf.training import memory
 
@@ -125,14 +147,18 @@ def measure(resolution, minibatch, args):
             memory.forget_peak()
             row |= time_of(*made, minibatch, fading, args)
             row |= memory_of(resolution, minibatch, fading)
-    dtype = {"bf16": tf.bfloat16, "fp16": tf.float16}.get(args.precision, tf.float32)
-    rates = peak_gflops(dtype)
-    row |= {f"{name}_gflops": rate for name, rate in rates.items()}
-    row["peak_fraction"] = row["gflops"] / max(rates.values())
-    if args.kernels:
-        row["kernel_sum_sec"] = fastest_sum(iteration_work(resolution), minibatch, dtype)
-        row["kernel_ratio"] = row["sec_per_iter"] / row["kernel_sum_sec"]
+        rates = peak_gflops(_dtype(args.precision))
+        row |= {f"{name}_gflops": rate for name, rate in rates.items()}
+        row["peak_fraction"] = row["gflops"] / max(rates.values())
+        if args.kernels:
+            row |= kernel_ratio_of(made, minibatch, row["shortest_sec_per_iter"], args)
     return row
+
+
+def _dtype(precision):
+    import tensorflow as tf
+
+    return {"bf16": tf.bfloat16, "fp16": tf.float16}.get(precision, tf.float32)
 
 
 def in_process(command):
