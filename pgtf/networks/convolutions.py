@@ -63,11 +63,7 @@ def convolved(x, weight, stride, padding, scale=1.0):
                 dx = transposed(dy, weight, x.shape[1:3], stride, padding, scale, True)
             return dx, dw
 
-        if has_winograd(x, weight, stride):
-            return winograd.convolution(x, _cast(weight, x), scale), gradients
-        if _is_small(x, weight, stride):
-            return products.convolution(x * _cast(scale, x), _cast(weight, x)), gradients
-        return tf.nn.conv2d(x, _kernel(weight, scale, x), stride, padding), gradients
+        return _convolved(*_unrecorded(x, weight), stride, padding, scale), gradients
 
     return forward(x, weight)
 
@@ -88,30 +84,53 @@ def transposed(x, weight, size, stride, padding, scale=1.0, weight_first=False):
             with tf.control_dependencies([dw] if is_first else []):
                 return convolved(dy, weight, stride, padding, scale), dw
 
-        if has_winograd(x, weight, stride):
-            return winograd.transpose(x, _cast(weight, x), scale), gradients
-        if _is_small(x, weight, stride):
-            return products.transpose(x * _cast(scale, x), _cast(weight, x)), gradients
-        output_shape = [tf.shape(x)[0], *size, weight.shape[2]]
-        kernel = _kernel(weight, scale, x)
-        return tf.nn.conv2d_transpose(x, kernel, output_shape, stride, padding), gradients
+        return _transposed(*_unrecorded(x, weight), size, stride, padding, scale), gradients
 
     return forward(x, weight)
 
 
-def _comes_first(reference):
-    """Whether the gradient of a weight, given as Tensor.ref(), is to come before that of images."""
-    return reference in _wanted.get() and has_product(reference.deref())
-
-
-def _kernel(weight, scale, x):
-    """The scaled weight, made when `x` is there."""
-    scale = _cast(scale, weight)
-    with products.after(x):
-        return _cast(weight * scale, x)
-
-
 def _weight_gradient(x, dy, weight, stride, padding, scale):
+    """Of `convolved`, of x and the gradient of its result: -> as weight."""
+
+    @tf.custom_gradient
+    def forward(x, dy):
+        def gradients(ddw):
+            ddx = transposed(dy, ddw, x.shape[1:3], stride, padding, scale)
+            return ddx, convolved(x, ddw, stride, padding, scale)
+
+        return _product(*_unrecorded(x, dy), weight, stride, padding, scale), gradients
+
+    return forward(x, dy)
+
+
+def _unrecorded(*tensors):
+    """As they are, but a tape takes no notice of what they are used for.
+
+    Inside a function with a gradient of its own it would record operations in vain, and trace the
+    gradients of loops and of what XLA compiles.
+    """
+    return map(tf.stop_gradient, tensors)
+
+
+def _convolved(x, weight, stride, padding, scale):
+    if has_winograd(x, weight, stride):
+        return winograd.convolution(x, _cast(weight, x), scale)
+    if _is_small(x, weight, stride):
+        return products.convolution(x * _cast(scale, x), _cast(weight, x))
+    return tf.nn.conv2d(x, _kernel(weight, scale, x), stride, padding)
+
+
+def _transposed(x, weight, size, stride, padding, scale):
+    if has_winograd(x, weight, stride):
+        return winograd.transpose(x, _cast(weight, x), scale)
+    if _is_small(x, weight, stride):
+        return products.transpose(x * _cast(scale, x), _cast(weight, x))
+    output_shape = [tf.shape(x)[0], *size, weight.shape[2]]
+    kernel = _kernel(weight, scale, x)
+    return tf.nn.conv2d_transpose(x, kernel, output_shape, stride, padding)
+
+
+def _product(x, dy, weight, stride, padding, scale):
     if has_winograd(x, weight, stride):
         return winograd.weight_gradient(x, dy, scale)
     largest = LARGEST_PRODUCT[stride] * (2 if x.dtype.size < 4 else 1)
@@ -126,6 +145,18 @@ def _weight_gradient(x, dy, weight, stride, padding, scale):
             padding=padding,
         )
     return _cast(gradient, weight) * _cast(scale, weight)
+
+
+def _comes_first(reference):
+    """Whether the gradient of a weight, given as Tensor.ref(), is to come before that of images."""
+    return reference in _wanted.get() and has_product(reference.deref())
+
+
+def _kernel(weight, scale, x):
+    """The scaled weight, made when `x` is there."""
+    scale = _cast(scale, weight)
+    with products.after(x):
+        return _cast(weight * scale, x)
 
 
 def has_winograd(x, weight, stride):

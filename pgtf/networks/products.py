@@ -83,7 +83,8 @@ def parts(num_images, image_bytes):
 def after(x):
     """Operations made inside a `with` wait for x."""
     # Through one value of x, for TensorFlow does not fuse operations that others wait for.
-    return tf.control_dependencies([tf.reshape(x, [-1])[:1]])
+    rank = len(x.shape)
+    return tf.control_dependencies([tf.slice(x, [0] * rank, [1] * rank)])
 
 
 def _inner_rows(height):

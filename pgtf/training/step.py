@@ -125,7 +125,8 @@ def gradients_of(parts, variables, loss_scale=None):
     """
     terms, sums = None, []
     for part in parts:
-        with tf.control_dependencies(sums):
+        done = [tf.group(*sums)] if sums else []  # one edge to each operation, not one of each sum
+        with tf.control_dependencies(done):
             found, gradients = _gradients_of_part(part, list(variables.values()), loss_scale)
         terms = found if terms is None else terms + found
         sums = [a + b for a, b in zip(sums, gradients, strict=True)] if sums else gradients

@@ -127,7 +127,7 @@ class Stepper:
             latents = self._latents(minibatch, nimg, Draw.G_LATENTS)
             labels = self._labels_of_G(minibatch, nimg)
         # G's forward pass would begin with D's, and both be in memory.
-        with tf.control_dependencies(list(D_update[1].values())):
+        with tf.control_dependencies([tf.group(*D_update[1].values())]):
             G_means, G_update = self._update_of_G(
                 resolution, latents, labels, minibatch, nimg, alpha, noise_strength
             )

@@ -107,7 +107,53 @@ def test_a_scaled_weight_is_made_after_the_images_and_not_held_for_the_gradient(
     for kernel, kind in ((forward, "Sin"), (backward, "Cos")):
         assert kernel.type == "Mul"
         (pixel,) = kernel.control_inputs
-        assert pixel.inputs[0].op.inputs[0].op.type == kind
+        waited_for = pixel.inputs[0].op
+        while waited_for.type in ("StopGradient", "Identity"):
+            waited_for = waited_for.inputs[0].op
+        assert waited_for.type == kind
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(1, "SAME"), (2, "VALID")])
+def test_gradients_of_weight_gradients_are_those_of_the_plain_convolution(rng, stride, padding):
+    x, weight = (tf.constant(rng.normal(size=shape)) for shape in ([2, 7, 9, 3], [3, 3, 3, 4]))
+
+    def of_norm(convolution):
+        """Gradients of the square norm of a weight gradient."""
+        with tf.GradientTape() as outer:
+            outer.watch([x, weight])
+            with tf.GradientTape() as inner:
+                inner.watch(weight)
+                loss = tf.reduce_sum(tf.sin(convolution(x, weight)))
+            norm = tf.reduce_sum(tf.square(inner.gradient(loss, weight)))
+        return outer.gradient(norm, [x, weight])
+
+    ours = of_norm(lambda x, weight: convolutions.convolved(x, weight, stride, padding, 0.5))
+    plain = of_norm(lambda x, weight: tf.nn.conv2d(x, weight / 2, stride, padding))
+    for result, expected in zip(ours, plain, strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_tape_does_not_look_into_convolutions(monkeypatch):
+    """It would trace gradients of loops and of what XLA compiles, which nobody asks for."""
+    monkeypatch.setattr(products, "PATCHES_BYTES", 1)  # an image at a time
+
+    @tf.function(autograph=False)
+    def penalty(x, weight):
+        with tf.GradientTape() as outer:
+            outer.watch([x, weight])
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = convolutions.convolved(x, weight, 1, "SAME")
+            first = inner.gradient(y, x, y)
+        return outer.gradient(first, [x, weight], tf.cos(first))
+
+    specs = [tf.TensorSpec(shape) for shape in ([2, 16, 16, 256], [3, 3, 256, 256])]
+    graph = penalty.get_concrete_function(*specs).graph.as_graph_def()
+    kinds = {node.op for function in graph.library.function for node in function.node_def}
+    kinds |= {node.op for node in graph.node}
+    assert "StatelessWhile" in kinds
+    # What a loop would keep for its gradient, and what that would take from there.
+    assert not kinds & {"TensorListPushBack", "TensorListPopBack"}
 
 
 def test_the_penaltys_weight_gradients_come_before_its_gradients_of_images():
