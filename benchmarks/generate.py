@@ -1,8 +1,9 @@
 """Images a second of the full-size generator: python -m benchmarks.generate --resolutions=128,1024
 
 One JSON line for each resolution and minibatch. `roofline_sec` adds up, layer by layer, the larger
-of FLOPs / peak and bytes / bandwidth, both measured in the same process; the bytes are input,
-output and weights of the layer, everything that follows a convolution being free.
+of FLOPs / peak and bytes / bandwidth, both the mean of before and after the images in the same
+process; the bytes are input, output and weights of the layer, everything that follows a convolution
+being free.
 """
 
 import argparse
@@ -40,12 +41,20 @@ def roofline_seconds(work, minibatch, gflops, gbps):
     )
 
 
-def measure(resolution, minibatch, gflops, gbps):
+def machine():
+    """Peak and bandwidth, which change within a minute on a shared machine."""
+    return np.array([max(peak_gflops().values()), bandwidth_gbps()])
+
+
+def measure(resolution, minibatch):
+    """The fields of a JSON line."""
     from pgtf.networks import Generator
 
     G = Generator(resolution=resolution, num_channels=3)
     latents = np.random.default_rng(0).normal(size=[minibatch, G.latent_size]).astype(np.float32)
+    before = machine()
     seconds = best_seconds(lambda: G.run(latents, minibatch_size=minibatch), min_seconds=3)
+    gflops, gbps = map(float, (before + machine()) / 2)
     floor = roofline_seconds(generation_work(resolution), minibatch, gflops, gbps)
     return {
         "resolution": resolution,
@@ -54,6 +63,8 @@ def measure(resolution, minibatch, gflops, gbps):
         "seconds": seconds,
         "roofline_sec": floor,
         "roofline_fraction": floor / seconds,
+        "gflops": gflops,
+        "gbps": gbps,
     }
 
 
@@ -64,10 +75,7 @@ def main():
     args = parser.parse_args()
     for resolution in map(int, args.resolutions.split(",")):
         for minibatch in map(int, args.minibatches.split(",")):
-            # Each time anew: what a shared machine can do changes within a minute.
-            machine = {"gflops": max(peak_gflops().values()), "gbps": bandwidth_gbps()}
-            row = measure(resolution, minibatch, **machine)
-            print(json.dumps(row | machine), flush=True)
+            print(json.dumps(measure(resolution, minibatch)), flush=True)
 
 
 if __name__ == "__main__":
