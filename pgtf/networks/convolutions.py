@@ -98,7 +98,7 @@ def _weight_gradient(x, dy, weight, stride, padding, scale):
             ddx = transposed(dy, ddw, x.shape[1:3], stride, padding, scale)
             return ddx, convolved(x, ddw, stride, padding, scale)
 
-        return _product(*_unrecorded(x, dy), weight, stride, padding, scale), gradients
+        return _correlated(*_unrecorded(x, dy), weight, stride, padding, scale), gradients
 
     return forward(x, dy)
 
@@ -130,7 +130,7 @@ def _transposed(x, weight, size, stride, padding, scale):
     return tf.nn.conv2d_transpose(x, kernel, output_shape, stride, padding)
 
 
-def _product(x, dy, weight, stride, padding, scale):
+def _correlated(x, dy, weight, stride, padding, scale):
     if has_winograd(x, weight, stride):
         return winograd.weight_gradient(x, dy, scale)
     largest = LARGEST_PRODUCT[stride] * (2 if x.dtype.size < 4 else 1)
