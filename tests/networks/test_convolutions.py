@@ -20,6 +20,22 @@ def gradient_of(x, kernel, stride, padding, dy):
     return tape.gradient(y, kernel, dy)
 
 
+def penalty_graph(*specs):
+    """Of the gradients, of x and weight, of the gradient of x: as of a gradient penalty."""
+
+    @tf.function(autograph=False)
+    def penalty(x, weight):
+        with tf.GradientTape() as outer:
+            outer.watch([x, weight])
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = convolutions.convolved(x, weight, 1, "SAME")
+            first = inner.gradient(y, x, y)
+        return outer.gradient(first, [x, weight], tf.cos(first))
+
+    return penalty.get_concrete_function(*specs).graph
+
+
 @pytest.mark.parametrize(
     ("size", "stride", "dtype", "fmaps", "is_product"),
     [
@@ -137,18 +153,8 @@ def test_a_tape_does_not_look_into_convolutions(monkeypatch):
     """It would trace gradients of loops and of what XLA compiles, which nobody asks for."""
     monkeypatch.setattr(products, "PATCHES_BYTES", 1)  # an image at a time
 
-    @tf.function(autograph=False)
-    def penalty(x, weight):
-        with tf.GradientTape() as outer:
-            outer.watch([x, weight])
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                y = convolutions.convolved(x, weight, 1, "SAME")
-            first = inner.gradient(y, x, y)
-        return outer.gradient(first, [x, weight], tf.cos(first))
-
     specs = [tf.TensorSpec(shape) for shape in ([2, 16, 16, 256], [3, 3, 256, 256])]
-    graph = penalty.get_concrete_function(*specs).graph.as_graph_def()
+    graph = penalty_graph(*specs).as_graph_def()
     kinds = {node.op for function in graph.library.function for node in function.node_def}
     kinds |= {node.op for node in graph.node}
     assert "StatelessWhile" in kinds
@@ -159,18 +165,8 @@ def test_a_tape_does_not_look_into_convolutions(monkeypatch):
 def test_the_penaltys_weight_gradients_come_before_its_gradients_of_images():
     """Those of images would run ahead otherwise, and what the others look at be in memory."""
 
-    @tf.function
-    def penalty(x, weight):
-        with tf.GradientTape() as outer:
-            outer.watch([x, weight])
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                y = convolutions.convolved(x, weight, 1, "SAME")
-            first = inner.gradient(y, x, y)
-        return outer.gradient(first, [x, weight], tf.cos(first))
-
     specs = [tf.TensorSpec(shape) for shape in ([1, 8, 8, 4], [3, 3, 4, 4])]
-    operations = penalty.get_concrete_function(*specs).graph.get_operations()
+    operations = penalty_graph(*specs).get_operations()
     last = [operation for operation in operations if operation.type == "Conv2D"][-1]
     assert "Conv2DBackpropFilter" in {operation.type for operation in behind(last)}
 
