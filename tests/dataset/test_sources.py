@@ -136,6 +136,30 @@ def test_an_lsun_entry_that_opencv_refuses_is_skipped(tmp_path):
     assert re.match("OpenCV refuses it: .*PIXELS", summary.rejected[0].reason)
 
 
+def test_an_lmdb_that_lacks_its_last_page_is_an_error(tmp_path):
+    lmdb_of(tmp_path / "in", {b"%d" % i: encoded("png") for i in range(100)})
+    environment = pytest.importorskip("lmdb").open(str(tmp_path / "in"), readonly=True, lock=False)
+    page = environment.stat()["psize"]
+    whole = (environment.info()["last_pgno"] + 1) * page
+    environment.close()
+    os.truncate(tmp_path / "in" / "data.mdb", whole)
+    lsun.create(str(tmp_path / "whole"), str(tmp_path / "in"), 8, max_images=1, options=ONE)
+    os.truncate(tmp_path / "in" / "data.mdb", whole - page)
+    message = f"data.mdb is truncated. Received: {whole - page} bytes, not {whole}"
+    with pytest.raises(ValueError, match=message):
+        lsun.create(str(tmp_path / "out"), str(tmp_path / "in"), 8)
+
+
+@pytest.mark.parametrize("label", [10, 255])
+def test_labels_of_mnist_are_digits(label, tmp_path):
+    recipes.write_mnist(tmp_path / "in", num=5)
+    labels = np.array([0, 9, label, 1, 2], np.uint8)
+    (tmp_path / "in" / "train-labels-idx1-ubyte").write_bytes(recipes.idx(labels))
+    with pytest.raises(ValueError, match=f"labels must be 0 to 9. Received: {label}"):
+        mnist.create_mnist(str(tmp_path / "out"), str(tmp_path / "in"), ONE, num_images=5)
+    assert not (tmp_path / "out").exists()
+
+
 def test_svhn_labels_are_digits(tmp_path):
     for name in svhn.PICKLES:
         labels = np.full(2, -1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pgtf.dataset.celebahq import align as celebahq
+from pgtf.dataset.celebahq.geometry import find_face
 from pgtf.dataset.faces import alignment
 from tests.dataset.celebahq.fixture import LANDMARKS, ROWS, photograph
 from tests.dataset.faces import synthetic
@@ -57,3 +58,26 @@ def test_networks_are_asked_for_what_they_are_for(rng, scale, zoomed):
     assert [scale for scale, _ in seen] == ([scale] if zoomed or scale == 1 else [])
     expected = synthetic.expected_eyes(photo.landmarks, side)
     assert np.abs(synthetic.found_eyes(image, expected) - expected).max() < 0.01 * side
+
+
+@pytest.mark.parametrize("axis", [0, 1], ids="xy")
+def test_a_photograph_ends_half_a_pixel_beside_the_middles_of_its_outer_pixels(axis):
+    face = np.array([[40, 40], [60, 40], [50, 50], [42, 60], [58, 60]], np.float32)
+    size = [100, 120]
+    for choose, edge, beyond in [(np.argmin, -0.5, -np.inf), (np.argmax, size[axis] - 0.5, np.inf)]:
+        outermost = choose(face[:, axis]), axis
+        landmarks = face.copy()
+        landmarks[:, axis] += edge - face[outermost]
+        alignment.check_landmarks(landmarks, *size)
+        landmarks[outermost] = np.nextafter(np.float32(edge), np.float32(beyond))
+        with pytest.raises(ValueError, match="lies outside the photograph, 100x120"):
+            alignment.check_landmarks(landmarks, *size)
+
+
+def test_a_face_of_exactly_the_least_size_is_large_enough(rng):
+    photo = synthetic.photograph(rng, sizes=(100, 101))
+    pixels = photo.pixels.transpose(2, 0, 1)
+    size = 32 / find_face(pixels, photo.landmarks, 32).zoom
+    assert alignment.align(pixels, photo.landmarks, 32, min_face=size).shape == (3, 32, 32)
+    with pytest.raises(ValueError, match="the face is too small"):
+        alignment.align(pixels, photo.landmarks, 32, min_face=np.nextafter(size, np.inf))
