@@ -114,11 +114,12 @@ def export(
         load: makes images, in a worker: list of items -> as many uint8 [C, R, R] or Rejected.
             A function, or an instance that can be pickled.
         shape: [C, R, R] of every image; C is 1 or 3, R a power of two from 4 on.
-        job: what the images are made of, JSON; `resume` continues the same job only.
+        job: what the images are made of, JSON, and the `command` that makes them; `resume`
+            continues the same job only.
         labels: [num_items, L], row i for item i, stored as float32; or class numbers [num_items],
             stored as one-hot codes of length highest + 1. None = unlabelled.
         label_names: of the L columns, if known.
-        meta: more entries for dataset.json.
+        meta: more entries for dataset.json; see `write_meta`.
         max_images: write at most so many.
         max_errors: how many items may be rejected, None = any number; one more ends the job.
         options: see there.
@@ -140,7 +141,8 @@ def export(
         num_missing = limit - folder.num_records
         _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
         _write_records(folder, items, num_items, load, shape, limit, max_errors, options)
-        num_images = _write_sidecars(folder, name, shape, labels, label_names, meta)
+        sidecars = labels, label_names, meta, job["command"]
+        num_images = _write_sidecars(folder, name, shape, *sidecars)
         folder.publish()
     return Summary(
         path=target,
@@ -198,6 +200,7 @@ def _write_sidecars(
     labels: np.ndarray | None,
     label_names: Sequence[str],
     meta: Mapping[str, Any] | None,
+    source: str,
 ) -> int:
     """Writes what stands beside the records; returns the number of images."""
     kept = np.delete(np.arange(folder.num_items), list(folder.rejected))[: folder.num_records]
@@ -208,7 +211,7 @@ def _write_sidecars(
         )
     if labels is not None:
         write_labels(f"{folder.path}/{name}-rxx.labels", labels[kept], label_size_of(labels))
-    write_meta(folder.path, shape, len(kept), label_names, meta)
+    write_meta(folder.path, shape, len(kept), label_names, meta, source)
     write_contact_sheet(folder.path, name, shape, len(kept))
     return len(kept)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from absl import logging
 
+from pgtf.dataset.description import META_FILE, default_mirror, mirror_source, read_description
 from pgtf.dataset.tfrecords import RecordFile, open_records
 
 MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
-META_FILE = "dataset.json"  # our own; absent from the original's folders
 CONTACT_SHEET = "contact-sheet.png"
 RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords")
 
@@ -31,7 +30,9 @@ class DatasetConfig:
     max_label_size: Annotated[
         int | Literal["full"] | None, "label columns used; None = 0, but say so"
     ] = None
-    mirror_augment: Annotated[bool, "whether to flip each real with probability 0.5"] = False
+    mirror_augment: Annotated[
+        bool | None, "whether to flip each real with probability 0.5; None = the dataset's default"
+    ] = None
     prefetch: Annotated[int, "minibatches read ahead"] = 4
     strict_uint8_fade: Annotated[
         bool, "cut fading reals down to whole grey levels, as the original Theano release"
@@ -83,6 +84,16 @@ class Dataset:
     def resolution(self) -> int:
         return 1 << self.resolution_log2
 
+    @property
+    def mirror(self) -> bool:
+        """Default of `mirror_augment`, from dataset.json or the original's for this name."""
+        return default_mirror(self.name, self.meta)
+
+    @property
+    def mirror_source(self) -> str:
+        """Says in a few words where the default of `mirror_augment` comes from."""
+        return mirror_source(self.path, self.name, self.meta)
+
     def read_images(
         self, indices: Sequence[int] | np.ndarray, resolution_log2: int | None = None
     ) -> np.ndarray:
@@ -122,7 +133,7 @@ def open_dataset(
     files = _open_levels(path, names)
     top = files[max(files)]
     labels = _open_labels(path, names, top.num_records)
-    meta = _read_meta(path, names)
+    meta = read_description(path)
     if meta.get("num_images", top.num_records) != top.num_records:
         raise ValueError(
             f"{top.path}: must hold the {meta['num_images']} images that {META_FILE} names. "
@@ -217,22 +228,6 @@ def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | N
     if size != offset + shape[0] * shape[1] * dtype.itemsize:
         raise ValueError(f"{file_path}: the file is truncated. Received: {size} bytes.")
     return Labels(file_path, (shape[0], shape[1]), dtype, offset)
-
-
-def _read_meta(path: str, names: Sequence[str]) -> dict[str, Any]:
-    if META_FILE not in names:
-        return {}
-    with open(f"{path}/{META_FILE}", encoding="utf-8") as file:
-        try:
-            meta: Any = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path}/{META_FILE}: not JSON ({error}).") from error
-    if not isinstance(meta, dict):
-        raise ValueError(f"{path}/{META_FILE}: must hold a JSON object.")
-    label_names = meta.get("label_names", [])
-    if not isinstance(label_names, list) or not all(isinstance(x, str) for x in label_names):
-        raise ValueError(f"{path}/{META_FILE}: `label_names` must be a list of strings.")
-    return meta
 
 
 def _level_of(path: str, resolution: int | None, files: Mapping[int, RecordFile]) -> int:

@@ -13,7 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import images as images_lib
-from pgtf.dataset.folder import META_FILE, Dataset, open_dataset
+from pgtf.dataset.description import META_FILE
+from pgtf.dataset.folder import Dataset, open_dataset
 from pgtf.dataset.pyramid import pyramid
 from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.workers import default_num_workers, ordered_map

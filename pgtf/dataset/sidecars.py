@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pgtf import images as images_lib
-from pgtf.dataset.folder import CONTACT_SHEET, META_FILE
+from pgtf.dataset.description import META_FILE, META_FORMAT
+from pgtf.dataset.folder import CONTACT_SHEET
 from pgtf.dataset.tfrecords import open_records
 
 LABEL_BYTES = 1 << 22  # of rows written at a time
@@ -44,9 +45,22 @@ def write_meta(
     num_images: int,
     label_names: Sequence[str],
     meta: Mapping[str, Any] | None,
+    source: str,
 ) -> None:
-    """Writes dataset.json: what the original's files do not say."""
+    """Writes dataset.json, which holds what the original's files do not say.
+
+    Args:
+        path: dataset folder.
+        shape: [C, R, R] of the images.
+        num_images: number of records.
+        label_names: names of the label columns, if known.
+        meta: more entries, for example `mirror`, the default of mirror_augment. Without `mirror`
+            the name of the folder decides, as in the original release: see `Dataset.mirror`.
+        source: create command that made the dataset.
+    """
     content = {
+        "format": META_FORMAT,
+        "source": source,
         "num_images": num_images,
         "resolution": shape[1],
         "num_channels": shape[0],

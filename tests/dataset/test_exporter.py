@@ -147,6 +147,8 @@ def test_class_numbers_are_stored_as_one_hot_codes(tmp_path, monkeypatch):
 def test_the_description_of_a_dataset_is_readable_json(tmp_path):
     make(tmp_path / "set")
     assert json.loads((tmp_path / "set" / "dataset.json").read_text()) == {
+        "format": 1,
+        "source": "test",
         "num_images": 50,
         "resolution": 8,
         "num_channels": 3,

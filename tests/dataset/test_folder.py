@@ -52,6 +52,15 @@ def test_labels_are_read_by_number(folder):
     np.testing.assert_array_equal(dataset.read_labels([9, 0, 9]), labels[[9, 0, 9], :3])
 
 
+def test_no_more_label_columns_are_used_than_there_are(folder):
+    (folder / "dataset.json").write_text('{"label_names": ["a", "b", "c", "d"]}')
+    dataset = open_dataset(folder, max_label_size=99)
+    assert (dataset.label_size, dataset.label_names) == (4, ("a", "b", "c", "d"))
+    (folder / "hdf5-rxx.labels").unlink()
+    dataset = open_dataset(folder, max_label_size=99)
+    assert (dataset.label_size, dataset.read_labels([0]).shape) == (0, (1, 0))
+
+
 def test_labels_that_are_not_used_are_warned_about(folder, monkeypatch):
     warnings = []
     monkeypatch.setattr(logging, "warning", lambda *args: warnings.append(args[0] % args[1:]))
@@ -65,6 +74,11 @@ def test_labels_that_are_not_used_are_warned_about(folder, monkeypatch):
 def test_label_names_and_meta_come_from_our_own_file(folder):
     (folder / "dataset.json").write_text('{"num_images": 10, "label_names": ["a", "b", "c", "d"]}')
     assert open_dataset(folder, max_label_size=2).label_names == ("a", "b")
+
+
+def test_unknown_fields_of_our_own_file_are_kept(folder):
+    (folder / "dataset.json").write_text('{"format": 1, "later": [1, 2]}')
+    assert dict(open_dataset(folder, max_label_size=0).meta) == {"format": 1, "later": [1, 2]}
 
 
 def test_the_folder_may_be_renamed(folder):
@@ -91,6 +105,10 @@ def drop_a_record_of_each(folder):
     (folder / "hdf5-rxx.labels").unlink()
     for path in folder.glob("*.tfrecords"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 10 * 9])
+
+
+def name_fewer_images(folder):
+    (folder / "dataset.json").write_text('{"num_images": 9}')
 
 
 def exchange_levels(folder):
@@ -127,6 +145,10 @@ def bad_meta(folder):
     (folder / "dataset.json").write_text("{")
 
 
+def meta(text):
+    return lambda folder: (folder / "dataset.json").write_text(text)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -137,6 +159,7 @@ def bad_meta(folder):
         ),
         (drop_a_record_of_r02, r"hdf5-r02.tfrecords: must hold as many records .* 9, not 10"),
         (drop_a_record_of_each, r"hdf5-r04.tfrecords: must hold the 10 images .* 9 records"),
+        (name_fewer_images, r"hdf5-r04.tfrecords: must hold the 9 images .* 10 records"),
         (exchange_levels, r"hdf5-r03.tfrecords record 0 \(offset 0\): must have shape \[3, 8, 8\]"),
         (gray_level, r"hdf5-r03.tfrecords record 0 \(offset 0\): must have shape \[3, 8, 8\]"),
         (second_dataset, r"hdf5: must hold one dataset. Received: \['hdf5', 'other'\]"),
@@ -146,6 +169,10 @@ def bad_meta(folder):
         (truncate_labels, r"hdf5-rxx.labels: the file is truncated"),
         (text_labels, r"hdf5-rxx.labels: not a NumPy array file"),
         (bad_meta, r"dataset.json: not JSON"),
+        (meta('{"mirror": 1}'), r"dataset.json: `mirror` must be true or false. Received: 1"),
+        (meta('{"mirror": null}'), r"dataset.json: `mirror` must be true or false. .* null"),
+        (meta('{"format": 2}'), r"dataset.json: `format` must be 1 to 1. Received: 2. A newer"),
+        (meta('{"format": true}'), r"dataset.json: `format` must be 1 to 1. Received: true"),
     ],
 )
 def test_a_damaged_folder_is_refused_in_one_line(spoil, message, folder):

@@ -117,6 +117,7 @@ def build(
             "images_dir": images_folder,
             "image_list": hashlib.sha256(repr(preflight.rows).encode()).hexdigest(),
         },
+        meta={"mirror": True},
         labels=label_matrix,
         label_names=label_names,
         max_errors=None,  # the Maker knows when to stop

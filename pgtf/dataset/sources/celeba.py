@@ -56,6 +56,7 @@ def create(
         load=_Crop(cx, cy),
         shape=(3, 2 * RADIUS, 2 * RADIUS),
         job={"command": "create_celeba", "folder": os.path.abspath(folder), "center": [cx, cy]},
+        meta={"mirror": True},
         options=options,
     )
 

@@ -78,6 +78,7 @@ def _create(
             f"Received: {len(images)} images, {len(labels)} labels."
         )
     order = shuffled(num_images)
+    command = {"labels": "create_cifar10", "fine_labels": "create_cifar100"}[label_key]
     return export(
         tfrecord_dir,
         items=(images[i] for i in order),
@@ -85,6 +86,7 @@ def _create(
         load=load_arrays,
         shape=SHAPE,
         job={"command": f"create_cifar, {label_key}", "source": os.path.abspath(source_dir)},
+        meta={"source": command, "mirror": False},
         labels=labels[order],
         label_names=names[: int(labels.max()) + 1],
         options=options,

@@ -265,6 +265,6 @@ def create(
         job={"command": "create_demo", "seed": seed},
         labels=label_matrix(faces),
         label_names=label_names(),
-        meta={"factors": {name: list(values) for name, values in FACTORS.items()}},
+        meta={"mirror": False, "factors": {name: list(values) for name, values in FACTORS.items()}},
         options=options,
     )

@@ -26,6 +26,9 @@ def create(
 ) -> Summary:
     """Creates a dataset of centre crops, in the order of the keys.
 
+    With `max_images` training mirrors it by default, as the original release does with its sets
+    of 100,000 images; a whole category is not mirrored.
+
     Entries that cannot be decoded are reported and skipped; they do not count for `max_images`.
     """
     lmdb = import_optional("lmdb", "lmdb")
@@ -54,6 +57,7 @@ def create(
             load=_Decode(resolution),
             shape=(3, resolution, resolution),
             job={"command": "create_lsun", "lmdb_dir": os.path.abspath(lmdb_dir)},
+            meta={"mirror": max_images is not None},
             max_images=max_images,
             max_errors=None,
             options=options,

@@ -34,6 +34,7 @@ def create_mnist(
         load=load_arrays,
         shape=(1, PADDED, PADDED),
         job={"command": "create_mnist", "mnist_dir": os.path.abspath(mnist_dir)},
+        meta={"mirror": False},
         labels=labels[order],
         label_names=NAMES,
         options=options,
@@ -67,6 +68,7 @@ def create_mnistrgb(
             "mnist_dir": os.path.abspath(mnist_dir),
             "random_seed": random_seed,
         },
+        meta={"mirror": False},
         options=options,
     )
 

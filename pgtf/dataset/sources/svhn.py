@@ -52,6 +52,7 @@ def create_svhn(
         load=load_arrays,
         shape=SHAPE,
         job={"command": "create_svhn", "svhn_dir": os.path.abspath(svhn_dir)},
+        meta={"mirror": False},
         labels=labels[order],
         label_names=NAMES,
         options=options,

@@ -56,6 +56,8 @@ def uninterrupted(small, tmp_path_factory):
 
 def check_whole_fixture(target, num_workers):
     built = build(target, CELEBA, DELTAS, **EXPECTED, num_workers=num_workers)
+    meta = open_dataset(target).meta
+    assert (meta["format"], meta["source"], meta["mirror"]) == (1, "create_celebahq", True)
     expected = [ROWS[idx].final_md5 for idx in STAGES["order"]]
     assert STAGES["order"] == [0, 1, 3, 7, 4, 2, 5, 6]
     assert record_md5s(target) == expected
