@@ -172,10 +172,13 @@ def _run(argv):
             print(catalogue.table())
             return None
         preset, config = _configured()
+        asked = config.dataset.mirror_augment
         if _DRY_RUN.value:
             replicas = num_replicas(_GPUS.value, _CPU_REPLICAS.value)
-            config, _, _ = _prepared(config, replicas)
+            config, dataset, _ = _prepared(config, replicas)
             print(config.to_json(), stage_table(config), sep="\n")
+            mirror = fitting.describe_mirror(config, _mirror_stated_by(preset), dataset)
+            print(mirror, file=sys.stderr)  # standard output stays easy to parse
             return None
         log.to_terminal()
         strategy = self_test.tested_strategy(_GPUS.value, _CPU_REPLICAS.value, _ALL_REDUCE.value)
@@ -190,14 +193,12 @@ def _run(argv):
             if errors := [cost.error for cost in costs if cost.error]:
                 raise ValueError(errors[0])
             return None
+        stated_by, title = _mirror_stated_by(preset), f"{dataset.name}-{preset}"
+        options = {"new": _NEW.value, "allow_change": _ALLOW_CONFIG_CHANGE.value}
+        config = fitting.as_begun(config, asked, workers, _OUTDIR.value, title, **options)
         measures = _measures(workers, config, dataset)
         folder, finished = run_folder.open_together(
-            workers,
-            _OUTDIR.value,
-            f"{dataset.name}-{preset}",
-            config,
-            new=_NEW.value,
-            allow_change=_ALLOW_CONFIG_CHANGE.value,
+            workers, _OUTDIR.value, title, config, **options
         )
     if finished:
         more = "longer with --total_kimg=N --allow_config_change"
@@ -208,6 +209,7 @@ def _run(argv):
             if workers.is_chief:
                 log.to_file(folder / "log.txt")
             logging.info("%s\n%s", config.to_json(), stage_table(config))
+            logging.info("%s", fitting.describe_mirror(config, stated_by, dataset))
             logging.info("%s", devices)
             return loop.run(
                 config,
@@ -271,6 +273,16 @@ def _configured():
     }
     changes |= {name: value for name, value in shortcuts.items() if value is not None}
     return preset, config.replace(changes)
+
+
+def _mirror_stated_by(preset):
+    """Preset or flag that states mirror_augment; None = the dataset's default."""
+    flag = _FIELDS["dataset.mirror_augment"].value
+    if flag is not None and flag.lower() != "none":
+        return "--config.dataset.mirror_augment"
+    if flag is None and PRESETS[preset].dataset.mirror_augment is not None:
+        return f"preset {preset}"
+    return None
 
 
 def _prepared(config, replicas, workers=None):

@@ -189,7 +189,8 @@ def _reals(args):
         raise ValueError("give the reals as --dataset or --reals (python -m metrics --help).")
     path = args.dataset or config.path
     dataset = open_dataset(path, resolution=config.resolution, max_label_size="full")
-    mirror_seed = args.seed if config.mirror_augment else None
+    mirror = dataset.mirror if config.mirror_augment is None else config.mirror_augment
+    mirror_seed = args.seed if mirror else None
     return image_sets.of_dataset(dataset, mirror_seed), dataset
 
 

@@ -52,9 +52,17 @@ class Config:
         return dataclasses.replace(self, **parts)
 
     def fitted(
-        self, resolution_log2: int, num_channels: int, label_size: int, num_gpus: int
+        self,
+        resolution_log2: int,
+        num_channels: int,
+        label_size: int,
+        num_gpus: int,
+        mirror: bool = False,
     ) -> "Config":
-        """A copy whose networks and schedule fit a dataset and a number of replicas."""
+        """A copy that fits a dataset and a number of replicas.
+
+        `mirror` is the dataset's default of mirror_augment; a value of the configuration wins.
+        """
         shape = {
             "num_channels": num_channels,
             "resolution": 2**resolution_log2,
@@ -63,6 +71,8 @@ class Config:
         changes: dict[str, Any] = {f"G.{k}": v for k, v in shape.items()}
         changes |= {f"D.{k}": v for k, v in shape.items()}
         changes |= {"schedule.resolution_log2": resolution_log2, "schedule.num_gpus": num_gpus}
+        if self.dataset.mirror_augment is None:
+            changes["dataset.mirror_augment"] = mirror
         if self.training.precision in HALF_PRECISIONS:
             epsilon = max(self.G.pixelnorm_epsilon, HALF_PIXELNORM_EPSILON)
             changes["G.pixelnorm_epsilon"] = epsilon

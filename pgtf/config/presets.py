@@ -78,7 +78,7 @@ PRESETS: dict[str, Config] = {
     ),
     # About five minutes on two CPU cores, for 32x32 cartoon faces.
     "demo": Config(
-        dataset=DatasetConfig(path="datasets/demo", max_label_size=0),
+        dataset=DatasetConfig(path="datasets/demo", max_label_size=0, mirror_augment=False),
         G=GeneratorConfig(fmap_base=256, fmap_max=64, latent_size=64),
         D=DiscriminatorConfig(fmap_base=256, fmap_max=64),
         schedule=Schedule(

@@ -1,10 +1,11 @@
 """What a run begins with: the dataset, a configuration that fits it, networks of a file."""
 
 import dataclasses
+import json
 
 from pgtf import interop
 from pgtf.dataset import open_dataset
-from pgtf.training import loop
+from pgtf.training import loop, run_folder
 
 
 def fit(config, replicas, resume_pkl=None, resume_kimg=0.0, may_shrink=False):
@@ -39,7 +40,7 @@ def fit(config, replicas, resume_pkl=None, resume_kimg=0.0, may_shrink=False):
         config = dataclasses.replace(config, G=G.config, D=D.config)
         start = (G, D, Gs, round(resume_kimg * 1000))
     shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
-    fitted = config.fitted(*shape, replicas)
+    fitted = config.fitted(*shape, replicas, mirror=dataset.mirror)
     # Depends on the precision, not on the dataset.
     config = config.replace({"G.pixelnorm_epsilon": fitted.G.pixelnorm_epsilon})
     if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
@@ -58,3 +59,51 @@ def check_workers(config, workers):
     if workers.total([len(differences)])[0]:
         here = "; ".join(differences) or "that of the chief"
         raise ValueError(f"the configuration must be the same on all workers. Received: {here}.")
+
+
+def as_begun(config, asked, workers, *run, **options):
+    """Takes mirror_augment from the run that will continue, unless preset or flags state it.
+
+    A run keeps the value it began with, even if the dataset's default was another one then.
+
+    Args:
+        config: configuration fitted to the dataset.
+        asked: mirror_augment of preset and flags, None = the dataset's default.
+        workers: pgtf.training.workers.Workers; all of them take the chief's value.
+        run: outdir and title, as for `run_folder.open_run`.
+        options: further arguments of `run_folder.open_run`.
+
+    Returns:
+        The configuration to train with.
+    """
+
+    def on_chief():
+        begun = config
+        if asked is None:
+            begun = run_folder.with_mirror_of_run(*run, config, **options)
+        return json.dumps(begun.dataset.mirror_augment).encode()
+
+    return config.replace({"dataset.mirror_augment": json.loads(workers.from_chief(on_chief))})
+
+
+def describe_mirror(config, stated_by, dataset):
+    """Says in one line if reals are mirrored, and why.
+
+    Args:
+        config: configuration to train with.
+        stated_by: preset or flag that states mirror_augment, None = the dataset's default.
+        dataset: opened Dataset.
+    """
+    words = {True: "on", False: "off"}
+    value = config.dataset.mirror_augment
+    if stated_by is not None:
+        reason = f"stated by {stated_by}"
+    elif value == dataset.mirror:
+        reason = dataset.mirror_source
+    else:
+        reason = (
+            f"as this run began; {words[dataset.mirror]} is {dataset.mirror_source}. Start another "
+            "run with --new, or change this one with --allow_config_change "
+            f"--config.dataset.mirror_augment={str(dataset.mirror).lower()}"
+        )
+    return f"Mirror augmentation: {words[value]} ({reason})"

@@ -51,6 +51,22 @@ def open_run(outdir, title, config, new=False, allow_change=False):
         return _create(outdir, title, config), False
 
 
+def with_mirror_of_run(outdir, title, config, new=False, allow_change=False):
+    """Replaces mirror_augment by that of the run that `open_run` continues, if there is one.
+
+    The value is left out of the comparison: other differences decide which run that is.
+    """
+    folders = [folder for _, folder, found in _runs(outdir) if found == title]
+    for folder in [] if new else reversed(folders):
+        stored = _stored_config(folder, config)
+        mirror = stored.dataset.mirror_augment
+        changed = config.replace({"dataset.mirror_augment": mirror})
+        is_open = allow_change or not (folder / FINISHED_FILE).exists()
+        if not stored.differences(changed) or (folder == folders[-1] and is_open):
+            return changed
+    return config
+
+
 def open_together(workers, *args, **options):
     """`open_run` on the chief: -> (folder, finished) on all workers."""
 

@@ -36,7 +36,7 @@ def test_a_value_of_every_field_comes_back_from_json():
         elif isinstance(default, dict):
             odd[name] = {8: default.get(8, 0) * 2 + 1, 64: 3}
         elif default is None:
-            odd[name] = 64
+            odd[name] = True if bool in typing.get_args(KINDS[name]) else 64
         elif typing.get_origin(KINDS[name]) is typing.Literal:
             odd[name] = next(word for word in typing.get_args(KINDS[name]) if word != default)
         else:
@@ -129,7 +129,8 @@ def test_a_fitted_configuration_has_the_shape_of_the_dataset_in_both_networks():
     for network in (config.G, config.D):
         assert (network.resolution, network.num_channels, network.label_size) == (128, 3, 10)
     assert (config.schedule.resolution_log2, config.schedule.num_gpus) == (7, 4)
-    assert len(config.differences(Config())) == 8
+    assert config.dataset.mirror_augment is False
+    assert len(config.differences(Config())) == 9
 
 
 @pytest.mark.parametrize(
@@ -184,6 +185,7 @@ def test_flags_that_do_not_fit_are_refused_naming_field_and_type(name, text, wan
 def test_every_field_has_a_type_that_flags_can_express():
     expressible = {
         *["an integer", "a number", "true or false", "text", "an integer or none"],
+        *["true or false or none"],
         *["a table such as 256:16,512:8", "an integer or full or none"],
         *["an integer or all", "a number or none", "he or rms", "paper or mnist1k"],
         *["Tstdeps or Tstd or Tmean or Tsum", "all or flat or group or spatial or none or gpool"],

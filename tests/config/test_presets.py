@@ -105,3 +105,22 @@ def test_other_numbers_of_gpus_need_a_preset(num_gpus):
 def test_a_preset_takes_the_memory_limits_of_a_precision(precision, at_1024):
     assert named("v2-8gpus", precision).schedule.max_minibatch_per_gpu[1024] == at_1024
     assert named("demo", precision).schedule.max_minibatch_per_gpu == {}
+
+
+@pytest.mark.parametrize("preset", RELEASE)
+def test_presets_of_the_release_leave_mirroring_to_the_dataset_and_the_demo_has_none(preset):
+    stated = PRESETS[preset].dataset.mirror_augment
+    assert stated is (False if preset == "demo" else None)
+    for mirror in (True, False):
+        fitted = PRESETS[preset].fitted(10, 3, 0, 1, mirror=mirror)
+        assert fitted.dataset.mirror_augment is (False if preset == "demo" else mirror)
+
+
+@pytest.mark.parametrize("preset", EXPERIMENTS)
+def test_presets_of_the_paper_state_their_own_mirroring(preset):
+    mirrored = preset.startswith(("celebahq", "ablation-celeba128")) or (
+        preset.startswith("lsun") and preset not in ("lsun-bedroom-256", "lsun-dog-256")
+    )
+    for default in (True, False):
+        config = PRESETS[preset].fitted(10, 3, 0, 1, mirror=default)
+        assert config.dataset.mirror_augment is mirrored

@@ -1,11 +1,13 @@
 """What a run begins with."""
 
+import shutil
 import types
 
 import numpy as np
 import pytest
 
-from pgtf.training import fitting
+from pgtf.dataset import open_dataset
+from pgtf.training import fitting, run_folder
 
 
 def workers_of(chiefs, num_elsewhere=0):
@@ -29,3 +31,68 @@ def test_a_worker_with_another_configuration_is_refused_with_the_differences(con
 def test_the_others_are_refused_with_it(config):
     with pytest.raises(ValueError, match="same on all workers. Received: that of the chief"):
         fitting.check_workers(config, workers_of(config, num_elsewhere=1))
+
+
+def named(dataset_folder, tmp_path, name):
+    """A copy of the blocks in a folder of this name, and a configuration for it."""
+    shutil.copytree(dataset_folder, tmp_path / name)
+    return {"dataset.path": str(tmp_path / name), "dataset.max_label_size": 0}
+
+
+@pytest.mark.parametrize(("name", "mirror"), [("celebahq", True), ("blocks", False)])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_mirror_augment_is_the_datasets_unless_it_is_stated(
+    dataset_folder, tmp_path, config, name, mirror, asked
+):
+    changes = named(dataset_folder, tmp_path, name) | {"dataset.mirror_augment": asked}
+    fitted, dataset, _ = fitting.fit(config.replace(changes), 1)
+    assert dataset.mirror is mirror
+    assert fitted.dataset.mirror_augment is (mirror if asked is None else asked)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_run_goes_on_with_the_value_it_began_with_unless_it_is_stated(tmp_path, config, stored):
+    began = config.replace({"dataset.mirror_augment": stored})
+    now = config.replace({"dataset.mirror_augment": not stored})
+    folder, _ = run_folder.open_run(tmp_path, "a-demo", began)
+
+    def chosen(config=now, asked=None, **options):
+        workers = types.SimpleNamespace(from_chief=lambda make: make())
+        begun = fitting.as_begun(config, asked, workers, tmp_path, "a-demo", **options)
+        return begun.dataset.mirror_augment
+
+    assert chosen() is stored
+    assert chosen(asked=not stored) is not stored
+    assert chosen(new=True) is not stored
+    other = now.replace({"training.seed": 7})
+    assert chosen(other) is stored  # unfinished: what else differs is refused, or allowed
+    (folder / "finished").touch()
+    assert chosen() is stored
+    assert chosen(other, allow_change=True) is stored
+    assert chosen(other) is not stored  # another run will begin
+    second, _ = run_folder.open_run(tmp_path, "a-demo", other)
+    (second / "finished").touch()
+    assert chosen(other) is not stored
+    assert chosen() is stored  # the first run, which is finished
+
+
+def test_all_workers_take_the_value_of_the_chief(tmp_path, config):
+    sent = types.SimpleNamespace(from_chief=lambda make: b"true")
+    for asked in (None, False):
+        begun = fitting.as_begun(config, asked, sent, tmp_path, "a-demo")
+        assert begun.dataset.mirror_augment is True
+
+
+def test_one_line_says_whether_reals_are_mirrored_and_why(dataset_folder, tmp_path, config):
+    named(dataset_folder, tmp_path, "celebahq")
+    dataset = open_dataset(tmp_path / "celebahq", max_label_size=0)
+    on, off = (config.replace({"dataset.mirror_augment": value}) for value in (True, False))
+    default = "the original release's default for a dataset named celebahq"
+    assert fitting.describe_mirror(on, None, dataset) == f"Mirror augmentation: on ({default})"
+    assert (
+        fitting.describe_mirror(off, "preset demo", dataset)
+        == "Mirror augmentation: off (stated by preset demo)"
+    )
+    kept = fitting.describe_mirror(off, None, dataset)
+    assert kept.startswith(f"Mirror augmentation: off (as this run began; on is {default}. ")
+    assert kept.endswith("--allow_config_change --config.dataset.mirror_augment=true)")
