@@ -32,7 +32,8 @@ from tqdm import tqdm
 
 from pgtf.dataset import tfrecords
 from pgtf.dataset.encoder import Encoder, Load, Rejected
-from pgtf.dataset.folder import CONTACT_SHEET, MIN_RESOLUTION_LOG2
+from pgtf.dataset.folder import CONTACT_SHEET, META_FILE, MIN_RESOLUTION_LOG2
+from pgtf.dataset.ownership import refuse_existing
 from pgtf.dataset.partial import PartialFolder, write_records
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
@@ -103,6 +104,7 @@ def export(
     meta: Mapping[str, Any] | None = None,
     max_images: int | None = None,
     max_errors: int | None = 0,
+    report: str | None = None,
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Summary:
     """Writes a dataset folder; order and bytes do not depend on the number of workers.
@@ -122,6 +124,7 @@ def export(
         meta: more entries for dataset.json; see `write_meta`.
         max_images: write at most so many.
         max_errors: how many items may be rejected, None = any number; one more ends the job.
+        report: name of a file in the folder that `load` appends to, synced with the records.
         options: see there.
 
     Raises:
@@ -130,14 +133,16 @@ def export(
     """
     start = time.perf_counter()
     target = os.fspath(tfrecord_dir).rstrip("/")
-    _check_arguments(target, shape, num_items, labels, max_errors)
+    refuse_existing(target)
+    _check_arguments(shape, num_items, labels, max_errors)
     limit = num_items if max_images is None else min(max_images, num_items)
     label_size = label_size_of(labels)
     label_names = tuple(label_names)[:label_size]
     name = os.path.basename(os.path.abspath(target))
     sizes = _record_sizes(name, shape)
     job = {"shape": list(shape), "num_items": num_items, "limit": limit, **job}
-    with PartialFolder(target, sizes, job, options.resume) as folder:
+    others = [_label_file(name), META_FILE, CONTACT_SHEET, *([report] if report else [])]
+    with PartialFolder(target, sizes, job, options.resume, others) as folder:
         num_missing = limit - folder.num_records
         _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
         _write_records(folder, items, num_items, load, shape, limit, max_errors, options)
@@ -210,10 +215,15 @@ def _write_sidecars(
             f"{folder.path}: none of {folder.num_items} images could be used; {name}: {reason}"
         )
     if labels is not None:
-        write_labels(f"{folder.path}/{name}-rxx.labels", labels[kept], label_size_of(labels))
+        path = os.path.join(folder.path, _label_file(name))
+        write_labels(path, labels[kept], label_size_of(labels))
     write_meta(folder.path, shape, len(kept), label_names, meta, source)
     write_contact_sheet(folder.path, name, shape, len(kept))
     return len(kept)
+
+
+def _label_file(name: str) -> str:
+    return f"{name}-rxx.labels"
 
 
 def _chunks(items: Iterable[Any], first: int, size: int) -> Iterator[tuple[int, list[Any]]]:
@@ -240,14 +250,8 @@ def _record_sizes(name: str, shape: tuple[int, int, int]) -> dict[str, int]:
 
 
 def _check_arguments(
-    target: str,
-    shape: tuple[int, int, int],
-    num_items: int,
-    labels: np.ndarray | None,
-    max_errors: int | None,
+    shape: tuple[int, int, int], num_items: int, labels: np.ndarray | None, max_errors: int | None
 ) -> None:
-    if not target:
-        raise ValueError("`tfrecord_dir` must name the folder to create, such as datasets/cats.")
     channels, height, width = shape
     if channels not in (1, 3) or height != width:
         raise ValueError(

@@ -7,11 +7,10 @@ how many items went into how many records, so that an interrupted job can go on 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import io
+import itertools
 import json
 import os
-import shutil
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from pgtf.dataset.journal import CAREFULLY, JOURNAL, Checkpoint, Journal
+from pgtf.dataset.ownership import enter, refuse_existing, remove_files, remove_folder
+
 SUFFIX = ".partial"
-JOURNAL = "progress.jsonl"
 CHECKPOINT_SECONDS = 5.0
 
 
@@ -39,7 +40,12 @@ class PartialFolder:
     """
 
     def __init__(
-        self, target: str, record_sizes: Mapping[str, int], job: Mapping[str, Any], resume: bool
+        self,
+        target: str,
+        record_sizes: Mapping[str, int],
+        job: Mapping[str, Any],
+        resume: bool,
+        others: Sequence[str] = (),
     ):
         """Creates the folder, or goes back to the last line of its journal.
 
@@ -48,38 +54,38 @@ class PartialFolder:
             record_sizes: file name -> bytes of each of its records.
             job: what tells this job from another, JSON.
             resume: continue an interrupted job, if there is one.
+            others: names of the other files that the caller makes in the folder. Those that exist
+                at a checkpoint are synced with the records.
 
         Raises:
-            OSError: the target exists, or an interrupted job and not `resume`.
-            ValueError: the interrupted job was another one.
+            OSError: the target exists, NAME.partial is not a job's, or an interrupted job and not
+                `resume`.
+            ValueError: the interrupted job was another one, or its journal is damaged.
         """
         self.path = target + SUFFIX
         self.num_items = self.num_records = 0
         self.rejected: dict[int, tuple[str, str]] = {}
         self._target = target
         self._record_sizes = dict(record_sizes)
+        self._others = tuple(others)
         self._unsaved: dict[int, tuple[str, str]] = {}
         self._synced_records = 0
         self._synced_at = time.monotonic()
         self._syncing: Future[None] | None = None
         self._syncer = ThreadPoolExecutor(1)  # a thread: work goes on while the disk is busy
-        if os.path.lexists(target):
-            raise FileExistsError(f"{target}: exists already. Delete it or choose another name.")
-        os.makedirs(self.path, exist_ok=True)
-        # Without a buffer: closing one that a full disk did not take would be another error.
-        self._journal = open(os.path.join(self.path, JOURNAL), "a+b", buffering=0)
-        try:
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._journal.close()
-            raise FileExistsError(f"{self.path}: another process is writing it.") from None
-        try:
-            self._go_back(json.loads(json.dumps(job)), resume)
-        except BaseException:
-            self._journal.close()
-            raise
         self.record_paths = tuple(os.path.join(self.path, name) for name in self._record_sizes)
-        self._files = [open(path, "ab") for path in self.record_paths]
+        self._files: list[int] = []  # descriptors
+        refuse_existing(target)
+        enter(self.path)
+        self._journal = Journal(self.path)
+        try:
+            if self._journal.checkpoints:
+                self._go_back(json.loads(json.dumps(job)), resume)
+            else:
+                self._begin(json.loads(json.dumps(job)))
+        except BaseException:
+            self._close()
+            raise
 
     def refuse(self, rejected: Mapping[int, tuple[str, str]], max_errors: int | None) -> None:
         """Raises ValueError if these rejections are too many with those before them.
@@ -111,15 +117,19 @@ class PartialFolder:
         if is_idle and time.monotonic() - self._synced_at > CHECKPOINT_SECONDS:
             self._begin_sync()
 
-    def discard(self) -> None:
-        """Deletes the folder, whose content is of use no more."""
+    def save(self) -> None:
+        """Brings the current state to the disk: a job that ends after this can be resumed."""
+        self._begin_sync()
         self._end_sync()
-        shutil.rmtree(self.path)
+
+    def discard(self) -> None:
+        """Deletes the files, which are of use no more, and the folder with them."""
+        self._end_sync()
+        remove_folder(self.path, self._journal.files)
 
     def publish(self) -> None:
         """Renames the complete folder to its target."""
-        self._begin_sync()
-        self._end_sync()
+        self.save()
         for name in os.listdir(self.path):
             _sync_path(os.path.join(self.path, name))
         os.rename(self.path, self._target)
@@ -139,14 +149,11 @@ class PartialFolder:
         with contextlib.suppress(OSError):  # of a full disk, say: the last good line counts
             self._end_sync()
             if kind is not None and self._synced_records:
-                self._begin_sync()
-                self._end_sync()
-        self._syncer.shutdown()
-        for file in self._files:
-            file.close()
+                self.save()
         if kind is not None and not self._synced_records:
-            shutil.rmtree(self.path, ignore_errors=True)
-        self._journal.close()
+            with contextlib.suppress(OSError):
+                remove_folder(self.path, self._journal.files)
+        self._close()
         if isinstance(error, OSError) and error.errno and error.filename is None:
             # A full disk is met anywhere, and Python names no file then.
             raise OSError(error.errno, error.strerror, self.path) from error
@@ -154,14 +161,10 @@ class PartialFolder:
     def _begin_sync(self) -> None:
         """Has what is written so far brought to the disk, and noted in the journal."""
         self._end_sync()
-        line = {
-            "items": self.num_items,
-            "records": self.num_records,
-            "rejected": [[item, *why] for item, why in self._unsaved.items()],
-        }
+        checkpoint = Checkpoint(self.num_items, self.num_records, self._unsaved)
         self._unsaved = {}
         self._synced_at = time.monotonic()
-        self._syncing = self._syncer.submit(self._sync, line)
+        self._syncing = self._syncer.submit(self._sync, checkpoint)
 
     def _end_sync(self) -> None:
         """Waits until that is done, and raises what went wrong."""
@@ -169,69 +172,84 @@ class PartialFolder:
         if syncing is not None:
             syncing.result()
 
-    def _sync(self, line: Mapping[str, Any]) -> None:
+    def _sync(self, checkpoint: Checkpoint) -> None:
         for file in self._files:
-            os.fsync(file.fileno())
-        self._append_line(line)
-        self._synced_records = line["records"]
+            os.fsync(file)
+        for name in self._others:
+            with contextlib.suppress(FileNotFoundError):
+                _sync_path(os.path.join(self.path, name))
+        self._journal.add(checkpoint)
+        self._synced_records = checkpoint.records
 
-    def _append_line(self, content: Mapping[str, Any]) -> None:
-        data = json.dumps(content).encode() + b"\n"
-        while data:
-            data = data[self._journal.write(data) :]
-        os.fsync(self._journal.fileno())
+    def _begin(self, job: Any) -> None:
+        """Deletes what a job left that never came to a checkpoint, and begins anew."""
+        remove_files(self.path, self._journal.files)
+        names = (*self._record_sizes, *self._others)
+        try:
+            self._journal.begin(job, names)
+            self._journal.files = names
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | CAREFULLY
+            self._files += [os.open(path, flags, 0o666) for path in self.record_paths]
+            _sync_path(self.path)
+            _sync_path(os.path.dirname(os.path.abspath(self.path)))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove_folder(self.path, names)
+            raise
 
     def _go_back(self, job: Any, resume: bool) -> None:
-        """Restores the state of the journal's last good line and cuts the files to it."""
-        lines = _complete_lines(self._journal)
-        checkpoints = [line for line in lines[1:] if self._is_on_disk(line)]
-        if not checkpoints:  # nothing to lose
-            for name in os.listdir(self.path):
-                if os.path.isdir(path := os.path.join(self.path, name)):
-                    shutil.rmtree(path)
-                elif name != JOURNAL:
-                    os.unlink(path)
-            self._journal.truncate(0)
-            self._append_line({"job": job})
-            return
+        """Restores the last checkpoint that is on the disk, and cuts the files to it."""
         if not resume:
             raise FileExistsError(
                 f"{self.path}: an interrupted job left it. Add --resume to continue, or delete it."
             )
-        if lines[0].get("job") != job:
+        if self._journal.job != job:
             raise ValueError(
-                f"{self.path}: the interrupted job was another one: {json.dumps(lines[0]['job'])}. "
-                "Repeat its arguments, or delete the folder."
+                f"{self.path}: the interrupted job was another one: "
+                f"{json.dumps(self._journal.job)}. Repeat its arguments, or delete the folder."
             )
-        for line in checkpoints:
-            self.rejected.update({item: (name, why) for item, name, why in line["rejected"]})
-        self.num_items, self.num_records = checkpoints[-1]["items"], checkpoints[-1]["records"]
+        good = list(itertools.takewhile(self._is_on_disk, self._journal.checkpoints))
+        if not good:
+            raise ValueError(
+                f"{self.path}: its files hold less than {JOURNAL} says: {self._shortest()}. "
+                "Restore it, or delete the folder."
+            )
+        for checkpoint in good:
+            self.rejected.update(checkpoint.rejected)
+        self.num_items, self.num_records = good[-1].items, good[-1].records
         self._synced_records = self.num_records
-        for name, size in self._record_sizes.items():
-            os.truncate(os.path.join(self.path, name), self.num_records * size)
+        self._files += [os.open(path, os.O_WRONLY | CAREFULLY) for path in self.record_paths]
+        self._journal.keep(len(good))
+        for file, size in zip(self._files, self._record_sizes.values(), strict=True):
+            os.ftruncate(file, self.num_records * size)
 
-    def _is_on_disk(self, line: Mapping[str, Any]) -> bool:
-        with contextlib.suppress(OSError):
-            return all(
-                os.path.getsize(os.path.join(self.path, name)) >= line["records"] * size
-                for name, size in self._record_sizes.items()
-            )
-        return False
+    def _is_on_disk(self, checkpoint: Checkpoint) -> bool:
+        return all(
+            _file_size(path) >= checkpoint.records * size
+            for path, size in zip(self.record_paths, self._record_sizes.values(), strict=True)
+        )
+
+    def _shortest(self) -> str:
+        """Says which record file lacks most."""
+        sizes = {path: _file_size(path) for path in self.record_paths}
+        path = min(sizes, key=lambda path: sizes[path] / self._record_sizes[os.path.basename(path)])
+        found = "is missing" if sizes[path] < 0 else f"has {sizes[path]} bytes"
+        return f"{os.path.basename(path)} {found}"
+
+    def _close(self) -> None:
+        self._syncer.shutdown()
+        for file in self._files:
+            os.close(file)
+        self._journal.close()
 
 
-def _complete_lines(journal: io.FileIO) -> list[dict[str, Any]]:
-    """The lines of a journal; one that a crash cut is removed, with what is behind it."""
-    lines, size = [], 0
-    journal.seek(0)
-    content = journal.readall()
-    for line in content[: content.rfind(b"\n") + 1].splitlines(keepends=True):
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            break
-        size += len(line)
-    journal.truncate(size)
-    return lines
+def _file_size(path: str) -> int:
+    """Bytes in a file; -1 if there is none."""
+    with contextlib.suppress(OSError):
+        found = os.lstat(path)
+        if stat.S_ISREG(found.st_mode):
+            return found.st_size
+    return -1
 
 
 def write_records(paths: Sequence[str], records: Sequence[np.ndarray], first: int) -> None:
@@ -242,7 +260,7 @@ def write_records(paths: Sequence[str], records: Sequence[np.ndarray], first: in
     for path, level in zip(paths, records, strict=True):
         offset = first * level.shape[1]
         rest = np.ascontiguousarray(level).reshape(-1).data
-        descriptor = os.open(path, os.O_WRONLY)
+        descriptor = os.open(path, os.O_WRONLY | CAREFULLY)
         try:
             while rest:
                 done = os.pwrite(descriptor, rest, offset)
@@ -254,7 +272,7 @@ def write_records(paths: Sequence[str], records: Sequence[np.ndarray], first: in
 
 
 def _sync_path(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | CAREFULLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from pgtf import images as images_lib
 from pgtf.dataset.encoder import Load, Rejected
 from pgtf.dataset.exporter import Options
+from pgtf.dataset.ownership import refuse_existing
 from pgtf.dataset.partial import PartialFolder, write_records
 from pgtf.dataset.quality import quality
 from pgtf.dataset.sources.images import list_images
@@ -67,9 +68,10 @@ def rank_images(
     Raises:
         ValueError, OSError: a file cannot be used, or `out` exists.
     """
+    target = (out or default_folder(image_dir)).rstrip("/")
+    refuse_existing(target, "out")
     names, _ = list_images(image_dir)
     source = os.path.abspath(image_dir)
-    target = (out or default_folder(image_dir)).rstrip("/")
     if os.path.commonpath([source, os.path.abspath(target)]) == source:
         raise ValueError(f"`out` must lie outside of {image_dir}. Received: out={target}.")
     job = {
@@ -79,7 +81,8 @@ def rank_images(
         "keep": keep,
     }
     load = LoadPhotographs(image_dir, "white")
-    with PartialFolder(target, RECORDS, job, options.resume) as folder:
+    others = SCORES_FILE, SHEET_FILE
+    with PartialFolder(target, RECORDS, job, options.resume, others) as folder:
         scores = score(folder, names, load, max_errors, options.num_workers)
         order = best_first(scores)
         kept = set(order[:keep].tolist())
@@ -87,10 +90,12 @@ def rank_images(
         write_scores(os.path.join(folder.path, SCORES_FILE), scores[order], rows, ["file", "kept"])
         sheet = os.path.join(folder.path, SHEET_FILE)
         write_sheet(sheet, order, lambda chosen: load([names[i] for i in chosen]))
+        folder.save()  # `best` holds users' files: a job is not to begin anew with it
         for number in kept:
             _link(os.path.join(source, names[number]), folder.path, names[number])
-        os.unlink(folder.record_paths[0])
         folder.publish()
+    for name in RECORDS:
+        os.unlink(os.path.join(target, name))
     rejected = tuple(Rejected(*why) for _, why in sorted(folder.rejected.items()))
     return Ranked(target, len(names), len(kept), rejected)
 

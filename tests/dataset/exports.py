@@ -14,3 +14,14 @@ def make(path, num=50, load=loads.load, **arguments):
 
 def files_of(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def interrupted(at, load):
+    """A `load` that is interrupted when it meets item `at`, in this process."""
+
+    def load_until(items):
+        if at in items:
+            raise KeyboardInterrupt
+        return load(items)
+
+    return load_until

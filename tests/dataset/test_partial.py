@@ -9,20 +9,9 @@ import pytest
 from pgtf.dataset import partial
 from pgtf.dataset.exporter import Options
 from tests.dataset import loads
-from tests.dataset.exports import JOB, files_of, make
+from tests.dataset.exports import JOB, files_of, interrupted, make
 
 pytestmark = pytest.mark.usefixtures("small_tasks")
-
-
-def interrupted(at, load):
-    """A `load` that is interrupted when it meets item `at`, in this process."""
-
-    def load_until(items):
-        if at in items:
-            raise KeyboardInterrupt
-        return load(items)
-
-    return load_until
 
 
 @pytest.mark.parametrize("at", [5, 23, 49])
@@ -107,8 +96,8 @@ def test_a_line_that_a_crash_cut_does_not_spoil_those_behind_it(cut, tmp_path):
 
 def test_a_disk_too_full_for_the_journal_is_named(tmp_path):
     folder = partial.PartialFolder(str(tmp_path / "set"), {"a": 10}, JOB, resume=False)
-    folder._journal.close()
-    folder._journal = open("/dev/full", "ab", buffering=0)
+    folder._journal._file.close()
+    folder._journal._file = open("/dev/full", "ab", buffering=0)
     with pytest.raises(OSError, match="No space left on device: '.*set.partial'"), folder:
         folder.publish()
     assert list(tmp_path.iterdir()) == []

@@ -121,6 +121,7 @@ def build(
         labels=label_matrix,
         label_names=label_names,
         max_errors=None,  # the Maker knows when to stop
+        report=REPORT_FILE,
         options=Options(num_workers, resume=True),
     )
     return Built(summary, finish_report(os.path.join(target, REPORT_FILE), preflight.rows))

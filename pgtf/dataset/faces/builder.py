@@ -15,6 +15,7 @@ from pgtf.dataset.faces.alignment import Network, default_min_face
 from pgtf.dataset.faces.landmarks import Face, read_landmarks
 from pgtf.dataset.faces.maker import Gray, Maker, read_report
 from pgtf.dataset.folder import open_dataset
+from pgtf.dataset.ownership import refuse_existing, refuse_foreign
 from pgtf.dataset.partial import SUFFIX, PartialFolder
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.ranking import (
@@ -85,8 +86,8 @@ def create(
         OSError: a file cannot be read or written.
     """
     target = os.fspath(tfrecord_dir).rstrip("/")
-    if os.path.lexists(target):
-        raise FileExistsError(f"{target}: exists already. Delete it or choose another name.")
+    refuse_existing(target)
+    refuse_foreign(target + SUFFIX)  # now rather than when all faces are ranked
     if faces.keep < 1:
         raise ValueError(f"`keep` must be at least 1. Received: keep={faces.keep}.")
     if not has_pyramid(faces.resolution, faces.resolution):
@@ -139,6 +140,7 @@ def _build_all(
         shape=(3, faces.resolution, faces.resolution),
         job=job,
         max_errors=faces.max_errors,
+        report=REPORT_FILE,
         options=options,
     )
     report = os.path.join(target, REPORT_FILE)
