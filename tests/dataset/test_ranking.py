@@ -83,6 +83,29 @@ def test_an_interrupted_ranking_continues_to_the_same_table(folder, tmp_path, mo
     assert not (tmp_path / "twice.partial").exists()
 
 
+def test_a_ranking_that_ended_while_it_linked_the_best_can_be_resumed(
+    folder, tmp_path, monkeypatch, capsys
+):
+    def interrupted(source, folder, name, link=ranking._link):
+        link(source, folder, name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ranking, "_link", interrupted)
+        assert run(folder, "--keep=3") == 130
+    left = tmp_path / "photos-ranked.partial"
+    assert len(list((left / "best").iterdir())) == 1
+    assert run(folder, "--keep=3") == 2
+    assert "Add --resume" in capsys.readouterr().err
+    assert len(list((left / "best").iterdir())) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(ranking, "quality", None)  # nothing is scored twice
+        assert run(folder, "--keep=3", "--resume") == 0
+    found = sorted(path.name for path in (tmp_path / "photos-ranked").iterdir())
+    assert found == ["best", "quality.png", "scores.csv"]
+    assert len(list((tmp_path / "photos-ranked" / "best").iterdir())) == 3
+
+
 @pytest.mark.parametrize("max_errors", [0, 1])
 def test_a_damaged_file_is_one_line(folder, tmp_path, capsys, max_errors):
     (folder / "03.png").write_bytes(b"")

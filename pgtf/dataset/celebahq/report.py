@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from pgtf.dataset.celebahq.inputs import Row
+from pgtf.dataset.journal import CAREFULLY
 from pgtf.images import write_atomically
 
 REPORT_FILE = "celebahq-report.csv"
@@ -51,9 +52,10 @@ class Result:
 
 def append_result(path: str, result: Result) -> None:
     """Adds an outcome to a report in the making; several processes may do so at once."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | CAREFULLY, 0o644)
     try:
-        os.write(descriptor, result.line().encode())
+        # A line break comes first as well: the line before may have been cut by a crash.
+        os.write(descriptor, f"\n{result.line()}".encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

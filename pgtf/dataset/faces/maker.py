@@ -14,6 +14,7 @@ import PIL.Image
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.faces.alignment import Network, align
 from pgtf.dataset.faces.landmarks import Face
+from pgtf.dataset.journal import CAREFULLY
 from pgtf.dataset.quality import quality
 from pgtf.dataset.sources.pictures import FILE_ERRORS, Alpha, reason, to_plain
 
@@ -46,7 +47,7 @@ class Maker:
                 yield Rejected(f"{path}{number}", reason(error))
             else:
                 if self.report is not None:
-                    _append(self.report, face, quality(image))
+                    append_quality(self.report, face, quality(image))
                 yield image
 
     def make(self, face: Face) -> np.ndarray:
@@ -75,10 +76,11 @@ class Maker:
         )
 
 
-def _append(path: str, face: Face, value: float) -> None:
+def append_quality(path: str, face: Face, value: float) -> None:
     """Adds a line to a report in the making; several processes may do so at once."""
-    line = json.dumps([face.file, face.number, value]) + "\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    # A line break comes first as well: the line before may have been cut by a crash.
+    line = "\n" + json.dumps([face.file, face.number, value]) + "\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | CAREFULLY, 0o644)
     try:
         os.write(descriptor, line.encode())
     finally:
@@ -88,11 +90,11 @@ def _append(path: str, face: Face, value: float) -> None:
 def read_report(path: str) -> dict[tuple[str, int], float]:
     """File and number of each face -> quality; an interrupted job may have written some twice."""
     found = {}
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 name, number, value = json.loads(line)
-            except ValueError:  # cut by a crash; made again, and written again
+            except ValueError:  # empty, or cut by a crash: made again, and written again
                 continue
             found[name, number] = value
     return found

@@ -14,6 +14,8 @@ from pgtf.dataset import open_dataset
 from pgtf.dataset.exporter import Options, shuffled
 from pgtf.dataset.faces import FaceOptions, builder, create
 from pgtf.dataset.faces.alignment import align
+from pgtf.dataset.faces.landmarks import Face
+from pgtf.dataset.faces.maker import append_quality, read_report
 from tests.dataset.faces import synthetic
 
 SIDE = 128
@@ -132,6 +134,89 @@ def test_an_interrupted_job_continues_to_the_same_bytes(folder, tmp_path, monkey
     for name in ("twice-r05.tfrecords", "scores.csv"):
         whole = tmp_path / "whole" / name.replace("twice", "whole")
         assert (tmp_path / "twice" / name).read_bytes() == whole.read_bytes()
+
+
+@pytest.fixture
+def left(folder, tmp_path, monkeypatch):
+    """A job that was interrupted at the fifth of six faces: its arguments."""
+    args = folder, folder / "landmarks.csv", "--resolution=32"
+    made = []
+
+    def interrupted(self, face, make=builder.Maker.make):
+        made.append(face)
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        return make(self, face)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pgtf.dataset.partial.CHECKPOINT_SECONDS", 0)
+        patch.setattr("pgtf.dataset.exporter.MAX_CHUNK", 1)
+        patch.setattr(builder.Maker, "make", interrupted)
+        assert run(tmp_path / "faces", *args, "--num_workers=1") == 130
+    return args
+
+
+def test_a_job_is_not_resumed_with_other_landmarks(left, tmp_path, capsys):
+    table = left[1].read_text()
+    row = table.splitlines()[-1]
+    moved = row.split(",")
+    moved[1] = str(float(moved[1]) + 1)  # one coordinate of one face, a pixel off
+    left[1].write_text(table.replace(row, ",".join(moved)))
+    assert run(tmp_path / "faces", *left, "--resume") == 2
+    assert "the interrupted job was another one" in capsys.readouterr().err
+    left[1].write_text(table)
+    assert run(tmp_path / "faces", *left, "--resume") == 0
+
+
+@pytest.mark.parametrize("cut", [b'["003.png", 0, 1', bytes(4), b'["', b"\xff"])
+def test_a_line_that_a_crash_cut_does_not_end_the_resumed_job(left, cut, tmp_path):
+    report = tmp_path / "faces.partial" / "quality.jsonl"
+    assert len(read_report(report)) == 4
+    with open(report, "ab") as file:
+        file.write(cut)  # the next line follows it
+    assert run(tmp_path / "faces", *left, "--resume") == 0
+    (tmp_path / "whole").mkdir()
+    assert run(tmp_path / "whole" / "faces", *left) == 0
+    for path in (tmp_path / "whole" / "faces").iterdir():
+        assert (tmp_path / "faces" / path.name).read_bytes() == path.read_bytes()
+    assert len(scores_of(tmp_path / "faces")) == 6
+
+
+def test_the_quality_of_faces_is_on_the_disk_before_they_count(folder, tmp_path, monkeypatch):
+    """Otherwise a resumed job would not know the scores of faces that it does not make again."""
+    monkeypatch.setattr("pgtf.dataset.partial.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("pgtf.dataset.exporter.MAX_CHUNK", 1)
+    synced = []
+    fsync = os.fsync
+
+    def spy(descriptor):
+        synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    args = folder, folder / "landmarks.csv", "--resolution=32", "--num_workers=1"
+    assert run(tmp_path / "faces", *args) == 0
+    places = [i for i, name in enumerate(synced) if name == "progress.jsonl"]
+    assert len(places) >= 3  # the job, and two checkpoints at least
+    for start, end in zip(places, places[1:], strict=False):
+        assert "quality.jsonl" in synced[start:end]
+
+
+def test_a_foreign_folder_is_refused_before_faces_are_ranked(folder, tmp_path, capsys):
+    (tmp_path / "faces.partial").mkdir()
+    (tmp_path / "faces.partial" / "letter.txt").write_text("precious")
+    assert run(tmp_path / "faces", folder, folder / "landmarks.csv", "--keep=2") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "faces.partial: was not left by this tool" in line
+    assert [x.name for x in (tmp_path / "faces.partial").iterdir()] == ["letter.txt"]
+
+
+def test_a_report_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "target").write_text("precious")
+    (tmp_path / "report").symlink_to("target")
+    with pytest.raises(OSError, match="symbolic links"):
+        append_quality(str(tmp_path / "report"), Face("a.png", None), 1.0)
+    assert (tmp_path / "target").read_text() == "precious"
 
 
 def test_a_photograph_may_have_several_faces(folder, photographs, tmp_path):

@@ -1,0 +1,28 @@
+"""celebahq-report.csv while it grows."""
+
+import pytest
+
+from pgtf.dataset.celebahq.report import Outcome, Result, append_result, finish_report
+from tests.dataset.celebahq.fixture import ROWS
+
+RESULTS = [Result(row, Outcome.OK) for row in ROWS[:3]]
+
+
+@pytest.mark.parametrize("end", range(1, 20))
+def test_a_line_that_a_crash_cut_costs_no_other(end, tmp_path):
+    report = tmp_path / "report.csv"
+    append_result(str(report), RESULTS[0])
+    with open(report, "a") as file:
+        file.write(RESULTS[1].line()[:end])
+    for result in RESULTS[1:]:  # made again, and the next one
+        append_result(str(report), result)
+    assert finish_report(str(report), ROWS[:3]) == RESULTS
+    assert report.read_text().splitlines()[1:] == [result.line()[:-1] for result in RESULTS]
+
+
+def test_a_report_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "target").write_text("precious")
+    (tmp_path / "report.csv").symlink_to("target")
+    with pytest.raises(OSError, match="symbolic links"):
+        append_result(str(tmp_path / "report.csv"), RESULTS[0])
+    assert (tmp_path / "target").read_text() == "precious"
