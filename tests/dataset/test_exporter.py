@@ -7,7 +7,7 @@ import pytest
 from pgtf.dataset import exporter, open_dataset, sidecars
 from pgtf.dataset.exporter import Options
 from tests.dataset import loads
-from tests.dataset.exports import files_of, make
+from tests.dataset.exports import files_of, interrupted, make
 
 pytestmark = pytest.mark.usefixtures("small_tasks")
 
@@ -127,6 +127,22 @@ def test_disk_space_is_checked_for_all_levels_and_labels(tmp_path, monkeypatch):
     make(tmp_path / "set", labels=np.zeros((50, 3)))
     written = [len(v) for k, v in files_of(tmp_path / "set").items() if k.endswith(".tfrecords")]
     assert asked == [sum(written) + 50 * 3 * 4]
+
+
+@pytest.mark.parametrize("max_errors", [0, None])
+def test_a_resumed_job_asks_for_the_space_of_what_is_missing(max_errors, tmp_path, monkeypatch):
+    load = loads.load if max_errors == 0 else loads.load_but_every_seventh
+    arguments = {"labels": np.zeros((50, 3)), "max_errors": max_errors}
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "set", load=interrupted(30, load), **arguments)
+    done = 28 if max_errors == 0 else 24  # items 3, 10, 17 and 24 are not among them
+    record_bytes = sum(
+        path.stat().st_size // done for path in (tmp_path / "set.partial").glob("*.tfrecords")
+    )
+    asked = []
+    monkeypatch.setattr(exporter, "_check_disk_space", lambda path, size: asked.append(size))
+    make(tmp_path / "set", load=load, options=Options(1, resume=True), **arguments)
+    assert asked == [(50 - done) * (record_bytes + 3 * 4)]
 
 
 def test_the_order_is_the_originals():

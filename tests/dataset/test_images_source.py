@@ -10,8 +10,9 @@ import PIL.ImageCms
 import pytest
 
 import dataset_tool
-from pgtf.dataset import open_dataset
+from pgtf.dataset import exporter, open_dataset, partial
 from pgtf.dataset.commands import print_summary
+from pgtf.dataset.exporter import Options
 from pgtf.dataset.sources import images
 from pgtf.dataset.sources.images import ImageOptions
 from tests.dataset import original
@@ -109,6 +110,67 @@ def test_a_mixed_folder_is_converted(channels, tmp_path):
     assert (summary.num_images, summary.num_channels, summary.resolution) == (4, channels, 16)
     assert shades(tmp_path / "out") == [10, 20, 0, 255]
     assert [rejected.name for rejected in summary.rejected] == [str(tmp_path / "in" / "e.png")]
+
+
+def interrupted(tmp_path, monkeypatch):
+    """Leaves a job with three of six images behind."""
+    for shade in range(6):
+        save(tmp_path / "in" / f"{shade}.png", shade)
+
+    def read(path, conversion, read=images.read_picture):
+        if path.endswith("3.png"):
+            raise KeyboardInterrupt
+        return read(path, conversion)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(partial, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(images, "read_picture", read)
+        with pytest.raises(KeyboardInterrupt):
+            create(tmp_path, shuffle=False)
+
+
+def resume(tmp_path):
+    options = ImageOptions(shuffle=False)
+    return images.create(str(tmp_path / "out"), str(tmp_path / "in"), options, Options(1, True))
+
+
+@pytest.mark.usefixtures("small_tasks")
+@pytest.mark.parametrize("back", [False, True])
+def test_a_job_is_not_resumed_with_files_of_other_names(back, tmp_path, monkeypatch):
+    """The number of files and their order may be the same, but not the images."""
+    monkeypatch.setattr(exporter, "MAX_CHUNK", 1)
+    interrupted(tmp_path, monkeypatch)
+    for old, new in (("5", "x"), ("x", "5"))[: 1 + back]:
+        (tmp_path / "in" / f"{old}.png").rename(tmp_path / "in" / f"{new}.png")
+    if back:
+        assert resume(tmp_path).num_images == 6
+        assert shades(tmp_path / "out") == list(range(6))
+    else:
+        with pytest.raises(ValueError, match="the interrupted job was another one"):
+            resume(tmp_path)
+
+
+@pytest.mark.parametrize("max_errors", [0, 1, 2, 3])
+def test_the_first_picture_is_looked_for_behind_max_errors_bad_files(max_errors, tmp_path):
+    for name in "ab":
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{name}.png").write_text("no image")
+    save(tmp_path / "in" / "c.png", 7)
+    if max_errors >= 2:
+        summary = create(tmp_path, max_errors=max_errors)
+        assert shades(tmp_path / "out") == [7]
+        assert len(summary.rejected) == 2
+    else:
+        bad = "ab"[max_errors]
+        with pytest.raises(ValueError, match=f"in/{bad}.png: not an image"):
+            create(tmp_path, max_errors=max_errors)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    save(tmp_path / "in" / "b.png", 7)
+    (tmp_path / "in" / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="in/a.png: the file is empty"):
+        create(tmp_path)
 
 
 def suggestion(tmp_path):

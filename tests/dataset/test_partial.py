@@ -143,3 +143,60 @@ def test_two_jobs_do_not_write_the_same_folder(tmp_path):
     with partial.PartialFolder(target, {"a": 10}, JOB, resume=False):
         with pytest.raises(FileExistsError, match="another process is writing it"):
             partial.PartialFolder(target, {"a": 10}, JOB, resume=True)
+
+
+def test_data_are_on_the_disk_before_anything_says_so(tmp_path, monkeypatch):
+    """Synced in turn: data, then the line that counts them; all files, the rename, the folders."""
+    events = []
+    journal = tmp_path / "set.partial" / "progress.jsonl"
+    fsync, rename = os.fsync, os.rename
+
+    def spy(descriptor):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        lines = len(journal.read_bytes().splitlines()) if journal.exists() else None
+        events.append((os.path.relpath(path, tmp_path), lines))
+        fsync(descriptor)
+
+    def spy_on_rename(old, new):
+        events.append("rename")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    monkeypatch.setattr(os, "rename", spy_on_rename)
+    target = str(tmp_path / "set")
+    with partial.PartialFolder(target, {"a": 1, "b": 1}, JOB, False, ["report", "end"]) as folder:
+        begun = [("set.partial/progress.jsonl", 1), ("set.partial", 1), (".", 1)]
+        assert events == begun
+        (tmp_path / "set.partial" / "report").write_text("x")
+        folder.advance(0, 0, {})
+        folder._end_sync()
+        data = ["set.partial/a", "set.partial/b", "set.partial/report"]
+        assert events[3:] == [*((name, 1) for name in data), ("set.partial/progress.jsonl", 2)]
+        del events[:]
+        (tmp_path / "set.partial" / "end").write_text("x")
+        folder.publish()
+    assert events[:5] == [
+        *((f"set.partial/{x}", 2) for x in ("a", "b", "report", "end")),
+        ("set.partial/progress.jsonl", 3),
+    ]
+    names = {"a", "b", "report", "end", "progress.jsonl"}
+    assert set(events[5:10]) == {(f"set.partial/{name}", 3) for name in names}
+    assert events[10:] == ["rename", ("set", None), (".", None)]
+
+
+def test_files_that_no_checkpoint_knows_are_synced_before_the_rename(tmp_path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+
+    def spy(descriptor):
+        synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    monkeypatch.setattr(
+        os, "rename", lambda old, new: synced.append("rename") or os.replace(old, new)
+    )
+    with partial.PartialFolder(str(tmp_path / "set"), {"a": 1}, JOB, resume=False) as folder:
+        (tmp_path / "set.partial" / "other").write_text("x")
+        folder.publish()
+    assert "other" in synced[: synced.index("rename")]
