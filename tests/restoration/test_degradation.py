@@ -47,6 +47,18 @@ def test_patch_i_depends_on_the_seed_and_i_only(folder):
         assert (resumed[1] == first[1]).all()
 
 
+def test_another_seed_gives_other_patches(folder):
+    sizes = {"total_kimg": 0.016, "minibatch": 16, "patch": 32}
+    firsts = []
+    for seed in (7, 7, 8):
+        config = Config("sr", str(folder), seed=seed, **sizes)
+        ((_, clean),) = minibatches(split(config)[0], config, 0)
+        firsts.append(clean)
+    same, again, other = firsts
+    assert (same == again).all()
+    assert (same != other).any(axis=(1, 2, 3)).all()
+
+
 def test_held_out_images_are_not_learnt_from(folder, tmp_path):
     learnt, held_out = split(Config("jpeg", str(folder), patch=48))
     assert len(held_out.names) == 1
