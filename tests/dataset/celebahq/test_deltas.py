@@ -137,3 +137,25 @@ def test_a_tolerated_difference_does_not_wrap_around():
     other = (aligned + off).clip(0, 255).astype(np.uint8)
     assert apply_tolerantly(aligned, delta).tolist() == final.tolist()
     assert apply_tolerantly(other, delta).tolist() == [0, 2, 255, 251, 203, 7, 0, 255]
+
+
+@pytest.mark.parametrize(
+    ("aligned", "step", "expected"),
+    [
+        (250, 21, 255),  # the total 271 is 16 beyond the end of the range
+        (250, 22, 16),  # 272
+        (5, -21, 0),  # -16
+        (5, -22, 239),  # -17
+        (200, 64, 255),  # the largest step that can be too much
+        (199, 65, 8),
+        (55, -64, 0),
+        (56, -65, 247),
+    ],
+)
+def test_a_sample_wraps_around_unless_it_is_16_levels_beyond_the_range_at_most(
+    aligned, step, expected
+):
+    image, delta = np.full((3, 2, 2), aligned, np.uint8), np.full((3, 2, 2), step % 256, np.uint8)
+    result = apply_tolerantly(image, delta)
+    assert result.dtype == np.uint8
+    assert (result == expected).all()
