@@ -9,6 +9,7 @@ import sys
 import imageio_ffmpeg
 import numpy as np
 import PIL.Image
+import PIL.ImageSequence
 import pytest
 
 from pgtf.export import film
@@ -57,6 +58,19 @@ def test_the_film_has_the_size_and_speed_asked_for(tmp_path):
     assert "5 fps" in said
     assert "Duration: 00:00:02.00" in said
     assert len(raw) == 10 * 12 * 12 * 3 // 2
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+@pytest.mark.parametrize(("fps", "milliseconds"), [(2, 500), (5, 200), (10, 100), (25, 40)])
+def test_every_frame_is_shown_as_long_as_asked_for(tmp_path, suffix, fps, milliseconds):
+    path = tmp_path / f"film{suffix}"
+    film.write_film(path, iter(ramp(4)), fps)
+    with PIL.Image.open(path) as file:
+        assert file.n_frames == 4
+        assert file.info["loop"] == 0  # for ever
+        for frame in PIL.ImageSequence.Iterator(file):
+            frame.load()
+            assert frame.info["duration"] == milliseconds
 
 
 def test_zoom_repeats_pixels():

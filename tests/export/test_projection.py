@@ -49,6 +49,26 @@ def test_an_image_of_the_network_is_found(label_size, rng, few):
     assert len(found.history) == 60 // projection.EVERY + 1
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_latents_and_the_label_found_give_the_image_found(seed, monkeypatch):
+    monkeypatch.setattr(projection, "NUM_CANDIDATES", projection.NUM_STARTS)
+    rng = np.random.default_rng(seed)
+    Gs = tiny.with_random_biases(tiny.generator(label_size=3), rng)
+    Gs.lod = 1.0
+    target = Gs(rng.normal(size=[1, 8]).astype(np.float32), np.float32([[0, 1, 0]])).numpy()[0]
+    latents = np.random.RandomState(0).randn(projection.NUM_STARTS, 8).astype(np.float32)
+    labels = np.eye(3, dtype=np.float32)[np.arange(len(latents)) % 3]
+    losses = projection.multi_scale_loss(Gs(latents, labels), target).numpy()
+    assert labels[losses.argmin()].argmax() != 1  # the search begins best with another class
+    found = projection.project(Gs, target, num_steps=30)
+    assert found.label.tolist() == [0, 1, 0]
+    again = Gs(found.latents[np.newaxis], found.label[np.newaxis]).numpy()[0]
+    assert np.abs(again - found.image).max() < 1e-4
+    assert found.loss == pytest.approx(
+        projection.multi_scale_loss(again[np.newaxis], target).numpy()[0], rel=1e-3
+    )
+
+
 def test_the_search_improves_on_the_best_random_latents_and_repeats(few):
     Gs, target = tiny.generator(), np.zeros([16, 16, 3], np.float32)
     latents = np.random.RandomState(3).randn(few, 8).astype(np.float32)

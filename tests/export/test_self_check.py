@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.export import Facts, export, export_generator
+from pgtf.export import Facts, export, export_generator, sha256
+from pgtf.export.model_card import write_model_card
+from pgtf.export.self_check import self_check
 from tests import tiny
 
 # What somebody without this package does, in a process that cannot find it.
@@ -80,6 +82,32 @@ def test_a_growing_network_says_so(labelled):
     assert card["stage"] == "still growing at lod 1.5, 50% faded in"
 
 
+@pytest.mark.parametrize(
+    ("lod", "resolution", "stage"),
+    [
+        (0.0, 16, "finished"),
+        (0.75, 16, "still growing at lod 0.75, 25% faded in"),
+        (1.0, 8, "still growing at lod 1"),
+        (2.0, 4, "still growing at lod 2"),
+    ],
+)
+def test_the_model_card_has_the_resolution_of_the_lod(tmp_path, lod, resolution, stage):
+    Gs = tiny.generator()
+    Gs.lod = lod
+    report = {"latency_ms": {}, "largest_difference_levels": {}}
+    write_model_card(tmp_path, 1, Gs, Facts(name="faces"), {}, report)
+    card = json.loads((tmp_path / "model_card.json").read_text())
+    assert (card["resolution"], card["full_resolution"], card["lod"]) == (resolution, 16, lod)
+    assert card["stage"] == stage
+
+
+@pytest.mark.parametrize("size", [2**20, 2**20 + 1, 3 * 2**20 + 5])
+def test_the_sha256_is_that_of_the_whole_file(tmp_path, size, rng):
+    content = rng.bytes(size)
+    (tmp_path / "variables").write_bytes(content)
+    assert sha256(tmp_path / "variables") == hashlib.sha256(content).hexdigest()
+
+
 def test_a_network_that_gives_nan_is_not_exported(tmp_path):
     Gs = tiny.generator()
     bias = Gs.variables_by_name["16x16/Conv1/bias"]
@@ -100,6 +128,19 @@ def test_an_answer_two_levels_off_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2 levels off"):
         export_generator(tiny.generator(), tmp_path / "model")
     assert os.listdir(tmp_path / "model") == ["1"]
+
+
+def test_one_bad_row_of_four_fails_the_check(plain, rng):
+    latents = rng.normal(size=[4, 8]).astype(np.float32)
+    images = export.images.to_uint8(plain.Gs(latents).numpy())
+    latents[2, 5], images[2] = np.inf, 0  # answered by a black image and its status
+    rows = {"latents": latents, "latents_end": latents, "t": np.zeros(4, np.float32)}
+    expected = {"images/serving_default": images}
+    for name, signature in plain.signatures.items():
+        for key in signature.structured_input_signature[1]:
+            expected[f"inputs/{name}/{key}"] = rows.get(key, np.arange(4))
+    with pytest.raises(ValueError, match=r"serving_default: status \[0, 0, 1, 0\]"):
+        self_check(plain.folder, expected)
 
 
 def test_a_disk_that_is_full_for_the_last_file_leaves_nothing(tmp_path, monkeypatch):

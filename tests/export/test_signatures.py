@@ -156,11 +156,18 @@ def test_the_ends_of_an_interpolation_are_the_latents_given_to_the_bit(rng):
         assert np.array_equal(rows["latents"], expected)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_interpolation_between_parallel_latents_is_finite(plain, sign):
-    latents = np.ones([1, 8], np.float32)
-    rows = {"latents": latents, "latents_end": sign * latents, "t": np.float32([0.5])}
-    assert ask(plain, "interpolate", **rows)["status"].tolist() == [0]
+@pytest.mark.parametrize(("end", "t", "middle"), [(2, 0.5, 2), (4, 0.5, 3), (-2, 0.25, 1)])
+def test_interpolation_between_parallel_latents_is_a_straight_line(end, t, middle, rng):
+    Gs = tiny.with_random_biases(tiny.generator(normalize_latents=False), rng)
+    _, signatures = make_module(Gs, Facts(name="parallel"))
+    ends = {name: np.zeros([1, 8], np.float32) for name in ("latents", "latents_end")}
+    ends["latents"][0, 0], ends["latents_end"][0, 0] = 2, end
+    rows = {name: tf.constant(value) for name, value in (ends | {"t": np.float32([t])}).items()}
+    answer = {name: x.numpy() for name, x in signatures["interpolate"](**rows).items()}
+    assert answer["status"].tolist() == [0]
+    live = [images.to_uint8(Gs(ends["latents"] * length / 2).numpy()) for length in (middle, 0)]
+    assert levels_off(answer["images"], live[0]) <= 1
+    assert levels_off(live[0], live[1]) > 10  # no latents at all give another image
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -1,13 +1,15 @@
 """The walk through latent space of the original's films."""
 
 import numpy as np
+import pytest
 
 from pgtf.export.walk import smooth_loop
 
 
-def test_the_walk_is_smoothed_noise_of_unit_mean_square():
-    walk = smooth_loop(60, 3, 8, 5, random_state=1000)
-    noise = np.random.RandomState(1000).randn(60, 3, 8).astype(np.float32)
+@pytest.mark.parametrize("random_state", [1000, 7])
+def test_the_walk_is_smoothed_noise_of_its_seed_and_of_unit_mean_square(random_state):
+    walk = smooth_loop(60, 3, 8, 5, random_state)
+    noise = np.random.RandomState(random_state).randn(60, 3, 8).astype(np.float32)
     kernel = np.exp(-0.5 * (np.arange(-20, 21) / 5) ** 2)  # cut at four standard deviations
     wrapped = np.concatenate([noise[-20:], noise, noise[:20]])
     smooth = np.stack([np.tensordot(kernel, wrapped[i : i + 41], 1) for i in range(60)])
