@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pgtf.command_line import import_tensorflow_quietly
 
-import_tensorflow_quietly()  # before what imports it
+if __name__ == "__main__":  # before what imports TensorFlow
+    import_tensorflow_quietly()
 
 import numpy as np
 from absl import app, logging

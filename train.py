@@ -14,8 +14,9 @@ import sys
 from pgtf import fast_sort
 from pgtf.command_line import import_tensorflow_quietly
 
-fast_sort.choose()  # before what imports NumPy; for --metrics
-import_tensorflow_quietly()  # before what imports it
+if __name__ == "__main__":  # before what imports NumPy and TensorFlow
+    fast_sort.choose()  # for --metrics
+    import_tensorflow_quietly()
 
 from absl import app, flags, logging
 

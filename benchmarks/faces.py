@@ -11,7 +11,8 @@ import argparse
 import json
 import os
 
-os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+if __name__ == "__main__":  # before what imports NumPy
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 
 import dataclasses
 import pathlib

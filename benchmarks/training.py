@@ -21,7 +21,8 @@ import tempfile
 import time
 import typing
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
 FULL_RESOLUTION = 1024  # of the networks, whatever the stage
 STAGES = "4:64,8:64,16:16,32:16,64:8,128:4,256:2"

@@ -12,7 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # this che
 
 from pgtf.command_line import import_tensorflow_quietly, one_line_errors
 
-import_tensorflow_quietly()  # before what imports it
+if __name__ == "__main__":  # before what imports TensorFlow
+    import_tensorflow_quietly()
 
 import numpy as np
 import PIL.Image

@@ -17,8 +17,9 @@ from pathlib import Path
 from pgtf import fast_sort
 from pgtf.command_line import import_tensorflow_quietly
 
-fast_sort.choose()  # before what imports NumPy
-import_tensorflow_quietly()  # before what imports it
+if __name__ == "__main__":  # before what imports NumPy and TensorFlow
+    fast_sort.choose()
+    import_tensorflow_quietly()
 
 import numpy as np
 import tensorflow as tf

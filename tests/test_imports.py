@@ -17,6 +17,16 @@ LIBRARY = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if path.name != "__main__.py"  # scripts, and what runs like one, may import everything
 )
+# Scripts run by name are imported as well: by tests, by each other and by spawned processes.
+SCRIPTS = sorted(
+    path.relative_to(ROOT)
+    for path in [
+        *ROOT.glob("*.py"),
+        *(path for room in ("pgtf", "metrics") for path in (ROOT / room).rglob("__main__.py")),
+        *(path for room in ("benchmarks", "examples") for path in (ROOT / room).glob("*.py")),
+    ]
+)
+SOURCES = [*LIBRARY, *SCRIPTS, *(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py"))]
 MODULES = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in LIBRARY]
 
 # Every room may import itself. `config` composes the other rooms' dataclasses. `restoration` reads
@@ -103,6 +113,55 @@ def test_config_takes_only_dataclasses_from_other_rooms():
         assert dataclasses.is_dataclass(taken), name
 
 
+def effects(statements):
+    """Yields code that runs at import for its effect alone: calls and changes of os.environ."""
+    for node in statements:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+            continue
+        is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        is_change = isinstance(node, ast.Assign | ast.AugAssign | ast.Delete) and any(
+            ast.unparse(target).startswith("os.environ")
+            for target in getattr(node, "targets", [getattr(node, "target", None)])
+        )
+        if is_call or is_change:
+            yield ast.unparse(node)
+        for field in ("body", "orelse", "handlers", "finalbody"):
+            yield from effects(getattr(node, field, []))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_modules_only_define_things_when_they_are_imported(path):
+    """Importing them cannot show all: some effects depend on the processor or the environment."""
+    found = list(effects(ast.parse(_source(path)).body))
+    if path.parts[0] == "examples":  # They run without an installed package.
+        found = [code for code in found if not code.startswith("sys.path.insert(")]
+    if path == pathlib.Path("tests/conftest.py"):  # pytest has no moment before other conftests.
+        found.remove("os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')")
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "os.environ.setdefault('A', '1')",
+        "os.environ['A'] = '1'",
+        "os.environ |= {'A': '1'}",
+        "del os.environ['A']",
+        "os.putenv('A', '1')",
+        "if True:\n    pass\nelse:\n    fast_sort.choose()",
+        "try:\n    pass\nexcept OSError:\n    fast_sort.choose()",
+        "try:\n    pass\nfinally:\n    fast_sort.choose()",
+        "class A:\n    os.environ.clear()",
+    ],
+)
+def test_an_effect_is_seen_in_every_spelling(source):
+    assert len(list(effects(ast.parse(source).body))) == 1
+    guarded = "if __name__ == '__main__':\n" + "\n".join("    " + x for x in source.splitlines())
+    assert list(effects(ast.parse(guarded).body)) == []
+
+
 # Logical devices can be set only while TensorFlow has made none: the last line shows that no
 # module has run an operation.
 IMPORT_ALL = """
@@ -129,22 +188,36 @@ def settings():
         "log level": tf.get_logger().level,
     }
 
+library, scripts = (names.split() for names in sys.argv[1:])
 before = settings()
-for name in sys.argv[1:]:
-    importlib.import_module(name)
-after = settings()
-changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
-assert not changed, changed
+for names, allowed in ((library, set()), (scripts, {"flags"})):
+    for name in names:
+        importlib.import_module(name)
+    after = settings()
+    changed = {x: (before[x], after[x]) for x in before if before[x] != after[x]}
+    assert changed.keys() <= allowed, changed
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 """
 
 
 def test_importing_every_module_has_no_effects(tmp_path):
+    scripts = [".".join(path.with_suffix("").parts) for path in SCRIPTS]
+    # conftest.py sets a variable for pytest's children, which would hide that a module does.
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(
-        [sys.executable, "-B", "-W", "error", "-c", IMPORT_ALL, *MODULES],
+        [
+            sys.executable,
+            "-B",
+            "-W",
+            "error",
+            "-c",
+            IMPORT_ALL,
+            " ".join(MODULES),
+            " ".join(scripts),
+        ],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )

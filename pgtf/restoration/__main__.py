@@ -14,7 +14,8 @@ import sys
 
 from pgtf.command_line import import_tensorflow_quietly, one_line_errors
 
-import_tensorflow_quietly()  # before what imports it
+if __name__ == "__main__":  # before what imports TensorFlow
+    import_tensorflow_quietly()
 
 import numpy as np
 import tensorflow as tf
