@@ -58,20 +58,54 @@ def read_hdf5(path) -> tuple[Groups, Attributes]:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        OSError: if it cannot be read now, which says nothing about its content.
         ValueError: if it is not HDF5, truncated, damaged, or not written by `write_hdf5`.
     """
-    _verify(path)
-    with _opened(path) as file:
+    return parse(read_content(path), path)
+
+
+def read_content(path) -> bytes:
+    """Reads all bytes of a file, for `parse`. Raises FileNotFoundError or OSError, naming it."""
+    with _reading(path) as file:
+        return file.read()
+
+
+def parse(content, source) -> tuple[Groups, Attributes]:
+    """Checks and unpacks the bytes of a file of `write_hdf5`: (groups, attributes).
+
+    HDF5 never meets the file system here, so that it asks for no lock (some file systems have
+    none), and whatever it raises is about the content.
+
+    Args:
+        content: all bytes of the file.
+        source: name of the file, for messages.
+
+    Raises:
+        ValueError: if it is not HDF5, truncated, damaged, or not written by `write_hdf5`.
+    """
+    _check_magic(content[: len(MAGIC)], source)
+    with memoryview(content) as view:
+        whole, checksum = view[:-CHECKSUM_SIZE], view[-CHECKSUM_SIZE:]
+        if checksum != _checksum_line(hashlib.sha256(whole)):
+            raise ValueError(
+                f"{source}: truncated, damaged or of another program (its checksum does not "
+                "match). Use another snapshot."
+            )
+    with _opened(io.BytesIO(content), source) as file:
         groups: Groups = {group: {} for group in file}
-        _read_groups(file, groups, path)
-        return groups, _attributes(file, path)
+        _read_groups(file, groups, source)
+        return groups, _attributes(file, source)
 
 
 def read_attributes(path) -> Attributes:
-    """The attributes of a file of `write_hdf5`, without reading (and checking) its arrays."""
-    _check_magic(path)
-    with _opened(path) as file:
-        return _attributes(file, path)
+    """The attributes of a file of `write_hdf5`, without reading (and checking) its arrays.
+
+    Raises as `read_hdf5`.
+    """
+    with _reading(path) as file:
+        _check_magic(file.read(len(MAGIC)), path)
+        with _opened(file, path) as content:
+            return _attributes(content, path)
 
 
 def replace_file(path, data):
@@ -83,7 +117,9 @@ def replace_file(path, data):
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")
     try:
-        with open(temporary, "wb") as file:
+        temporary.unlink(missing_ok=True)
+        # "x" follows no link that a received folder may have under this name.
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -124,35 +160,42 @@ def _checksum_line(digest):
     return f"\nsha256:{digest.hexdigest()}\n".encode()
 
 
-def _check_magic(path):
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: no such file.")
-    with open(path, "rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise ValueError(f"{path}: not an HDF5 file.")
-
-
-def _verify(path):
-    _check_magic(path)
-    digest, left = hashlib.sha256(), max(os.path.getsize(path) - CHECKSUM_SIZE, 0)
-    with open(path, "rb") as file:
-        while left and (piece := file.read(min(left, 2**20))):
-            digest.update(piece)
-            left -= len(piece)
-        if file.read() != _checksum_line(digest):
-            raise ValueError(
-                f"{path}: truncated, damaged or of another program (its checksum does not match). "
-                "Use another snapshot."
-            )
+def _check_magic(begin, source):
+    if begin != MAGIC:
+        raise ValueError(f"{source}: not an HDF5 file.")
 
 
 @contextlib.contextmanager
-def _opened(path):
+def _reading(path):
+    """Opens a file for reading; failures to open or read it name it and say that it is untouched.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is a folder.
+        OSError: if it cannot be read now: a permission, a bad sector, a stale handle of NFS.
+    """
     try:
-        with h5py.File(path, "r") as file:
+        with open(path, "rb") as file:
             yield file
-    except (OSError, KeyError, RuntimeError) as error:  # what h5py raises on damaged files
-        raise ValueError(f"{path}: damaged HDF5 file ({error}).") from None
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file.") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path}: a folder, not an HDF5 file.") from None
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror or error}. It was left as it is"
+        raise OSError(error.errno, message) from error
+
+
+@contextlib.contextmanager
+def _opened(content, source):
+    """Opens an HDF5 file by an open Python file, `content`."""
+    try:
+        with h5py.File(content, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError) as error:  # h5py raises these on damaged files
+        if isinstance(error, OSError) and error.errno:  # not of HDF5 but of reading `content`
+            raise
+        raise ValueError(f"{source}: damaged HDF5 file ({error}).") from None
 
 
 def _attributes(file, path):

@@ -1,11 +1,13 @@
 """Snapshots and the HDF5 files they are made of."""
 
 import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
 import re
+import stat
 import time
 
 import h5py
@@ -169,6 +171,78 @@ def test_an_interrupt_while_renaming_leaves_the_previous_snapshot(snapshot, netw
         save_snapshot(snapshot, *networks, cur_nimg=2000)
     assert snapshot.read_bytes() == before
     assert os.listdir(snapshot.parent) == [snapshot.name]
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_anything_later(
+    tmp_path, monkeypatch
+):
+    done, real_fsync, real_replace = [], os.fsync, os.replace
+
+    def fsync(descriptor):
+        status = os.fstat(descriptor)
+        done.append("folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes")
+        real_fsync(descriptor)
+
+    def replace(source, target):
+        done.append("rename")
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    write_hdf5(tmp_path / "a.h5", {"G": {"weight": np.ones(3)}}, {})
+    assert done == [f"{(tmp_path / 'a.h5').stat().st_size} bytes", "rename", "folder"]
+
+
+def test_a_file_is_read_without_asking_for_a_lock(snapshot, networks):
+    """Some file systems have none; here another program holds it."""
+    with open(snapshot, "rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert load_meta(snapshot)["cur_nimg"] == 1000
+        assert load_snapshot(snapshot)[2].lod == 1.0
+        save_snapshot(snapshot, *networks, cur_nimg=2000)
+    assert load_meta(snapshot)["cur_nimg"] == 2000
+
+
+class BadSector(io.RawIOBase):
+    """A file of which only the first `good` bytes can be read."""
+
+    def __init__(self, path, good):
+        self._file, self._good = io.FileIO(path), good
+
+    def readable(self):
+        return True
+
+    def seek(self, *where):
+        return self._file.seek(*where)
+
+    def tell(self):
+        return self._file.tell()
+
+    def readinto(self, buffer):
+        if self._file.tell() + len(buffer) > self._good:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return self._file.readinto(buffer)
+
+    def close(self):
+        self._file.close()
+        super().close()
+
+
+@pytest.mark.parametrize("good", [0, 8, 512, 2048])
+@pytest.mark.parametrize("read", [load_meta, load_snapshot])
+def test_a_file_that_cannot_be_read_is_not_called_damaged(snapshot, monkeypatch, read, good):
+    monkeypatch.setattr("builtins.open", lambda path, mode: BadSector(path, good))
+    with pytest.raises(OSError, match=f"cannot read {re.escape(str(snapshot))}: Input/output"):
+        read(snapshot)
+
+
+def test_a_link_under_the_temporary_name_is_not_written_through(snapshot, networks, tmp_path):
+    (tmp_path / "elsewhere").write_text("precious")
+    snapshot.with_name(snapshot.name + ".tmp").symlink_to(tmp_path / "elsewhere")
+    save_snapshot(snapshot, *networks, cur_nimg=2000)
+    assert (tmp_path / "elsewhere").read_text() == "precious"
+    assert load_meta(snapshot) == {"cur_nimg": 2000}
+    assert not snapshot.is_symlink()
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 3000, -1])
