@@ -131,8 +131,9 @@ def keep_best(folder, record):
         return False
     best = Path(folder) / f"best-{record['metric']}.h5"
     temporary = best.with_name(f"{best.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
-        with open(Path(folder) / record["snapshot"], "rb") as source, open(temporary, "wb") as copy:
+        with open(Path(folder) / record["snapshot"], "rb") as source, open(temporary, "xb") as copy:
             shutil.copyfileobj(source, copy)
             copy.flush()
             os.fsync(copy.fileno())

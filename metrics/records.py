@@ -8,6 +8,8 @@ import platform
 import re
 from pathlib import Path
 
+from pgtf import images
+
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow")
 # Values of records that differ in one of these cannot be compared.
 COMPARABLE = ("num_images", "seed", "reals", "mode", "inception_sha256", "classifier_sha256")
@@ -38,7 +40,7 @@ def path_of(folder, metric):
 
 def append(folder, record):
     """Adds a record to the file of its metric, in one write that is synced to the disk."""
-    with open(path_of(folder, record["metric"]), "ab+") as file:
+    with images.open_no_link(path_of(folder, record["metric"]), "ab+") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - 1, 0))
         after_torn_line = b"\n" if file.read() not in (b"", b"\n") else b""

@@ -7,11 +7,13 @@ one function that needs it, so that the dataset tool and its workers stay small.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import math
 import os
+import stat
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import PIL.Image
@@ -153,7 +155,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with errors_that_name(path):
-            with open(temporary, "wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            # "x" follows no link that a received folder may have under this name.
+            with open(temporary, "xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -162,6 +167,28 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def open_no_link(path: str | os.PathLike[str], mode: str) -> IO[Any]:
+    """Opens a regular file in a folder that others may have filled, to append to it ("a", "ab+").
+
+    Raises:
+        ValueError: if it is a link, which would lead the writing elsewhere, or no file at all.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+    try:
+        file = open(path, mode, opener=opener)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+    raise ValueError(f"{path}: must be a file of its own to be written, not a link. Remove it.")
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ class StatsFile:
             images.write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())
 
     def __call__(self, tick, state, final):
-        with open(self._path, "a") as file:
+        with images.open_no_link(self._path, "a") as file:
             file.write(json.dumps(dataclasses.asdict(tick)) + "\n")
             file.flush()
             os.fsync(file.fileno())  # a checkpoint counts on it

@@ -5,6 +5,8 @@ import sys
 
 from absl import logging as absl_logging
 
+from pgtf import images
+
 
 def to_terminal():
     """Sends log lines to standard output as they are."""
@@ -24,6 +26,9 @@ def to_file(path):
 
 class _LogFile(logging.FileHandler):
     """Fails on a full disk like every other file, where `logging` only prints a traceback."""
+
+    def _open(self):
+        return images.open_no_link(self.baseFilename, self.mode)
 
     def handleError(self, record):
         raise  # what is being handled

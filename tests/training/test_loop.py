@@ -8,8 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
+from metrics import records
 from pgtf.interop import load_meta
-from pgtf.training import actions, loop
+from pgtf.training import actions, log, loop
 from pgtf.training.checkpoints import newest_first
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
@@ -114,6 +115,23 @@ def test_resuming_a_finished_run_changes_nothing(config, dataset, strategy, fini
     shutil.copytree(finished, folder)
     loop.run(config, dataset, strategy, folder)
     assert stats(folder) == stats(finished)
+
+
+@pytest.mark.parametrize("name", ["log.txt", "stats.jsonl", "metric-fid.jsonl"])
+def test_lines_are_not_appended_through_a_link(tmp_path, name):
+    (tmp_path / "elsewhere").write_text("precious\n")
+    (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    append = {
+        "log.txt": lambda: log.to_file(tmp_path / "log.txt"),
+        "stats.jsonl": lambda: actions.StatsFile(tmp_path, 0)(None, None, False),
+        "metric-fid.jsonl": lambda: records.append(tmp_path, {"metric": "fid"}),
+    }
+    if name == "stats.jsonl":  # its lines from before the checkpoint are kept, as a new file
+        (tmp_path / "elsewhere").write_text('{"kimg": 0}\n')
+    before = (tmp_path / "elsewhere").read_text()
+    with pytest.raises(ValueError, match=f"{name}: must be a file of its own"):
+        append[name]()
+    assert (tmp_path / "elsewhere").read_text() == before
 
 
 def test_statistics_after_the_checkpoint_are_cut_when_a_run_resumes(tmp_path):
