@@ -1,0 +1,66 @@
+"""Identity of a dataset by its content, so that a folder may be moved or named in another way."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+
+from pgtf.dataset.folder import Dataset
+from pgtf.dataset.tfrecords import FOOTER
+
+WHOLE_BYTES = 1 << 24  # a file of at most 16 MiB is hashed whole
+NUM_SAMPLES = 64  # of a larger file
+LABEL_BYTES = 4096  # of one sample of a label file
+
+
+def fingerprint(dataset: Dataset) -> dict[str, str]:
+    """Hashes the files that decide the data of a run: {"4x4": "<hex>", ..., "labels": "<hex>"}.
+
+    Holds the levels in use, and the labels if they are. A file of at most 16 MiB is hashed whole:
+    the 4x4 level of 100,000 RGB images is one, so an image that was replaced, added, removed or
+    reordered is noticed if its 4x4 average differs. Of a larger file this hashes the size and the
+    CRC-32C of the first, the last and 62 evenly spaced records (each covers all pixels of its
+    image); of a larger label file the size and as many blocks of 4 KiB.
+
+    Does not depend on names and times of files, nor on dataset.json, so that copies and moved
+    folders are equal. Cannot notice a change of a few records of the large files that keeps their
+    size and the smaller levels, nor damaged pixels under an unchanged CRC, which reading notices.
+    """
+    parts = {}
+    for log2, file in dataset.files.items():
+        crcs = [(i + 1) * file.record_size - FOOTER for i in _spread(file.num_records)]
+        parts[f"{1 << log2}x{1 << log2}"] = _hash(f"{file.shape}", file.path, crcs, FOOTER)
+    if dataset.label_file is not None and dataset.label_size:
+        labels = dataset.label_file
+        blocks = _spread(os.path.getsize(labels.path) // LABEL_BYTES)
+        offsets = [i * LABEL_BYTES for i in blocks]
+        parts["labels"] = _hash(f"{labels.dtype.str} {labels.shape}", labels.path, offsets)
+    return parts
+
+
+def agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """True if two fingerprints have parts in common, and these are equal.
+
+    A run at a lower resolution, or without labels, uses fewer parts of the same dataset.
+    """
+    common = one.keys() & other.keys()
+    return bool(common) and all(one[part] == other[part] for part in common)
+
+
+def _spread(number: int) -> list[int]:
+    """At most NUM_SAMPLES evenly spaced indices below `number`, the first and last among them."""
+    samples = min(NUM_SAMPLES, number)
+    return sorted({i * (number - 1) // max(samples - 1, 1) for i in range(samples)})
+
+
+def _hash(title: str, path: str, offsets: Iterable[int], num_bytes: int = LABEL_BYTES) -> str:
+    """SHA-256 of a title and a file: of all its bytes, or of some at each offset if it is large."""
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.sha256(f"{title} {size}\n".encode())
+        if size <= WHOLE_BYTES:
+            offsets, num_bytes = [0], size
+        for offset in offsets:
+            digest.update(os.pread(file.fileno(), num_bytes, offset))
+    return digest.hexdigest()

@@ -1,0 +1,104 @@
+"""Fingerprints: equal for equal content wherever it lies, different for other content."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from pgtf.dataset import fingerprint as fingerprints
+from pgtf.dataset import open_dataset
+from pgtf.dataset.fingerprint import agree, fingerprint
+from pgtf.dataset.tfrecords import open_records, to_records
+
+NUM_IMAGES = 300
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A labelled dataset of 300 images of 8x8."""
+    path, rng = tmp_path / "random", np.random.default_rng(1)
+    path.mkdir()
+    for log2 in (2, 3):
+        images = rng.integers(0, 256, (NUM_IMAGES, 3, 1 << log2, 1 << log2), np.uint8)
+        (path / f"random-r{log2:02d}.tfrecords").write_bytes(to_records(images).tobytes())
+    with open(path / "random-rxx.labels", "wb") as file:
+        np.save(file, rng.normal(size=(NUM_IMAGES, 8)).astype(np.float32))
+    return path
+
+
+def of(path, **options):
+    return fingerprint(open_dataset(path, **({"max_label_size": "full"} | options)))
+
+
+def edit(path, change):
+    """Rewrites a level file after `change(images)`."""
+    (images,) = open_records(str(path))
+    path.write_bytes(to_records(change(images)).tobytes())
+
+
+def invert(index):
+    def change(images):
+        images[index] ^= 255
+        return images
+
+    return change
+
+
+def test_a_copy_under_other_names_with_other_times_and_description_is_equal(folder, tmp_path):
+    other = tmp_path / "elsewhere" / "17"
+    other.mkdir(parents=True)
+    for name in os.listdir(folder):
+        shutil.copyfile(folder / name, other / name.replace("random", "other"))
+    (other / "dataset.json").write_text('{"mirror": true}')
+    assert of(other) == of(folder)
+    assert of(folder).keys() == {"4x4", "8x8", "labels"}
+
+
+@pytest.mark.parametrize("index", [0, 1, 150, NUM_IMAGES - 1])
+@pytest.mark.parametrize("log2", [2, 3])
+def test_any_image_that_changed_in_a_small_file_is_noticed(folder, log2, index):
+    before = of(folder)
+    edit(folder / f"random-r{log2:02d}.tfrecords", invert(index))
+    side = 1 << log2
+    assert {part for part, value in of(folder).items() if value != before[part]} == {
+        f"{side}x{side}"
+    }
+    assert not agree(of(folder), before)
+
+
+def test_the_order_of_the_images_counts(folder):
+    before = of(folder)
+    edit(folder / "random-r03.tfrecords", lambda images: images[::-1].copy())
+    assert not agree(of(folder), before)
+
+
+def test_a_label_that_changed_is_noticed_where_labels_are_used(folder):
+    before, without = of(folder), of(folder, max_label_size=0)
+    labels = np.load(folder / "random-rxx.labels")
+    labels[77, 3] += 1
+    with open(folder / "random-rxx.labels", "wb") as file:
+        np.save(file, labels)
+    assert not agree(of(folder), before)
+    assert of(folder, max_label_size=0) == without
+
+
+def test_of_large_files_the_ends_and_evenly_spaced_records_are_compared(folder, monkeypatch):
+    monkeypatch.setattr(fingerprints, "WHOLE_BYTES", 1000)
+    monkeypatch.setattr(fingerprints, "LABEL_BYTES", 64)
+    before, path = of(folder), folder / "random-r03.tfrecords"
+    noticed = []
+    for index in range(NUM_IMAGES):
+        edit(path, invert(index))
+        if of(folder) != before:
+            noticed.append(index)
+        edit(path, invert(index))
+    assert len(noticed) == 64
+    assert (noticed[0], noticed[-1]) == (0, NUM_IMAGES - 1)
+    assert set(np.diff(noticed)) == {4, 5}
+
+
+def test_only_parts_in_common_are_compared_and_at_least_one(folder):
+    assert agree(of(folder), of(folder, resolution=4, max_label_size=0))
+    assert not agree({"4x4": "a"}, {"8x8": "a"})
+    assert not agree({}, {})
