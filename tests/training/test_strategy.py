@@ -176,6 +176,17 @@ def test_what_hangs_ends_the_process_with_a_line():
     assert done.stderr == "error: too long\n"
 
 
+def test_signals_that_a_process_handles_do_not_prolong_its_limit():
+    code = (
+        "from pgtf.training.watchdog import time_limit; import signal, time\n"
+        "signal.signal(signal.SIGALRM, lambda *_: None)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)\n"
+        "with time_limit(1, 'too long'): time.sleep(20)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "error: too long\n")
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("kill", [os.kill, os.killpg])
 def test_a_signal_ends_a_process_that_cannot_handle_it(signum, kill):
