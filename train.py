@@ -194,16 +194,16 @@ def _run(argv):
             if errors := [cost.error for cost in costs if cost.error]:
                 raise ValueError(errors[0])
             return None
-        stated_by, title = _mirror_stated_by(preset), f"{dataset.name}-{preset}"
+        stated_by = _mirror_stated_by(preset)
         options = {"new": _NEW.value, "allow_change": _ALLOW_CONFIG_CHANGE.value}
-        config = fitting.as_begun(config, asked, workers, _OUTDIR.value, title, **options)
+        run = (_OUTDIR.value, preset, config, dataset)
+        config = fitting.as_begun(asked, workers, *run, **options)
         measures = _measures(workers, config, dataset)
         folder, finished = run_folder.open_together(
-            workers, _OUTDIR.value, title, config, **options
+            workers, _OUTDIR.value, preset, config, dataset, **options
         )
     if finished:
-        more = "longer with --total_kimg=N --allow_config_change"
-        print(f"{folder} is finished. Train another with --new, or {more}.")
+        print(f"{folder} is finished. Train it longer with --total_kimg=N, or another with --new.")
         return None
     with one_line_errors((OSError, MemoryError, ValueError, loop.Diverged)):
         with run_folder.claimed(folder) if workers.is_chief else contextlib.nullcontext():

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import pathlib
-import re
-import tempfile
 
 from absl import logging
 
 from pgtf.interop import hdf5
-from pgtf.training.run_folder import STATS_FILE
+from pgtf.training import identity
+from pgtf.training.run_folder import STATS_FILE, newest_first
 
 KEPT = 2  # the newest, and the one before in case the newest is damaged
 _FORMAT = "pgtf-checkpoint"
@@ -22,17 +20,19 @@ class ConfigChanged(ValueError):
 class Checkpoints:
     """The rolling checkpoints in a folder, for one configuration."""
 
-    def __init__(self, folder, config, workers, allow_config_change=False):
+    def __init__(self, folder, config, source, workers, allow_config_change=False):
         """Keeps its arguments.
 
         Args:
             folder: where they are; made when the first is written. Only the chief looks at it.
             config: the configuration of the run, stored and compared.
+            source: identity.Source, the dataset of the run, stored and compared.
             workers: workers.Workers.
             allow_config_change: whether to continue from a checkpoint of another configuration.
         """
         self._folder = folder
         self._config = config
+        self._source = source
         self._workers = workers
         self._allow_config_change = allow_config_change
 
@@ -47,6 +47,7 @@ class Checkpoints:
         groups, attributes = state.pack()
         text = self._config.to_json()
         attributes |= {"format": _FORMAT, "config": text, "config_sha256": _sha256(text)}
+        attributes["dataset"] = self._source.to_json()
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"checkpoint-{state.progress.cur_nimg:09d}.h5"
         hdf5.write_hdf5(path, groups, attributes)
@@ -65,24 +66,21 @@ class Checkpoints:
 
         Raises:
             ConfigChanged: if its configuration differs; names the differences.
+            OSError: if it cannot be read now; it may be intact, and none before it is used.
             ValueError: if there are checkpoints but all are damaged.
         """
         content = self._workers.from_chief(lambda: self._restore_on_chief(state, healthy))
         if content and not self._workers.is_chief:
-            with tempfile.TemporaryDirectory() as folder:
-                path = pathlib.Path(folder, "checkpoint.h5")
-                path.write_bytes(content)
-                state.unpack(*hdf5.read_hdf5(path), path)
+            state.unpack(*hdf5.parse(content, "checkpoint of the chief"), "checkpoint of the chief")
         return bool(content)
 
     def _restore_on_chief(self, state, healthy):
         """As `restore`, but for the chief: -> what the other workers need, b"" for nothing."""
         for path in newest_first(self._folder):
             try:
-                groups, attributes = hdf5.read_hdf5(path)
-            except PermissionError:
-                raise
-            except (ValueError, OSError) as error:  # damaged, a bad sector, not a file
+                content = hdf5.read_content(path)
+                groups, attributes = hdf5.parse(content, path)
+            except ValueError as error:  # damaged; an OSError says nothing about the content
                 logging.warning("%s Trying the checkpoint before.", error)
                 # Out of the way: it must not count as one of those kept.
                 path.rename(path.with_suffix(".damaged"))
@@ -92,7 +90,7 @@ class Checkpoints:
                 continue
             state.unpack(groups, attributes, path)
             logging.info("Resuming from %s", path)
-            return path.read_bytes() if self._workers.num > 1 else b"nobody needs it"
+            return content if self._workers.num > 1 else b"nobody needs it"
         if not newest_first(self._folder):
             self._check_that_nothing_is_lost()
         return b""
@@ -110,24 +108,18 @@ class Checkpoints:
     def _check(self, attributes, path):
         if attributes.get("format") != _FORMAT:
             raise ValueError(f"{path}: not a checkpoint of a training run.")
-        stored, asked = attributes["config_sha256"], _sha256(self._config.to_json())
-        if stored == asked or self._allow_config_change:
+        if self._allow_config_change:
             return
         before = type(self._config).from_json(attributes["config"])
-        # None when only the program is newer, and has fields with the value they always had.
-        if differences := before.differences(self._config):
+        source = identity.Source.from_json(attributes.get("dataset"), before)
+        # There is none when only the program is newer: its new fields have the value they always
+        # had.
+        if differences := identity.differences(before, source, self._config, self._source):
             raise ConfigChanged(
                 f"{path} is of another configuration: {'; '.join(differences)}. Continue it all "
                 "the same with --allow_config_change, start another run with --new, or undo the "
                 "change."
             )
-
-
-def newest_first(folder):
-    """The checkpoints in a folder."""
-    matches = {path: re.fullmatch(r"checkpoint-(\d+)\.h5", path.name) for path in folder.glob("*")}
-    numbers = {path: int(match[1]) for path, match in matches.items() if match}
-    return sorted(numbers, key=numbers.__getitem__, reverse=True)
 
 
 def _sha256(text):

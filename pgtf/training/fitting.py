@@ -61,16 +61,15 @@ def check_workers(config, workers):
         raise ValueError(f"the configuration must be the same on all workers. Received: {here}.")
 
 
-def as_begun(config, asked, workers, *run, **options):
+def as_begun(asked, workers, outdir, preset, config, dataset, **options):
     """Takes mirror_augment from the run that will continue, unless preset or flags state it.
 
     A run keeps the value it began with, even if the dataset's default was another one then.
 
     Args:
-        config: configuration fitted to the dataset.
         asked: mirror_augment of preset and flags, None = the dataset's default.
         workers: pgtf.training.workers.Workers; all of them take the chief's value.
-        run: outdir and title, as for `run_folder.open_run`.
+        outdir, preset, config, dataset: as for `run_folder.open_run`.
         options: further arguments of `run_folder.open_run`.
 
     Returns:
@@ -80,7 +79,8 @@ def as_begun(config, asked, workers, *run, **options):
     def on_chief():
         begun = config
         if asked is None:
-            begun = run_folder.with_mirror_of_run(*run, config, **options)
+            run = (outdir, preset, config, dataset)
+            begun = run_folder.with_mirror_of_run(*run, **options)
         return json.dumps(begun.dataset.mirror_augment).encode()
 
     return config.replace({"dataset.mirror_augment": json.loads(workers.from_chief(on_chief))})

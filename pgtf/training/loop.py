@@ -9,6 +9,7 @@ from absl import logging
 from pgtf.networks import check_splits
 from pgtf.training import actions, memory, plan, run_folder
 from pgtf.training.checkpoints import Checkpoints
+from pgtf.training.identity import Source
 from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.interrupt import Interrupt
 from pgtf.training.profiler import profiled
@@ -67,8 +68,9 @@ def run(
     workers = Workers(strategy)
     with Interrupt(workers) as interrupt:
         state = TrainingState(config, strategy)
+        source = Source.of(dataset)
         checkpoints = Checkpoints(
-            folder / run_folder.CHECKPOINT_FOLDER, config, workers, allow_config_change
+            folder / run_folder.CHECKPOINT_FOLDER, config, source, workers, allow_config_change
         )
         if not checkpoints.restore(state):
             if start is not None:
@@ -76,8 +78,8 @@ def run(
             else:
                 initialize_discrimination(state.D, config, dataset)
             checkpoints.save(state)  # at once, so that a disk too small for it shows now
-        if allow_config_change and workers.is_chief:
-            run_folder.adopt(folder, config)
+        if workers.is_chief:
+            run_folder.accept(folder, config, source)
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
         while True:
             _set_lod(state, config.schedule.at(state.progress.cur_nimg))
@@ -98,7 +100,7 @@ def run(
     if state.progress.cur_nimg < _total_nimg(config):
         return interrupt.signum
     if workers.is_chief:
-        (folder / run_folder.FINISHED_FILE).touch()
+        run_folder.mark_finished(folder)
     logging.info("Finished %s", folder)
     return None
 

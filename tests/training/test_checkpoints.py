@@ -1,7 +1,9 @@
 """Checkpoints: what they hold, which one is used, and when one is refused."""
 
 import dataclasses
+import errno
 import json
+import os
 
 import h5py
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from pgtf.interop import hdf5
 from pgtf.training.checkpoints import Checkpoints, ConfigChanged, newest_first
+from pgtf.training.identity import Source
 from pgtf.training.state import Progress, TrainingState
 from pgtf.training.workers import Workers
 
@@ -24,8 +27,13 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def checkpoints(folder, config, strategy):
-    return Checkpoints(folder, config, Workers(strategy))
+def checkpoints(folder, config, source, strategy):
+    return Checkpoints(folder, config, source, Workers(strategy))
+
+
+@pytest.fixture(scope="session")
+def source(dataset):
+    return Source.of(dataset)
 
 
 def save_at(checkpoints, state, *nimgs):
@@ -125,6 +133,63 @@ def test_a_checkpoint_that_is_no_file_is_passed_over(checkpoints, state, folder)
     assert state.progress.cur_nimg == 8
 
 
+class Unreadable:
+    """A file on a disk or server that fails, some bytes after its beginning."""
+
+    def __init__(self, file, number):
+        self.file, self.number = file, number
+
+    def read(self, size=-1):
+        raise OSError(self.number, os.strerror(self.number))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.file.close()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM])
+@pytest.mark.parametrize("when", ["opened", "read"])
+def test_a_checkpoint_that_cannot_be_read_now_stays_and_none_before_it_is_used(
+    checkpoints, state, folder, monkeypatch, number, when
+):
+    save_at(checkpoints, state, 8, 16)
+    before = numbers(state)
+    newest, real_open = newest_first(folder)[0], open
+
+    def failing(path, *args, **options):
+        if path == newest and when == "opened":
+            raise OSError(number, os.strerror(number), str(path))
+        file = real_open(path, *args, **options)
+        return Unreadable(file, number) if path == newest else file
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", failing)
+        with pytest.raises(OSError, match=f"cannot read {newest}: {os.strerror(number)}") as caught:
+            checkpoints.restore(state)
+    assert caught.value.errno == number
+    assert [path.name[-5:] for path in sorted(folder.iterdir())] == ["08.h5", "16.h5"]
+    for name, array in numbers(state).items():
+        np.testing.assert_array_equal(array, before[name])
+    assert checkpoints.restore(state)
+    assert state.progress.cur_nimg == 16
+
+
+def test_a_checkpoint_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    checkpoints, state, folder, monkeypatch
+):
+    save_at(checkpoints, state, 8)
+
+    def failing(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "listdir", failing)
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(PermissionError):
+        checkpoints.restore(state)
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_silently_begin_anew(
     checkpoints, state, folder
 ):
@@ -148,16 +213,35 @@ def test_a_run_that_lost_its_checkpoints_does_not_silently_begin_anew(
 
 
 def test_another_configuration_is_refused_with_the_differences(
-    checkpoints, state, folder, config, strategy
+    checkpoints, state, folder, config, source, strategy
 ):
     checkpoints.save(state)
     changed = config.replace({"schedule.G_lrate_base": 0.5, "training.seed": 3})
-    options = (folder, changed, Workers(strategy))
+    options = (folder, changed, source, Workers(strategy))
     with pytest.raises(
         ConfigChanged, match=r"G_lrate_base: [0-9.]+ -> 0.5; training.seed: 1000 -> 3.*--new"
     ):
         Checkpoints(*options).restore(state)
     assert Checkpoints(*options, allow_config_change=True).restore(state)
+
+
+def test_another_length_and_another_place_of_the_dataset_are_no_other_configuration(
+    checkpoints, state, folder, config, source, strategy
+):
+    checkpoints.save(state)
+    changed = config.replace({"training.total_kimg": 7.0, "dataset.path": "/scratch/17"})
+    moved = dataclasses.replace(source, path="/scratch/17")
+    assert Checkpoints(folder, changed, moved, Workers(strategy)).restore(state)
+
+
+def test_a_dataset_whose_content_changed_under_its_path_is_refused(
+    checkpoints, state, folder, config, source, strategy
+):
+    checkpoints.save(state)
+    other = dataclasses.replace(source, fingerprint=source.fingerprint | {"4x4": "0" * 64})
+    changed = Checkpoints(folder, config, other, Workers(strategy))
+    with pytest.raises(ConfigChanged, match=f"content of the dataset {source.path} was changed"):
+        changed.restore(state)
 
 
 def test_a_checkpoint_from_before_a_new_option_existed_is_accepted(
@@ -168,17 +252,18 @@ def test_a_checkpoint_from_before_a_new_option_existed_is_accepted(
     groups, attributes = hdf5.read_hdf5(path)
     stored = json.loads(attributes["config"])
     del stored["schedule"]["grad_accumulation"]
+    del attributes["dataset"]
     attributes |= {"config": json.dumps(stored), "config_sha256": "0" * 64}
     hdf5.write_hdf5(path, groups, attributes)
     assert checkpoints.restore(state)
 
 
 def test_networks_of_another_size_are_refused_and_the_checkpoint_stays(
-    checkpoints, state, folder, config, strategy
+    checkpoints, state, folder, config, source, strategy
 ):
     checkpoints.save(state)
     changed = config.replace({"G.fmap_max": 4})
-    others = Checkpoints(folder, changed, Workers(strategy), allow_config_change=True)
+    others = Checkpoints(folder, changed, source, Workers(strategy), allow_config_change=True)
     with pytest.raises(ValueError, match="G was stored with another `fmap_max`"):
         others.restore(TrainingState(changed, strategy))
     assert len(newest_first(folder)) == 1

@@ -51,35 +51,37 @@ def test_mirror_augment_is_the_datasets_unless_it_is_stated(
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_a_run_goes_on_with_the_value_it_began_with_unless_it_is_stated(tmp_path, config, stored):
+def test_a_run_goes_on_with_the_value_it_began_with_unless_it_is_stated(
+    tmp_path, config, dataset, stored
+):
     began = config.replace({"dataset.mirror_augment": stored})
     now = config.replace({"dataset.mirror_augment": not stored})
-    folder, _ = run_folder.open_run(tmp_path, "a-demo", began)
+    folder, _ = run_folder.open_run(tmp_path, "demo", began, dataset)
 
     def chosen(config=now, asked=None, **options):
         workers = types.SimpleNamespace(from_chief=lambda make: make())
-        begun = fitting.as_begun(config, asked, workers, tmp_path, "a-demo", **options)
+        begun = fitting.as_begun(asked, workers, tmp_path, "demo", config, dataset, **options)
         return begun.dataset.mirror_augment
 
     assert chosen() is stored
     assert chosen(asked=not stored) is not stored
     assert chosen(new=True) is not stored
     other = now.replace({"training.seed": 7})
-    assert chosen(other) is stored  # unfinished: what else differs is refused, or allowed
-    (folder / "finished").touch()
-    assert chosen() is stored
-    assert chosen(other, allow_change=True) is stored
-    assert chosen(other) is not stored  # another run will begin
-    second, _ = run_folder.open_run(tmp_path, "a-demo", other)
-    (second / "finished").touch()
+    for _ in range(2):  # unfinished, then finished: other differences are refused, or allowed
+        assert chosen() is stored
+        assert chosen(other) is stored
+        assert chosen(other, allow_change=True) is stored
+        run_folder.mark_finished(folder)
+    second, _ = run_folder.open_run(tmp_path, "demo", other, dataset, new=True)
+    run_folder.mark_finished(second)
     assert chosen(other) is not stored
     assert chosen() is stored  # the first run, which is finished
 
 
-def test_all_workers_take_the_value_of_the_chief(tmp_path, config):
+def test_all_workers_take_the_value_of_the_chief(tmp_path, config, dataset):
     sent = types.SimpleNamespace(from_chief=lambda make: b"true")
     for asked in (None, False):
-        begun = fitting.as_begun(config, asked, sent, tmp_path, "a-demo")
+        begun = fitting.as_begun(asked, sent, tmp_path, "demo", config, dataset)
         assert begun.dataset.mirror_augment is True
 
 

@@ -174,9 +174,34 @@ def test_the_same_command_continues_and_a_finished_run_says_so(
     assert code == 0
     assert "000-blocks-demo is finished" in out
     assert len(list((tmp_path / "results").iterdir())) == 1
-    assert run(*arguments[:-1], "--total_kimg=0.128", "--allow_config_change")[0] == 0
+
+
+def test_a_finished_run_of_a_moved_dataset_is_finished_and_can_be_trained_longer(
+    run, dataset_folder, tmp_path
+):
+    path = tmp_path / "blocks"
+    shutil.copytree(dataset_folder, path)
+    assert run(f"--dataset={path}", *TINY, "--total_kimg=0.064")[0] == 0
+    (folder,) = (tmp_path / "results").iterdir()
+    path = path.rename(tmp_path / "job-17")
+    code, out, _ = run(f"--dataset={path}/", *TINY, "--total_kimg=0.064")
+    assert (code, f"{folder} is finished" in out) == (0, True)
+    code, out, _ = run(f"--dataset={path}", *TINY, "--total_kimg=0.128")
+    assert code == 0
+    assert "continuing to 0.128 kimg instead of 0.064" in out
+    assert f"the dataset moved: continuing with {path} instead of {tmp_path / 'blocks'}" in out
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["dataset"]["path"], config["training"]["total_kimg"]) == (str(path), 0.128)
+    code, out, _ = run(f"--dataset={path}", *TINY, "--total_kimg=0.064")
+    assert "was trained to 0.128 kimg already, 0.064 are asked" in out
+    assert f"{folder} is finished" in out
+    code, _, err = run(f"--dataset={path}", *TINY, "--total_kimg=0.128", "--seed=7")
+    assert (code, "training.seed: 1000 -> 7" in err) == (2, True)
+    changed = [*TINY, "--total_kimg=0.192", "--seed=7", "--allow_config_change"]
+    assert run(f"--dataset={path}", *changed)[0] == 0
+    assert len(list((tmp_path / "results").iterdir())) == 1
     lines = (folder / "stats.jsonl").read_text().splitlines()
-    assert [json.loads(line)["kimg"] for line in lines] == [0.064, 0.128]
+    assert [json.loads(line)["kimg"] for line in lines] == [0.064, 0.128, 0.192]
 
 
 def test_every_second_snapshot_and_the_last_are_measured_and_the_best_is_kept(run, tmp_path):
