@@ -72,7 +72,16 @@ def test_presets_keep_the_originals_optimizer_and_loop(preset):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_presets_minibatches_make_whole_replicas_and_whole_groups(preset):
     config = PRESETS[preset].replace({"G.fmap_base": 8192, "D.fmap_base": 8192})
-    loop.check(config.fitted(10, 3, 0, config.schedule.num_gpus))
+    replicas, parts = config.schedule.num_gpus, config.schedule.grad_accumulation
+    for resolution in RESOLUTIONS:
+        minibatch = config.schedule.minibatch(resolution)
+        assert minibatch % (replicas * parts) == 0
+        scored = minibatch // replicas // parts
+        size = config.D.mbstd_group_size
+        assert size == "all" or scored % min(max(size, 1), scored) == 0
+    loop.check(config.fitted(10, 3, 0, replicas))
+    with pytest.raises(ValueError, match="multiple of the replica count.*replicas=1009"):
+        loop.check(config.fitted(10, 3, 0, 1009))
 
 
 # One of each kind of network.

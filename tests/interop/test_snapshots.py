@@ -274,12 +274,23 @@ def test_no_such_file_foreign_hdf5_and_other_versions_are_named(tmp_path):
     write_hdf5(path, {}, {"format": "pgtf-checkpoint"})
     with pytest.raises(ValueError, match=r"x.h5: not a snapshot.*pgtf-checkpoint"):
         load_snapshot(path)
-    write_hdf5(path, {}, {"format": "pgtf-snapshot", "version": 99})
-    with pytest.raises(ValueError, match=r"another version.*version=99"):
-        load_snapshot(path)
+    for version in (0, 2, 99):
+        write_hdf5(path, {}, {"format": "pgtf-snapshot", "version": version})
+        with pytest.raises(ValueError, match=rf"another version.*version={version}, expected 1"):
+            load_snapshot(path)
     write_hdf5(path, {}, {"format": "pgtf-snapshot", "version": 1, "networks": "{}"})
     with pytest.raises(ValueError, match="no network G in it"):
         load_snapshot(path)
+
+
+@pytest.mark.parametrize("load", [load_snapshot, load_meta])
+@pytest.mark.parametrize("attribute", ["format", "version"])
+def test_a_snapshot_that_does_not_say_its_format_or_version_is_refused(snapshot, attribute, load):
+    groups, attributes = read_hdf5(snapshot)
+    del attributes[attribute]
+    write_hdf5(snapshot, groups, attributes)
+    with pytest.raises(ValueError, match=rf"a snapshot.* Received: {attribute}=None"):
+        load(snapshot)
 
 
 def edited(snapshot, edit):

@@ -15,6 +15,7 @@ import sys
 import numpy as np
 import pytest
 
+from pgtf.interop import unpickle
 from pgtf.interop.unpickle import StoredNetwork, read_pickle
 from tests.interop.pickles import pickled
 
@@ -156,6 +157,45 @@ def test_a_hand_made_payload_is_refused(kind, marker, read):
     if kind in LIVE_INSTRUCTIONS:
         pickle.loads(program.encode("latin1"))
         assert marker.exists()  # the payload was a live one
+
+
+# All that a pickle may name. Another entry has to be thought about twice: here and there.
+ALLOWED = {
+    "_codecs.encode": "encode",
+    "network.Network": "network",
+    "numpy._core.multiarray._reconstruct": "array",
+    "numpy._core.multiarray.scalar": "scalar",
+    "numpy._core.numeric._frombuffer": "frombuffer",
+    "numpy.core.multiarray._reconstruct": "array",
+    "numpy.core.multiarray.scalar": "scalar",
+    "numpy.core.numeric._frombuffer": "frombuffer",
+    "numpy.dtype": "dtype",
+    "numpy.ndarray": "ndarray",
+    "tfutil.Network": "network",
+}
+NEIGHBOURS = (
+    ["_codecs.decode", "codecs.encode", "network.Networks", "tfutil.run", "tfutil.network"]
+    + ["numpy.load", "numpy.memmap", "numpy.core.records.fromfile", "numpy.core.multiarray.array"]
+    + ["numpy.core.numeric.fromfunction", "numpy.ndarray.tofile", "builtins.bytearray"]
+    + ["numpy._core.multiarray.frombuffer", "numpy.matrix", "numpy.ma.core._mareconstruct"]
+)
+
+
+def test_a_pickle_may_name_exactly_eleven_things():
+    assert unpickle._ALLOWED == ALLOWED
+    numbers = "b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8"
+    assert unpickle._DTYPES == set(numbers.split())
+
+
+@pytest.mark.parametrize("instruction", ["c{}\n{}\n.", "\x80\x04V{}\nV{}\n\x93."])
+@pytest.mark.parametrize("name", [*ALLOWED, *NEIGHBOURS])
+def test_a_name_is_refused_unless_it_is_one_of_them(name, instruction, read):
+    data = instruction.format(*name.rsplit(".", 1)).encode("latin1")
+    if name in ALLOWED:
+        assert read(data) == unpickle._Global(name, ALLOWED[name])
+    else:
+        with pytest.raises(ValueError, match=f"refused class '{name}'"):
+            read(data)
 
 
 def test_an_extension_code_registered_by_someone_else_is_refused(marker, read, monkeypatch):

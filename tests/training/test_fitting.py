@@ -11,15 +11,30 @@ from pgtf.training import fitting, run_folder
 
 
 def workers_of(chiefs, num_elsewhere=0):
-    """What `fitting.check_workers` sees of workers whose chief has this configuration."""
+    """Stands for workers whose chief has this configuration; `summed` lists what each one sent."""
+    summed = []
+
+    def total(values):
+        summed.append(values)
+        return (np.array(values) + num_elsewhere).tolist()
+
     return types.SimpleNamespace(
-        from_chief=lambda make: chiefs.to_json().encode(),
-        total=lambda values: (np.array(values) + num_elsewhere).tolist(),
+        from_chief=lambda make: chiefs.to_json().encode(), total=total, summed=summed
     )
 
 
-def test_workers_with_one_configuration_may_train(config):
-    fitting.check_workers(config, workers_of(config))
+def test_workers_with_one_configuration_may_train_and_tell_each_other_of_no_difference(config):
+    workers = workers_of(config)
+    fitting.check_workers(config, workers)
+    assert workers.summed == [[0]]
+
+
+def test_a_worker_tells_the_others_how_many_fields_differ(config):
+    mine = config.replace({"training.seed": 7, "G.fmap_max": 4})
+    workers = workers_of(config)
+    with pytest.raises(ValueError, match="same on all workers"):
+        fitting.check_workers(mine, workers)
+    assert workers.summed == [[2]]
 
 
 def test_a_worker_with_another_configuration_is_refused_with_the_differences(config):

@@ -110,11 +110,24 @@ def test_a_snapshot_names_the_labels_and_how_it_was_trained(config, strategy, tm
     assert meta["cur_nimg"] == 0
 
 
-def test_resuming_a_finished_run_changes_nothing(config, dataset, strategy, finished, tmp_path):
+def test_a_run_killed_after_its_last_image_is_marked_as_finished_and_nothing_else_changes(
+    config, dataset, strategy, finished, tmp_path
+):
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)
-    loop.run(config, dataset, strategy, folder)
-    assert stats(folder) == stats(finished)
+    (folder / "finished").unlink()  # as if it had been killed after its last checkpoint
+    assert loop.run(config, dataset, strategy, folder, more_actions=[kill_at(3)]) is None
+    assert (folder / "finished").exists()
+    before, after = (
+        {
+            path.relative_to(of): path.read_bytes()
+            for path in of.rglob("*")
+            if path.is_file() and not path.name.startswith("events.")
+        }
+        for of in (finished, folder)
+    )
+    assert len(before) == 7  # two pictures, two checkpoints, snapshot, statistics, mark
+    assert after == before
 
 
 @pytest.mark.parametrize("name", ["log.txt", "stats.jsonl", "metric-fid.jsonl"])
