@@ -177,6 +177,17 @@ def test_noise_strength_follows_the_signal_of_the_iterations_before(config, trai
     assert ema != 0
 
 
+def test_scores_that_are_not_finite_leave_the_noise_alone(config, trained):
+    runs = trained(config.replace(AT_4 | {"D.use_gdrop": True, "loss.noise_limit": -1.0}), 4)
+    state, _ = next(runs)
+    state.progress.noise_ema = 0.25
+    for bias in (np.inf, -np.inf, np.nan):
+        state.D.variables_by_name["4x4/Dense1/bias"].assign([bias])
+        _, row = next(runs)
+        np.testing.assert_array_equal(row["fake_scores"], bias)
+        assert state.progress.noise_ema == 0.25
+
+
 def test_noise_changes_the_losses_of_both_networks(config, trained):
     config = config.replace(AT_4 | {"D.use_gdrop": True})
     ((_, silent),) = trained(config, 1)  # begins with strength 0
