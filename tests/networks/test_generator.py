@@ -113,6 +113,15 @@ def test_running_in_minibatches_with_a_remainder_changes_nothing(G, rng):
     np.testing.assert_allclose(images, G(latents, lod=0.5), rtol=0, atol=2e-6)
 
 
+def test_every_minibatch_is_run_with_its_own_labels(rng):
+    G = tiny.generator(label_size=4)
+    latents = rng.normal(size=[5, tiny.LATENT_SIZE]).astype(np.float32)
+    labels = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 1]]
+    expected = G(latents, labels).numpy()
+    images = G.run(latents, labels, minibatch_size=2)
+    np.testing.assert_allclose(images, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
 def test_labels_join_the_latents_before_normalization_and_default_to_zeros(latents):
     G = tiny.generator(label_size=4)
     labels = np.eye(4, dtype=np.float32)[:3]

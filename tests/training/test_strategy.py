@@ -43,6 +43,23 @@ def test_without_anything_asked_for_the_cpu_is_used_and_said():
     assert f"TensorFlow {tf.__version__}" in line
 
 
+@pytest.mark.parametrize(("num_gpus", "cpu_replicas", "used"), [(None, 0, 1), (1, 0, 1), (0, 0, 0)])
+def test_one_gpu_of_two_is_used_unless_more_are_asked_for(
+    gpus, monkeypatch, num_gpus, cpu_replicas, used
+):
+    grown, visible = [], []
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda gpu, _: grown.append(gpu)
+    )
+    monkeypatch.setattr(
+        tf.config, "set_visible_devices", lambda found, kind: visible.append((found, kind))
+    )
+    made = strategy.make_strategy(num_gpus, cpu_replicas)
+    assert made is tf.distribute.get_strategy()
+    first = tf.config.list_physical_devices("GPU")[:used]
+    assert (grown, visible) == (first, [(first, "GPU")])
+
+
 def test_more_gpus_than_there_are_is_an_error_that_lists_them(gpus):
     with pytest.raises(ValueError, match=r"GPU:0, /physical_device:GPU:1\). Received: gpus=3"):
         strategy.make_strategy(num_gpus=3)
