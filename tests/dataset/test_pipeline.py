@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf.dataset import open_dataset, pipeline
+from pgtf.dataset.tfrecords import open_records, to_records
 from tests.dataset import original
 
 CASES = dict(np.load(original.ROOT / "process_reals" / "process_reals.npz"))
@@ -118,6 +120,30 @@ def test_a_damaged_record_stops_the_stream(dataset, tmp_path):
     spoilt = open_dataset(tmp_path, max_label_size=0)
     with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
         take(pipeline.batches(spoilt, resolution_log2=3, minibatch=10, seed=0), 1)
+
+
+@pytest.mark.parametrize("record", [683, 1399])
+def test_records_beyond_2_and_4_gib_are_read(dataset, tmp_path, record):
+    """The file has holes: it takes the disk space of the two records that are written."""
+    num, shape = 1400, (3, 1024, 1024)
+    image = np.random.default_rng(record).integers(0, 256, shape, np.uint8)
+    content = to_records(image[np.newaxis]).tobytes()
+    assert record * len(content) >= 2**31
+    assert 1399 * len(content) >= 2**32
+    path = tmp_path / "large-r10.tfrecords"
+    with open(path, "wb") as file:
+        file.write(to_records(np.zeros((1, *shape), np.uint8)).tobytes())
+        file.seek(record * len(content))
+        file.write(content)
+        file.truncate(num * len(content))
+    levels = {10: open_records(str(path))}
+    large = dataclasses.replace(dataset, num_images=num, files=levels, label_size=0)
+    (position,) = np.nonzero(pipeline.record_order(0, np.arange(num), num).numpy() == record)[0]
+    stream = pipeline.batches(
+        large, resolution_log2=10, minibatch=1, seed=0, position=int(position), prefetch=0
+    )
+    ((images, _),) = take(stream, 1)
+    np.testing.assert_array_equal(images[0], image.transpose(1, 2, 0))
 
 
 def test_random_labels_depend_on_seed_and_image_only(dataset):
