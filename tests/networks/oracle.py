@@ -73,8 +73,12 @@ def generator(weights, latents, num_blocks):
     return images
 
 
-def discriminator(weights, images, alpha, group_size, num_blocks, finest=0):
-    """Scores and label logits at the resolution of lod `finest`: [N, R, R, C] -> [N, 1 + L]."""
+def discriminator(weights, images, alpha, group_size, num_blocks, finest=0, statistic=None):
+    """Scores and label logits at the resolution of lod `finest`: [N, R, R, C] -> [N, 1 + L].
+
+    `statistic` computes the maps that are appended at 4x4, [N, 4, 4, C] -> [N, 4, 4, maps]; None
+    is the minibatch standard deviation.
+    """
 
     def conv(x, name):
         weight = weights[f"{name}/weight"]
@@ -93,7 +97,10 @@ def discriminator(weights, images, alpha, group_size, num_blocks, finest=0):
         if lod == finest:
             old = leaky_relu(conv(halved(images), f"FromRGB_lod{lod + 1}"))
             x = x * alpha + old * (1 - alpha)
-    stddev = stddev_of_groups(x, group_size)[:, None, None, None] * np.ones_like(x[..., :1])
-    x = leaky_relu(conv(np.concatenate([x, stddev], axis=-1), "4x4/Conv"))
+    if statistic is None:
+        maps = stddev_of_groups(x, group_size)[:, None, None, None] * np.ones_like(x[..., :1])
+    else:
+        maps = statistic(x)
+    x = leaky_relu(conv(np.concatenate([x, maps], axis=-1), "4x4/Conv"))
     x = leaky_relu(dense(x.transpose(0, 3, 1, 2).reshape(len(x), -1), "4x4/Dense0", SQRT2))
     return dense(x, "4x4/Dense1", 1)

@@ -5,6 +5,7 @@ import pytest
 
 from pgtf.networks import MinibatchDiscrimination, MinibatchStatistic, MinibatchStdDev
 from tests import tiny
+from tests.networks import oracle
 
 
 @pytest.fixture
@@ -27,22 +28,38 @@ FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_averages_of_each_function_are_numpys(x, function):
+AVERAGES = ("all", "flat", "spatial", "none", "gpool", "group")
+
+
+def expected_maps(x, function, average, num_splits):
+    """The maps of one group of samples: [N, 4, 4, C] -> [4, 4, maps]."""
     f = FUNCTIONS[function]
     raw = f(x, 0)[0]  # [H, W, C]
-    expected = {
+    maps = {
         "all": raw.mean()[np.newaxis],
         "flat": f(x, (0, 1, 2, 3))[0],
         "spatial": raw.mean((0, 1)),
         "none": raw,
         "gpool": f(x, (0, 1, 2))[0],
-        "group": raw.reshape(16, 4, 2).mean((0, 2)),
-    }
-    for average, values in expected.items():
+        "group": raw.reshape(16, num_splits, -1).mean((0, 2)),
+    }[average]
+    return np.broadcast_to(maps, (4, 4, maps.shape[-1]))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_averages_of_each_function_are_numpys(x, function):
+    for average in AVERAGES:
         maps = appended(x, function=function, average=average, num_splits=4)
-        wanted = np.broadcast_to(values, maps.shape)
+        wanted = np.broadcast_to(expected_maps(x, function, average, 4), maps.shape)
         np.testing.assert_allclose(maps, wanted, rtol=1e-5, atol=1e-6, err_msg=average)
+
+
+@pytest.mark.parametrize(("function", "deviation"), [("Tstd", 0), ("Tstdeps", 1e-4)])
+def test_samples_that_are_alike_deviate_by_the_root_of_epsilon_or_not_at_all(
+    x, function, deviation
+):
+    alike = np.repeat(x[:1], 4, axis=0)  # The mean of four is exact.
+    np.testing.assert_allclose(appended(alike, function=function), deviation, rtol=1e-5)
 
 
 @pytest.mark.parametrize("group_size", [2, 3, 4, "all"])
@@ -73,12 +90,26 @@ def test_parts_that_do_not_divide_the_channels_are_refused(x):
         MinibatchStatistic(average="group", num_splits=3)(x)
 
 
-@pytest.mark.parametrize(("average", "maps"), [("all", 1), ("spatial", 8), ("group", 2)])
-def test_discriminators_take_the_statistic_that_is_asked_for(average, maps):
-    options = {"mbstat_func": "Tmean", "mbstat_avg": average, "mbstat_num_splits": 2}
-    D = tiny.discriminator(**options, mbstd_group_size="all")
-    assert D.layers["4x4/Conv"].weight.shape == (3, 3, 8 + maps, 8)
-    assert D(np.zeros([5, 16, 16, 3], np.float32))[0].shape == (5, 1)
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("function", ["Tstdeps", "Tmean", "Tsum"])
+@pytest.mark.parametrize("group_size", [3, "all"])
+def test_discriminators_take_the_statistic_that_is_asked_for(rng, function, average, group_size):
+    options = {"mbstat_func": function, "mbstat_avg": average, "mbstat_num_splits": 2}
+    D = tiny.discriminator(**options, mbstd_group_size=group_size, resolution=4)
+    tiny.with_random_biases(D, rng)
+    images = rng.uniform(-1, 1, size=[6, 4, 4, 3]).astype(np.float32)
+    num_groups = 1 if group_size == "all" else 2
+
+    def statistic(x):
+        groups = [expected_maps(x[m::num_groups], function, average, 2) for m in range(num_groups)]
+        return np.stack(groups * (6 // num_groups))
+
+    expected = oracle.discriminator(
+        tiny.arrays_of(D), images.astype(np.float64), 1, group_size, 1, statistic=statistic
+    )
+    scores = D(images)[0].numpy()
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def discrimination(x, layer):
