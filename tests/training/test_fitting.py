@@ -1,12 +1,15 @@
 """What a run begins with."""
 
+import dataclasses
 import shutil
 import types
 
 import numpy as np
 import pytest
 
+from pgtf import interop
 from pgtf.dataset import open_dataset
+from pgtf.networks import Discriminator, Generator
 from pgtf.training import fitting, run_folder
 
 
@@ -113,3 +116,23 @@ def test_one_line_says_whether_reals_are_mirrored_and_why(dataset_folder, tmp_pa
     kept = fitting.describe_mirror(off, None, dataset)
     assert kept.startswith(f"Mirror augmentation: off (as this run began; on is {default}. ")
     assert kept.endswith("--allow_config_change --config.dataset.mirror_augment=true)")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_networks_of_a_file_are_trained_in_any_precision(config, dataset, tmp_path, precision):
+    """Half precision raises the epsilon of pixel norm, which is no difference to the dataset."""
+    G, D = (
+        kind(**dataclasses.asdict(options), seed=1)
+        for kind, options in ((Generator, config.G), (Discriminator, config.D))
+    )
+    path = tmp_path / "network.h5"
+    interop.save_snapshot(path, G, D, G)
+    asked = config.replace({"training.precision": precision, "dataset.max_label_size": 0})
+    fitted, _, start = fitting.fit(asked, 1, resume_pkl=str(path), resume_kimg=0.5)
+    epsilon = 1e-8 if precision == "fp32" else 1e-4
+    assert fitted.G == dataclasses.replace(G.config, pixelnorm_epsilon=epsilon)
+    assert (fitted.D, fitted.training.precision) == (D.config, precision)
+    assert start[3] == 500
+    for network, stored in zip(start, (G, D, G), strict=False):
+        for name, variable in network.variables_by_name.items():
+            np.testing.assert_array_equal(variable, stored.variables_by_name[name])

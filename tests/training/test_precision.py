@@ -159,3 +159,28 @@ def test_precision_is_part_of_the_configuration(config):
     assert config.differences(changed) == ["training.precision: 'fp32' -> 'bf16'"]
     assert type(config).from_json(changed.to_json()) == changed
     assert dataclasses.asdict(config.training)["jit"] == "auto"
+
+
+def test_both_gradients_are_the_same_at_any_loss_scale(config, dataset, strategy):
+    """Adam's steps would hide a factor; its first moment, without decay, is the gradient itself."""
+    changes = {"training.precision": "fp16", "training.adam_beta1": 0.0}
+    config = config.replace(changes).fitted(dataset.resolution_log2, 3, 0, 1)
+    state = TrainingState(config, strategy)
+    before = state.pack()
+    stepper = Stepper(state, config, dataset, strategy)
+    found = []
+    for log2 in (6.0, 10.0):
+        state.unpack(*before, "memory")
+        for optimizer in (state.G_opt, state.D_opt):
+            optimizer.variables_by_name["loss_scaling"].assign(log2)
+        call = plan.next_call(config.schedule, config.training, 0, 0)
+        end_nimg = call.nimgs[0] + call.now.minibatch
+        # Without a learning rate G's gradient does not depend on the rounding of D's.
+        stepper.run(plan.Call(call.now, call.nimgs[:1], call.alphas[:1], [0.0], [0.0], end_nimg))
+        found.append({k: v for k, v in arrays_of(state).items() if "_opt/m/" in k})
+    moved = [name for name, gradient in found[0].items() if np.any(gradient)]
+    assert {name[:5] for name in moved} == {"G_opt", "D_opt"}
+    for name in moved:
+        small, large = (gradients[name] / np.abs(found[0][name]).max() for gradients in found)
+        # Float16 keeps 11 bits, and fewer of what is below 2**-14 at the smaller scale.
+        np.testing.assert_allclose(large, small, rtol=0, atol=0.02, err_msg=name)
