@@ -135,6 +135,23 @@ def test_statistics_of_reals_are_cached_by_content(network, reals, fakes, tmp_pa
     assert measure(reals)[1:] == first[1:]
 
 
+def test_statistics_of_another_mode_or_network_are_not_taken_from_the_cache(
+    reals, fakes, tmp_path, network
+):
+    path = tmp_path / "other.pb"
+    path.write_bytes(FrozenGraph(seed=1).serialized())
+    networks = [network, Inception(network.path, mode="clean"), Inception(path)]
+    plan, folder = parse_plan("fid:16,kid:16,pr:16"), tmp_path / "cache"
+    for shown in (32, 16):  # reals and fakes, then fakes alone
+        for each in networks:
+            counted = Counted(each)
+            found = Evaluator(plan, reals, inception=counted, cache_folder=folder)(fakes)
+            assert counted.num == shown
+            expected = Evaluator(plan, reals, inception=each)(fakes)
+            for record, alone in zip(found, expected, strict=True):
+                assert record["values"] == pytest.approx(alone["values"], rel=1e-9)
+
+
 def test_a_cache_that_cannot_be_written_is_said_and_does_not_matter(
     network, reals, fakes, tmp_path, caplog
 ):

@@ -117,6 +117,17 @@ def test_levels_in_temporary_files_give_the_same_values(reals):
     assert swd(small, small[::-1], patches_per_image=128, max_bytes=0) == in_memory
 
 
+@pytest.mark.parametrize("directions", [1, 48, 128])
+def test_a_small_buffer_gives_the_same_values(reals, monkeypatch, directions):
+    """128 directions are no multiple of 48: the last part is smaller."""
+    small, patches = reals[:4], 64
+    expected = swd(small, small[::-1], patches_per_image=patches)
+    num_bytes = 4 * len(small) * patches * directions
+    monkeypatch.setattr("metrics.swd._SORT_BYTES", num_bytes)
+    found = swd(small, small[::-1], patches_per_image=patches)
+    assert found == pytest.approx(expected, rel=1e-6)  # a product of other shape rounds differently
+
+
 @pytest.mark.parametrize("patches_per_image", [8, 512])
 @pytest.mark.parametrize("width", [64, 32])
 def test_patches_are_what_their_positions_say(reals, width, patches_per_image):
