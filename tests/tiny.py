@@ -1,5 +1,7 @@
 """Networks small enough to test on: 16x16 RGB, at most 8 feature maps."""
 
+import numpy as np
+
 from pgtf.networks import Discriminator, Generator
 
 OPTIONS = {"num_channels": 3, "resolution": 16, "fmap_base": 32, "fmap_max": 8}
@@ -25,6 +27,17 @@ def with_random_biases(network, rng):
 def arrays_of(network):
     """{name: float32 array} of all weights of a network."""
     return {name: v.numpy() for name, v in network.variables_by_name.items()}
+
+
+def assert_the_same_but_for_rounding(found, expected, tolerance=1e-5):
+    """Compares float32 results by their largest difference over the largest expected value.
+
+    Every processor sums in an order of its own, and each sum is off by a few 2^-24 of its largest
+    term: 1e-5 is 170 roundings of the largest value, enough for all layers of a network.
+    """
+    found, expected = (np.asarray(values, np.float64) for values in (found, expected))
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 
 
 def sum_of(parts):

@@ -84,9 +84,10 @@ def test_lod_and_alpha_are_those_of_the_snapshot(labelled, rng):
 def test_float_images_are_in_0_to_1(plain, rng):
     latents = rng.normal(size=[5, 8]).astype(np.float32)
     answer = ask(plain, "images_float", latents=latents)["images_float"]
-    expected = np.clip((plain.Gs(latents).numpy() + 1) / 2, 0, 1)
+    live = plain.Gs(latents).numpy()
     assert answer.min() == 0
-    assert np.abs(answer - expected).max() < 1e-5
+    # Rounding errors are relative to the largest value, which is clipped (tiny.py).
+    assert np.abs(answer - np.clip((live + 1) / 2, 0, 1)).max() < 1e-5 * np.abs(live).max()
 
 
 @pytest.mark.parametrize("num", [1, 3, 8])

@@ -20,14 +20,14 @@ def latents(rng):
 def test_images_of_every_stable_lod_are_those_of_the_formulas(G, latents):
     expected = oracle.generator(tiny.arrays_of(G), latents.astype(np.float64), num_blocks=3)
     for lod, images in zip((2, 1, 0), expected, strict=True):
-        np.testing.assert_allclose(G(latents, lod=lod), images, rtol=0, atol=1e-5)
+        tiny.assert_the_same_but_for_rounding(G(latents, lod=lod), images)
 
 
 def test_images_fade_linearly_from_the_enlarged_coarser_ones(G, latents):
     coarse, fine = G(latents, lod=1).numpy(), G(latents, lod=0).numpy()
     for lod in (0.25, 0.5, 0.875):
         expected = (1 - lod) * fine + lod * oracle.enlarged(coarse)
-        np.testing.assert_allclose(G(latents, lod=lod), expected, rtol=0, atol=2e-6)
+        tiny.assert_the_same_but_for_rounding(G(latents, lod=lod), expected, 2e-6)
 
 
 def kinds_of(function, *inputs):
@@ -48,7 +48,7 @@ def test_run_takes_another_form_of_pixel_norm_that_xla_and_lite_do_not_have(late
     before = kinds_of(plain(), inputs)
     images = G.run(latents * (0 if is_zero else 1))
     assert np.all(np.isfinite(images))
-    np.testing.assert_allclose(images, model(inputs), rtol=0, atol=5e-6)
+    tiny.assert_the_same_but_for_rounding(images, model(inputs))
     kinds = before, kinds_of(G._compiled[model], inputs), kinds_of(plain(), inputs)
     assert ["EuclideanNorm" in each for each in kinds] == [False, True, False]
 
@@ -57,7 +57,7 @@ def test_run_takes_another_form_of_pixel_norm_that_xla_and_lite_do_not_have(late
 @pytest.mark.parametrize("lod", [0.0, 0.5, 2.0])
 def test_run_makes_the_images_of_the_plain_model(latents, options, lod):
     G = tiny.with_random_biases(tiny.generator(**options), np.random.default_rng(0))
-    np.testing.assert_allclose(G.run(latents, lod=lod), G(latents, lod=lod), rtol=0, atol=5e-6)
+    tiny.assert_the_same_but_for_rounding(G.run(latents, lod=lod), G(latents, lod=lod))
 
 
 def test_run_leaves_the_last_pixel_norm_to_to_rgb_and_only_while_it_traces(latents, monkeypatch):
@@ -82,7 +82,7 @@ def test_run_takes_another_form_of_wide_convolutions_that_are_not_for_others(rng
     latents = rng.normal(size=[2, G.latent_size]).astype(np.float32)
     model, alpha = G.model_at(0.0)
     inputs = G.inputs(latents, None, alpha)
-    np.testing.assert_allclose(G.run(latents), G(latents), rtol=0, atol=1e-5)  # of values up to 3
+    tiny.assert_the_same_but_for_rounding(G.run(latents), G(latents))
     kinds = [kinds_of(function, inputs) for function in (G._compiled[model], tf.function(model))]
     # 4x4/Dense; 4x4/Conv, two enlargements and 8x8/Conv1; 16x16/Conv1's kernels and positions.
     assert [x.count("MatMul") for x in kinds] == [1 + 4 + 1 + 16, 1]
@@ -101,7 +101,7 @@ def test_without_a_lod_the_stored_one_decides(G, latents):
 
 
 def test_images_do_not_depend_on_the_scale_of_normalized_latents(G, latents):
-    np.testing.assert_allclose(G(latents * 100), G(latents), rtol=0, atol=1e-5)
+    tiny.assert_the_same_but_for_rounding(G(latents * 100), G(latents))
     raw = tiny.generator(normalize_latents=False, use_pixelnorm=False)
     assert np.abs(raw(latents * 100) - raw(latents)).max() > 1
 
@@ -110,7 +110,7 @@ def test_running_in_minibatches_with_a_remainder_changes_nothing(G, rng):
     latents = rng.normal(size=[7, tiny.LATENT_SIZE])
     images = G.run(latents, lod=0.5, minibatch_size=3)
     assert (images.shape, images.dtype) == ((7, 16, 16, 3), np.float32)
-    np.testing.assert_allclose(images, G(latents, lod=0.5), rtol=0, atol=2e-6)
+    tiny.assert_the_same_but_for_rounding(images, G(latents, lod=0.5))
 
 
 def test_every_minibatch_is_run_with_its_own_labels(rng):
@@ -140,12 +140,12 @@ def test_fused_and_unfused_generators_are_the_same_function_of_rotated_kernels(G
     for name, variable in unfused.variables_by_name.items():
         array = fused[name if name in fused else name.replace("Conv0", "Conv0_up")]
         variable.assign(oracle.up_kernel(array) if "Conv0/weight" in name else array)
-    np.testing.assert_allclose(unfused(latents), G(latents), rtol=0, atol=1e-5)
+    tiny.assert_the_same_but_for_rounding(unfused(latents), G(latents))
 
 
 def test_without_equalizing_the_generator_starts_as_the_same_function(latents):
     equalized, plain = tiny.generator(), tiny.generator(use_wscale=False)
-    np.testing.assert_allclose(equalized(latents), plain(latents), rtol=0, atol=1e-5)
+    tiny.assert_the_same_but_for_rounding(equalized(latents), plain(latents))
     assert np.std(plain.variables_by_name["4x4/Conv/weight"]) < 0.5
 
 

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf.networks import convolutions, products, winograd
+from tests import tiny
 from tests.networks.derivatives import all_orders, behind
 
 SIZES = [(2, 2), (4, 4), (8, 6), (4, 10), (16, 16)]
@@ -84,7 +85,7 @@ def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit
     monkeypatch.setattr(products, "PATCHES_BYTES", fit * 2 * 4 * size**2 * 4 * 4 + 1)
     for ours in (directions, tf.function(directions)):
         for part, expected in zip(ours(x, weight, dy, 1.0), whole, strict=True):
-            np.testing.assert_allclose(part, expected, rtol=0, atol=1e-4)
+            tiny.assert_the_same_but_for_rounding(part, expected)
     graph = ours.get_concrete_function(x, weight, dy, 1.0).graph
     loops = [operation for operation in graph.get_operations() if "While" in operation.type]
     assert len(loops) == (0 if at_a_time == 6 else 2 + 2)  # weight gradients: one for each half
