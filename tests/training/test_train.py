@@ -177,7 +177,7 @@ def test_the_same_command_continues_and_a_finished_run_says_so(
 
 
 def test_a_finished_run_of_a_moved_dataset_is_finished_and_can_be_trained_longer(
-    run, dataset_folder, tmp_path
+    run, dataset_folder, tmp_path, caplog
 ):
     path = tmp_path / "blocks"
     shutil.copytree(dataset_folder, path)
@@ -188,12 +188,14 @@ def test_a_finished_run_of_a_moved_dataset_is_finished_and_can_be_trained_longer
     assert (code, f"{folder} is finished" in out) == (0, True)
     code, out, _ = run(f"--dataset={path}", *TINY, "--total_kimg=0.128")
     assert code == 0
-    assert "continuing to 0.128 kimg instead of 0.064" in out
-    assert f"the dataset moved: continuing with {path} instead of {tmp_path / 'blocks'}" in out
+    assert "continuing to 0.128 kimg instead of 0.064" in caplog.text
+    assert (
+        f"the dataset moved: continuing with {path} instead of {tmp_path / 'blocks'}" in caplog.text
+    )
     config = json.loads((folder / "config.json").read_text())
     assert (config["dataset"]["path"], config["training"]["total_kimg"]) == (str(path), 0.128)
     code, out, _ = run(f"--dataset={path}", *TINY, "--total_kimg=0.064")
-    assert "was trained to 0.128 kimg already, 0.064 are asked" in out
+    assert "was trained to 0.128 kimg already, 0.064 are asked" in caplog.text
     assert f"{folder} is finished" in out
     code, _, err = run(f"--dataset={path}", *TINY, "--total_kimg=0.128", "--seed=7")
     assert (code, "training.seed: 1000 -> 7" in err) == (2, True)
