@@ -106,6 +106,7 @@ def test_a_ranking_that_ended_while_it_linked_the_best_can_be_resumed(
         link(source, folder, name)
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("pgtf.dataset.partial.CHECKPOINT_SECONDS", 3600)  # none by the clock
     with monkeypatch.context() as patch:
         patch.setattr(ranking, "_link", interrupted)
         assert run(folder, "--keep=3") == 130
