@@ -217,12 +217,14 @@ def _run(argv):
                 dataset,
                 strategy,
                 folder,
-                start=start,
-                more_actions=[measure(folder) for measure in measures],
-                checkpoint_sec=_CHECKPOINT_MINUTES.value * 60,
-                allow_config_change=_ALLOW_CONFIG_CHANGE.value,
-                on_divergence=_ON_DIVERGENCE.value,
-                profile_steps=_PROFILE.value,
+                loop.RunOptions(
+                    start=start,
+                    callbacks=[measure(folder) for measure in measures],
+                    checkpoint_sec=_CHECKPOINT_MINUTES.value * 60,
+                    allow_config_change=_ALLOW_CONFIG_CHANGE.value,
+                    on_divergence=_ON_DIVERGENCE.value,
+                    profile_steps=_PROFILE.value,
+                ),
             )
 
 

@@ -64,8 +64,8 @@ def scaled(row, dataset, scale):
             changes[f"{network}.fmap_max"] = min(scale.fmap_max, options.fmap_max)
     fitted = config.replace(changes | row.changes)
     shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
-    fitted = fitted.fitted(*shape, num_gpus=1)
-    loop.check(fitted)
+    fitted = fitted.for_dataset(*shape, num_gpus=1)
+    fitted.check()
     return fitted
 
 
@@ -106,7 +106,9 @@ def train(config, dataset, strategy, folder):
         if final:
             ended.append(state)
 
-    signum = loop.run(config, dataset, strategy, folder, more_actions=[keep], checkpoint_sec=60)
+    signum = loop.run(
+        config, dataset, strategy, folder, loop.RunOptions(callbacks=[keep], checkpoint_sec=60)
+    )
     if signum is not None:
         raise KeyboardInterrupt
     if not ended:  # it had been trained, but not measured

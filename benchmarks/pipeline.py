@@ -81,7 +81,7 @@ def measure_training(folder, resolution):
         }
     )
     dataset = open_dataset(folder, resolution=resolution)
-    config = config.fitted(dataset.resolution_log2, 3, 0, 1)
+    config = config.for_dataset(dataset.resolution_log2, 3, 0, 1)
     strategy = tf.distribute.get_strategy()
     stepper = Stepper(TrainingState(config, strategy), config, dataset, strategy)
     call = plan.next_call(config.schedule, config.training, 0, 0)

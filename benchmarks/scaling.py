@@ -37,7 +37,7 @@ def measure(replicas, minibatch, on_gpus, preset, all_reduce, folder, seconds):
     """Images a second of whole iterations (D, Gs and G) at the resolution of the dataset."""
     from pgtf.config import PRESETS
     from pgtf.dataset import open_dataset
-    from pgtf.training import loop, plan
+    from pgtf.training import plan
     from pgtf.training.state import TrainingState
     from pgtf.training.stepper import Stepper
     from pgtf.training.strategy import describe_devices, make_strategy
@@ -53,8 +53,8 @@ def measure(replicas, minibatch, on_gpus, preset, all_reduce, folder, seconds):
         "schedule.minibatch_dict": {},
         "schedule.max_minibatch_per_gpu": {},
     }
-    config = PRESETS[preset].replace(changes).fitted(dataset.resolution_log2, 3, 0, replicas)
-    loop.check(config)
+    config = PRESETS[preset].replace(changes).for_dataset(dataset.resolution_log2, 3, 0, replicas)
+    config.check()
     stepper = Stepper(TrainingState(config, strategy), config, dataset, strategy)
     call = plan.next_call(config.schedule, config.training, 0, 0)
     stepper.run(call)  # traces

@@ -49,7 +49,7 @@ def make_stepper(folder, resolution, minibatch, precision, jit):
         "training.jit": jit,
     }
     config = PRESETS["v2-1gpu"].replace(changes)
-    config = config.fitted(FULL_RESOLUTION.bit_length() - 1, 3, 0, 1)
+    config = config.for_dataset(FULL_RESOLUTION.bit_length() - 1, 3, 0, 1)
     return config, Stepper(TrainingState(config, strategy), config, open_dataset(folder), strategy)
 
 

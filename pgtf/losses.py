@@ -1,18 +1,21 @@
-"""Losses of the paper as functions of tensors, one value per sample.
+"""The losses of the paper, one class each. Every function returns one value per sample.
 
 Where the original release broadcasts [N, 1] terms with [N] ones into an [N, N] matrix, these are
-the [N] values whose mean is the same (reference, section A).
+the [N] values with the same mean (reference, section A).
 """
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal, Protocol
 
 import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Kind of loss, weights of the terms, and the noise that holds D back.
+    """Kind of loss, weights of its terms, and the noise that holds D back.
 
     Paper, App. A.1 and B; Gulrajani et al. 2017; Mao et al. 2017; Odena et al. 2017.
     """
@@ -25,18 +28,18 @@ class LossConfig:
     cond_weight: Annotated[float, "weight of the AC-GAN label terms, 0 = off"] = 1.0
     kind: Annotated[Literal["wgan_gp", "lsgan"], "WGAN-GP, or least squares"] = "wgan_gp"
     lsgan_fake_weight: Annotated[float, "lsgan: weight of the fakes in D's loss"] = 0.1
-    lsgan_real_target: Annotated[float, "lsgan: score that D is to give reals"] = 0.0
-    lsgan_fake_target: Annotated[float, "lsgan: score that D is to give fakes"] = 1.0
+    lsgan_real_target: Annotated[float, "lsgan: score that D should give to reals"] = 0.0
+    lsgan_fake_target: Annotated[float, "lsgan: score that D should give to fakes"] = 1.0
     lsgan_G_target: Annotated[float, "lsgan: score that G wants for its fakes"] = 0.0
     noise_signal: Annotated[
         Literal["fake_scores", "D_loss"],
-        "what the noise of use_gdrop follows: the paper's mean score of fakes, or D's loss, which "
-        "the original Theano release reads",
+        "signal that the noise of use_gdrop follows: the mean score of fakes, as in the paper, or "
+        "D's loss, as in the original Theano release",
     ] = "fake_scores"
     noise_ema: Annotated[float, "decay of the moving average of the signal, per iteration"] = 0.9
     noise_limit: Annotated[float, "value of that average above which there is noise"] = 0.5
-    noise_exponent: Annotated[float, "of what exceeds the limit"] = 2.0
-    noise_coef: Annotated[float, "factor of that: the noise strength"] = 0.2
+    noise_exponent: Annotated[float, "exponent of the excess over the limit"] = 2.0
+    noise_coef: Annotated[float, "noise strength per unit of that power"] = 0.2
 
     def __post_init__(self) -> None:
         weights = ("wgan_lambda", "wgan_epsilon", "cond_weight", "lsgan_fake_weight")
@@ -55,16 +58,162 @@ class LossConfig:
             )
 
 
-def mix(reals, fakes, weights):
+@dataclasses.dataclass(frozen=True)
+class LossTerms:
+    """A loss and its components, one value per sample."""
+
+    loss: tf.Tensor  # [N]
+    components: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)  # each [N]
+
+    def __add__(self, other: LossTerms) -> LossTerms:
+        return LossTerms(self.loss + other.loss, self.components | other.components)
+
+
+class Penalty(Protocol):
+    """Signature of a loss's penalty on D; see `WassersteinLoss.penalty`."""
+
+    def __call__(
+        self,
+        score: Callable[[tf.Tensor], tf.Tensor],
+        reals: tf.Tensor,
+        fakes: tf.Tensor,
+        mixing: tf.Tensor,
+        *,
+        enlargement: int,
+        loss_scale: tf.Tensor | None = None,
+    ) -> LossTerms: ...
+
+
+class WassersteinLoss:
+    """WGAN-GP with drift. Arjovsky et al. 2017; Gulrajani et al. 2017; paper, App. A.1.
+
+    Attributes:
+        statistics: components of D's loss whose means are worth logging.
+    """
+
+    statistics = ("real_scores", "fake_scores", "mixed_norms")
+
+    def __init__(self, config: LossConfig) -> None:
+        self._config = config
+
+    def reals(self, scores: tf.Tensor) -> LossTerms:
+        """D's loss on real images: [N, 1] -> [N]."""
+        scores = scores[:, 0]
+        drift = tf.square(scores)
+        loss = self._config.wgan_epsilon * drift - scores
+        return LossTerms(loss, {"real_scores": scores, "drift": drift})
+
+    def fakes(self, scores: tf.Tensor) -> LossTerms:
+        """D's loss on fake images: [N, 1] -> [N]."""
+        return LossTerms(scores[:, 0], {"fake_scores": scores[:, 0]})
+
+    def generator(self, scores: tf.Tensor) -> LossTerms:
+        """G's loss: [N, 1] -> [N]."""
+        return LossTerms(-scores[:, 0], {"fake_scores": scores[:, 0]})
+
+    def penalty(
+        self,
+        score: Callable[[tf.Tensor], tf.Tensor],
+        reals: tf.Tensor,
+        fakes: tf.Tensor,
+        mixing: tf.Tensor,
+        *,
+        enlargement: int,
+        loss_scale: tf.Tensor | None = None,
+    ) -> LossTerms:
+        """Gradient penalty at points between reals and fakes. Gulrajani et al. 2017, Eq. 3.
+
+        Args:
+            score: D, [N, H, W, C] -> [N, 1].
+            reals: [N, H, W, C].
+            fakes: [N, H, W, C].
+            mixing: [N, 1, 1, 1] in [0, 1), position between real and fake.
+            enlargement: side of the full resolution over H; see `gradient_norms`.
+            loss_scale: [] factor for the inner gradient in float16, or None.
+        """
+        scores, norms = gradient_norms(
+            score, mix(reals, fakes, mixing), enlargement=enlargement, loss_scale=loss_scale
+        )
+        target = self._config.wgan_target
+        loss = self._config.wgan_lambda * (tf.square(norms - target) / target**2)
+        return LossTerms(loss, {"mixed_scores": scores[:, 0], "mixed_norms": norms})
+
+
+class LeastSquaresLoss:
+    """LSGAN with the targets and weights of the paper. Mao et al. 2017; paper, App. B.
+
+    Attributes:
+        statistics: as in `WassersteinLoss`.
+        penalty: None, because this loss has none.
+    """
+
+    statistics = ("real_scores", "fake_scores")
+    penalty = None
+
+    def __init__(self, config: LossConfig) -> None:
+        self._config = config
+
+    def reals(self, scores: tf.Tensor) -> LossTerms:
+        """D's loss on real images: [N, 1] -> [N]."""
+        loss = tf.square(scores[:, 0] - self._config.lsgan_real_target)
+        return LossTerms(loss, {"real_scores": scores[:, 0]})
+
+    def fakes(self, scores: tf.Tensor) -> LossTerms:
+        """D's loss on fake images: [N, 1] -> [N]."""
+        errors = tf.square(scores[:, 0] - self._config.lsgan_fake_target)
+        return LossTerms(self._config.lsgan_fake_weight * errors, {"fake_scores": scores[:, 0]})
+
+    def generator(self, scores: tf.Tensor) -> LossTerms:
+        """G's loss: [N, 1] -> [N]."""
+        loss = tf.square(scores[:, 0] - self._config.lsgan_G_target)
+        return LossTerms(loss, {"fake_scores": scores[:, 0]})
+
+
+LOSSES: dict[str, type[Loss]] = {"wgan_gp": WassersteinLoss, "lsgan": LeastSquaresLoss}
+
+
+class Loss(Protocol):
+    """Interface of a loss; a new one is a class like those above and a line in LOSSES.
+
+    Components of D's terms must include its `statistics`; `penalty` may be None.
+    """
+
+    def __init__(self, config: LossConfig) -> None: ...
+
+    @property
+    def statistics(self) -> tuple[str, ...]: ...
+
+    @property
+    def penalty(self) -> Penalty | None: ...
+
+    def reals(self, scores: tf.Tensor) -> LossTerms: ...
+
+    def fakes(self, scores: tf.Tensor) -> LossTerms: ...
+
+    def generator(self, scores: tf.Tensor) -> LossTerms: ...
+
+
+def build(config: LossConfig) -> Loss:
+    """Returns the loss that `config.kind` names."""
+    return LOSSES[config.kind](config)
+
+
+def mix(reals: tf.Tensor, fakes: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Interpolates towards the fakes: two [N, H, W, C], weights [N, 1, 1, 1] in [0, 1] -> same."""
     return reals + (fakes - reals) * weights
 
 
-def gradient_norms(scores_of, images, enlargement, loss_scale=None):
+def gradient_norms(
+    score: Callable[[tf.Tensor], tf.Tensor],
+    images: tf.Tensor,
+    *,
+    enlargement: int,
+    loss_scale: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Norm of the gradient of the summed scores: [N, H, W, C] -> scores [N, 1], norms [N].
 
     With `loss_scale`, a scalar, the scores are multiplied by it before they are differentiated and
-    the gradient is divided by it, so that what lies between fits the range of float16.
+    the gradient is divided by it, so that the values in between fit the range of float16.
 
     The original differentiates with respect to images enlarged to the full resolution, each pixel
     repeated `enlargement` x `enlargement` times and averaged again by D: every copy gets an
@@ -75,7 +224,7 @@ def gradient_norms(scores_of, images, enlargement, loss_scale=None):
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        scores = scores_of(images)
+        scores = score(images)
         total = tf.reduce_sum(scores)
         if loss_scale is not None:
             total *= loss_scale
@@ -85,58 +234,6 @@ def gradient_norms(scores_of, images, enlargement, loss_scale=None):
     return scores, tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])) / enlargement
 
 
-def wgan_reals(scores, config):
-    """What D's loss has for reals: [N, 1] -> [N]. Arjovsky et al. 2017; drift: App. A.1."""
-    return config.wgan_epsilon * tf.square(scores[:, 0]) - scores[:, 0]
-
-
-def wgan_fakes(scores):
-    """What D's loss has for fakes: [N, 1] -> [N]. Arjovsky et al. 2017."""
-    return scores[:, 0]
-
-
-def gradient_penalty(mixed_norms, config):
-    """What the norms of the gradient add to it: [N] -> [N]. Gulrajani et al. 2017, Eq. 3."""
-    errors = mixed_norms - config.wgan_target
-    return config.wgan_lambda * (tf.square(errors) / config.wgan_target**2)
-
-
-def wgan_generator(fake_scores):
-    """Loss of G: [N, 1] -> [N]. Arjovsky et al. 2017."""
-    return -fake_scores[:, 0]
-
-
-def lsgan_reals(scores, config):
-    """What D's least-squares loss has for reals: [N, 1] -> [N]. Mao et al. 2017; paper, App. B."""
-    return tf.square(scores[:, 0] - config.lsgan_real_target)
-
-
-def lsgan_fakes(scores, config):
-    """What it has for fakes, as `lsgan_reals`."""
-    return config.lsgan_fake_weight * tf.square(scores[:, 0] - config.lsgan_fake_target)
-
-
-def lsgan_generator(fake_scores, config):
-    """Least-squares loss of G: [N, 1] -> [N]. Mao et al. 2017."""
-    return tf.square(fake_scores[:, 0] - config.lsgan_G_target)
-
-
-def noise_strength(ema, config):
-    """Strength of D's noise, at least 0, from the average of its signal. Paper, App. B."""
-    excess = tf.maximum(ema - config.noise_limit, 0.0)
-    return config.noise_coef * tf.pow(excess, config.noise_exponent)
-
-
-def next_noise_ema(ema, signal, config):
-    """Moving average of the noise signal, clipped to [0, 1], after one more value; starts at 0.
-
-    A value that is not finite changes nothing, as its update of D is skipped.
-    """
-    clipped = tf.clip_by_value(signal, 0.0, 1.0)
-    updated = config.noise_ema * ema + (1.0 - config.noise_ema) * clipped
-    return tf.where(tf.math.is_finite(signal), updated, ema)
-
-
-def label_penalty(label_logits, labels):
+def label_penalty(label_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Cross-entropy against label vectors, one-hot or not: two [N, L] -> [N]. Odena et al. 2017."""
     return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=label_logits)

@@ -19,8 +19,8 @@ import time
 
 from tqdm import tqdm
 
-from pgtf.training.actions import TIME_FIELDS
 from pgtf.training.checkpoints import newest_first
+from pgtf.training.ticks import TIME_FIELDS
 from tests.training import jobs
 
 FIRST = "checkpoint-000000000.h5"  # written before the first iteration

@@ -1,7 +1,5 @@
 """The losses against NumPy, one value per sample."""
 
-import math
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,9 +17,15 @@ def linear_D(weights):
     return lambda images: tf.reduce_sum(images * weights, axis=[1, 2, 3])[:, tf.newaxis]
 
 
-def wgan_discriminator(scores, norms, config):
-    loss = losses.wgan_reals(scores[0], config) + losses.wgan_fakes(scores[1])
-    return loss + losses.gradient_penalty(norms, config)
+def discriminator_loss(scores, config, norms=None):
+    """D's whole loss per sample; `norms` are those of its gradients between reals and fakes."""
+    loss = losses.build(config)
+    terms = loss.reals(scores[0]) + loss.fakes(scores[1])
+    if loss.penalty is not None:
+        images = tf.zeros([5, 1, 1, 1])
+        slopes = tf.reshape(norms, [5, 1])
+        terms += loss.penalty(lambda x: x[:, 0, 0] * slopes, *[images] * 3, enlargement=1)
+    return terms.loss.numpy()
 
 
 def test_mixing_0_is_the_real_1_the_fake_and_between_them_a_line(rng):
@@ -36,18 +40,19 @@ def test_mixing_0_is_the_real_1_the_fake_and_between_them_a_line(rng):
 def test_discriminator_loss_is_wasserstein_plus_penalty_plus_drift_per_sample(rng, scores):
     norms = rng.uniform(0, 3, size=5).astype(np.float32)
     (real, fake), config = scores[:, :, 0], losses.LossConfig()
-    loss = wgan_discriminator(scores, norms, config)
+    loss = discriminator_loss(scores, config, norms)
     expected = fake - real + 10 * (norms - 1) ** 2 + 0.001 * real**2
     assert loss.shape == (5,)  # not the original's [5, 5], whose mean is the same
     np.testing.assert_allclose(loss, expected, rtol=1e-6, atol=1e-6)
     config = losses.LossConfig(wgan_lambda=3, wgan_epsilon=0.5, wgan_target=750)
-    loss = wgan_discriminator(scores, norms, config)
+    loss = discriminator_loss(scores, config, norms)
     expected = fake - real + 3 * (norms - 750) ** 2 / 750**2 + 0.5 * real**2
     np.testing.assert_allclose(loss, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_generator_loss_is_the_negative_score_per_sample(scores):
-    np.testing.assert_array_equal(losses.wgan_generator(scores[1]), -scores[1][:, 0])
+    loss = losses.build(losses.LossConfig()).generator(scores[1]).loss
+    np.testing.assert_array_equal(loss, -scores[1][:, 0])
 
 
 def test_label_penalty_is_the_cross_entropy_also_of_labels_that_are_not_one_hot(rng):
@@ -136,42 +141,34 @@ def test_the_defaults_are_the_papers():
 
 def test_least_squares_targets_and_weights_are_those_of_the_paper(scores):
     (real, fake), config = scores[:, :, 0], losses.LossConfig(kind="lsgan")
-    loss = losses.lsgan_reals(scores[0], config) + losses.lsgan_fakes(scores[1], config)
+    loss = discriminator_loss(scores, config)
     assert loss.shape == (5,)
     np.testing.assert_allclose(loss, real**2 + 0.1 * (fake - 1) ** 2, rtol=1e-6)
-    np.testing.assert_allclose(losses.lsgan_generator(scores[1], config), fake**2, rtol=1e-6)
+    np.testing.assert_allclose(losses.build(config).generator(scores[1]).loss, fake**2, rtol=1e-6)
     targets = {"lsgan_real_target": 2, "lsgan_fake_target": -1, "lsgan_G_target": 3}
-    config = losses.LossConfig(lsgan_fake_weight=0.5, **targets)
-    loss = losses.lsgan_reals(scores[0], config) + losses.lsgan_fakes(scores[1], config)
+    config = losses.LossConfig(kind="lsgan", lsgan_fake_weight=0.5, **targets)
+    loss = discriminator_loss(scores, config)
     np.testing.assert_allclose(loss, (real - 2) ** 2 + 0.5 * (fake + 1) ** 2, rtol=1e-6)
-    np.testing.assert_allclose(losses.lsgan_generator(scores[1], config), (fake - 3) ** 2)
+    np.testing.assert_allclose(losses.build(config).generator(scores[1]).loss, (fake - 3) ** 2)
 
 
 def test_scores_where_reals_and_fakes_are_alike_are_an_eleventh():
     """Where reals and fakes cannot be told apart, D's loss is least at 0.1 / 1.1 = 0.0909."""
     scores = np.linspace(0, 1, 100_001, dtype=np.float32)[:, np.newaxis]
-    config = losses.LossConfig()
-    loss = (losses.lsgan_reals(scores, config) + losses.lsgan_fakes(scores, config)).numpy()
+    loss = discriminator_loss([scores, scores], losses.LossConfig(kind="lsgan"))
     assert scores[loss.argmin(), 0] == pytest.approx(0.0909, abs=1e-4)
     assert loss.min() == pytest.approx(0.0909, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("ema", "strength"), [(0, 0), (0.5, 0), (0.6, 0.002), (0.75, 0.0125), (1, 0.05)]
-)
-def test_noise_grows_with_the_square_of_what_exceeds_a_half(ema, strength):
-    found = losses.noise_strength(tf.constant(ema, tf.float32), losses.LossConfig())
-    assert float(found) == pytest.approx(strength, rel=1e-5, abs=1e-9)
-
-
-def test_the_noise_signal_is_clipped_and_averaged_over_about_10_iterations():
-    config, ema = losses.LossConfig(), tf.constant(0.0)
-    for signal, expected in ((2.0, 0.1), (-3.0, 0.09), (0.5, 0.131)):
-        ema = losses.next_noise_ema(ema, tf.constant(signal), config)
-        assert float(ema) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize("signal", [math.nan, math.inf, -math.inf])
-def test_a_noise_signal_that_is_not_finite_leaves_the_average_alone(signal):
-    ema = losses.next_noise_ema(tf.constant(0.3), tf.constant(signal), losses.LossConfig())
-    assert ema == tf.constant(0.3)
+@pytest.mark.parametrize("kind", losses.LOSSES)
+def test_every_loss_has_the_statistics_that_it_names_and_says_whether_it_has_a_penalty(
+    kind, scores
+):
+    loss = losses.build(losses.LossConfig(kind=kind))
+    terms = loss.reals(scores[0]) + loss.fakes(scores[1])
+    if loss.penalty is not None:
+        images = tf.ones([5, 2, 2, 1])
+        terms += loss.penalty(linear_D(tf.ones([2, 2, 1])), *[images] * 3, enlargement=1)
+    assert set(loss.statistics) <= terms.components.keys()
+    assert all(value.shape == (5,) for value in terms.components.values())
+    assert (loss.penalty is None) == (kind == "lsgan") == ("mixed_norms" not in loss.statistics)

@@ -41,6 +41,6 @@ def assert_the_same_but_for_rounding(found, expected, tolerance=1e-5):
 
 
 def sum_of(parts):
-    """The whole loss: functions -> step.Terms, as of step.discriminator_parts -> their sum."""
+    """The whole loss: functions -> LossTerms, as of objectives.discriminator_parts -> their sum."""
     first, *others = (part() for part in parts)
     return sum(others, start=first)

@@ -9,6 +9,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pgtf.config import checks
 from pgtf.dataset import DatasetConfig
 from pgtf.losses import LossConfig
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
@@ -51,7 +52,7 @@ class Config:
         }
         return dataclasses.replace(self, **parts)
 
-    def fitted(
+    def for_dataset(
         self,
         resolution_log2: int,
         num_channels: int,
@@ -77,6 +78,10 @@ class Config:
             epsilon = max(self.G.pixelnorm_epsilon, HALF_PIXELNORM_EPSILON)
             changes["G.pixelnorm_epsilon"] = epsilon
         return self.replace(changes)
+
+    def check(self) -> None:
+        """Raises ValueError unless the parts fit each other; for a configuration made to fit."""
+        checks.check(self)
 
     def to_json(self) -> str:
         """Readable JSON, fields in the order of their definition."""

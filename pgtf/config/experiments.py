@@ -82,7 +82,7 @@ def _config(dataset: str, resolution_log2: int, mirror: bool, *changes: dict[str
     }
     for change in changes:
         merged |= change
-    return BASE.fitted(resolution_log2, 3, 0, 1).replace(merged)
+    return BASE.for_dataset(resolution_log2, 3, 0, 1).replace(merged)
 
 
 def _celebahq() -> dict[str, Experiment]:

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from pgtf.dataset.folder import Dataset
+from pgtf.dataset.labels import LabelTable
 from pgtf.dataset.tfrecords import RecordFile, layout
 from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange
 
 NUM_READERS = 4  # records read at the same time; hides the latency of disks
 MAX_BUFFER = 1 << 18  # bytes read at once
 ROUNDS = 6  # of the Feistel network; 4 suffice if the round functions are ideal
-LABEL_STREAM = 0x6C6162656C  # sets the draws of random labels apart from those of the order
-LABEL_ROWS = 4096  # label rows read at a time
 
 
 def record_order(seed: int, positions: Any, num_images: int) -> tf.Tensor:
@@ -52,6 +50,7 @@ def batches(
     position: int = 0,
     shard: tuple[int, int] = (0, 1),
     prefetch: int = 4,
+    labels: LabelTable | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled minibatches of one pyramid level and their labels.
 
@@ -64,6 +63,7 @@ def batches(
         shard: (index, count): deliver only slice `index` of `count` equal slices of every
             minibatch, so that `count` readers together read what one would.
         prefetch: minibatches read ahead.
+        labels: those of the dataset, when there is a table already.
 
     Returns:
         Elements (uint8 images [n, R, R, C], float32 labels [n, L]), n = minibatch / count; L may
@@ -90,33 +90,11 @@ def batches(
         deterministic=True,
     )
     images = images.batch(num, drop_remainder=True).map(lambda records: _decode(file, records))
-    labels = order.map(_label_lookup(dataset))
-    return tf.data.Dataset.zip((images, labels)).prefetch(prefetch)
-
-
-def label_batches(
-    dataset: Dataset,
-    *,
-    minibatch: int,
-    seed: int,
-    position: int = 0,
-    shard: tuple[int, int] = (0, 1),
-) -> tf.data.Dataset:
-    """Endless minibatches of `random_labels` [n, L]; arguments as for `batches`."""
-    draws = _positions(minibatch, position, shard).map(
-        lambda positions: _random_records(dataset, seed, positions)
+    table = LabelTable(dataset) if labels is None else labels
+    rows = order.map(
+        lambda records: tf.ensure_shape(table.gather(records), [num, table.label_size])
     )
-    return draws.map(_label_lookup(dataset)).prefetch(1)
-
-
-def random_labels(dataset: Dataset, seed: int, nimg: int, minibatch: int) -> np.ndarray:
-    """Draws label rows uniformly from the dataset: float32 [minibatch, label_size].
-
-    A pure function of its arguments: image i gets what position nimg + i always gets.
-    """
-    with tf.device("CPU"):
-        records = _random_records(dataset, seed, tf.range(nimg, nimg + minibatch, dtype=tf.int64))
-    return dataset.read_labels(records.numpy())
+    return tf.data.Dataset.zip((images, rows)).prefetch(prefetch)
 
 
 def process_reals(
@@ -180,30 +158,6 @@ def _decode(file: RecordFile, records: tf.Tensor) -> tf.Tensor:
     features = tf.io.parse_example(records, {"data": tf.io.FixedLenFeature([], tf.string)})
     pixels = tf.io.decode_raw(features["data"], tf.uint8)
     return tf.transpose(tf.reshape(pixels, [-1, *file.shape]), [0, 2, 3, 1])
-
-
-def _label_lookup(dataset: Dataset) -> Any:
-    """A function of record numbers, int64 [n] -> float32 [n, L].
-
-    It keeps each distinct row once, so that one-hot labels of a million images stay small.
-    """
-    if dataset.label_size == 0:
-        return lambda records: tf.zeros([records.shape[0], 0])
-    kinds: dict[bytes, int] = {}
-    kind_of_image = np.empty(dataset.num_images, np.int32)
-    for start in range(0, dataset.num_images, LABEL_ROWS):
-        indices = range(start, min(start + LABEL_ROWS, dataset.num_images))
-        for index, row in zip(indices, dataset.read_labels(indices), strict=True):
-            kind_of_image[index] = kinds.setdefault(row.tobytes(), len(kinds))
-    rows = np.frombuffer(b"".join(kinds), np.float32).reshape(len(kinds), dataset.label_size)
-    table, lookup = tf.constant(rows), tf.constant(kind_of_image)
-    return lambda records: tf.gather(table, tf.gather(lookup, records))
-
-
-def _random_records(dataset: Dataset, seed: int, positions: tf.Tensor) -> tf.Tensor:
-    key = _mix(_constant(seed ^ LABEL_STREAM))
-    draws = _mix(tf.bitwise.bitwise_xor(tf.cast(positions, tf.uint64), key))
-    return tf.cast(draws % _constant(dataset.num_images), tf.int64)
 
 
 def _permute(places: tf.Tensor, epochs: tf.Tensor, seed: int, num_images: int) -> tf.Tensor:

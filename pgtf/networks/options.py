@@ -123,6 +123,14 @@ class DiscriminatorConfig:
         skipped = 1 if self.structure == "mnist1k" else 0  # its first convolution sees the image
         return self.nf(self.resolution.bit_length() - 2 - skipped)
 
+    def check_splits(self) -> None:
+        """Raises ValueError unless `mbstat_num_splits` divides the feature maps at 4x4."""
+        if self.mbstat_avg == "group" and self.nf(1) % self.mbstat_num_splits:
+            raise ValueError(
+                "`mbstat_num_splits` must divide the feature maps at 4x4. Received: "
+                f"mbstat_num_splits={self.mbstat_num_splits}, feature maps={self.nf(1)}."
+            )
+
     def group_of(self, minibatch: int) -> int:
         """How many of `minibatch` samples share a minibatch statistic: 1 when it is off."""
         if self.mbstd_group_size == "all":

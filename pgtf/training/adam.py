@@ -1,5 +1,9 @@
 """Adam as the original release runs it: skipped when not finite, reset when the networks grow."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 LOSS_SCALING_INIT = 64.0  # log2; original release
@@ -17,11 +21,22 @@ class Adam:
         variables_by_name: the state, for checkpoints: {"m/4x4/Conv/weight": variable}.
     """
 
-    def __init__(self, trained, beta1, beta2, epsilon, use_loss_scaling=False):
-        """Makes the state of `trained`, {name: variable}, inside the scope of the strategy.
+    def __init__(
+        self,
+        trained: Mapping[str, tf.Variable],
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        use_loss_scaling: bool = False,
+    ) -> None:
+        """Allocates the state inside the scope of the strategy.
 
-        `epsilon` is added to sqrt(v), which is not bias-corrected. `use_loss_scaling` is for
-        gradients in float16: see `loss_scale`.
+        Args:
+            trained: {name: variable}.
+            beta1: decay of the first moment.
+            beta2: decay of the second moment.
+            epsilon: added to sqrt(v), which is not bias-corrected.
+            use_loss_scaling: for gradients in float16; see `loss_scale`.
         """
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
         self._m, self._v = _zeros_like(trained), _zeros_like(trained)
@@ -32,13 +47,13 @@ class Adam:
             self._loss_scaling = tf.Variable(LOSS_SCALING_INIT, trainable=False)
 
     @property
-    def variables_by_name(self):
+    def variables_by_name(self) -> dict[str, tf.Variable]:
         moments = {"m": self._m, "v": self._v}
         slots = {f"{kind}/{name}": v for kind in moments for name, v in moments[kind].items()}
         slots |= {"beta1_power": self._beta1_power, "beta2_power": self._beta2_power}
         return slots if self._loss_scaling is None else slots | {"loss_scaling": self._loss_scaling}
 
-    def loss_scale(self):
+    def loss_scale(self) -> tf.Tensor | None:
         """Factor of the loss for gradients in float16: [] float32; None without loss scaling.
 
         It begins at 2**64, halves when gradients overflow and grows slowly while they do not.
@@ -48,25 +63,30 @@ class Adam:
             return None
         return tf.pow(2.0, self._loss_scaling.read_value())
 
-    def reset(self):
-        """Forgets moments and step count, not the loss scale: original `reset_optimizer_state`."""
+    def reset(self) -> None:
+        """Zeroes moments and step count, not the loss scale: original `reset_optimizer_state`."""
         for slot in (*self._m.values(), *self._v.values()):
             slot.assign(tf.zeros_like(slot))
         self._beta1_power.assign(self._beta1)
         self._beta2_power.assign(self._beta2)
 
-    def apply(self, variables, gradients, lrate):
+    def apply(
+        self,
+        variables: Mapping[str, tf.Variable],
+        gradients: Mapping[str, tf.Tensor],
+        lrate: tf.Tensor,
+    ) -> tf.Tensor:
         """Updates variables unless a gradient is not finite; called in replica context.
 
         Args:
-            variables: {name: variable}, all or some of those it was made for.
+            variables: {name: variable}, all or some of those in the state.
             gradients: {name: tensor}, already averaged over the replicas.
             lrate: [] float32, learning rate.
 
         Returns:
-            [] bool: whether the update was made, or skipped only to find the right loss scale.
+            [] bool: True if the update was made, or skipped only to find the right loss scale.
         """
-        # A sum is not finite if a value is not; it reads each gradient once and writes nothing.
+        # A sum is not finite if a value is not. It reads each gradient once and writes nothing.
         sums = tf.stack([tf.reduce_sum(gradient) for gradient in gradients.values()])
         finite = tf.reduce_all(tf.math.is_finite(sums))
         tf.cond(finite, lambda: self._update(variables, gradients, lrate), lambda: None)
@@ -77,11 +97,16 @@ class Adam:
         assign_local(self._loss_scaling, scaling + change)
         return finite | (scaling > 0)
 
-    def _update(self, variables, gradients, lrate):
+    def _update(
+        self,
+        variables: Mapping[str, tf.Variable],
+        gradients: Mapping[str, tf.Tensor],
+        lrate: tf.Tensor,
+    ) -> None:
         beta1_power, beta2_power = self._beta1_power.read_value(), self._beta2_power.read_value()
         for name, gradient in gradients.items():
-            # Every replica updates its own copy with the same gradient. Going through handles
-            # avoids a merge of the replicas, which is not allowed inside tf.cond.
+            # Every replica updates its own copy with the same gradient. Handles avoid a merge of
+            # the replicas, which is not allowed inside tf.cond.
             tf.raw_ops.ResourceApplyAdam(
                 var=variables[name].handle,
                 m=self._m[name].handle,
@@ -98,12 +123,12 @@ class Adam:
         assign_local(self._beta2_power, beta2_power * self._beta2)
 
 
-def _zeros_like(variables):
-    # Each has memory of its own from the beginning: if it were shared, the first update would copy
-    # it into whatever is free next to a minibatch's maps, up to twice as large.
+def _zeros_like(variables: Mapping[str, tf.Variable]) -> dict[str, tf.Variable]:
+    # Allocate each slot now. A shared zero tensor would be copied during the first update, when
+    # memory is full of activations, into chunks up to twice as large.
     return {k: tf.Variable(tf.zeros(v.shape), trainable=False) for k, v in variables.items()}
 
 
-def assign_local(variable, value):
+def assign_local(variable: tf.Variable, value: tf.Tensor) -> None:
     """Assigns to this replica's copy of a variable; all replicas must assign the same value."""
     tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)

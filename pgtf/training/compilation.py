@@ -1,17 +1,20 @@
-"""--jit: whether XLA compiles the gradients of a stage."""
+"""--jit: compilation of the gradients of a stage by XLA."""
+
+from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import tensorflow as tf
 
 REPEATS = 3
 
 
-def is_used(option, trial):
-    """Decides for a stage.
+def is_used(option: str, trial: Callable[[bool], None]) -> bool:
+    """Decides for a stage: True if XLA should compile its gradients.
 
     Args:
-        option: "on", "off" or "auto", which measures on GPUs; on CPUs it is "off", for XLA's
+        option: "on", "off" or "auto", which measures on GPUs and is "off" on CPUs, because XLA's
             convolutions are slower there than oneDNN's: docs/performance.md.
         trial: a function (jit) that runs the stage's gradients, traced, without changing anything.
     """
@@ -20,8 +23,8 @@ def is_used(option, trial):
     return is_faster_compiled(trial)
 
 
-def is_faster_compiled(trial):
-    """Whether `trial(True)` takes less time than `trial(False)`, the first call of each aside."""
+def is_faster_compiled(trial: Callable[[bool], None]) -> bool:
+    """True if `trial(True)` is faster than `trial(False)`, not counting the first call of each."""
     seconds = {}
     for jit in (False, True):
         trial(jit)

@@ -1,7 +1,15 @@
-"""Options of the training loop."""
+"""Options of the training loop, and the interface of the whole configuration."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol
+
+from pgtf.dataset import DatasetConfig
+from pgtf.losses import LossConfig
+from pgtf.networks import DiscriminatorConfig, GeneratorConfig
+from pgtf.schedule import Schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,3 +62,31 @@ class TrainingConfig:
                 )
         if self.adam_epsilon < 0:
             raise ValueError(f"`adam_epsilon` must be at least 0. Received: {self.adam_epsilon}.")
+
+
+class RunConfig(Protocol):
+    """Interface of config.Config as training uses it; that room imports this one."""
+
+    @property
+    def dataset(self) -> DatasetConfig: ...
+
+    @property
+    def G(self) -> GeneratorConfig: ...
+
+    @property
+    def D(self) -> DiscriminatorConfig: ...
+
+    @property
+    def loss(self) -> LossConfig: ...
+
+    @property
+    def schedule(self) -> Schedule: ...
+
+    @property
+    def training(self) -> TrainingConfig: ...
+
+    def replace(self, changes: Mapping[str, Any]) -> RunConfig: ...
+
+    def to_json(self) -> str: ...
+
+    def differences(self, other: RunConfig) -> list[str]: ...

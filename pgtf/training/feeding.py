@@ -1,32 +1,49 @@
 """Batches for the replicas of a strategy."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 import tensorflow as tf
 
-from pgtf.dataset import pipeline
+from pgtf.dataset import Dataset, pipeline
+from pgtf.dataset.labels import LabelTable
+from pgtf.training.config import RunConfig
+from pgtf.training.plan import Call
 
 
-def iterate(strategy, dataset, call, seed):
-    """Iterator over the batches of a plan.Call and those that follow: one element a replica.
+def iterate(
+    strategy: tf.distribute.Strategy,
+    dataset: Dataset,
+    call: Call,
+    config: RunConfig,
+    labels: LabelTable | None = None,
+) -> Iterator[Any]:
+    """Returns an iterator over the minibatches from `call` on, one element per replica.
 
     Args:
-        strategy: tf.distribute strategy.
-        dataset: dataset.Dataset.
-        call: its first image decides the position in the order of the data.
-        seed: of that order.
+        strategy: strategy whose replicas share a minibatch.
+        dataset: images to read.
+        call: planned iterations; the first one decides the position in the order of the data.
+        config: whole configuration, for the seed of that order and the minibatches read ahead.
+        labels: those of the dataset, when there is a table already.
     """
     replica_batch = call.now.minibatch // strategy.num_replicas_in_sync
 
     @tf.autograph.experimental.do_not_convert  # nothing there needs it, and it takes seconds
-    def batches_of_worker(context):
+    def batches_of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         worker_batches = pipeline.batches(
             dataset,
             resolution_log2=call.now.resolution.bit_length() - 1,
             minibatch=call.now.minibatch,
-            seed=seed,
+            seed=config.training.seed,
             position=call.nimgs[0],
             shard=(context.input_pipeline_id, context.num_input_pipelines),
+            prefetch=config.dataset.prefetch,
+            labels=labels,
         )
-        # One element a replica, in the order of the replicas.
+        # One element per replica, in the order of the replicas.
         return worker_batches.rebatch(replica_batch, drop_remainder=True).prefetch(2)
 
     return iter(strategy.distribute_datasets_from_function(batches_of_worker))

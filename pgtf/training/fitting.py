@@ -5,7 +5,7 @@ import json
 
 from pgtf import interop
 from pgtf.dataset import open_dataset
-from pgtf.training import loop, run_folder
+from pgtf.training import run_folder
 
 
 def fit(config, replicas, resume_pkl=None, resume_kimg=0.0, may_shrink=False):
@@ -40,7 +40,7 @@ def fit(config, replicas, resume_pkl=None, resume_kimg=0.0, may_shrink=False):
         config = dataclasses.replace(config, G=G.config, D=D.config)
         start = (G, D, Gs, round(resume_kimg * 1000))
     shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
-    fitted = config.fitted(*shape, replicas, mirror=dataset.mirror)
+    fitted = config.for_dataset(*shape, replicas, mirror=dataset.mirror)
     # Depends on the precision, not on the dataset.
     config = config.replace({"G.pixelnorm_epsilon": fitted.G.pixelnorm_epsilon})
     if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
@@ -48,7 +48,7 @@ def fit(config, replicas, resume_pkl=None, resume_kimg=0.0, may_shrink=False):
             f"`--resume_pkl` must hold networks for {dataset.path}. Received: "
             f"{'; '.join(line for line in config.differences(fitted) if line[:2] in 'G.D.')}."
         )
-    loop.check(fitted)
+    fitted.check()
     return fitted, dataset, start
 
 

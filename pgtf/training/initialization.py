@@ -1,12 +1,16 @@
-"""What depends on the data before the first iteration."""
+"""Initialization of D that depends on the data."""
 
-from pgtf.dataset import pipeline
+from __future__ import annotations
+
+from pgtf.dataset import Dataset, pipeline
+from pgtf.networks import Discriminator
+from pgtf.training.config import RunConfig
 
 NUM_REALS = 500  # original Theano release
 
 
-def initialize_discrimination(D, config, dataset):
-    """Fits D's minibatch discrimination, if it has any, to the first reals of the run."""
+def initialize_discrimination(D: Discriminator, config: RunConfig, dataset: Dataset) -> None:
+    """Fits D's minibatch discrimination to the first reals of the run. No-op if D has none."""
     if config.D.mbdisc_kernels is None:
         return
     first = config.schedule.at(0)

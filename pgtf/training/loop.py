@@ -1,20 +1,30 @@
 """The training loop: plan, step, tick, until all images are shown. Paper, App. A.1."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
+import tensorflow as tf
 from absl import logging
 
-from pgtf.networks import check_splits
-from pgtf.training import actions, memory, plan, run_folder
+from pgtf.dataset import Dataset
+from pgtf.networks import Discriminator, Generator
+from pgtf.schedule import ScheduleState
+from pgtf.training import callbacks, plan, run_folder, ticks
+from pgtf.training.callbacks import Callback
 from pgtf.training.checkpoints import Checkpoints
+from pgtf.training.config import RunConfig, TrainingConfig
 from pgtf.training.identity import Source
 from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.interrupt import Interrupt
-from pgtf.training.profiler import profiled
+from pgtf.training.profiler import Steps, profiled
 from pgtf.training.state import TrainingState
-from pgtf.training.stepper import STATISTICS, Stepper
+from pgtf.training.stepper import Stepper
 from pgtf.training.workers import Workers
 
 MAX_ROLLBACKS = 3  # to one checkpoint
@@ -25,34 +35,35 @@ class Diverged(RuntimeError):
     """Too many updates in a row were skipped because a gradient was not finite."""
 
 
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Options of a run that do not decide its numbers."""
+
+    start: tuple[Generator, Discriminator, Generator, int] | None = None  # G, D, Gs, nimg
+    callbacks: Sequence[Callback] = ()  # called at the end of each tick, by the chief
+    checkpoint_sec: float = 600.0  # between checkpoints: the most work that a crash can cost
+    allow_config_change: bool = False  # continue from a checkpoint of another configuration
+    on_divergence: Literal["stop", "rollback"] = "stop"  # rollback continues with other draws
+    profile_steps: int = 0  # iterations to record as a TensorBoard trace in the run folder
+
+
 def run(
-    config,
-    dataset,
-    strategy,
-    folder,
-    *,
-    start=None,
-    more_actions=(),
-    checkpoint_sec=600.0,
-    allow_config_change=False,
-    on_divergence="stop",
-    profile_steps=0,
-):
+    config: RunConfig,
+    dataset: Dataset,
+    strategy: tf.distribute.Strategy,
+    folder: Path,
+    options: RunOptions = RunOptions(),
+) -> int | None:
     """Trains until `total_kimg`, continuing from the newest checkpoint in the run folder.
 
     With several workers each of them calls it; only the chief touches the run folder.
 
     Args:
-        config: the whole configuration, fitted to dataset and replicas, and checked.
-        dataset: pgtf.dataset.Dataset.
-        strategy: tf.distribute strategy.
+        config: whole configuration, made for dataset and replicas, and checked.
+        dataset: images to train on.
+        strategy: strategy whose replicas share a minibatch.
         folder: run folder.
-        start: (G, D, Gs, nimg) to begin a new run with, or None.
-        more_actions: called as action(tick, state, final) at the end of each tick, by the chief.
-        checkpoint_sec: seconds between checkpoints: the most work that a crash can cost.
-        allow_config_change: whether to continue from a checkpoint of another configuration.
-        on_divergence: "stop", or "rollback" to the newest checkpoint and go on with other draws.
-        profile_steps: iterations to record as a TensorBoard trace in the run folder.
+        options: see RunOptions.
 
     Returns:
         None when all images have been shown, or the number of the signal (SIGINT, SIGTERM) that
@@ -62,7 +73,7 @@ def run(
         Diverged: after `max_skipped` iterations in a row without a finite gradient, unless a
             rollback helps.
         MemoryError: when a stage does not fit into the memory of the device.
-        OSError: when a file cannot be written; all written before are whole.
+        OSError: when a file cannot be written; all files written before are whole.
         ValueError: when there are checkpoints, but none can be used.
     """
     workers = Workers(strategy)
@@ -70,33 +81,39 @@ def run(
         state = TrainingState(config, strategy)
         source = Source.of(dataset)
         checkpoints = Checkpoints(
-            folder / run_folder.CHECKPOINT_FOLDER, config, source, workers, allow_config_change
+            folder / run_folder.CHECKPOINT_FOLDER,
+            config,
+            source,
+            workers,
+            options.allow_config_change,
         )
         if not checkpoints.restore(state):
-            if start is not None:
-                state.adopt(*start)
-            else:
-                initialize_discrimination(state.D, config, dataset)
+            _begin(state, config, dataset, options)
             checkpoints.save(state)  # at once, so that a disk too small for it shows now
         if workers.is_chief:
             run_folder.accept(folder, config, source)
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
+        profile_steps = options.profile_steps if workers.is_chief else 0
         while True:
             _set_lod(state, config.schedule.at(state.progress.cur_nimg))
-            stepper = _make_stepper(state, config, dataset, strategy)
-            on_tick = []
+            on_tick: list[Callback] = []
             if workers.is_chief:
-                on_tick = [*_standard_actions(folder, dataset, state, config), *more_actions]
+                on_tick += callbacks.standard(folder, dataset, state, config)
+                on_tick += options.callbacks
+            stepper = _make_stepper(state, config, dataset, strategy)
             try:
-                with profiled(stepper, folder, profile_steps if workers.is_chief else 0) as steps:
-                    _train(state, steps, config, on_tick, checkpoints, interrupt, checkpoint_sec)
+                with profiled(stepper, folder, profile_steps) as steps:
+                    _Loop(config, state, steps, on_tick, checkpoints, interrupt).run(
+                        options.checkpoint_sec
+                    )
                 break
             except Diverged as error:
-                if on_divergence != "rollback":
+                if options.on_divergence != "rollback":
                     remedy = "continue with other draws: --on_divergence=rollback."
                     raise Diverged(f"{error} Or {remedy}") from None
                 _roll_back(error, state, checkpoints)
-        workers.total([0])  # waits for the chief: what starts workers may end all with the first
+        # Barrier: some launchers kill all workers when the first one exits.
+        workers.total([0])
     if state.progress.cur_nimg < _total_nimg(config):
         return interrupt.signum
     if workers.is_chief:
@@ -105,89 +122,101 @@ def run(
     return None
 
 
-def check(config):
-    """Raises ValueError unless the parts fit each other, and each minibatch replicas and groups."""
-    schedule, parts = config.schedule, config.schedule.grad_accumulation
-    resolution = schedule.initial_resolution
-    if config.training.update_order == "simultaneous" and config.training.D_repeats > 1:
-        raise ValueError(
-            "`D_repeats` must be 1 where `update_order` is simultaneous. "
-            f"Received: D_repeats={config.training.D_repeats}."
+class _Loop:
+    """Calls, ticks and checkpoints on one state, until the last image or a signal."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        state: TrainingState,
+        stepper: Steps,
+        on_tick: Sequence[Callback],
+        checkpoints: Checkpoints,
+        interrupt: Interrupt,
+    ) -> None:
+        self._config, self._state, self._stepper = config, state, stepper
+        self._on_tick, self._checkpoints, self._interrupt = on_tick, checkpoints, interrupt
+
+    def run(self, checkpoint_sec: float) -> None:
+        progress, total_nimg = self._state.progress, _total_nimg(self._config)
+        saved, ticked = time.monotonic(), time.monotonic()
+        while progress.cur_nimg < total_nimg and self._interrupt.signum is None:
+            now = self._step()
+            self._interrupt.agree()
+            final = progress.cur_nimg >= total_nimg
+            if final or ticks.is_over(progress, now):
+                self._finish_tick(now, time.monotonic() - ticked, final)
+                ticked = time.monotonic()
+            growing = self._config.schedule.at(progress.cur_nimg).resolution != now.resolution
+            late = time.monotonic() - saved > checkpoint_sec and not progress.skipped_in_row
+            if final or self._interrupt.signum or growing or late:
+                self._checkpoints.save(self._state)
+                saved = time.monotonic()
+
+    def _step(self) -> ScheduleState:
+        """Runs the next call. Returns the schedule of its last iteration."""
+        config, state, progress = self._config, self._state, self._state.progress
+        started = time.monotonic()
+        call = plan.next_call(
+            config.schedule, config.training, progress.cur_nimg, progress.tick_start_nimg
         )
-    _check_networks(config)
-    while resolution <= 2**schedule.resolution_log2:
-        asked = schedule.minibatch_dict.get(resolution, schedule.minibatch_base)
-        # Deviation: the original rounds down silently, and then trains with another minibatch.
-        if asked % schedule.num_gpus or asked < 1:
-            raise ValueError(
-                "`minibatch` must be a multiple of the replica count. Received: "
-                f"minibatch={asked} at {resolution}x{resolution}, replicas={schedule.num_gpus}."
+        enter_stage(state, config.schedule.at(progress.cur_nimg), config.training)
+        rows = self._stepper.run(call)
+        names = self._stepper.statistics
+        ticks.count(progress, names, rows, call)
+        progress.train_sec += time.monotonic() - started
+        _set_lod(state, call.now)
+        if progress.skipped_in_row >= config.training.max_skipped:
+            last = ", ".join(
+                f"{name} {value:g}"
+                for name, value in zip(names, rows[-1], strict=True)
+                if name != "skipped"
             )
-        per_replica = schedule.minibatch(resolution) // schedule.num_gpus
-        if per_replica % parts:
-            raise ValueError(
-                "`minibatch` of a replica must be a multiple of `grad_accumulation`. "
-                f"Received: {per_replica} at {resolution}x{resolution}, grad_accumulation={parts}."
+            size = call.now.resolution
+            raise Diverged(
+                f"no finite gradient in {progress.skipped_in_row} iterations in a row, up to "
+                f"{progress.cur_nimg / 1000:g} kimg at {size}x{size} (lod {call.now.lod:g}); the "
+                f"last iteration had {last}. Lower the learning rate."
             )
-        group = config.D.group_of(per_replica // parts)
-        if per_replica // parts % group:
-            raise ValueError(
-                "`minibatch` of a replica, divided by `grad_accumulation`, must be a multiple of "
-                f"`mbstd_group_size`, or smaller. Received: {per_replica // parts} at "
-                f"{resolution}x{resolution}, mbstd_group_size={group}."
-            )
-        resolution *= 2
+        return call.now
+
+    def _finish_tick(self, now: ScheduleState, seconds: float, final: bool) -> None:
+        tick = ticks.finish(
+            self._state.progress,
+            self._stepper.statistics,
+            now,
+            sec_per_tick=seconds,
+            total_nimg=_total_nimg(self._config),
+        )
+        for callback in self._on_tick:
+            callback(tick, self._state, final)
 
 
-def _check_networks(config):
-    """Raises what making the networks would, before there is a run folder."""
-    resolution = config.schedule.initial_resolution
-    for name, network in (("G", config.G), ("D", config.D)):
-        if not network.progressive and resolution < network.resolution:
-            raise ValueError(
-                "`lod_initial_resolution` must be none for networks that are not `progressive`. "
-                f"Received: lod_initial_resolution={resolution}."
-            )
-        if network.fewest_fmaps < 1:
-            raise ValueError(
-                f"`{name}.fmap_base` must leave feature maps at {network.resolution}x"
-                f"{network.resolution}. Received: fmap_base={network.fmap_base}."
-            )
-    if config.D.mbstat_avg == "group":
-        check_splits(config.D.nf(1), config.D.mbstat_num_splits)
+def enter_stage(state: TrainingState, now: ScheduleState, training: TrainingConfig) -> None:
+    """Resets Adam when a fade begins or ends."""
+    if state.progress.stage != now.stage and training.reset_opt_for_new_lod:
+        state.G_opt.reset()
+        state.D_opt.reset()
+    state.progress.stage = now.stage
 
 
-def _train(state, stepper, config, on_tick, checkpoints, interrupt, checkpoint_sec):
-    """Runs calls, ticks and checkpoints until the last image or a signal."""
-    saved, ticked = time.monotonic(), time.monotonic()
-    while state.progress.cur_nimg < _total_nimg(config) and interrupt.signum is None:
-        now = _step(state, stepper, config)
-        interrupt.agree()
-        final = state.progress.cur_nimg >= _total_nimg(config)
-        if final or _tick_is_over(state.progress, now):
-            tick = _finish_tick(state.progress, now, time.monotonic() - ticked, config)
-            for action in on_tick:
-                action(tick, state, final)
-            ticked = time.monotonic()
-        growing = config.schedule.at(state.progress.cur_nimg).resolution != now.resolution
-        late = time.monotonic() - saved > checkpoint_sec
-        if final or interrupt.signum or growing or late and not state.progress.skipped_in_row:
-            checkpoints.save(state)
-            saved = time.monotonic()
+def _begin(state: TrainingState, config: RunConfig, dataset: Dataset, options: RunOptions) -> None:
+    if options.start is not None:
+        state.load_networks(*options.start)
+    else:
+        initialize_discrimination(state.D, config, dataset)
 
 
-def _total_nimg(config):
-    return math.ceil(config.training.total_kimg * 1000)
-
-
-def _make_stepper(state, config, dataset, strategy):
-    """A Stepper that draws anew after every rollback: the same draws would end the same way."""
+def _make_stepper(
+    state: TrainingState, config: RunConfig, dataset: Dataset, strategy: tf.distribute.Strategy
+) -> Stepper:
+    """A Stepper with other draws after every rollback: the same draws would end the same way."""
     seed = config.training.seed + ROLLBACK_SEEDS * state.progress.num_rollbacks
     return Stepper(state, config.replace({"training.seed": seed}), dataset, strategy)
 
 
-def _roll_back(error, state, checkpoints):
-    """Goes back to the newest healthy checkpoint; raises Diverged if there is none to be tried."""
+def _roll_back(error: Diverged, state: TrainingState, checkpoints: Checkpoints) -> None:
+    """Goes back to the newest healthy checkpoint; raises Diverged if there is none left to try."""
     num_rollbacks = state.progress.num_rollbacks + 1
     if not checkpoints.restore(state, healthy=True):
         raise Diverged(f"{error} There is no healthy checkpoint to go back to.") from None
@@ -197,91 +226,10 @@ def _roll_back(error, state, checkpoints):
     logging.warning("Diverged: %s Rollback %d, with other draws.", error, num_rollbacks)
 
 
-def _standard_actions(folder, dataset, state, config):
-    tensorboard = actions.TensorBoard(folder)
-    return [
-        actions.StatusLine(),
-        actions.StatsFile(folder, state.progress.cur_nimg),
-        tensorboard,
-        actions.ImageGrid(folder, dataset, state, config, tensorboard),
-        actions.Snapshot(folder, dataset, config),
-    ]
-
-
-def _step(state, stepper, config):
-    """Runs the next call: -> the ScheduleState of its last iteration."""
-    progress, started = state.progress, time.monotonic()
-    call = plan.next_call(
-        config.schedule, config.training, progress.cur_nimg, progress.tick_start_nimg
-    )
-    _enter(state, config.schedule.at(progress.cur_nimg), config.training)
-    rows = stepper.run(call)
-    _count(progress, rows, call)
-    progress.train_sec += time.monotonic() - started
-    _set_lod(state, call.now)
-    if progress.skipped_in_row >= config.training.max_skipped:
-        last = ", ".join(f"{k} {v:g}" for k, v in zip(STATISTICS[:-1], rows[-1], strict=False))
-        raise Diverged(
-            f"no finite gradient in {progress.skipped_in_row} iterations in a row, up to "
-            f"{progress.cur_nimg / 1000:g} kimg at {call.now.resolution}x{call.now.resolution} "
-            f"(lod {call.now.lod:g}); the last iteration had {last}. Lower the learning rate."
-        )
-    return call.now
-
-
-def _enter(state, now, training):
-    """Resets Adam when a fade begins or ends."""
-    if state.progress.stage != now.stage and training.reset_opt_for_new_lod:
-        state.G_opt.reset()
-        state.D_opt.reset()
-    state.progress.stage = now.stage
-
-
-def _set_lod(state, now):
+def _set_lod(state: TrainingState, now: ScheduleState) -> None:
     for network in state.networks().values():
         network.lod = now.lod
 
 
-def _count(progress, rows, call):
-    """Adds the statistics of a call, iteration by iteration, so that calls may be cut anywhere."""
-    for row in rows:
-        statistics = dict(zip(STATISTICS, map(float, row), strict=True))
-        skipped = round(statistics.pop("skipped"))
-        progress.num_skipped += skipped
-        progress.skipped_in_row = progress.skipped_in_row + 1 if skipped else 0
-        if all(map(math.isfinite, statistics.values())):
-            progress.num_rows += 1
-            for name, value in statistics.items():
-                progress.sums[name] = progress.sums.get(name, 0.0) + value
-    progress.cur_nimg = call.end_nimg
-
-
-def _tick_is_over(progress, now):
-    return progress.cur_nimg >= progress.tick_start_nimg + now.tick_kimg * 1000
-
-
-def _finish_tick(progress, now, sec_per_tick, config):
-    """Closes the tick in `progress`: -> actions.Tick."""
-    num_nimg = progress.cur_nimg - progress.tick_start_nimg
-    sec_per_kimg = sec_per_tick / num_nimg * 1000
-    means = {k: progress.sums.get(k, math.nan) / max(progress.num_rows, 1) for k in STATISTICS[:-1]}
-    fields = {f.name for f in dataclasses.fields(now)} & {
-        f.name for f in dataclasses.fields(actions.Tick)
-    }
-    tick = actions.Tick(
-        tick=progress.tick,
-        kimg=progress.cur_nimg / 1000,
-        alpha=now.alpha,
-        **{name: getattr(now, name) for name in fields},
-        **means,
-        skipped_updates=progress.num_skipped,
-        sec_per_kimg=sec_per_kimg,
-        sec_per_tick=sec_per_tick,
-        train_hours=progress.train_sec / 3600,
-        eta_hours=max(_total_nimg(config) - progress.cur_nimg, 0) / 1000 * sec_per_kimg / 3600,
-        peak_gib=memory.peak_gib(),
-    )
-    progress.tick += 1
-    progress.tick_start_nimg = progress.cur_nimg
-    progress.sums, progress.num_rows = {}, 0
-    return tick
+def _total_nimg(config: RunConfig) -> int:
+    return math.ceil(config.training.total_kimg * 1000)

@@ -1,4 +1,6 @@
-"""The most memory that training has held, and what helps when there is too little."""
+"""Peak memory of training, and advice when there is too little."""
+
+from __future__ import annotations
 
 import contextlib
 import math
@@ -8,11 +10,14 @@ import sys
 
 import tensorflow as tf
 
+from pgtf.schedule import ScheduleState
+from pgtf.training.config import RunConfig
+
 _GIB = 2**30
 
 
-def peak_gib():
-    """Most GPU memory held so far, or the peak resident memory of a process without GPUs."""
+def peak_gib() -> float:
+    """Returns the peak GPU memory, or the peak resident memory of a process without GPUs."""
     gpus = tf.config.list_logical_devices("GPU")
     if gpus:
         peaks = [tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus]
@@ -24,16 +29,16 @@ def peak_gib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _GIB
 
 
-def forget_peak():
-    """Makes `peak_gib` start again from what is held now, where the system allows it."""
+def forget_peak() -> None:
+    """Resets `peak_gib` to the memory in use now, where the system allows it."""
     for gpu in tf.config.list_logical_devices("GPU"):
         tf.config.experimental.reset_memory_stats(gpu.name)
     with contextlib.suppress(OSError):  # Linux: resets the peak of the resident memory
         pathlib.Path("/proc/self/clear_refs").write_text("5")
 
 
-def out_of_memory(now, config):
-    """Says where memory ran out and which flags help."""
+def out_of_memory(now: ScheduleState, config: RunConfig) -> str:
+    """Returns a message that says at which stage memory ran out and which flags help."""
     schedule, size = config.schedule, now.resolution
     per_device = now.minibatch // schedule.num_gpus
     held = per_device // schedule.grad_accumulation  # at a time

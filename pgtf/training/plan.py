@@ -1,9 +1,12 @@
-"""Which iterations run in one call: as many as the schedule, the tick and the total allow."""
+"""Planning of calls: as many iterations as the schedule, the tick and the total allow."""
+
+from __future__ import annotations
 
 import dataclasses
 import math
 
-from pgtf.schedule import ScheduleState
+from pgtf.schedule import Schedule, ScheduleState
+from pgtf.training.config import TrainingConfig
 
 CALL_PIXELS = 64  # evaluations of the schedule in a call: CALL_PIXELS // resolution, at least 1
 
@@ -12,7 +15,7 @@ CALL_PIXELS = 64  # evaluations of the schedule in a call: CALL_PIXELS // resolu
 class Call:
     """Iterations that one traced function runs, in order."""
 
-    now: ScheduleState  # at the last look at the schedule
+    now: ScheduleState  # at the last evaluation of the schedule
     nimgs: list[int]  # images shown before each iteration
     alphas: list[float]
     G_lrates: list[float]
@@ -20,10 +23,12 @@ class Call:
     end_nimg: int  # images shown after the last
 
 
-def next_call(schedule, training, cur_nimg, tick_start_nimg):
+def next_call(
+    schedule: Schedule, training: TrainingConfig, cur_nimg: int, tick_start_nimg: int
+) -> Call:
     """Plans from `cur_nimg` to a change of stage or of minibatch, or the end of the tick.
 
-    As in the original release, the schedule is looked at every `minibatch_repeats` iterations, and
+    As in the original release, the schedule is evaluated every `minibatch_repeats` iterations, and
     only minibatches of D count as progress. The numbers do not depend on where calls are split.
     """
     now = first = schedule.at(cur_nimg)

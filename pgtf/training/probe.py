@@ -1,11 +1,16 @@
-"""What every stage of a run costs in time and memory, found by running a few iterations of each."""
+"""Measures time and memory of every stage of a run by running a few iterations of each."""
+
+from __future__ import annotations
 
 import dataclasses
 import time
 
+import tensorflow as tf
 from tqdm import tqdm
 
+from pgtf.dataset import Dataset
 from pgtf.training import memory, plan
+from pgtf.training.config import RunConfig
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 
@@ -14,7 +19,7 @@ ITERATIONS = 4  # timed, after as many that trace, compile and fill caches
 
 @dataclasses.dataclass(frozen=True)
 class StageCost:
-    """A stage of the schedule and what it takes on this machine."""
+    """A stage of the schedule and its cost on this machine."""
 
     begin_kimg: float
     end_kimg: float
@@ -23,20 +28,21 @@ class StageCost:
     minibatch: int
     sec_per_kimg: float | None  # None = it does not fit into memory
     peak_gib: float  # as of memory.peak_gib, in this stage alone
-    error: str = ""  # why it does not fit
+    error: str = ""  # the reason why it does not fit
 
     @property
-    def hours(self):
-        """Projected time of the whole stage, pictures and checkpoints not counted."""
+    def hours(self) -> float:
+        """Projected time of the whole stage, without pictures and checkpoints."""
         return (self.end_kimg - self.begin_kimg) * (self.sec_per_kimg or 0) / 3600
 
 
-def probe(config, dataset, strategy):
-    """Runs a few iterations of every stage, the largest images first: -> [StageCost] in that order.
+def probe(config: RunConfig, dataset: Dataset, strategy: tf.distribute.Strategy) -> list[StageCost]:
+    """Runs a few iterations of every stage, the largest images first. Returns costs in that order.
 
-    Nothing is saved. A stage that does not fit into memory is reported and the others still run.
+    Nothing is saved. A stage that does not fit into memory is reported, and the others still run.
     """
-    begin, stages = 0.0, []
+    begin = 0.0
+    stages = []
     for end, now in config.schedule.stages(config.training.total_kimg):
         stages.append((begin, end, now))
         begin = end
@@ -54,16 +60,23 @@ def probe(config, dataset, strategy):
     return costs
 
 
-def _seconds_per_kimg(config, stepper, nimg):
-    """Time of 1000 images from `nimg` on, after a first call that is not timed."""
+def _seconds_per_kimg(config: RunConfig, stepper: Stepper, nimg: int) -> float:
+    """Returns the time of 1000 images from `nimg` on, after a first call that is not timed."""
     call = plan.next_call(config.schedule, config.training, nimg, nimg)
-    now, count = call.now, min(ITERATIONS, len(call.nimgs))
-    numbers = [x[:count] for x in (call.nimgs, call.alphas, call.G_lrates, call.D_lrates)]
-    num_images = count * now.minibatch * config.training.D_repeats
+    count = min(ITERATIONS, len(call.nimgs))
+    num_images = count * call.now.minibatch * config.training.D_repeats
     seconds = []
     for k in range(2):
-        nimgs = [n + k * num_images for n in numbers[0]]
+        nimgs = [n + k * num_images for n in call.nimgs[:count]]
+        part = plan.Call(
+            now=call.now,
+            nimgs=nimgs,
+            alphas=call.alphas[:count],
+            G_lrates=call.G_lrates[:count],
+            D_lrates=call.D_lrates[:count],
+            end_nimg=nimgs[0] + num_images,
+        )
         started = time.monotonic()
-        stepper.run(plan.Call(now, nimgs, *numbers[1:], nimgs[0] + num_images))
+        stepper.run(part)
         seconds.append(time.monotonic() - started)
     return seconds[-1] / num_images * 1000

@@ -1,16 +1,32 @@
-"""--profile: where the time of some iterations goes, as a TensorBoard trace."""
+"""--profile: a TensorBoard trace of some iterations."""
+
+from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
+
+from pgtf.training.plan import Call
 
 FOLDER = "profile"  # in the run folder
 
 
+class Steps(Protocol):
+    """Interface of stepper.Stepper."""
+
+    statistics: tuple[str, ...]
+
+    def run(self, call: Call) -> np.ndarray: ...
+
+
 @contextlib.contextmanager
-def profiled(stepper, folder, num_steps):
-    """Gives a stepper that records its first iterations, but not the call that traces.
+def profiled(stepper: Steps, folder: Path, num_steps: int) -> Iterator[Steps]:
+    """Context manager with a stepper that records its first iterations, without the tracing call.
 
     Args:
         stepper: stepper.Stepper.
@@ -28,13 +44,14 @@ def profiled(stepper, folder, num_steps):
 
 
 class _Recorder:
-    """A Stepper in whose second call the recording begins."""
+    """A stepper that starts recording at its second call."""
 
-    def __init__(self, stepper, folder, num_steps):
+    def __init__(self, stepper: Steps, folder: str, num_steps: int) -> None:
+        self.statistics = stepper.statistics
         self._stepper, self._folder, self._left = stepper, folder, num_steps
         self._is_first, self._is_running = True, False
 
-    def run(self, call):
+    def run(self, call: Call) -> np.ndarray:
         """As Stepper.run."""
         if not self._is_first and self._left > 0 and not self._is_running:
             tf.profiler.experimental.start(self._folder)
@@ -47,8 +64,8 @@ class _Recorder:
         self._is_first = False
         return rows
 
-    def stop(self):
-        """Writes what has been recorded, if anything is still unwritten."""
+    def stop(self) -> None:
+        """Writes the trace if recording has started."""
         if self._is_running:
             self._is_running = False
             tf.profiler.experimental.stop()

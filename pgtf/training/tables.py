@@ -1,10 +1,18 @@
-"""The stages of a run as text: what is trained when, and what it costs."""
+"""Tables of the stages of a run: schedule and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgtf.training.config import RunConfig
+from pgtf.training.probe import StageCost
 
 
-def stage_rows(config):
-    """Titles, then a row of text a stage of the schedule."""
+def stage_rows(config: RunConfig) -> list[tuple[str, ...]]:
+    """Returns the titles, then one row of text per stage of the schedule."""
     titles = ("kimg", "resolution", "phase", "minibatch", "G_lrate", "D_lrate", "tick kimg")
-    rows, begin = [titles], 0.0
+    rows: list[tuple[str, ...]] = [titles]
+    begin = 0.0
     for end, state in config.schedule.stages(config.training.total_kimg):
         numbers = (state.minibatch, state.G_lrate, state.D_lrate, state.tick_kimg)
         names = _names(begin, end, state.resolution, state.alpha < 1)
@@ -13,15 +21,15 @@ def stage_rows(config):
     return rows
 
 
-def stage_table(config):
-    """`stage_rows` as lines."""
+def stage_table(config: RunConfig) -> str:
+    """Formats `stage_rows` as lines."""
     return _aligned(stage_rows(config))
 
 
-def cost_table(costs):
-    """One line a probe.StageCost, under titles, and the sum of the hours."""
+def cost_table(costs: Sequence[StageCost]) -> str:
+    """Formats one line per stage under titles, then the sum of the hours."""
     titles = ("kimg", "resolution", "phase", "minibatch", "sec/kimg", "peak GiB", "hours")
-    rows = [titles]
+    rows: list[tuple[str, ...]] = [titles]
     for cost in costs:
         names = _names(cost.begin_kimg, cost.end_kimg, cost.resolution, cost.fading)
         fits = cost.sec_per_kimg is not None
@@ -31,12 +39,14 @@ def cost_table(costs):
     return f"{_aligned(rows)}\nProjected total: {total:.3g} hours without pictures and checkpoints."
 
 
-def _names(begin_kimg, end_kimg, resolution, fading):
+def _names(
+    begin_kimg: float, end_kimg: float, resolution: int, fading: bool
+) -> tuple[str, str, str]:
     phase = "fade in" if fading else "stabilise"
     return f"{begin_kimg:g} - {end_kimg:g}", f"{resolution}x{resolution}", phase
 
 
-def _aligned(rows):
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))

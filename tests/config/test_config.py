@@ -125,7 +125,7 @@ def test_differences_are_one_line_a_field_from_the_old_to_the_new_value():
 
 
 def test_a_fitted_configuration_has_the_shape_of_the_dataset_in_both_networks():
-    config = Config().fitted(resolution_log2=7, num_channels=3, label_size=10, num_gpus=4)
+    config = Config().for_dataset(resolution_log2=7, num_channels=3, label_size=10, num_gpus=4)
     for network in (config.G, config.D):
         assert (network.resolution, network.num_channels, network.label_size) == (128, 3, 10)
     assert (config.schedule.resolution_log2, config.schedule.num_gpus) == (7, 4)

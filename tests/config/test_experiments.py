@@ -231,7 +231,7 @@ def test_the_catalogue_has_a_row_a_preset_with_parameters_schedule_and_result(qu
     assert "64, n_critic 5" in rows["mnist1k-k2-base"]
     assert "32x32, 10000 kimg" in rows["mnist1k-k2-base"]
     assert "8.8; ten runs 8.56" in rows["cifar10-32-unsupervised"]
-    config = PRESETS["demo"].fitted(5, 3, 0, 1)
+    config = PRESETS["demo"].for_dataset(5, 3, 0, 1)
     for make, network in ((Generator, config.G), (Discriminator, config.D)):
         assert f"{num_parameters(make, options_of(network)):,}" in rows["demo"]
 

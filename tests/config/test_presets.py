@@ -6,7 +6,6 @@ import pytest
 
 from pgtf.config import EXPERIMENTS, PRESETS, max_minibatch_per_gpu, named, preset_for
 from pgtf.networks import Discriminator, Generator
-from pgtf.training import loop
 
 RESOLUTIONS = [4, 8, 16, 32, 64, 128, 256, 512, 1024]
 RELEASE = [name for name in PRESETS if name not in EXPERIMENTS]  # of TensorFlow, and the demo
@@ -79,9 +78,9 @@ def test_every_presets_minibatches_make_whole_replicas_and_whole_groups(preset):
         scored = minibatch // replicas // parts
         size = config.D.mbstd_group_size
         assert size == "all" or scored % min(max(size, 1), scored) == 0
-    loop.check(config.fitted(10, 3, 0, replicas))
+    config.for_dataset(10, 3, 0, replicas).check()
     with pytest.raises(ValueError, match="multiple of the replica count.*replicas=1009"):
-        loop.check(config.fitted(10, 3, 0, 1009))
+        config.for_dataset(10, 3, 0, 1009).check()
 
 
 # One of each kind of network.
@@ -92,7 +91,7 @@ def test_every_presets_minibatches_make_whole_replicas_and_whole_groups(preset):
 )
 def test_every_presets_networks_are_made_as_configured(preset):
     small = {"G.fmap_max": 4, "G.latent_size": 4, "D.fmap_max": 4}
-    config = PRESETS[preset].fitted(3, 1, 2, 1).replace(small)
+    config = PRESETS[preset].for_dataset(3, 1, 2, 1).replace(small)
     for make, options in ((Generator, config.G), (Discriminator, config.D)):
         assert make(**dataclasses.asdict(options)).config == options
 
@@ -121,7 +120,7 @@ def test_presets_of_the_release_leave_mirroring_to_the_dataset_and_the_demo_has_
     stated = PRESETS[preset].dataset.mirror_augment
     assert stated is (False if preset == "demo" else None)
     for mirror in (True, False):
-        fitted = PRESETS[preset].fitted(10, 3, 0, 1, mirror=mirror)
+        fitted = PRESETS[preset].for_dataset(10, 3, 0, 1, mirror=mirror)
         assert fitted.dataset.mirror_augment is (False if preset == "demo" else mirror)
 
 
@@ -131,5 +130,5 @@ def test_presets_of_the_paper_state_their_own_mirroring(preset):
         preset.startswith("lsun") and preset not in ("lsun-bedroom-256", "lsun-dog-256")
     )
     for default in (True, False):
-        config = PRESETS[preset].fitted(10, 3, 0, 1, mirror=default)
+        config = PRESETS[preset].for_dataset(10, 3, 0, 1, mirror=default)
         assert config.dataset.mirror_augment is mirrored

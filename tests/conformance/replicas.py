@@ -100,7 +100,7 @@ def train(strategy, dataset, minibatch, changes):
     """Four iterations of 8x8 with fading: -> {"1/G/4x4/Conv/weight": array} after 1 and after 4."""
     changes = CHANGES | changes | {"schedule.minibatch_base": minibatch}
     config = PRESETS["demo"].replace(changes)
-    config = config.fitted(3, 3, LABELS, strategy.num_replicas_in_sync)
+    config = config.for_dataset(3, 3, LABELS, strategy.num_replicas_in_sync)
     state, nimg, found = TrainingState(config, strategy), minibatch, {}
     without_kinks(state.D)
     stepper = Stepper(state, config, dataset, strategy)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf.losses import LossConfig
-from pgtf.training import step
+from pgtf.training import differentiation, objectives
 from tests import tiny
 from tests.networks import oracle
 
@@ -70,13 +70,15 @@ def test_a_branch_of_weight_zero_gets_no_gradient_and_the_others_do(
     mixing = tf.constant(rng.uniform(size=[4, 1, 1, 1]), tf.float32)
     weight = tf.constant(alpha)
 
-    D_parts = step.discriminator_parts(G, D, reals, labels, latents, mixing, weight, LossConfig())
+    D_parts = objectives.discriminator_parts(
+        G, D, reals, labels, latents, mixing, weight, LossConfig()
+    )
 
     def G_terms():
-        return step.generator_terms(G, D, latents, labels, size, weight, LossConfig())
+        return objectives.generator_terms(G, D, latents, labels, size, weight, LossConfig())
 
     for network, parts, rgb in ((G, [G_terms], "ToRGB"), (D, D_parts, "FromRGB")):
-        _, gradients = step.gradients_of(parts, network.variables_at(resolution_log2))
+        _, gradients = differentiation.gradients_of(parts, network.variables_at(resolution_log2))
         moved = {name.rsplit("/", 1)[0] for name, g in gradients.items() if np.any(g)}
         new = {name for name in moved if name.startswith((f"{size}x{size}", f"{rgb}_lod{lod}"))}
         assert bool(new) == (alpha > 0)
@@ -95,15 +97,15 @@ def test_without_fading_everything_is_that_of_alpha_1_to_the_bit(
     mixing = tf.constant(rng.uniform(size=[4, 1, 1, 1]), tf.float32)
 
     def found(alpha):
-        D_parts = step.discriminator_parts(
+        D_parts = objectives.discriminator_parts(
             G, D, reals, labels, latents, mixing, alpha, LossConfig()
         )
 
         def G_terms():
-            return step.generator_terms(G, D, latents, labels, size, alpha, LossConfig())
+            return objectives.generator_terms(G, D, latents, labels, size, alpha, LossConfig())
 
-        of_D = step.gradients_of(D_parts, D.variables_at(resolution_log2))
-        of_G = step.gradients_of([G_terms], G.variables_at(resolution_log2))
+        of_D = differentiation.gradients_of(D_parts, D.variables_at(resolution_log2))
+        of_G = differentiation.gradients_of([G_terms], G.variables_at(resolution_log2))
         return [(terms.loss, terms.components, gradients) for terms, gradients in (of_D, of_G)]
 
     for with_branch, without in zip(*map(tf.nest.flatten, (found(NEW), found(None))), strict=True):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf.dataset import open_dataset, pipeline
+from pgtf.dataset.labels import LabelTable
 from pgtf.dataset.tfrecords import open_records, to_records
 from tests.dataset import original
 
@@ -108,7 +109,7 @@ def test_labels_are_there_even_when_none_are_used():
         pipeline.batches(unlabelled, resolution_log2=2, minibatch=3, seed=0), 1
     )
     assert (images.shape, labels.shape, labels.dtype) == ((3, 4, 4, 1), (3, 0), np.float32)
-    assert pipeline.random_labels(unlabelled, 0, 0, 7).shape == (7, 0)
+    assert LabelTable(unlabelled).gather(tf.range(7)).shape == (7, 0)
 
 
 def test_a_damaged_record_stops_the_stream(dataset, tmp_path):
@@ -146,20 +147,13 @@ def test_records_beyond_2_and_4_gib_are_read(dataset, tmp_path, record):
     np.testing.assert_array_equal(images[0], image.transpose(1, 2, 0))
 
 
-def test_random_labels_depend_on_seed_and_image_only(dataset):
-    labels = pipeline.random_labels(dataset, 3, 100, 8)
-    np.testing.assert_array_equal(labels[4:], pipeline.random_labels(dataset, 3, 104, 4))
-    assert (labels != pipeline.random_labels(dataset, 4, 100, 8)).any()
-    stream = pipeline.label_batches(dataset, minibatch=4, seed=3, position=100)
-    pair = [element.numpy() for element in itertools.islice(stream, 2)]
-    np.testing.assert_array_equal(np.concatenate(pair), labels)
-
-
-def test_random_labels_are_uniform_over_the_rows(dataset):
-    labels = pipeline.random_labels(dataset, 0, 0, 10_000)
-    rows = dataset.read_labels(range(10))
-    counts = (labels[:, np.newaxis] == rows).all(2).sum(0)
-    assert ((counts - 1000) ** 2 / 1000).sum() < 30  # chi-square of 9 degrees, probability 0.9996
+def test_a_label_table_gives_the_rows_of_the_files_and_holds_each_distinct_one_once(dataset):
+    table = LabelTable(dataset)
+    records = [9, 0, 0, 5]
+    np.testing.assert_array_equal(table.gather(tf.constant(records)), dataset.read_labels(records))
+    distinct = np.unique(dataset.read_labels(range(10)), axis=0)
+    assert (table.num_images, table.label_size) == (10, distinct.shape[1])
+    assert table._rows.shape == distinct.shape
 
 
 @pytest.mark.parametrize(

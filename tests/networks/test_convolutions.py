@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pgtf import losses
 from pgtf.networks import convolutions, products
-from pgtf.training import step
+from pgtf.training import differentiation, objectives
 from tests import tiny
 from tests.networks.derivatives import behind
 
@@ -208,12 +208,12 @@ def test_an_update_asks_for_gradients_of_its_own_weights_first(monkeypatch):
 
     @tf.function(autograph=False)
     def update_of_G():
-        weights = step.read(G, D)
-        with step.computing_with((G, weights[0]), (D, weights[1])):
+        weights = {network: differentiation.read_weights(network) for network in (G, D)}
+        with differentiation.computing_with(*weights.items()):
             part = functools.partial(
-                step.generator_terms, G, D, latents, None, 16, None, losses.LossConfig()
+                objectives.generator_terms, G, D, latents, None, 16, None, losses.LossConfig()
             )
-            gradients = step.gradients_of([part], weights[0])[1]
+            gradients = differentiation.gradients_of([part], weights[G])[1]
         return gradients["4x4/Dense/weight"]  # behind all others
 
     last = update_of_G.get_concrete_function().graph.outputs[0].op

@@ -16,16 +16,16 @@ from pgtf.config import Config
 from pgtf.dataset import pipeline
 from pgtf.interop import weights
 from pgtf.training import loop, plan, randomness
-from pgtf.training.randomness import Draw
+from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
-from pgtf.training.stepper import STATISTICS, Stepper
+from pgtf.training.stepper import Stepper
 from tests.reference.cases import arrays, find, networks, nhwc, perturb
 
 DRAWS = {
-    Draw.D_LATENTS: "D_latents",
-    Draw.MIXING: "mix",
-    Draw.MIRROR: "mirror_u",
-    Draw.G_LATENTS: "G_latents",
+    Stream.D_LATENTS: "D_latents",
+    Stream.MIXING: "mix",
+    Stream.MIRROR: "mirror_u",
+    Stream.G_LATENTS: "G_latents",
 }
 WHERE = {"train": "training", "sched": "schedule", "G": "G", "D": "D"}  # parts of the configuration
 
@@ -79,7 +79,7 @@ def iterate(call, state, stepper, run, snapshots):
         "alpha": call.alphas[0],
         "lrate": call.G_lrates[0],
     }
-    values = dict(zip(STATISTICS, map(float, row), strict=True))
+    values = dict(zip(stepper.statistics, map(float, row), strict=True))
     assert values["skipped"] == 0
     run.losses[index] = {name: values[name] for name in ("D_loss", "G_loss")}
     if index in snapshots:
@@ -92,7 +92,7 @@ def next_iterations(state, config):
     """Plans as the training loop does, and cuts the plan into single iterations."""
     progress = state.progress
     call = plan.next_call(config.schedule, config.training, progress.cur_nimg, 0)
-    loop._enter(state, config.schedule.at(progress.cur_nimg), config.training)
+    loop.enter_stage(state, config.schedule.at(progress.cur_nimg), config.training)
     for index, end in enumerate([*call.nimgs[1:], call.end_nimg]):
         fields = {field.name: getattr(call, field.name) for field in dataclasses.fields(call)}
         lists = {k: [v[index]] for k, v in fields.items() if isinstance(v, list)}
@@ -121,7 +121,7 @@ def config_of(described):
             where = "dataset" if name == "mirror_augment" else WHERE[part]
             changes[f"{where}.{name}"] = value
     dataset = described["ds"]
-    config = Config().fitted(
+    config = Config().for_dataset(
         dataset["resolution"].bit_length() - 1, dataset["num_channels"], dataset["label_size"], 1
     )
     return config.replace(changes)
@@ -187,7 +187,7 @@ class StoredSource:
         """Stored values for the step that begins after `nimg` images; may be traced."""
         at = [i for i, step in enumerate(self._steps) if len(step["reals"]) == shape[0]]
         which = tf.argmax(tf.cast(tf.equal(self._nimgs[at], tf.cast(nimg, tf.int64)), tf.int32))
-        if purpose is Draw.G_LABELS:
+        if purpose is Stream.G_LABELS:
             # A place in all labels, as a share of them; half an element avoids rounding.
             places = [self._nimgs[i] + np.arange(shape[0]) + 0.5 for i in at]
             values = np.float32(np.stack(places) / self.num_images)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pgtf.interop import weights
 from pgtf.losses import LossConfig
-from pgtf.training import step
+from pgtf.training import differentiation, objectives
 from tests.reference.cases import (
     Difference,
     arrays,
@@ -56,17 +56,17 @@ def terms_and_gradients(path, lod):
     reals = tf.nn.avg_pool2d(reals, factor, factor, "VALID")
 
     latents, mixing = map(tf.constant, (case["D_latents"], case["mix"]))
-    d_parts = step.discriminator_parts(
+    d_parts = objectives.discriminator_parts(
         G, D, reals, tf.constant(case["labels"]), latents, mixing, alpha, config
     )
 
     def g_terms():
         latents, labels = map(tf.constant, (case["G_latents"], case["G_labels"]))
-        return step.generator_terms(G, D, latents, labels, resolution, alpha, config)
+        return objectives.generator_terms(G, D, latents, labels, resolution, alpha, config)
 
     return {
-        "D": step.gradients_of(d_parts, D.variables_by_name),
-        "G": step.gradients_of([g_terms], G.variables_by_name),
+        "D": differentiation.gradients_of(d_parts, D.variables_by_name),
+        "G": differentiation.gradients_of([g_terms], G.variables_by_name),
     }
 
 

@@ -38,7 +38,7 @@ def config(dataset):
         "training.minibatch_repeats": 2,
         "training.network_snapshot_ticks": 1,
     }
-    return PRESETS["demo"].replace(changes).fitted(dataset.resolution_log2, 3, 0, 1)
+    return PRESETS["demo"].replace(changes).for_dataset(dataset.resolution_log2, 3, 0, 1)
 
 
 @pytest.fixture(scope="session")

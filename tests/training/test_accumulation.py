@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
-from pgtf.training import loop, plan, step
+from pgtf.training import differentiation, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 
@@ -40,8 +40,8 @@ def train(dataset_folder, strategy):
             return done[group, parts]
         changes = {"D.mbstd_group_size": group, "schedule.grad_accumulation": parts}
         config = PRESETS["demo"].replace(CHANGES | changes)
-        config = config.fitted(dataset.resolution_log2, 3, dataset.label_size, 1)
-        loop.check(config)
+        config = config.for_dataset(dataset.resolution_log2, 3, dataset.label_size, 1)
+        config.check()
         state = TrainingState(config, strategy)
         call = plan.next_call(config.schedule, config.training, MINIBATCH, MINIBATCH)
         numbers = (x[:2] for x in (call.nimgs, call.alphas, call.G_lrates, call.D_lrates))
@@ -90,7 +90,7 @@ def test_only_one_part_is_in_memory_at_a_time():
         value = tf.cast(index, tf.float32)
         return value[tf.newaxis], {"w": tf.stack([value, -value])}
 
-    traced = tf.function(lambda: step.mean_over_parts(part, 4, 1, variables))
+    traced = tf.function(lambda: differentiation.mean_over_parts(part, 4, 1, variables))
     values, gradients = traced()
     np.testing.assert_array_equal(values, [1.5])
     np.testing.assert_array_equal(gradients["w"], [1.5, -1.5])
@@ -111,7 +111,7 @@ def test_only_one_part_is_in_memory_at_a_time():
 def test_parts_that_cannot_be_made_are_refused(config, changes, message):
     schedule = dataclasses.replace(config.schedule, **changes)
     with pytest.raises(ValueError, match=message):
-        loop.check(dataclasses.replace(config, schedule=schedule))
+        dataclasses.replace(config, schedule=schedule).check()
 
 
 def test_the_memory_limit_is_that_of_a_part(config):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pgtf.training import loop, randomness
 from pgtf.training.checkpoints import Checkpoints
-from pgtf.training.randomness import Draw
+from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
 from pgtf.training.workers import Workers
 
@@ -39,7 +39,7 @@ def inject(monkeypatch):
 
         def poisoned(shape, drawn_seed, nimg, purpose):
             values = draw(shape, drawn_seed, nimg, purpose)
-            if purpose != Draw.D_LATENTS or seed not in (None, drawn_seed):
+            if purpose != Stream.D_LATENTS or seed not in (None, drawn_seed):
                 return values
             return tf.where((nimg >= BEGIN) & (nimg < end_nimg), np.nan, values)
 
@@ -89,8 +89,8 @@ def test_a_rollback_continues_from_the_last_checkpoint_with_other_draws(
     config, dataset, strategy, tmp_path, inject, caplog
 ):
     inject(SEED, FOREVER)
-    options = {"checkpoint_sec": 0, "on_divergence": "rollback"}
-    assert loop.run(config, dataset, strategy, tmp_path, **options) is None
+    options = loop.RunOptions(checkpoint_sec=0, on_divergence="rollback")
+    assert loop.run(config, dataset, strategy, tmp_path, options) is None
     assert "Rollback 1, with other draws" in caplog.text
     assert [line["kimg"] for line in stats(tmp_path)] == [0.096, 0.192, 0.288]
     assert stats(tmp_path)[-1]["skipped_updates"] == 0
@@ -102,8 +102,8 @@ def test_a_rollback_that_does_not_help_is_tried_three_times(
     config, dataset, strategy, tmp_path, inject, caplog
 ):
     inject(None, FOREVER)
-    options = {"checkpoint_sec": 0, "on_divergence": "rollback"}
+    options = loop.RunOptions(checkpoint_sec=0, on_divergence="rollback")
     with pytest.raises(loop.Diverged, match="Lower the learning rate. 3 rollbacks did not help"):
-        loop.run(config, dataset, strategy, tmp_path, **options)
+        loop.run(config, dataset, strategy, tmp_path, options)
     assert caplog.text.count("with other draws.") == loop.MAX_ROLLBACKS == 3
     assert last_state(tmp_path, config, strategy).progress.cur_nimg == 96

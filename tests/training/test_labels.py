@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from pgtf import interop
 from pgtf.dataset import open_dataset
-from pgtf.training import actions, feeding, loop, plan
+from pgtf.training import callbacks, feeding, loop, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
+from pgtf.training.updates import Stage
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def labelled_config(config):
         "schedule.lod_transition_kimg": 0,
         "training.total_kimg": 0.032,
     }
-    return config.replace(changes).fitted(3, 3, 4, 1)
+    return config.replace(changes).for_dataset(3, 3, 4, 1)
 
 
 def test_a_labelled_run_trains_label_logits_and_stores_the_label_size(
@@ -50,10 +51,10 @@ def test_the_generator_sees_rows_of_the_training_labels(labelled_config, labelle
         seen.append(labels) or original(latents, labels, alpha)
     )
     call = plan.next_call(labelled_config.schedule, labelled_config.training, 0, 0)
-    images, labels = next(feeding.iterate(strategy, labelled, call, seed=0))
+    images, labels = next(feeding.iterate(strategy, labelled, call, labelled_config))
     nimg, alpha = tf.constant(0, tf.int64), tf.constant(1.0)
-    stepper._averaged[8] = []
-    stepper._iteration(8, (images, labels), nimg, alpha, 1e-3, 1e-3, 0.0)  # eagerly
+    updates = stepper._updates(Stage(8, 8, fading=False), jit=False)
+    updates.iteration((images, labels), nimg, alpha, 1e-3, 1e-3, 0.0)  # eagerly
     D_labels, G_labels = (np.asarray(x) for x in seen)
     np.testing.assert_array_equal(D_labels, labels)  # the fakes in D's update: as the reals
     assert G_labels.shape == (8, 4)
@@ -66,8 +67,8 @@ def test_the_grid_of_a_labelled_dataset_has_a_row_per_class(
 ):
     state = TrainingState(labelled_config, strategy)
     loop._set_lod(state, labelled_config.schedule.at(0))
-    tensorboard = actions.TensorBoard(tmp_path)
-    grid = actions.ImageGrid(tmp_path, labelled, state, labelled_config, tensorboard)
+    tensorboard = callbacks.TensorBoard(tmp_path)
+    grid = callbacks.ImageGrid(tmp_path, labelled, state, labelled_config, tensorboard)
     columns, _ = grid._size
     classes = grid._labels.argmax(axis=1)
     assert len(classes) > 0

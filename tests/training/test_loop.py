@@ -10,8 +10,9 @@ import pytest
 
 from metrics import records
 from pgtf.interop import load_meta
-from pgtf.training import actions, log, loop
+from pgtf.training import callbacks, log, loop, ticks
 from pgtf.training.checkpoints import newest_first
+from pgtf.training.loop import RunOptions
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 
@@ -40,7 +41,7 @@ def finished(config, dataset, strategy, tmp_path_factory):
 
 def stats(folder):
     lines = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in x.items() if k not in actions.TIME_FIELDS} for x in lines]
+    return [{k: v for k, v in x.items() if k not in ticks.TIME_FIELDS} for x in lines]
 
 
 def arrays(path):
@@ -80,7 +81,11 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bits(
 ):
     with pytest.raises(Killed):
         loop.run(
-            config, dataset, strategy, tmp_path, more_actions=[kill_at(tick)], checkpoint_sec=0
+            config,
+            dataset,
+            strategy,
+            tmp_path,
+            RunOptions(callbacks=[kill_at(tick)], checkpoint_sec=0),
         )
     assert not (tmp_path / "finished").exists()
     loop.run(config, dataset, strategy, tmp_path)
@@ -102,7 +107,7 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bits(
 
 def test_a_snapshot_names_the_labels_and_how_it_was_trained(config, strategy, tmp_path):
     dataset = types.SimpleNamespace(label_names=("cat", "dog"))
-    action = actions.Snapshot(tmp_path, dataset, config)
+    action = callbacks.Snapshot(tmp_path, dataset, config)
     action(None, TrainingState(config, strategy), final=True)
     meta = load_meta(tmp_path / "network-snapshot-000000.h5")
     assert meta["label_names"] == ["cat", "dog"]
@@ -116,7 +121,7 @@ def test_a_run_killed_after_its_last_image_is_marked_as_finished_and_nothing_els
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)
     (folder / "finished").unlink()  # as if it had been killed after its last checkpoint
-    assert loop.run(config, dataset, strategy, folder, more_actions=[kill_at(3)]) is None
+    assert loop.run(config, dataset, strategy, folder, RunOptions(callbacks=[kill_at(3)])) is None
     assert (folder / "finished").exists()
     before, after = (
         {
@@ -136,7 +141,7 @@ def test_lines_are_not_appended_through_a_link(tmp_path, name):
     (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     append = {
         "log.txt": lambda: log.to_file(tmp_path / "log.txt"),
-        "stats.jsonl": lambda: actions.StatsFile(tmp_path, 0)(None, None, False),
+        "stats.jsonl": lambda: callbacks.StatsFile(tmp_path, 0)(None, None, False),
         "metric-fid.jsonl": lambda: records.append(tmp_path, {"metric": "fid"}),
     }
     if name == "stats.jsonl":  # its lines from before the checkpoint are kept, as a new file
@@ -150,7 +155,7 @@ def test_lines_are_not_appended_through_a_link(tmp_path, name):
 def test_statistics_after_the_checkpoint_are_cut_when_a_run_resumes(tmp_path):
     lines = [json.dumps({"kimg": kimg}) for kimg in (0.096, 0.192)]
     (tmp_path / "stats.jsonl").write_text("\n".join([*lines, '{"kimg": 0.2']))
-    actions.StatsFile(tmp_path, 100)
+    callbacks.StatsFile(tmp_path, 100)
     assert (tmp_path / "stats.jsonl").read_text() == lines[0] + "\n"
 
 
@@ -160,7 +165,7 @@ def test_adam_forgets_when_a_fade_begins_and_when_it_ends(config, dataset, strat
     for nimg in range(0, 288, 16):
         for optimizer in (state.G_opt, state.D_opt):
             optimizer.variables_by_name["beta2_power"].assign(0.5)
-        loop._enter(state, config.schedule.at(nimg), config.training)
+        loop.enter_stage(state, config.schedule.at(nimg), config.training)
         powers = {float(o.variables_by_name["beta2_power"]) for o in (state.G_opt, state.D_opt)}
         if powers == {np.float32(0.99)}:
             resets.append(nimg)
@@ -175,7 +180,8 @@ def test_one_trace_for_each_fade_and_for_what_follows(config, dataset, strategy)
         call = loop.plan.next_call(config.schedule, config.training, progress.cur_nimg, 0)
         stepper.run(call)
         progress.cur_nimg = call.end_nimg
-    assert sorted(stepper._functions) == [(4, 8, False), (8, 8, False), (8, 8, True)]
+    traced = sorted(dataclasses.astuple(stage) for stage in stepper._functions)
+    assert traced == [(4, 8, False), (8, 8, False), (8, 8, True)]
 
 
 @pytest.mark.parametrize(
@@ -188,13 +194,13 @@ def test_one_trace_for_each_fade_and_for_what_follows(config, dataset, strategy)
 )
 def test_a_minibatch_that_cannot_be_divided_is_refused(config, changes, message):
     with pytest.raises(ValueError, match=message):
-        loop.check(config.replace(changes))
+        config.replace(changes).check()
 
 
 def test_a_minibatch_smaller_than_the_group_is_accepted(config):
-    loop.check(config.replace({"schedule.minibatch_base": 3}))
+    config.replace({"schedule.minibatch_base": 3}).check()
 
 
 def test_a_tick_has_no_field_that_stats_do_not_explain():
-    names = [field.name for field in dataclasses.fields(actions.Tick)]
-    assert names[-len(actions.TIME_FIELDS) :] == list(actions.TIME_FIELDS)
+    names = [field.name for field in dataclasses.fields(ticks.Tick)]
+    assert names[-len(ticks.TIME_FIELDS) :] == list(ticks.TIME_FIELDS)

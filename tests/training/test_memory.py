@@ -65,7 +65,7 @@ def test_what_is_advised_is_possible(config, changes, held, flags):
         table = dict(map(int, pair.split(":")) for pair in caps.split(","))
         table = {"max_minibatch_per_gpu": table, "grad_accumulation": int(parts)}
         advised = config.replace({f"schedule.{name}": value for name, value in table.items()})
-        loop.check(advised.replace({"schedule.lod_initial_resolution": 8}))
+        advised.replace({"schedule.lod_initial_resolution": 8}).check()
         assert advised.schedule.minibatch(8) == config.schedule.minibatch(8)
 
 

@@ -10,20 +10,20 @@ from pgtf import losses
 from pgtf.training import compilation, plan, precision
 from pgtf.training.adam import LOSS_SCALING_DEC, LOSS_SCALING_INC, LOSS_SCALING_INIT, Adam
 from pgtf.training.state import TrainingState
-from pgtf.training.stepper import STATISTICS, Stepper
+from pgtf.training.stepper import Stepper
 
 
 def run(config, dataset, strategy, iterations, nimg=0):
     """Runs so many iterations at 4x4 (at 8x8 if `nimg` says so): -> state, statistics."""
-    config = config.fitted(dataset.resolution_log2, 3, 0, 1)
+    config = config.for_dataset(dataset.resolution_log2, 3, 0, 1)
     state = TrainingState(config, strategy)
     call = plan.next_call(config.schedule, config.training, nimg, nimg)
     size = call.now.minibatch
     nimgs = [nimg + k * size for k in range(iterations)]
     numbers = ([x[0]] * iterations for x in (call.alphas, call.G_lrates, call.D_lrates))
     call = plan.Call(call.now, nimgs, *numbers, nimgs[-1] + size)
-    rows = Stepper(state, config, dataset, strategy).run(call)
-    return state, dict(zip(STATISTICS, rows.T, strict=True))
+    stepper = Stepper(state, config, dataset, strategy)
+    return state, dict(zip(stepper.statistics, stepper.run(call).T, strict=True))
 
 
 def arrays_of(state):
@@ -34,7 +34,7 @@ def arrays_of(state):
 def test_50_iterations_in_fp16_find_the_loss_scale_and_then_train(config, dataset, strategy):
     """Both gradients, outer and inner, overflow at 2**64 and fit float16 at about 2**16."""
     config = config.replace({"training.precision": "fp16"})
-    before = arrays_of(TrainingState(config.fitted(3, 3, 0, 1), strategy))
+    before = arrays_of(TrainingState(config.for_dataset(3, 3, 0, 1), strategy))
     iterations = 80
     state, statistics = run(config, dataset, strategy, iterations)
     after = arrays_of(state)
@@ -104,11 +104,11 @@ def test_bf16_follows_fp32_through_the_first_iterations(config, dataset, strateg
 
 @pytest.mark.parametrize("precision_", ["bf16", "fp16"])
 def test_half_precision_raises_the_epsilon_of_pixel_norm(config, precision_):
-    fitted = config.replace({"training.precision": precision_}).fitted(3, 3, 0, 1)
+    fitted = config.replace({"training.precision": precision_}).for_dataset(3, 3, 0, 1)
     assert fitted.G.pixelnorm_epsilon == 1e-4
     large = config.replace({"training.precision": precision_, "G.pixelnorm_epsilon": 1e-2})
-    assert large.fitted(3, 3, 0, 1).G.pixelnorm_epsilon == 1e-2
-    assert config.fitted(3, 3, 0, 1).G.pixelnorm_epsilon == 1e-8
+    assert large.for_dataset(3, 3, 0, 1).G.pixelnorm_epsilon == 1e-2
+    assert config.for_dataset(3, 3, 0, 1).G.pixelnorm_epsilon == 1e-8
 
 
 def test_tf32_without_a_gpu_is_refused_naming_what_to_use():
@@ -164,7 +164,7 @@ def test_precision_is_part_of_the_configuration(config):
 def test_both_gradients_are_the_same_at_any_loss_scale(config, dataset, strategy):
     """Adam's steps would hide a factor; its first moment, without decay, is the gradient itself."""
     changes = {"training.precision": "fp16", "training.adam_beta1": 0.0}
-    config = config.replace(changes).fitted(dataset.resolution_log2, 3, 0, 1)
+    config = config.replace(changes).for_dataset(dataset.resolution_log2, 3, 0, 1)
     state = TrainingState(config, strategy)
     before = state.pack()
     stepper = Stepper(state, config, dataset, strategy)

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from pgtf import losses
-from pgtf.training import plan, step
+from pgtf.losses import LossTerms
+from pgtf.training import differentiation, objectives, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 from tests import tiny
@@ -38,7 +39,7 @@ def inputs(networks, rng):
 
 def test_discriminator_loss_is_made_of_its_components_for_each_sample(networks, inputs):
     G, D = networks
-    terms = tiny.sum_of(step.discriminator_parts(G, D, **inputs, config=CONFIG))
+    terms = tiny.sum_of(objectives.discriminator_parts(G, D, **inputs, config=CONFIG))
     c = {name: value.numpy() for name, value in terms.components.items()}
     expected = c["fake_scores"] - c["real_scores"]
     expected += 7 * (c["mixed_norms"] - 0.5) ** 2 / 0.25 + 0.02 * c["drift"]
@@ -50,7 +51,7 @@ def test_discriminator_loss_is_made_of_its_components_for_each_sample(networks, 
 
 def test_components_are_those_of_the_networks_at_the_lod_of_the_reals(networks, inputs):
     G, D = networks
-    c = tiny.sum_of(step.discriminator_parts(G, D, **inputs, config=CONFIG)).components
+    c = tiny.sum_of(objectives.discriminator_parts(G, D, **inputs, config=CONFIG)).components
     labels = inputs["labels"] if G.config.label_size else None
     fakes = G(inputs["latents"], labels, lod=1.75)  # the labels of the reals
     (real_scores, real_logits), (fake_scores, fake_logits) = (
@@ -75,7 +76,7 @@ def test_components_are_those_of_the_networks_at_the_lod_of_the_reals(networks, 
 def test_gradient_norms_are_those_with_respect_to_full_size_images(networks, inputs):
     """At lod 1.75 the original's D gets each pixel of the 8x8 image as 2x2 pixels of 16x16."""
     G, D = networks
-    c = tiny.sum_of(step.discriminator_parts(G, D, **inputs, config=CONFIG)).components
+    c = tiny.sum_of(objectives.discriminator_parts(G, D, **inputs, config=CONFIG)).components
     labels = inputs["labels"] if G.config.label_size else None
     mixed = losses.mix(
         inputs["reals"], G(inputs["latents"], labels, lod=1.75), inputs["mixing"]
@@ -92,7 +93,7 @@ def test_gradient_norms_are_those_with_respect_to_full_size_images(networks, inp
 def test_generator_loss_is_the_negative_score_and_the_label_penalty(networks, inputs):
     G, D = networks
     args = (inputs["latents"], inputs["labels"], 8, inputs["alpha"])
-    terms = step.generator_terms(G, D, *args, CONFIG)
+    terms = objectives.generator_terms(G, D, *args, CONFIG)
     labels = inputs["labels"] if G.config.label_size else None
     scores, logits = D(G(inputs["latents"], labels, lod=1.75), lod=1.75)
     expected = -scores.numpy()[:, 0]
@@ -107,9 +108,9 @@ def test_gradients_are_those_of_the_mean_for_the_given_variables_alone():
     hidden = tf.Variable([1.0, 1.0, 1.0])
 
     def terms():
-        return step.Terms(used**2 * hidden, {})
+        return LossTerms(used**2 * hidden, {})
 
-    found, gradients = step.gradients_of([terms], {"used": used, "unused": unused})
+    found, gradients = differentiation.gradients_of([terms], {"used": used, "unused": unused})
     np.testing.assert_array_equal(found.loss, [1, 4, 9])
     assert gradients.keys() == {"used", "unused"}
     np.testing.assert_allclose(gradients["used"], np.float32([2, 4, 6]) / 3)
@@ -122,10 +123,10 @@ def test_a_part_of_a_loss_begins_when_the_gradients_of_the_one_before_are_done()
 
     def gradients(weight):
         parts = [
-            lambda: step.Terms(weight**3, {"first": weight}),
-            lambda: step.Terms(tf.sin(weight, name="second"), {"second": weight}),
+            lambda: LossTerms(weight**3, {"first": weight}),
+            lambda: LossTerms(tf.sin(weight, name="second"), {"second": weight}),
         ]
-        return step.gradients_of(parts, {"w": weight})
+        return differentiation.gradients_of(parts, {"w": weight})
 
     terms, found = gradients(weight)
     np.testing.assert_allclose(terms.loss, weight**3 + tf.sin(weight))
@@ -143,11 +144,11 @@ def test_gradients_of_both_losses_follow_a_small_step(networks, inputs):
     G, D = networks
     args = (inputs["latents"], inputs["labels"], 8, inputs["alpha"])
     for network, parts in (
-        (D, step.discriminator_parts(G, D, **inputs, config=CONFIG)),
-        (G, [lambda: step.generator_terms(G, D, *args, CONFIG)]),
+        (D, objectives.discriminator_parts(G, D, **inputs, config=CONFIG)),
+        (G, [lambda: objectives.generator_terms(G, D, *args, CONFIG)]),
     ):
         variables = network.variables_at(3)
-        _, gradients = step.gradients_of(parts, variables)
+        _, gradients = differentiation.gradients_of(parts, variables)
         norm = np.sqrt(sum(np.sum(g.numpy() ** 2) for g in gradients.values()))
         means = []
         for sign in (1, -2, 1):  # there, to the other side, and back
@@ -159,7 +160,7 @@ def test_gradients_of_both_losses_follow_a_small_step(networks, inputs):
 
 def test_one_replica_averages_nothing():
     gradients = {"w": tf.constant([1.0])}
-    assert step.average_over_replicas(gradients) is gradients
+    assert differentiation.average_over_replicas(gradients) is gradients
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +187,12 @@ def test_a_fade_and_what_follows_are_traced_once_whatever_alpha_position_and_len
 ):
     traced = []
 
-    def counted(G, D, reals, *args, parts=step.discriminator_parts, **options):
+    def counted(G, D, reals, *args, parts=objectives.discriminator_parts, **options):
         is_fading = args[3] is not None  # alpha
         traced.append((reals.shape[1], is_fading))
         return parts(G, D, reals, *args, **options)
 
-    monkeypatch.setattr(step, "discriminator_parts", counted)
+    monkeypatch.setattr(objectives, "discriminator_parts", counted)
     state = TrainingState(config, strategy)
     variables = {kind: network.variables_by_name for kind, network in state.networks().items()}
     stepper = Stepper(state, config, dataset, strategy)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf import losses
-from pgtf.training import step
+from pgtf.training import differentiation, objectives
 from tests import tiny
 
 BATCH = 4
@@ -43,21 +43,21 @@ def counts_of(alpha):
     mixing = tf.zeros([BATCH, 1, 1, 1])
 
     def update_of_D():
-        weights = step.read(G, D)
-        trained = {name: weights[1][name] for name in D.variables_at(3)}
-        with step.computing_with((G, weights[0]), (D, weights[1])):
-            parts = step.discriminator_parts(
+        weights = {network: differentiation.read_weights(network) for network in (G, D)}
+        trained = {name: weights[D][name] for name in D.variables_at(3)}
+        with differentiation.computing_with(*weights.items()):
+            parts = objectives.discriminator_parts(
                 G, D, reals, tf.zeros([BATCH, 0]), latents, mixing, alpha, CONFIG
             )
-            terms, gradients = step.gradients_of(parts, trained)
+            terms, gradients = differentiation.gradients_of(parts, trained)
         return terms.loss, gradients
 
     def update_of_G():
-        weights = step.read(G, D)
-        trained = {name: weights[0][name] for name in G.variables_at(3)}
-        with step.computing_with((G, weights[0]), (D, weights[1])):
-            terms, gradients = step.gradients_of(
-                [lambda: step.generator_terms(G, D, latents, None, 8, alpha, CONFIG)], trained
+        weights = {network: differentiation.read_weights(network) for network in (G, D)}
+        trained = {name: weights[G][name] for name in G.variables_at(3)}
+        with differentiation.computing_with(*weights.items()):
+            terms, gradients = differentiation.gradients_of(
+                [lambda: objectives.generator_terms(G, D, latents, None, 8, alpha, CONFIG)], trained
             )
         return terms.loss, gradients
 

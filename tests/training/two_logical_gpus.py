@@ -29,7 +29,7 @@ def first_losses(strategy, dataset, minibatch):
         "training.jit": "off",
     }
     config = PRESETS["demo"].replace(changes)
-    config = config.fitted(dataset.resolution_log2, 3, 0, strategy.num_replicas_in_sync)
+    config = config.for_dataset(dataset.resolution_log2, 3, 0, strategy.num_replicas_in_sync)
     call = plan.next_call(config.schedule, config.training, 0, 0)
     numbers = (x[:1] for x in (call.alphas, call.G_lrates, call.D_lrates))
     call = plan.Call(call.now, call.nimgs[:1], *numbers, minibatch)

@@ -1,57 +1,52 @@
-"""What happens at the end of a tick: status line, statistics, pictures and snapshots."""
+"""Callbacks at the end of a tick: status line, statistics, pictures and snapshots."""
+
+from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import json
 import os
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from pgtf import images
+from pgtf.dataset import Dataset
 from pgtf.interop import save_snapshot
 from pgtf.training import randomness
+from pgtf.training.config import RunConfig
 from pgtf.training.run_folder import STATS_FILE
+from pgtf.training.state import TrainingState
+from pgtf.training.ticks import Tick
 
 _GRID_SCREEN = "1080p"
 
-
-@dataclasses.dataclass(frozen=True)
-class Tick:
-    """One line of stats.jsonl. Everything but the last five fields is the same in every repeat."""
-
-    tick: int
-    kimg: float  # thousands of real images shown
-    lod: float
-    alpha: float
-    resolution: int
-    minibatch: int
-    G_lrate: float
-    D_lrate: float
-    G_loss: float  # means over the tick's iterations, as all of the following
-    D_loss: float
-    real_scores: float
-    fake_scores: float
-    mixed_norms: float  # gradient norm; the penalty pulls it to 1; 0 with LSGAN
-    noise_strength: float  # of D's multiplicative noise
-    skipped_updates: int  # since the start of the run, because a gradient was not finite
-    sec_per_kimg: float
-    sec_per_tick: float
-    train_hours: float  # time spent training since the start of the run
-    eta_hours: float  # until the end, at the speed of this tick
-    peak_gib: float  # of GPU memory, or of the process when training on the CPU
+Callback = Callable[[Tick, TrainingState, bool], None]  # tick, state, True for the last one
 
 
-TIME_FIELDS = ("sec_per_kimg", "sec_per_tick", "train_hours", "eta_hours", "peak_gib")
+def standard(
+    folder: Path, dataset: Dataset, state: TrainingState, config: RunConfig
+) -> list[Callback]:
+    """Returns the callbacks of every run."""
+    tensorboard = TensorBoard(folder)
+    return [
+        StatusLine(),
+        StatsFile(folder, state.progress.cur_nimg),
+        tensorboard,
+        ImageGrid(folder, dataset, state, config, tensorboard),
+        Snapshot(folder, dataset, config),
+    ]
 
 
 class StatusLine:
-    """Prints one line a tick."""
+    """Logs one line per tick."""
 
-    def __call__(self, tick, state, final):
+    def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
         logging.info(
             "tick %-4d kimg %-8.1f lod %-5.2f %4dx%-4d minibatch %-3d sec/kimg %-7.2f "
             "time %s  eta %s  mem %.1f GiB  loss G %.3f D %.3f%s",
@@ -65,25 +60,25 @@ class StatusLine:
             _clock(tick.train_hours),
             _clock(tick.eta_hours),
             tick.peak_gib,
-            tick.G_loss,
-            tick.D_loss,
+            tick.statistics["G_loss"],
+            tick.statistics["D_loss"],
             f"  skipped {tick.skipped_updates}" if tick.skipped_updates else "",
         )
 
 
 class StatsFile:
-    """Appends a JSON line a tick to stats.jsonl, after cutting what a resumed run repeats."""
+    """Appends one JSON line per tick to stats.jsonl, after dropping lines that will be repeated."""
 
-    def __init__(self, folder, cur_nimg):
+    def __init__(self, folder: Path, cur_nimg: int) -> None:
         self._path = folder / STATS_FILE
         lines = self._path.read_text().splitlines() if self._path.exists() else []
-        kept = [line for line in lines if _is_before(line, cur_nimg)]
+        kept = [line for line in lines if _is_past(line, cur_nimg)]
         if kept != lines:
             images.write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())
 
-    def __call__(self, tick, state, final):
+    def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
         with images.open_no_link(self._path, "a") as file:
-            file.write(json.dumps(dataclasses.asdict(tick)) + "\n")
+            file.write(json.dumps(tick.as_line()) + "\n")
             file.flush()
             os.fsync(file.fileno())  # a checkpoint counts on it
 
@@ -91,22 +86,22 @@ class StatsFile:
 class TensorBoard:
     """Writes scalars and the current image grid as TensorBoard events."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self._writer = tf.summary.create_file_writer(str(folder))
 
-    def __call__(self, tick, state, final):
+    def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
         with self._writing(state.progress.cur_nimg):
-            for name, value in dataclasses.asdict(tick).items():
+            for name, value in tick.as_line().items():
                 tf.summary.scalar(name, value)
             self._writer.flush()
 
-    def image(self, grid, cur_nimg):
+    def image(self, grid: np.ndarray, cur_nimg: int) -> None:
         """Adds one [H, W, C] picture in [-1, 1] as `fakes`."""
         with self._writing(cur_nimg):
             tf.summary.image("fakes", images.to_uint8(grid)[np.newaxis])
 
     @contextlib.contextmanager
-    def _writing(self, cur_nimg):
+    def _writing(self, cur_nimg: int) -> Iterator[None]:
         try:
             with self._writer.as_default(step=cur_nimg):
                 yield
@@ -119,7 +114,14 @@ class TensorBoard:
 class ImageGrid:
     """Saves reals.png once and fakesNNNNNN.png (NNNNNN = kimg) with the same latents each time."""
 
-    def __init__(self, folder, dataset, state, config, tensorboard):
+    def __init__(
+        self,
+        folder: Path,
+        dataset: Dataset,
+        state: TrainingState,
+        config: RunConfig,
+        tensorboard: TensorBoard,
+    ) -> None:
         self._folder = folder
         self._every = config.training.image_snapshot_ticks
         self._tensorboard = tensorboard
@@ -128,18 +130,18 @@ class ImageGrid:
         self._labels = dataset.read_labels(chosen)
         num = self._size[0] * self._size[1]
         shape = [num, state.G.latent_size]
-        draw = randomness.normal(shape, config.training.seed, 0, randomness.Draw.GRID_LATENTS)
+        draw = randomness.normal(shape, config.training.seed, 0, randomness.Stream.GRID_LATENTS)
         self._latents = draw.numpy()[: len(chosen)]
         if not (folder / "reals.png").exists():
             self._save(state)
             reals = images.to_float(dataset.read_images(chosen))
             images.save_image_grid(folder / "reals.png", reals, self._size)
 
-    def __call__(self, tick, state, final):
+    def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
         if final or tick.tick % self._every == 0:
             self._save(state)
 
-    def _save(self, state):
+    def _save(self, state: TrainingState) -> None:
         fakes = state.Gs.run(self._latents, self._labels)
         factor = state.Gs.config.resolution // fakes.shape[1]  # as the original: full resolution
         grid = images.image_grid(fakes.repeat(factor, 1).repeat(factor, 2), self._size)
@@ -147,7 +149,7 @@ class ImageGrid:
         images.save_png(self._folder / name, grid)
         self._tensorboard.image(grid, state.progress.cur_nimg)
 
-    def _choose(self, dataset):
+    def _choose(self, dataset: Dataset) -> Any:
         """Records for the grid: the first ones, or a row per class of a labelled dataset."""
         num = min(self._size[0] * self._size[1], dataset.num_images)
         if not dataset.label_size:
@@ -159,7 +161,7 @@ class ImageGrid:
 class Snapshot:
     """Saves network-snapshot-NNNNNN.h5 (NNNNNN = kimg) every few ticks and at the end."""
 
-    def __init__(self, folder, dataset, config):
+    def __init__(self, folder: Path, dataset: Dataset, config: RunConfig) -> None:
         self._folder = folder
         self._every = config.training.network_snapshot_ticks
         self._meta = {
@@ -167,7 +169,7 @@ class Snapshot:
             "label_names": list(dataset.label_names),  # for generate.py and the exported model
         }
 
-    def __call__(self, tick, state, final):
+    def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
         if not final and tick.tick % self._every:
             return
         path = self._folder / f"network-snapshot-{state.progress.cur_nimg // 1000:06d}.h5"
@@ -175,16 +177,16 @@ class Snapshot:
         save_snapshot(path, state.G, state.D, state.Gs, cur_nimg=cur_nimg, **self._meta)
 
 
-def _is_before(line, cur_nimg):
-    """Whether a line of stats.jsonl is of the past; a torn last line is not."""
+def _is_past(line: str, cur_nimg: int) -> bool:
+    """True for a line of stats.jsonl up to `cur_nimg`; False for a torn last line."""
     try:
         return round(json.loads(line)["kimg"] * 1000) <= cur_nimg
     except (ValueError, KeyError, TypeError):
         return False
 
 
-def _clock(hours):
-    """1.5 -> "1h 30m 00s", as the original prints times."""
+def _clock(hours: float) -> str:
+    """Formats hours: 1.5 -> "1h 30m 00s", as the original prints times."""
     seconds = round(hours * 3600)
     days, clock = divmod(seconds, 86400)
     text = time.strftime("%Hh %Mm %Ss", time.gmtime(clock))
