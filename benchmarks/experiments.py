@@ -5,16 +5,17 @@ import json
 import pathlib
 import time
 
-from metrics import image_sets
-from metrics.plan import parse_plan
-from metrics.setup import CLASSIFIER, MetricOptions, make_evaluator
 from pgtf import images
 from pgtf.config import PRESETS, Config
-from pgtf.training import loop, plan, run_folder
-from pgtf.training.checkpoints import Checkpoints
+from pgtf.distribution.workers import Workers
+from pgtf.metrics import image_sets
+from pgtf.metrics.plan import parse_plan
+from pgtf.metrics.setup import CLASSIFIER, MetricOptions, make_evaluator
+from pgtf.runs import run_folder
+from pgtf.runs.checkpoints import Checkpoints
+from pgtf.training import loop, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
-from pgtf.training.workers import Workers
 
 SMOOTHING_POWER = 10  # Gs forgets so much faster: 0.999 would span most of a short run
 _ENDLESS_KIMG = 1e9

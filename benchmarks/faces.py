@@ -22,7 +22,7 @@ from pgtf.dataset.celebahq.inputs import IMAGE_FOLDER, LANDMARK_FILE
 from pgtf.dataset.faces.alignment import default_min_face
 from pgtf.dataset.faces.landmarks import read_landmarks
 from pgtf.dataset.faces.maker import Maker
-from pgtf.dataset.quality import quality
+from pgtf.dataset.faces.quality import quality
 from pgtf.dataset.sources.images import list_images
 from pgtf.restoration.restorer import Restorer
 

@@ -6,7 +6,7 @@ Feature maps are limited too. The same command again continues where it was inte
 
 tables:
   1        the ablation of Table 1, rows a-h
-  mnist1k  modes found by small discriminators; needs a classifier (python -m metrics.modes)
+  mnist1k  modes found by small discriminators; needs a classifier: docs/metrics.md
   cifar10  unsupervised CIFAR-10
   figure4  growing against fixed resolution in the same processor time (--seconds)
   losses   WGAN-GP against LSGAN with adaptive noise
@@ -25,10 +25,10 @@ import tensorflow as tf
 
 from benchmarks import experiments
 from benchmarks.experiments import Row, Scale
-from metrics import inception, plot
-from pgtf.command_line import one_line_errors
+from pgtf.commands.command_line import one_line_errors
 from pgtf.config import EXPERIMENTS
 from pgtf.dataset import open_dataset
+from pgtf.metrics import inception, plot
 
 ABLATION = "ablation-celeba128"
 FIXED = {
@@ -95,8 +95,8 @@ def _default_metrics(table, dataset):
     has_classifier = experiments.has_classifier(dataset)
     if table == "mnist1k" and not has_classifier:
         raise ValueError(
-            f"{dataset.path}: counting modes needs a classifier.npz there: python -m metrics.modes "
-            f"--train_classifier --dataset=datasets/mnist --out={dataset.path}/classifier.npz"
+            f"{dataset.path}: counting modes needs a classifier.npz there: "
+            f"python -m metrics train_classifier --dataset=datasets/mnist --out={dataset.path}/classifier.npz"
         )
     names = ["swd:1024"]
     if table == "cifar10" and os.path.exists(inception.default_path()):

@@ -10,7 +10,7 @@ import json
 
 import numpy as np
 
-from pgtf.dataset.quality import quality
+from pgtf.dataset.faces.quality import quality
 from tests.dataset import photographs
 
 

@@ -37,10 +37,10 @@ def measure(replicas, minibatch, on_gpus, preset, all_reduce, folder, seconds):
     """Images a second of whole iterations (D, Gs and G) at the resolution of the dataset."""
     from pgtf.config import PRESETS
     from pgtf.dataset import open_dataset
+    from pgtf.distribution.strategy import describe_devices, make_strategy
     from pgtf.training import plan
     from pgtf.training.state import TrainingState
     from pgtf.training.stepper import Stepper
-    from pgtf.training.strategy import describe_devices, make_strategy
 
     devices = (replicas, 0) if on_gpus else (0, replicas)
     strategy = make_strategy(*devices, all_reduce if replicas > 1 else "auto")

@@ -18,9 +18,9 @@ import time
 
 import numpy as np
 
-from metrics.descriptors import Descriptors
-from metrics.swd import sliced_wasserstein
-from pgtf import fast_sort
+from pgtf.commands import fast_sort
+from pgtf.metrics.descriptors import Descriptors
+from pgtf.metrics.swd import sliced_wasserstein
 
 CASES = "64x1024,256x256"
 MINIBATCH = 64

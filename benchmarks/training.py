@@ -34,9 +34,9 @@ def make_stepper(folder, resolution, minibatch, precision, jit):
     from benchmarks.scaling import write_dataset
     from pgtf.config import PRESETS
     from pgtf.dataset import open_dataset
+    from pgtf.distribution.strategy import make_strategy
     from pgtf.training.state import TrainingState
     from pgtf.training.stepper import Stepper
-    from pgtf.training.strategy import make_strategy
 
     strategy = make_strategy()
     write_dataset(folder, resolution, NUM_IMAGES)

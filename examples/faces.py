@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # this checkout
 
-from pgtf.command_line import import_tensorflow_quietly, one_line_errors
+from pgtf.commands.command_line import import_tensorflow_quietly, one_line_errors
 
 if __name__ == "__main__":  # before what imports TensorFlow
     import_tensorflow_quietly()
@@ -19,9 +19,9 @@ import numpy as np
 import PIL.Image
 from scipy.special import softmax
 
-from metrics import modes
-from metrics.modes.classifier import fit, split
 from pgtf.dataset.sources import demo
+from pgtf.metrics import modes
+from pgtf.metrics.modes.classifier import fit, split
 
 CONFIDENT = 0.9
 JUDGED = ("skin", "hair", "glasses")

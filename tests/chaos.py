@@ -19,7 +19,7 @@ import time
 
 from tqdm import tqdm
 
-from pgtf.training.checkpoints import newest_first
+from pgtf.runs.checkpoints import newest_first
 from pgtf.training.ticks import TIME_FIELDS
 from tests.training import jobs
 

@@ -165,7 +165,7 @@ def test_rejected_files_are_listed_with_their_reasons(tmp_path, capsys):
 
 def test_the_script_runs_without_tensorflow(tmp_path):
     """Workers and short commands must not wait seconds for it."""
-    code = "import dataset_tool, sys; dataset_tool.main(sys.argv[1:])"
+    code = "import sys; from pgtf.commands.dataset import main; main(sys.argv[1:])"
     code += "; print('tensorflow' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code, "create_demo", tmp_path / "x", "--num_images=10"],

@@ -11,8 +11,8 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-import generate
 from pgtf import images
+from pgtf.commands import generate
 from pgtf.export import film, walk
 from pgtf.interop import load_pkl, load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
@@ -53,7 +53,7 @@ def labelled_Gs(outdir):
 
 
 def run(*argv):
-    generate.main(generate.parse_flags(["generate.py", *map(str, argv)]))
+    generate.run(generate.parse_flags(["generate.py", *map(str, argv)]))
 
 
 def refusal(capsys, *argv):
@@ -292,6 +292,6 @@ def test_an_interrupted_command_is_one_line_and_the_code_of_shells(capsys):
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as stopped:
-        generate.main(types.SimpleNamespace(command=interrupted))
+        generate.run(types.SimpleNamespace(command=interrupted))
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "\ninterrupted; no file is half-written.\n"

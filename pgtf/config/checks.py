@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pgtf.config.config import Config
+from pgtf.training.config import RunConfig
 
 
-def check(config: Config) -> None:
+def check(config: RunConfig) -> None:
     """Raises ValueError unless the parts fit each other, the replicas, and the groups of D.
 
     Args:
@@ -26,7 +23,7 @@ def check(config: Config) -> None:
         resolution *= 2
 
 
-def _check_networks(config: Config) -> None:
+def _check_networks(config: RunConfig) -> None:
     """Raises the errors of building the networks, before there is a run folder."""
     resolution = config.schedule.initial_resolution
     for name, network in (("G", config.G), ("D", config.D)):
@@ -43,7 +40,7 @@ def _check_networks(config: Config) -> None:
     config.D.check_splits()
 
 
-def _check_minibatch(config: Config, resolution: int) -> None:
+def _check_minibatch(config: RunConfig, resolution: int) -> None:
     """Raises ValueError unless the minibatch can be divided by replicas, parts and groups."""
     schedule, parts = config.schedule, config.schedule.grad_accumulation
     asked = schedule.minibatch_dict.get(resolution, schedule.minibatch_base)

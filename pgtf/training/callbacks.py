@@ -18,9 +18,9 @@ from absl import logging
 from pgtf import images
 from pgtf.dataset import Dataset
 from pgtf.interop import save_snapshot
+from pgtf.runs.run_folder import STATS_FILE
 from pgtf.training import randomness
 from pgtf.training.config import RunConfig
-from pgtf.training.run_folder import STATS_FILE
 from pgtf.training.state import TrainingState
 from pgtf.training.ticks import Tick
 

@@ -13,19 +13,20 @@ import tensorflow as tf
 from absl import logging
 
 from pgtf.dataset import Dataset
+from pgtf.distribution.interrupt import Interrupt
+from pgtf.distribution.workers import Workers
 from pgtf.networks import Discriminator, Generator
+from pgtf.runs import run_folder
+from pgtf.runs.checkpoints import Checkpoints
+from pgtf.runs.identity import Source
 from pgtf.schedule import ScheduleState
-from pgtf.training import callbacks, plan, run_folder, ticks
+from pgtf.training import callbacks, plan, ticks
 from pgtf.training.callbacks import Callback
-from pgtf.training.checkpoints import Checkpoints
 from pgtf.training.config import RunConfig, TrainingConfig
-from pgtf.training.identity import Source
 from pgtf.training.initialization import initialize_discrimination
-from pgtf.training.interrupt import Interrupt
 from pgtf.training.profiler import Steps, profiled
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
-from pgtf.training.workers import Workers
 
 MAX_ROLLBACKS = 3  # to one checkpoint
 ROLLBACK_SEEDS = 1_000_003  # distance of the seeds before and after; no likely seed of another run

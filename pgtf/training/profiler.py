@@ -11,9 +11,8 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from pgtf.runs.run_folder import PROFILE_FOLDER
 from pgtf.training.plan import Call
-
-FOLDER = "profile"  # in the run folder
 
 
 class Steps(Protocol):
@@ -36,7 +35,7 @@ def profiled(stepper: Steps, folder: Path, num_steps: int) -> Iterator[Steps]:
     if not num_steps:
         yield stepper
         return
-    recorder = _Recorder(stepper, str(folder / FOLDER), num_steps)
+    recorder = _Recorder(stepper, str(folder / PROFILE_FOLDER), num_steps)
     try:
         yield recorder
     finally:

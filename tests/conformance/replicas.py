@@ -17,11 +17,11 @@ import tensorflow as tf
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset, pipeline
 from pgtf.dataset.tfrecords import to_records
+from pgtf.distribution.strategy import make_strategy
 from pgtf.networks.layers import LeakyReLU
 from pgtf.training import plan, randomness
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
-from pgtf.training.strategy import make_strategy
 
 GROUP, LABELS = 4, 3
 CHANGES = {

@@ -4,7 +4,7 @@ import pathlib
 
 import PIL.Image
 
-import dataset_tool
+from pgtf.commands import dataset as dataset_tool
 from tests.dataset import recipes
 
 ROOT = pathlib.Path(__file__).parents[2]

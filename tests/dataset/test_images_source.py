@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-import dataset_tool
+from pgtf.commands import dataset as dataset_tool
 from pgtf.dataset import exporter, open_dataset, partial
 from pgtf.dataset.commands import print_summary
 from pgtf.dataset.exporter import Options

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import dataset_tool
+from pgtf.commands import dataset as dataset_tool
 from pgtf.dataset import open_dataset
 
 

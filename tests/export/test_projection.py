@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-import generate
 from pgtf import images
+from pgtf.commands import generate
 from pgtf.export import projection
 from tests import tiny
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics.cache import Cache
+from pgtf.metrics.cache import Cache
 
 ARRAYS = {"mean": np.arange(3.0), "covariance": np.eye(3)}
 

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
-from metrics import image_sets, records
-from metrics.during_training import SnapshotMetrics, keep_best, prepare
-from metrics.evaluator import Evaluator
-from metrics.plan import parse_plan
-from metrics.setup import MetricOptions
+from pgtf.metrics import image_sets, records
+from pgtf.metrics.during_training import SnapshotMetrics, keep_best, prepare
+from pgtf.metrics.evaluator import Evaluator
+from pgtf.metrics.plan import parse_plan
+from pgtf.metrics.setup import MetricOptions
 from tests.metrics.pictures import waves
 
 

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from metrics import fid, image_sets, inception_score, kid, ms_ssim, precision_recall, records
-from metrics.evaluator import Evaluator
-from metrics.inception import GRAPH_NAME, Inception
-from metrics.plan import parse_plan
-from metrics.swd import SlicedWasserstein
+from pgtf.metrics import fid, image_sets, inception_score, kid, ms_ssim, precision_recall, records
+from pgtf.metrics.evaluator import Evaluator
+from pgtf.metrics.inception import GRAPH_NAME, Inception
+from pgtf.metrics.plan import parse_plan
+from pgtf.metrics.swd import SlicedWasserstein
 from tests.metrics.frozen_graph import FrozenGraph
 from tests.metrics.pictures import waves
 

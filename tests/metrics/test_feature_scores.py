@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from metrics.inception_score import inception_score
-from metrics.kid import kernel_distance
-from metrics.precision_recall import precision_recall, squared_distances
+from pgtf.metrics.inception_score import inception_score
+from pgtf.metrics.kid import kernel_distance
+from pgtf.metrics.precision_recall import precision_recall, squared_distances
 
 
 def test_the_inception_score_of_uniform_predictions_is_1():

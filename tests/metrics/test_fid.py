@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from metrics.fid import FeatureStatistics, frechet_distance
+from pgtf.metrics.fid import FeatureStatistics, frechet_distance
 
 
 def gaussian(rng, size, rank=None):

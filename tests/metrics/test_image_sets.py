@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from metrics import image_sets
+from pgtf.metrics import image_sets
 
 
 def all_of(image_set, num):

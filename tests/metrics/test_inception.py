@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 from tensorflow.core.framework import graph_pb2
 
-from metrics import inception
+from pgtf.metrics import inception
 from tests.metrics.frozen_graph import CLASSES, FEATURES, SIDE, FrozenGraph
 
 

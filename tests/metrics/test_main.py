@@ -7,13 +7,13 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from metrics import records
-from metrics.__main__ import main
-from metrics.inception import GRAPH_NAME
-from metrics.modes.__main__ import main as modes_main
+from pgtf.commands.classifier import main as modes_main
+from pgtf.commands.metrics import main
 from pgtf.config import Config
 from pgtf.dataset.sources import demo
 from pgtf.interop import save_snapshot
+from pgtf.metrics import records
+from pgtf.metrics.inception import GRAPH_NAME
 from pgtf.networks import Discriminator, Generator
 from tests.metrics.frozen_graph import FrozenGraph
 from tests.metrics.pictures import waves

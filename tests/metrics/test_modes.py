@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from metrics import modes
-from metrics.image_sets import of_array
-from metrics.modes.classifier import build_model, fit, split
-from metrics.plan import parse_plan
+from pgtf.metrics import modes
+from pgtf.metrics.image_sets import of_array
+from pgtf.metrics.modes.classifier import build_model, fit, split
+from pgtf.metrics.plan import parse_plan
 
 COLORS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
 FACTORS = {"color": list(COLORS), "side": ["left", "right"]}
@@ -153,7 +153,7 @@ def test_labels_that_do_not_fit_the_factors_are_refused():
 
 
 def test_the_evaluator_counts_modes(trained):
-    from metrics.evaluator import Evaluator
+    from pgtf.metrics.evaluator import Evaluator
 
     images, _, values = squares(90, seed=4)
     reals = of_array("reals", images)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics.ms_ssim import MultiScaleSSIM, ms_ssim
+from pgtf.metrics.ms_ssim import MultiScaleSSIM, ms_ssim
 from tests.metrics.pictures import blurred, waves
 
 
@@ -37,7 +37,7 @@ def test_pairs_are_the_same_however_images_are_fed(sizes):
 
 
 def test_images_larger_than_a_block_of_work_are_paired_too(monkeypatch):
-    monkeypatch.setattr("metrics.ms_ssim._BLOCK_PIXELS", 1000)
+    monkeypatch.setattr("pgtf.metrics.ms_ssim._BLOCK_PIXELS", 1000)
     images = waves(6, 32, seed=0)
     metric = MultiScaleSSIM()
     metric.feed(images)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metrics.image_sets import of_array
-from metrics.neighbours import nearest_neighbours, neighbour_sheet
+from pgtf.metrics.image_sets import of_array
+from pgtf.metrics.neighbours import nearest_neighbours, neighbour_sheet
 from tests.metrics.pictures import waves
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metrics.patches import PATCH, cut, cut_band
-from metrics.pyramid import gaussian_pyramid, laplacian_band
+from pgtf.metrics.patches import PATCH, cut, cut_band
+from pgtf.metrics.pyramid import gaussian_pyramid, laplacian_band
 
 
 @pytest.mark.parametrize("shape", [(2, 32, 16, 3), (1, 16, 64, 1)])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from metrics.measures import MEASURES
-from metrics.plan import DEFAULT_IMAGES, MIN_IMAGES, Plan, Request, parse_plan
+from pgtf.metrics.measures import MEASURES
+from pgtf.metrics.plan import DEFAULT_IMAGES, MIN_IMAGES, Plan, Request, parse_plan
 
 
 def test_a_plan_has_metrics_numbers_and_an_interval():

@@ -3,8 +3,8 @@
 import PIL.Image
 import pytest
 
-from metrics import records
-from metrics.plot import curves, plot
+from pgtf.metrics import records
+from pgtf.metrics.plot import curves, plot
 
 
 def add(folder, metric, kimg, value, **fields):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from metrics.pyramid import laplacian_pyramid, num_levels, pyr_up
+from pgtf.metrics.pyramid import laplacian_pyramid, num_levels, pyr_up
 from tests.metrics.pictures import waves
 
 KERNEL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]).astype(np.float32)[None, :, :, None] / 256

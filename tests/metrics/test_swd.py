@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from metrics.descriptors import Descriptors
-from metrics.pyramid import laplacian_pyramid
-from metrics.swd import SlicedWasserstein, random_directions, sliced_wasserstein
+from pgtf.metrics.descriptors import Descriptors
+from pgtf.metrics.pyramid import laplacian_pyramid
+from pgtf.metrics.swd import SlicedWasserstein, random_directions, sliced_wasserstein
 from tests.metrics.pictures import blurred, waves
 
 NUM = 32
@@ -123,7 +123,7 @@ def test_a_small_buffer_gives_the_same_values(reals, monkeypatch, directions):
     small, patches = reals[:4], 64
     expected = swd(small, small[::-1], patches_per_image=patches)
     num_bytes = 4 * len(small) * patches * directions
-    monkeypatch.setattr("metrics.swd._SORT_BYTES", num_bytes)
+    monkeypatch.setattr("pgtf.metrics.swd._SORT_BYTES", num_bytes)
     found = swd(small, small[::-1], patches_per_image=patches)
     assert found == pytest.approx(expected, rel=1e-6)  # a product of other shape rounds differently
 

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from metrics import ms_ssim
-from metrics.descriptors import Descriptors
-from metrics.fid import FeatureStatistics, frechet_distance
-from metrics.inception_score import inception_score
-from metrics.ms_ssim import MultiScaleSSIM
-from metrics.pyramid import laplacian_pyramid, pyr_down, pyr_up
-from metrics.swd import SlicedWasserstein, random_directions
+from pgtf.metrics import ms_ssim
+from pgtf.metrics.descriptors import Descriptors
+from pgtf.metrics.fid import FeatureStatistics, frechet_distance
+from pgtf.metrics.inception_score import inception_score
+from pgtf.metrics.ms_ssim import MultiScaleSSIM
+from pgtf.metrics.pyramid import laplacian_pyramid, pyr_down, pyr_up
+from pgtf.metrics.swd import SlicedWasserstein, random_directions
 from tests.reference.cases import (
     Difference,
     arrays,

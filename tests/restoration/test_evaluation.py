@@ -7,8 +7,8 @@ import PIL.Image
 import pytest
 from skimage.metrics import structural_similarity
 
+from pgtf.commands.restoration import ssim
 from pgtf.restoration import evaluation
-from pgtf.restoration.__main__ import ssim
 from tests.dataset import photographs
 
 KINDS = PIL.Image.Resampling

@@ -9,9 +9,9 @@ import PIL.Image
 import pytest
 from skimage.metrics import structural_similarity
 
-import dataset_tool
+from pgtf.commands import dataset as dataset_tool
+from pgtf.commands import restoration
 from pgtf.dataset import open_dataset
-from pgtf.restoration import __main__ as restoration
 from pgtf.restoration import training
 from pgtf.restoration.config import SCALES
 from pgtf.restoration.restorer import Restorer

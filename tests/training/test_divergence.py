@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pgtf.distribution.workers import Workers
+from pgtf.runs.checkpoints import Checkpoints
 from pgtf.training import loop, randomness
-from pgtf.training.checkpoints import Checkpoints
 from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
-from pgtf.training.workers import Workers
 
 SEED = 1000
 FOREVER = 10**9  # images

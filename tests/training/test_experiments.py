@@ -13,8 +13,8 @@ from pgtf.dataset import open_dataset
 from pgtf.dataset.tfrecords import to_records
 from pgtf.interop import load_snapshot
 from pgtf.networks import Discriminator
+from pgtf.runs.checkpoints import newest_first
 from pgtf.training import initialization, loop, plan
-from pgtf.training.checkpoints import newest_first
 from pgtf.training.loop import RunOptions
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper

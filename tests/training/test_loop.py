@@ -8,10 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from metrics import records
 from pgtf.interop import load_meta
-from pgtf.training import callbacks, log, loop, ticks
-from pgtf.training.checkpoints import newest_first
+from pgtf.metrics import records
+from pgtf.runs import log
+from pgtf.runs.checkpoints import newest_first
+from pgtf.training import callbacks, loop, ticks
 from pgtf.training.loop import RunOptions
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper

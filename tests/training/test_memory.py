@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from pgtf.dataset import pipeline
+from pgtf.runs.checkpoints import newest_first
 from pgtf.training import loop, memory, probe, tables
-from pgtf.training.checkpoints import newest_first
 from pgtf.training.memory import out_of_memory
 
 

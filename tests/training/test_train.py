@@ -11,10 +11,9 @@ import sys
 
 import numpy as np
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 
-import train
+from pgtf.commands import train
 from pgtf.config import PRESETS, Config
 from tests.training import jobs
 
@@ -40,13 +39,15 @@ def run(tmp_path, capfd):
     """Calls train.main with flags: -> (exit code, standard output, standard error)."""
 
     def call(*arguments):
-        with flagsaver.flagsaver():
-            try:
-                flags.FLAGS(["train.py", f"--outdir={tmp_path / 'results'}", *arguments])
-                train.main(["train.py"])
-                code = 0
-            except SystemExit as error:
-                code = error.code
+        before = flagsaver.save_flag_values(train.FLAGS)
+        try:
+            argv = ["train.py", f"--outdir={tmp_path / 'results'}", *arguments]
+            train.run(train.parse_flags(argv))
+            code = 0
+        except SystemExit as error:
+            code = error.code
+        finally:
+            flagsaver.restore_flag_values(before, train.FLAGS)
         return code, *capfd.readouterr()
 
     return call

@@ -14,11 +14,7 @@ from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.faces.alignment import Network, default_min_face
 from pgtf.dataset.faces.landmarks import Face, read_landmarks
 from pgtf.dataset.faces.maker import Gray, Maker, read_report
-from pgtf.dataset.folder import open_dataset
-from pgtf.dataset.ownership import refuse_existing, refuse_foreign
-from pgtf.dataset.partial import SUFFIX, PartialFolder
-from pgtf.dataset.pyramid import has_pyramid
-from pgtf.dataset.ranking import (
+from pgtf.dataset.faces.ranking import (
     RECORDS,
     SCORES_FILE,
     SHEET_FILE,
@@ -27,6 +23,10 @@ from pgtf.dataset.ranking import (
     write_scores,
     write_sheet,
 )
+from pgtf.dataset.folder import open_dataset
+from pgtf.dataset.ownership import refuse_existing, refuse_foreign
+from pgtf.dataset.partial import SUFFIX, PartialFolder
+from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import Alpha
 

@@ -11,7 +11,13 @@ from pgtf.dataset.commands import natural, positive
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.faces import builder
 from pgtf.dataset.faces.alignment import Network
-from pgtf.dataset.ranking import BEST_FOLDER, SCORES_FILE, SHEET_FILE, default_folder, rank_images
+from pgtf.dataset.faces.ranking import (
+    BEST_FOLDER,
+    SCORES_FILE,
+    SHEET_FILE,
+    default_folder,
+    rank_images,
+)
 
 OpenRestorer = Callable[[str, str], Network]  # folder of a model, task that it must have
 

@@ -14,8 +14,8 @@ import PIL.Image
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.faces.alignment import Network, align
 from pgtf.dataset.faces.landmarks import Face
+from pgtf.dataset.faces.quality import quality
 from pgtf.dataset.journal import CAREFULLY
-from pgtf.dataset.quality import quality
 from pgtf.dataset.sources.pictures import FILE_ERRORS, Alpha, reason, to_plain
 
 Gray = Literal["error", "convert"]

@@ -131,7 +131,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(
 # A file may not grow beyond 5 MB, which is what a full disk looks like after the first record.
 DISK_FULL = """
 import resource, signal, sys
-from pgtf.command_line import one_line_errors
+from pgtf.commands.command_line import one_line_errors
 from pgtf.dataset.celebahq import build
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

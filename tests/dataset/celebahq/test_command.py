@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-import dataset_tool
+from pgtf.commands import dataset as dataset_tool
 from pgtf.dataset.celebahq import builder
 from pgtf.dataset.celebahq.maker import Maker
 from pgtf.dataset.celebahq.report import Outcome, Result

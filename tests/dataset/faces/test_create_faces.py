@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-import dataset_tool
+from pgtf.commands import dataset as dataset_tool
 from pgtf.dataset import open_dataset
 from pgtf.dataset.exporter import Options, shuffled
 from pgtf.dataset.faces import FaceOptions, builder, create
@@ -125,7 +125,7 @@ def test_an_interrupted_job_continues_to_the_same_bytes(folder, tmp_path, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(builder.Maker, "make", interrupted)
-        patch.setattr("pgtf.dataset.ranking.CHUNK", 1)
+        patch.setattr("pgtf.dataset.faces.ranking.CHUNK", 1)
         assert run(tmp_path / "twice", *args, "--num_workers=1") == 130
     assert len(list(tmp_path.glob("twice*.partial"))) == 1
     assert run(tmp_path / "twice", *args) == 2  # --resume is asked for

@@ -1,0 +1,80 @@
+"""Flags of python -m metrics."""
+
+import argparse
+from pathlib import Path
+
+from pgtf.metrics import cache, inception
+from pgtf.metrics.evaluator import SEED
+from pgtf.metrics.plan import DEFAULT_IMAGES
+from pgtf.metrics.setup import CLASSIFIER
+
+_RUN = "folder of a run, or its number in --outdir (default: the newest)"
+
+
+def add_plot_flags(parser):
+    parser.add_argument("--run", help=_RUN)
+    parser.add_argument("--outdir", default="results", help="where runs are (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="PNG file to write (default: RUN/metrics.png)")
+
+
+def _add_source_flags(parser):
+    fakes = parser.add_mutually_exclusive_group()
+    fakes.add_argument("--run", help=_RUN)
+    fakes.add_argument("--snapshot", help="network-snapshot-NNNNNN.h5")
+    fakes.add_argument("--pkl", help="network pickle of the original release")
+    fakes.add_argument("--saved_model", help="folder that generate.py export wrote")
+    fakes.add_argument("--fakes", help="folder of image files")
+    reals = parser.add_mutually_exclusive_group()
+    reals.add_argument("--dataset", help="folder of the reals (default: that of the run)")
+    reals.add_argument("--reals", help="folder of image files to use as reals")
+    parser.add_argument("--outdir", default="results", help="where runs are (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help="of everything drawn (default: %(default)s)"
+    )
+
+
+def add_sheet_flags(parser):
+    _add_source_flags(parser)
+    parser.add_argument("--out", type=Path, help="PNG file (default: <fakes>-neighbours.png)")
+
+
+def add_measure_flags(parser):
+    _add_source_flags(parser)
+    names = ", ".join(f"{name} ({number})" for name, number in DEFAULT_IMAGES.items())
+    parser.add_argument(
+        "--metrics",
+        default="swd",
+        help="NAME[:NUMBER[k]],...[@every=N]; N counts snapshots of --run (default: %(default)s). "
+        f"Names, and their default numbers of images: {names}",
+    )
+    parser.add_argument(
+        "--num_images", type=_positive, help="for metrics without a number of their own"
+    )
+    parser.add_argument(
+        "--inception", help=f"{inception.GRAPH_NAME} (default: {inception.default_path()})"
+    )
+    parser.add_argument("--inception_sha256", help="refuse another file (default: any, reported)")
+    parser.add_argument(
+        "--download_inception", action="store_true", help="fetch the graph, about 90 MB, and stop"
+    )
+    parser.add_argument(
+        "--fid_mode",
+        choices=inception.MODES,
+        default="legacy",
+        help="how images are resized for Inception (default: %(default)s, as the original)",
+    )
+    parser.add_argument("--classifier", help=f"for modes (default: {CLASSIFIER} in the dataset)")
+    parser.add_argument(
+        "--records", help="folder for metric-*.jsonl (default: the run's; else printed only)"
+    )
+    parser.add_argument("--again", action="store_true", help="measure recorded snapshots again")
+    parser.add_argument(
+        "--no_cache", action="store_true", help=f"keep nothing in {cache.default_folder()}"
+    )
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
+    return number

@@ -1,0 +1,244 @@
+"""Images ranked by their quality: scores in parallel, a table, a contact sheet, the best kept."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import io
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from tqdm import tqdm
+
+from pgtf import images as images_lib
+from pgtf.dataset.encoder import Load, Rejected
+from pgtf.dataset.exporter import Options
+from pgtf.dataset.faces.quality import quality
+from pgtf.dataset.ownership import refuse_existing
+from pgtf.dataset.partial import PartialFolder, write_records
+from pgtf.dataset.sources.images import list_images
+from pgtf.dataset.sources.pictures import FILE_ERRORS, Alpha, fit, reason, to_plain
+from pgtf.dataset.workers import default_num_workers, ordered_map
+
+SCORES_FILE = "scores.csv"
+SHEET_FILE = "quality.png"
+BEST_FOLDER = "best"
+RECORDS = {"scores.f64": 8}  # a float64 an item while the job runs; NaN = rejected
+CHUNK = 8  # items per task of a worker
+SHEET_COLUMNS = 8  # images of each kind on the contact sheet
+SHEET_SIDE = 128  # pixels of each
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """What `rank_images` made."""
+
+    path: str
+    num_images: int
+    num_kept: int
+    rejected: tuple[Rejected, ...]
+
+
+def rank_images(
+    image_dir: str,
+    keep: int,
+    out: str | None = None,
+    max_errors: int = 0,
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> Ranked:
+    """Ranks the image files of a folder and keeps the best: links to them, in a new folder.
+
+    The folder holds scores.csv, quality.png (best, middle and worst) and best/ with the files under
+    the names that they have in `image_dir`.
+
+    Args:
+        image_dir: folder of image files of any kind and size.
+        keep: how many are kept.
+        out: folder to create; None = `image_dir` with -ranked added.
+        max_errors: unusable files that are passed over before the job gives up.
+        options: see there.
+
+    Raises:
+        ValueError, OSError: a file cannot be used, or `out` exists.
+    """
+    target = (out or default_folder(image_dir)).rstrip("/")
+    refuse_existing(target, "out")
+    names, _ = list_images(image_dir)
+    source = os.path.abspath(image_dir)
+    if os.path.commonpath([source, os.path.abspath(target)]) == source:
+        raise ValueError(f"`out` must lie outside of {image_dir}. Received: out={target}.")
+    job = {
+        "command": "rank_images",
+        "image_dir": source,
+        "files": hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest(),
+        "keep": keep,
+    }
+    load = LoadPhotographs(image_dir, "white")
+    others = SCORES_FILE, SHEET_FILE
+    with PartialFolder(target, RECORDS, job, options.resume, others) as folder:
+        scores = score(folder, names, load, max_errors, options.num_workers)
+        order = best_first(scores)
+        kept = set(order[:keep].tolist())
+        rows = [(names[i], i in kept) for i in order]
+        write_scores(os.path.join(folder.path, SCORES_FILE), scores[order], rows, ["file", "kept"])
+        sheet = os.path.join(folder.path, SHEET_FILE)
+        write_sheet(sheet, order, lambda chosen: load([names[i] for i in chosen]))
+        folder.save()  # `best` holds users' files: a job is not to begin anew with it
+        for number in kept:
+            _link(os.path.join(source, names[number]), folder.path, names[number])
+        folder.publish()
+    for name in RECORDS:
+        os.unlink(os.path.join(target, name))
+    rejected = tuple(Rejected(*why) for _, why in sorted(folder.rejected.items()))
+    return Ranked(target, len(names), len(kept), rejected)
+
+
+def default_folder(image_dir: str) -> str:
+    """Where `rank_images` writes unless told otherwise."""
+    return f"{os.path.abspath(image_dir)}-ranked"
+
+
+def score(
+    folder: PartialFolder,
+    items: Sequence[Any],
+    load: Load,
+    max_errors: int | None,
+    num_workers: int | None,
+) -> np.ndarray:
+    """Scores images in parallel, and continues where an interrupted job was.
+
+    Args:
+        folder: keeps RECORDS.
+        items: what `load` takes.
+        load: as that of `exporter.export`, for images of any size: -> uint8 [C, H, W] or Rejected.
+        max_errors: how many may be rejected; None = any number.
+        num_workers: processes at most; None = one a core.
+
+    Returns:
+        float64 [items], NaN for those that were rejected.
+
+    Raises:
+        ValueError: too many were rejected, or all.
+    """
+    num_workers = min(num_workers or default_num_workers(), -(-len(items) // CHUNK))
+    rest = range(folder.num_items, len(items), CHUNK)
+    chunks = (list(items[start : start + CHUNK]) for start in rest)
+    results = ordered_map(_Scorer(load), chunks, num_workers)
+    with (
+        contextlib.closing(results),  # type: ignore[type-var]
+        tqdm(total=len(items), initial=folder.num_items, unit="img", desc="Ranking") as bar,
+    ):
+        for values, rejected in results:
+            folder.refuse(rejected, max_errors)
+            records = values.view(np.uint8).reshape(-1, values.itemsize)
+            write_records(folder.record_paths, [records], folder.num_records)
+            folder.advance(len(values), len(values), rejected)
+            bar.update(len(values))
+    scores = np.fromfile(folder.record_paths[0], np.float64)
+    if np.isnan(scores).all():
+        name, why = folder.rejected[0]
+        raise ValueError(f"none of {len(items)} images could be used; {name}: {why}")
+    return scores
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scorer:
+    """What a worker does with some items: -> float64 [items], place -> (name, reason)."""
+
+    load: Load
+
+    def __call__(self, items: list[Any]) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
+        values = np.full(len(items), np.nan)
+        rejected = {}
+        for place, image in enumerate(self.load(items)):
+            if isinstance(image, Rejected):
+                rejected[place] = (image.name, image.reason)
+            else:
+                values[place] = quality(image)
+        return values, rejected
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadPhotographs:
+    """Reads image files of any kind and size: paths below a folder -> uint8 [1 or 3, H, W]."""
+
+    image_dir: str
+    alpha: Alpha
+
+    def __call__(self, names: Sequence[str]) -> Iterable[np.ndarray | Rejected]:
+        for name in names:
+            path = os.path.join(self.image_dir, name)
+            try:
+                with PIL.Image.open(path) as file:
+                    picture = to_plain(file, self.alpha)
+                    picture = picture.convert("L" if picture.mode == "L" else "RGB")
+                pixels = np.asarray(picture)
+            except FILE_ERRORS as error:
+                yield Rejected(path, reason(error))
+            else:
+                yield pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def best_first(scores: np.ndarray) -> np.ndarray:
+    """Places of the scores from highest to lowest, without NaN; equal ones in order: int64 [n]."""
+    order = np.argsort(-scores, kind="stable")  # NaN last
+    return np.asarray(order[: np.count_nonzero(~np.isnan(scores))])
+
+
+def write_scores(
+    path: str, scores: np.ndarray, rows: Iterable[Sequence[Any]], columns: Sequence[str]
+) -> None:
+    """Writes the table of scores, best first; True and False become 1 and 0."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["rank", "score", *columns])
+    for rank, (value, row) in enumerate(zip(scores.tolist(), rows, strict=True), 1):
+        cells = [int(cell) if isinstance(cell, bool) else cell for cell in row]
+        writer.writerow([rank, f"{value:.6f}", *cells])
+    images_lib.write_atomically(path, text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def write_sheet(
+    path: str,
+    order: np.ndarray,
+    make: Callable[[Sequence[int]], Iterable[np.ndarray | Rejected]],
+) -> None:
+    """Writes a picture whose rows are the best, middle and worst images.
+
+    Args:
+        path: of the PNG file.
+        order: places of the images, best first.
+        make: makes the images of some places: -> uint8 [C, H, W] each.
+    """
+    num = min(SHEET_COLUMNS, len(order))
+    middle = (len(order) - num) // 2
+    rows = order[:num], order[middle : middle + num], order[len(order) - num :]
+    chosen = [int(place) for place in itertools.chain(*rows)]
+    cells = [_thumbnail(x) for x in make(chosen) if not isinstance(x, Rejected)]
+    images_lib.save_image_grid(path, np.stack(cells), (num, len(rows)))
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    """uint8 [C, H, W] -> uint8 [SHEET_SIDE, SHEET_SIDE, 3]."""
+    picture = images_lib.to_pil(np.ascontiguousarray(image.transpose(1, 2, 0)))
+    return np.asarray(fit(picture.convert("RGB"), SHEET_SIDE, "center-crop"))
+
+
+def _link(source: str, folder: str, name: str) -> None:
+    """Puts a file into best/ without taking space, or copies it where that is not possible."""
+    path = os.path.join(folder, BEST_FOLDER, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # of an interrupted job
+        try:
+            os.link(os.path.realpath(source), path)
+        except FileExistsError:
+            raise
+        except OSError:
+            shutil.copy2(source, path)

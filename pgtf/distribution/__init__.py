@@ -1,0 +1,1 @@
+"""Strategies, workers, and what keeps a distributed job alive."""

@@ -1,0 +1,227 @@
+"""A small convolutional network that reads the factors of an image."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from pgtf import images as image_functions
+from pgtf.metrics.modes.coverage import coverage
+
+SIDE = 32  # pixels the classifier looks at
+PLANES = ("red", "green", "blue")
+HELD_OUT = 10  # one in so many images measures the accuracy
+MINIBATCH = 128
+_FORMAT = "pgtf-classifier-1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """Reads factors from images.
+
+    A classifier of gray images that knows one factor is shown the three planes of an RGB image one
+    by one: that is the count of MNIST-1K.
+    """
+
+    model: keras.Model  # [n, 32, 32, C] in [-1, 1] -> logits of all factors, one after the other
+    factors: dict[str, list[str]]  # name -> values
+    accuracy: dict[str, float]  # of each factor, on the images held out
+    sha256: str  # of its weights and factors
+
+    @property
+    def num_channels(self):
+        return self.model.input_shape[3]
+
+    def check(self, shape):
+        """Raises ValueError unless it can read images of shape (H, W, C)."""
+        height, width, channels = shape
+        if not (channels == self.num_channels or self._reads_planes(channels)):
+            raise ValueError(
+                f"the classifier reads images of {self.num_channels} channels. "
+                f"Received: {channels} channels."
+            )
+        if height != width or (height % SIDE and SIDE % height):
+            raise ValueError(
+                f"the classifier reads square images of {SIDE} pixels, or a power of two more or "
+                f"less. Received: {height}x{width}."
+            )
+
+    def __call__(self, images):
+        """uint8 [n, H, W, C] -> which value of each factor, int64 [n, factors or planes]."""
+        if self._reads_planes(images.shape[3]):
+            planes = [self._read(images[:, :, :, i : i + 1]) for i in range(len(PLANES))]
+            return np.concatenate(planes, axis=1)
+        return self._read(images)
+
+    def coverage(self, values):
+        """Modes of what `__call__` returned; see `pgtf.metrics.modes.coverage`."""
+        if values.shape[1] == len(self.factors):
+            return coverage(values, {name: len(v) for name, v in self.factors.items()})
+        (digits,) = self.factors.values()
+        found = coverage(values, dict.fromkeys(PLANES, len(digits)))
+        return {name: found[name] for name in ("modes", "kl")}
+
+    def _reads_planes(self, channels):
+        return self.num_channels == 1 and channels == len(PLANES) and len(self.factors) == 1
+
+    def _read(self, images):
+        logits = self.model(fit(images), training=False).numpy()
+        return np.stack([part.argmax(axis=1) for part in split(logits, self.factors)], axis=1)
+
+
+def fit(images):
+    """Takes box means or repeats pixels: uint8 [n, R, R, C] -> [n, 32, 32, C] in [-1, 1]."""
+    x = image_functions.to_float(images)
+    n, side, _, channels = x.shape
+    if side < SIDE:
+        return x.repeat(SIDE // side, axis=1).repeat(SIDE // side, axis=2)
+    factor = side // SIDE
+    return x.reshape(n, SIDE, factor, SIDE, factor, channels).mean(axis=(2, 4))
+
+
+def split(logits, factors):
+    """Logits of each factor: [n, sum of sizes] -> list of [n, size]."""
+    ends = np.cumsum([len(values) for values in factors.values()])
+    return np.split(logits, ends[:-1], axis=1)
+
+
+def build_model(num_channels, num_logits, seed):
+    """The network of the paper's MNIST experiment, for any number of channels and classes. App. D.
+
+    Deviation: images in [-1, 1], not in [0, 255].
+    """
+    init = [keras.initializers.HeNormal(seed + i) for i in range(7)]
+    layers = [keras.Input((SIDE, SIDE, num_channels))]
+    for i, (filters, padding) in enumerate(
+        [(32, "same"), (32, "same"), (55, "same"), (55, "same"), (96, "valid"), (96, "same")]
+    ):
+        layers.append(keras.layers.Conv2D(filters, 3, padding=padding, kernel_initializer=init[i]))
+        layers.append(keras.layers.LeakyReLU(negative_slope=0.1))
+        if i % 2:
+            layers.append(keras.layers.MaxPooling2D())
+    layers += [keras.layers.Flatten(), keras.layers.Dense(num_logits, kernel_initializer=init[6])]
+    return keras.Sequential(layers)
+
+
+def train(read, labels, factors, num_channels, *, epochs, seed=0, progress=False):
+    """Trains a classifier; every tenth image is held out to measure its accuracy.
+
+    Args:
+        read: (indices) -> uint8 [n, R, R, C].
+        labels: one-hot codes of all factors, one after the other: [N, L].
+        factors: {name: values}, together L values.
+        num_channels: C.
+        epochs: passes over the images.
+        seed: of the weights and of the order.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Classifier.
+    """
+    if sum(map(len, factors.values())) != labels.shape[1]:
+        raise ValueError(
+            f"`factors` must name {labels.shape[1]} values, one a label column. "
+            f"Received: {sum(map(len, factors.values()))}."
+        )
+    model = build_model(num_channels, labels.shape[1], seed)
+    indices = np.arange(len(labels))
+    held_out, rest = indices[::HELD_OUT], np.delete(indices, np.s_[::HELD_OUT])
+    step = _make_step(model, factors, epochs * (len(rest) // MINIBATCH + 1))
+    rng = np.random.RandomState(seed)
+    for epoch in range(epochs):
+        order = rng.permutation(rest)
+        starts = range(0, len(order), MINIBATCH)
+        for start in tqdm(starts, desc=f"epoch {epoch + 1}/{epochs}", disable=not progress):
+            part = np.sort(order[start : start + MINIBATCH])
+            step(tf.constant(fit(read(part))), tf.constant(labels[part], tf.float32))
+    accuracy = _accuracy(model, factors, read, labels, held_out)
+    return _finished(model, factors, accuracy)
+
+
+def save_classifier(path, classifier):
+    """Writes a classifier as one npz file, whole or not at all."""
+    image_functions.write_atomically(path, _pack(classifier))
+
+
+def load_classifier(path):
+    """Reads what `save_classifier` wrote; nothing in the file is executed.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not a classifier.
+    """
+    content = Path(path).read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            arrays = [file[f"weight{i}"] for i in range(about["num_weights"])]
+        if about["format"] != _FORMAT:
+            raise ValueError(f"format {about['format']}")
+        factors = about["factors"]
+        model = build_model(about["num_channels"], sum(map(len, factors.values())), seed=0)
+        model.set_weights(arrays)
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path}: not a classifier ({error}). "
+            "Train one with python -m metrics train_classifier."
+        ) from error
+    return _finished(model, factors, about["accuracy"])
+
+
+def _make_step(model, factors, num_steps):
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, num_steps)
+    optimizer = keras.optimizers.Adam(schedule)
+    optimizer.build(model.trainable_variables)
+    sizes = [len(values) for values in factors.values()]
+
+    @tf.function(reduce_retracing=True)
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            pairs = zip(tf.split(labels, sizes, 1), tf.split(model(images), sizes, 1), strict=True)
+            loss = tf.add_n(
+                [tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(*p)) for p in pairs]
+            )
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+    return step
+
+
+def _accuracy(model, factors, read, labels, indices):
+    """Share of right answers of each factor: {name: in [0, 1]}."""
+    right = np.zeros(len(factors))
+    for start in range(0, len(indices), MINIBATCH):
+        part = indices[start : start + MINIBATCH]
+        logits = model(fit(read(part)), training=False).numpy()
+        pairs = zip(split(logits, factors), split(labels[part], factors), strict=True)
+        right += [np.sum(a.argmax(axis=1) == b.argmax(axis=1)) for a, b in pairs]
+    return dict(zip(factors, map(float, right / len(indices)), strict=True))
+
+
+def _finished(model, factors, accuracy):
+    digest = hashlib.sha256(json.dumps(factors).encode())
+    for array in model.get_weights():
+        digest.update(array.tobytes())
+    return Classifier(model, factors, accuracy, digest.hexdigest())
+
+
+def _pack(classifier):
+    arrays = classifier.model.get_weights()
+    about = {
+        "format": _FORMAT,
+        "factors": classifier.factors,
+        "accuracy": classifier.accuracy,
+        "num_channels": classifier.num_channels,
+        "num_weights": len(arrays),
+    }
+    buffer = io.BytesIO()
+    named = {f"weight{i}": array for i, array in enumerate(arrays)}
+    np.savez(buffer, about=np.array(json.dumps(about)), **named)
+    return buffer.getvalue()

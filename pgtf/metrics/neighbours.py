@@ -1,0 +1,77 @@
+"""The training images closest to some fakes, as a picture: does the generator only remember?"""
+
+import numpy as np
+from tqdm import tqdm
+
+from pgtf import images as image_functions
+from pgtf.metrics.precision_recall import squared_distances
+
+NUM_FAKES, NUM_NEIGHBOURS = 16, 5
+_MAX_SIDE = 64  # pixels; larger images are compared as means of boxes
+
+
+def nearest_neighbours(reals, fakes, num_neighbours=NUM_NEIGHBOURS, progress=False):
+    """Finds the reals at the smallest root mean square difference of pixels.
+
+    Args:
+        reals: ImageSet of a definite size; gone through once.
+        fakes: uint8 [n, H, W, C].
+        num_neighbours: at most the number of reals.
+        progress: whether to show a progress bar.
+
+    Returns:
+        indices into the reals, nearest first, int64 [n, num_neighbours], and the differences in
+        gray levels, float32 of the same shape.
+
+    Raises:
+        ValueError: the images differ in shape.
+    """
+    if fakes.shape[1:] != tuple(reals.shape):
+        raise ValueError(
+            f"`fakes` must have images like {reals.name}, {list(reals.shape)}. "
+            f"Received: {list(fakes.shape[1:])}."
+        )
+    num_neighbours = min(num_neighbours, reals.num_images)
+    queries = _vectors(fakes)
+    indices = np.zeros((len(fakes), 0), np.int64)
+    distances = np.zeros((len(fakes), 0), np.float32)
+    begin = 0
+    bar = tqdm(total=reals.num_images, desc=reals.name, unit="img", disable=not progress)
+    with bar:
+        for batch in reals.batches(reals.num_images):
+            (found,) = (block for _, block in squared_distances(queries, _vectors(batch)))
+            numbers = np.broadcast_to(np.arange(begin, begin + len(batch)), found.shape)
+            indices = np.concatenate([indices, numbers], axis=1)
+            distances = np.concatenate([distances, found], axis=1)
+            order = np.argsort(distances, axis=1, kind="stable")[:, :num_neighbours]
+            indices = np.take_along_axis(indices, order, axis=1)
+            distances = np.take_along_axis(distances, order, axis=1)
+            begin += len(batch)
+            bar.update(len(batch))
+    return indices, np.sqrt(distances / queries.shape[1])
+
+
+def neighbour_sheet(reals, fakes, num_neighbours=NUM_NEIGHBOURS, progress=False):
+    """A picture with the fakes in the first row and their neighbours below, nearest first.
+
+    Args and Raises as `nearest_neighbours`.
+
+    Returns:
+        uint8 [(num_neighbours + 1) H, n W, C], and the differences in gray levels [n, k].
+    """
+    indices, distances = nearest_neighbours(reals, fakes, num_neighbours, progress)
+    rows = [fakes]
+    for column in indices.T:
+        rows.append(np.concatenate([reals.read(i, i + 1) for i in map(int, column)]))
+    sheet = image_functions.image_grid(np.concatenate(rows), (len(fakes), len(rows)))
+    return sheet, distances
+
+
+def _vectors(images):
+    """Flat float32 vectors: [n, H, W, C] -> [n, D], means of boxes when larger than 64 pixels."""
+    n, height, width, channels = images.shape
+    factor = max(min(height, width) // _MAX_SIDE, 1)
+    height, width = height // factor, width // factor
+    x = images[:, : height * factor, : width * factor].astype(np.float32)
+    x = x.reshape(n, height, factor, width, factor, channels).mean(axis=(2, 4))
+    return np.ascontiguousarray(x).reshape(n, -1)

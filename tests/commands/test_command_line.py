@@ -1,0 +1,63 @@
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from pgtf.commands.command_line import one_line_errors
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+QUIETLY = "from pgtf.commands.command_line import import_tensorflow_quietly as quietly; quietly()"
+
+
+def said(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    return done.stderr
+
+
+def test_importing_tensorflow_says_nothing():
+    assert said(QUIETLY) == ""
+
+
+def test_only_notes_are_kept_back(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\n"
+        "os.write(2, b'WARNING: All log messages before absl::InitializeLog() is called\\n')\n"
+        "os.write(2, b'I0000 00:00:1.5 7 port.cc:153] oneDNN is on\\n')\n"
+        "os.write(2, b'E0000 00:00:1.5 7 cuda.cc:1] no libcudnn\\n')\n"
+        "raise ImportError('broken')\n"
+    )
+    lines = said(QUIETLY, PYTHONPATH=str(tmp_path)).splitlines()
+    assert lines[0] == "E0000 00:00:1.5 7 cuda.cc:1] no libcudnn"
+    assert lines[1].startswith("Traceback")
+    assert lines[-1] == "ImportError: broken"
+
+
+def test_standard_error_is_itself_again():
+    assert said(QUIETLY + "; import os; os.write(2, b'I0000 00:00:1 later')") == (
+        "I0000 00:00:1 later"
+    )
+
+
+def test_keras_leaves_alone_what_no_script_uses_and_others_can_import_it():
+    for name in ("matplotlib", "sklearn"):
+        look = f"; import sys; print('{name}' in sys.modules, file=sys.stderr); import {name}"
+        assert said(QUIETLY + look) == "False\n"
+
+
+def test_an_error_of_several_lines_becomes_one(capsys):
+    with pytest.raises(SystemExit) as ended, one_line_errors():
+        raise ValueError("first\n  second")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: first second\n"
+
+
+def test_other_errors_pass():
+    with pytest.raises(KeyError), one_line_errors():
+        raise KeyError("a mistake of ours")
