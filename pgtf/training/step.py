@@ -1,13 +1,13 @@
 """One training iteration: D update with the moving average of G, then G update. Paper, App. A.1."""
 
+import contextlib
 import dataclasses
 import itertools
 
 import keras
 import tensorflow as tf
 
-from pgtf import losses
-from pgtf.networks import convolutions
+from pgtf import losses, ops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,28 +36,28 @@ def discriminator_parts(G, D, reals, labels, latents, mixing, alpha, config, los
 
     Returns:
         Functions -> Terms for `gradients_of`: for WGAN-GP the penalty, then reals and fakes, in one
-        pass if `D.joins` them. Components are real_scores and fake_scores, with labels
+        pass if that is the same and faster. Components are real_scores and fake_scores, with labels
         real_label_penalty and fake_label_penalty, and mixed_norms, 0, for LSGAN; for WGAN-GP
         drift, mixed_scores and mixed_norms.
     """
     G_model, D_model, weight = _models(G, D, reals.shape[1], alpha)
-    fakes = G_model(G.inputs(latents, labels, weight), training=True)
+    fakes = G_model(G.inputs(latents, labels, weight))
 
     def score_both():
-        of_reals, of_fakes = D.scores_of_two(reals, fakes, alpha)
+        of_reals, of_fakes = D.score_jointly(reals, fakes, alpha)
         return _terms_of_reals(*of_reals, labels, config) + _terms_of_fakes(
             *of_fakes, labels, config
         )
 
     def score_reals():
-        return _terms_of_reals(*D_model([reals, weight], training=True), labels, config)
+        return _terms_of_reals(*D_model([reals, weight]), labels, config)
 
     def score_fakes():
-        return _terms_of_fakes(*D_model([fakes, weight], training=True), labels, config)
+        return _terms_of_fakes(*D_model([fakes, weight]), labels, config)
 
     def penalty():
         mixed_scores, mixed_norms = losses.gradient_norms(
-            lambda images: D_model([images, weight], training=True)[0],
+            lambda images: D_model([images, weight])[0],
             losses.mix(reals, fakes, mixing),
             enlargement=D.config.resolution // reals.shape[1],
             loss_scale=loss_scale,
@@ -65,9 +65,18 @@ def discriminator_parts(G, D, reals, labels, latents, mixing, alpha, config, los
         components = {"mixed_scores": mixed_scores[:, 0], "mixed_norms": mixed_norms}
         return Terms(losses.gradient_penalty(mixed_norms, config), components)
 
-    scores = [score_both] if D.joins(reals.shape) else [score_reals, score_fakes]
+    scores = [score_both] if _scores_jointly(D, reals.shape) else [score_reals, score_fakes]
     # The penalty first: two gradients of each weight wait for each other in it.
     return scores if config.kind == "lsgan" else [penalty, *scores]
+
+
+def _scores_jointly(D, shape):
+    """True if D scores reals and fakes [N, R, R, C] in one pass: same scores, and faster."""
+    minibatch, resolution = shape[0], shape[1]
+    if not D.can_score_jointly(minibatch):
+        return False
+    map_bytes = 4 * minibatch * resolution**2 * D.nf(resolution.bit_length() - 2)
+    return ops.is_joint_pass_faster(map_bytes)
 
 
 def _terms_of_reals(scores, label_logits, labels, config):
@@ -101,8 +110,8 @@ def generator_terms(G, D, latents, labels, resolution, alpha, config):
     Components are fake_scores and, with labels, label_penalty; alpha as in `discriminator_parts`.
     """
     G_model, D_model, weight = _models(G, D, resolution, alpha)
-    fakes = G_model(G.inputs(latents, labels, weight), training=True)
-    scores, logits = D_model([fakes, weight], training=True)
+    fakes = G_model(G.inputs(latents, labels, weight))
+    scores, logits = D_model([fakes, weight])
     components = {"fake_scores": scores[:, 0]}
     if config.kind == "lsgan":
         loss = losses.lsgan_generator(scores, config)
@@ -140,7 +149,7 @@ def _gradients_of_part(part, variables, loss_scale):
         mean_loss = tf.reduce_mean(terms.loss)
         if loss_scale is not None:
             mean_loss *= loss_scale
-    with convolutions.weights_first(variables):
+    with ops.weight_gradients_first(variables):
         gradients = tape.gradient(mean_loss, variables, unconnected_gradients="zero")
     if loss_scale is not None:
         gradients = [gradient / loss_scale for gradient in gradients]
@@ -195,10 +204,17 @@ def read(*networks):
     return [{k: v.read_value() for k, v in n.variables_by_name.items()} for n in networks]
 
 
+@contextlib.contextmanager
 def computing_with(*weights):
-    """Context in which networks compute with tensors: pairs (network, {name: tensor})."""
+    """Context manager for gradients: networks compute with tensors, and pgtf.ops for training.
+
+    Args:
+        *weights: pairs (network, {name: tensor}).
+    """
     pairs = (network.replacements(tensors) for network, tensors in weights)
-    return keras.StatelessScope(state_mapping=[*itertools.chain(*pairs)])
+    mapping = [*itertools.chain(*pairs)]
+    with ops.implementation("training"), keras.StatelessScope(state_mapping=mapping):
+        yield
 
 
 def update_moving_average(averages, sources, decay):

@@ -266,7 +266,7 @@ class Stepper:
             shape, position = [minibatch, num_fmaps], nimg * NOISE_DRAWS + number
             return self._part(self._draw(randomness.normal, shape, position, purpose), index)
 
-        return self._state.D.noise.drawing(draw, strength)
+        return self._state.D.noise.active(draw, strength)
 
     def _noise_strength(self, noise_ema):
         if self._state.D.noise is None:
