@@ -28,8 +28,8 @@ def _traced(
 ) -> Any:
     traced = tf.function(lambda *x: function(*x, *numbers), jit_compile=True, autograph=False)
     with tf.init_scope():
-        # A concrete function, because TensorFlow counts calls of all functions made here together
-        # and would warn of retracing.
+        # Concrete functions, because TensorFlow counts the calls of all functions created here
+        # together and would warn of retracing.
         concrete = traced.get_concrete_function(*(tf.TensorSpec(*spec) for spec in specs))
         if now and all(None not in shape for shape, _ in specs):
             in_graph = tf.function(lambda *x: concrete(*x), autograph=False)
