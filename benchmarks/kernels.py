@@ -6,7 +6,6 @@ form; all forms of a kind compute the same.
 """
 
 import argparse
-import functools
 import json
 import os
 
@@ -16,7 +15,7 @@ if __name__ == "__main__":
 import tensorflow as tf
 
 from benchmarks.machine import best_seconds, compiled, random_tensor
-from pgtf.networks import kernels
+from pgtf.ops import training
 
 DIRECTIONS = ("forward", "input_gradient", "weight_gradient")
 LAYERS = "up:512:512:16,down:512:512:16,up:256:128:128,down:128:256:128"
@@ -91,19 +90,19 @@ def conv_product(x, kernel):
 
 FORMS = {
     "up": {
-        "box": functools.partial(kernels.conv2d_up, training=True),
+        "box": training.conv2d_up,
         "transposed": up_transposed,
         "phases": up_phases,
         "plain": up_plain,
     },
     "down": {
-        "box": functools.partial(kernels.conv2d_down, training=True),
+        "box": training.conv2d_down,
         "strided": down_strided,
         "space_to_depth": down_space_to_depth,
         "plain": down_plain,
     },
     "conv": {
-        "ours": functools.partial(kernels.conv2d, training=True),
+        "ours": training.conv2d,
         "direct": conv_direct,
         "product": conv_product,
     },

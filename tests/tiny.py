@@ -2,18 +2,20 @@
 
 import numpy as np
 
-from pgtf.networks import Discriminator, Generator
+from pgtf import networks
 
 OPTIONS = {"num_channels": 3, "resolution": 16, "fmap_base": 32, "fmap_max": 8}
 LATENT_SIZE = 8  # feature maps of stage 0
 
 
-def generator(seed=1, **options):
-    return Generator(**OPTIONS | options, seed=seed)
+def generator(seed=1, compute_dtype="float32", **options):
+    config = networks.GeneratorConfig(**OPTIONS | options)
+    return networks.build(config, seed=seed, compute_dtype=compute_dtype)
 
 
-def discriminator(seed=1, **options):
-    return Discriminator(**OPTIONS | options, seed=seed)
+def discriminator(seed=1, compute_dtype="float32", **options):
+    config = networks.DiscriminatorConfig(**OPTIONS | options)
+    return networks.build(config, seed=seed, compute_dtype=compute_dtype)
 
 
 def with_random_biases(network, rng):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pgtf import images
+from pgtf import images, ops
 from pgtf.export import film
 
 NUM_CANDIDATES = 512  # random latents, of which the best are improved
@@ -91,9 +91,9 @@ class _Search:
         self.gradients = tf.function(self._gradients, reduce_retracing=True)
 
     def losses(self, latents, labels):
-        # Gradients as in training, which are faster.
         inputs = self.Gs.inputs(latents, labels, self._alpha)
-        fakes = self._model(inputs, training=True)
+        with ops.implementation("training"):  # whose gradients are faster
+            fakes = self._model(inputs)
         return multi_scale_loss(fakes, self._target), fakes
 
     def _gradients(self, latents, labels):

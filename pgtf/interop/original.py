@@ -9,7 +9,7 @@ from pgtf.interop.unpickle import StoredNetwork, read_pickle
 from pgtf.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 
 _KINDS = {"G_paper": "G", "D_paper": "D"}  # build functions of the TensorFlow release
-_CLASSES = {"G": (Generator, GeneratorConfig), "D": (Discriminator, DiscriminatorConfig)}
+_CONFIGS = {"G": GeneratorConfig, "D": DiscriminatorConfig}
 _VERSION = 2  # of the pickled state; the release wrote no other
 
 # Options of the original that change how the graph is built, not what it computes.
@@ -55,13 +55,13 @@ def _convert(state, source):
         kind, options, lod, arrays = theano.convert(state, source)
     else:
         kind, options, lod, arrays = _convert_state(state, source)
-    network_class, config_class = _CLASSES[kind]
+    config_class = _CONFIGS[kind]
     options = {name: value for name, value in options.items() if name not in _IGNORED[kind]}
     known = {field.name for field in dataclasses.fields(config_class)}
     if unknown := sorted(options.keys() - known):
         raise ValueError(f"{source}: unknown options {', '.join(unknown)} of {kind}.")
     options = weights.plain_options(options, source)
-    return weights.build(network_class, options, lod, arrays, source)
+    return weights.build(config_class, options, lod, arrays, source)
 
 
 def _convert_state(state, source):

@@ -6,11 +6,11 @@ import math
 
 from pgtf.interop import weights
 from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
-from pgtf.networks import Discriminator, Generator
+from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 
 FORMAT = "pgtf-snapshot"
 VERSION = 1
-KINDS = {"G": Generator, "D": Discriminator, "Gs": Generator}
+KINDS = {"G": GeneratorConfig, "D": DiscriminatorConfig, "Gs": GeneratorConfig}
 
 
 def save_snapshot(path, G, D, Gs, **meta):
@@ -44,12 +44,12 @@ def load_snapshot(path):
     _check_format(attributes, path)
     described = described_networks(attributes, path)
     networks = []
-    for name, network_class in KINDS.items():
+    for name, config_class in KINDS.items():
         if name not in described:
             raise ValueError(f"{path}: there is no network {name} in it.")
         options, lod = described[name]["options"], described[name]["lod"]
         arrays = groups.get(name, {})
-        networks.append(weights.build(network_class, options, lod, arrays, f"{path}, {name}"))
+        networks.append(weights.build(config_class, options, lod, arrays, f"{path}, {name}"))
     G, D, Gs = networks
     return G, D, Gs
 

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from pgtf import networks
+
 
 def to_arrays(network):
     """Weights and biases of a network: {"4x4/Conv/weight": float32 array}."""
@@ -24,14 +26,20 @@ def plain_options(options, source):
     return plain
 
 
-def build(network_class, options, lod, arrays, source):
-    """Makes a network of the given options, lod and weights; arguments as in `assign`.
+def build(config_class, options, lod, arrays, source):
+    """Builds a network with the given options, lod and weights.
+
+    Args:
+        config_class: GeneratorConfig or DiscriminatorConfig.
+        options: its fields.
+        lod: level of detail stored with the network.
+        arrays, source: as in `assign`.
 
     Raises:
         ValueError: if an option or the lod is impossible, or the weights do not fit.
     """
     try:
-        network = network_class(**options)
+        network = networks.build(config_class(**options))
         network.stage(lod)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from None

@@ -1,11 +1,13 @@
 """Generator and discriminator of the paper, and the layers they are made of."""
 
+from pgtf.networks.construction import build
 from pgtf.networks.discriminator import Discriminator
 from pgtf.networks.generator import Generator
 from pgtf.networks.latents import latents_from_seeds
 from pgtf.networks.layers import (
     EqualizedConv2D,
     EqualizedDense,
+    LeakyReLU,
     MinibatchStdDev,
     NearestUp,
     PixelNorm,
@@ -14,13 +16,12 @@ from pgtf.networks.layers import (
 from pgtf.networks.minibatch_statistics import (
     MinibatchDiscrimination,
     MinibatchStatistic,
-    check_splits,
 )
 from pgtf.networks.mnist1k import MnistDiscriminator, MnistGenerator
 from pgtf.networks.network import Network
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
-from pgtf.networks.options import DiscriminatorConfig, GeneratorConfig
+from pgtf.networks.options import DiscriminatorConfig, GeneratorConfig, NetworkConfig
 
 __all__ = [
     "BatchNorm",
@@ -31,6 +32,7 @@ __all__ = [
     "Generator",
     "GeneratorConfig",
     "LayerNorm",
+    "LeakyReLU",
     "MinibatchDiscrimination",
     "MinibatchStatistic",
     "MinibatchStdDev",
@@ -39,9 +41,10 @@ __all__ = [
     "MultiplicativeNoise",
     "NearestUp",
     "Network",
+    "NetworkConfig",
     "NoiseSource",
     "PixelNorm",
     "WeightedSum",
-    "check_splits",
+    "build",
     "latents_from_seeds",
 ]

@@ -1,11 +1,12 @@
 """The discriminator of the paper: Table 2, with the options of the original TensorFlow release."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from pgtf.networks.layers import (
     GAIN_LINEAR,
-    GAIN_RELU,
     EqualizedConv2D,
     EqualizedDense,
     LeakyReLU,
@@ -14,12 +15,12 @@ from pgtf.networks.layers import (
     check_group,
 )
 from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
-from pgtf.networks.network import Network, keras_name
+from pgtf.networks.network import Network, alpha_input, keras_name
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
 from pgtf.networks.options import DiscriminatorConfig
 
-LARGEST_JOINED = 2**22  # bytes of the finest float32 maps of a minibatch: docs/performance.md
+Outputs = list[tf.Tensor]  # scores [N, 1], label logits [N, label_size]
 
 
 class Discriminator(Network):
@@ -33,15 +34,21 @@ class Discriminator(Network):
         noise: NoiseSource of its noise layers, None without `use_gdrop`.
     """
 
-    def __init__(self, *, seed=None, compute_dtype="float32", **options):
-        super().__init__(DiscriminatorConfig(**options), seed, compute_dtype)
-        self.noise = NoiseSource() if self.config.use_gdrop else None
-        self._from_rgb, self._blocks = {}, {}
+    config: DiscriminatorConfig
+
+    def __init__(
+        self, *, seed: int | None = None, compute_dtype: str = "float32", **options: Any
+    ) -> None:
+        config = DiscriminatorConfig(**{"structure": self.structure} | options)
+        super().__init__(config, seed, compute_dtype)
+        self.noise = NoiseSource() if config.use_gdrop else None
+        self._blocks: dict[int, keras.Sequential] = {}
+        self._from_rgb: dict[int, Any] = {}  # None: no images at this resolution
         for res in range(self.resolution_log2, 1, -1):
             self._from_rgb[res] = self._rgb(res)
             self._blocks[res] = self._block(res) if res > 2 else self._last_block()
 
-    def __call__(self, images, lod=None):
+    def __call__(self, images: Any, lod: float | None = None) -> Outputs:
         model, alpha = self.model_at(self.lod if lod is None else lod)
         images = tf.convert_to_tensor(images, tf.float32)
         if self._has_statistic and self.config.mbstd_group_size != "all":
@@ -51,51 +58,46 @@ class Discriminator(Network):
             images = tf.nn.avg_pool2d(images, factor, factor, "VALID")
         return model([images, alpha])
 
-    def joins(self, shape):
-        """Whether `scores_of_two` can score two minibatches [N, R, R, num_channels] and pays.
+    def can_score_jointly(self, minibatch: int | None) -> bool:
+        """True if `score_jointly` gives two such minibatches the scores they have one by one.
 
-        It can where a sample's scores are the same in a minibatch twice as large. Large feature
-        maps would take more memory than the saved passes over weights are worth.
+        It requires that a sample's scores do not change in a minibatch twice as large.
         """
-        minibatch, resolution = shape[0], shape[1]
         config, size = self.config, self.config.mbstd_group_size
         if config.use_batchnorm or config.use_gdrop or config.mbdisc_kernels is not None:
             return False
-        if size == "all" or minibatch is None or minibatch < size:
-            return False
-        map_bytes = 4 * minibatch * resolution**2 * self.nf(resolution.bit_length() - 2)
-        return map_bytes <= LARGEST_JOINED
+        return size != "all" and minibatch is not None and minibatch >= size
 
-    def scores_of_two(self, first, second, alpha):
-        """Scores and label logits of two minibatches in one pass, as if scored one by one.
-
-        Saves half of the work that is done once a pass: weights rearranged, gradients added. For
-        minibatches that it `joins`.
+    def score_jointly(
+        self, first: tf.Tensor, second: tf.Tensor, alpha: tf.Tensor | None
+    ) -> tuple[Outputs, Outputs]:
+        """Scores two minibatches in one pass; see `can_score_jointly`.
 
         Args:
             first, second: [N, R, R, num_channels].
-            alpha: [] weight of the finest branch; None: 1, the other one is left out.
+            alpha: [] weight of the finest branch; None = 1, without the other branch.
 
         Returns:
-            (scores [N, 1], label logits [N, label_size]), twice.
+            (scores [N, 1], label logits [N, label_size]) of each minibatch.
         """
-        # A group of the statistic is every (N / group)-th sample.
+        # Every (N / group)-th sample belongs to one group of the statistic: interleave the two.
         group = self.config.group_of(first.shape[0])
         both = [tf.reshape(x, [group, 1, -1, *x.shape[1:]]) for x in (first, second)]
         images = tf.reshape(tf.concat(both, axis=1), [2 * first.shape[0], *first.shape[1:]])
         model = self.model(first.shape[1].bit_length() - 1, fading=alpha is not None)
         alpha = tf.constant(1.0) if alpha is None else alpha
-        parted = [
+        outputs = [
             tf.reshape(y, [group, 2, first.shape[0] // group, y.shape[1]])
-            for y in model([images, alpha], training=True)
+            for y in model([images, alpha])
         ]
-        return tuple(
-            [tf.reshape(y[:, which], [first.shape[0], y.shape[3]]) for y in parted]
-            for which in range(2)
-        )
 
-    def initialize_discrimination(self, images, lod):
-        """Fits scales and biases of minibatch discrimination to reals; does nothing without it.
+        def outputs_of(which: int) -> Outputs:
+            return [tf.reshape(y[:, which], [first.shape[0], y.shape[3]]) for y in outputs]
+
+        return outputs_of(0), outputs_of(1)
+
+    def initialize_discrimination(self, images: Any, lod: float) -> None:
+        """Fits scales and biases of minibatch discrimination to reals; no-op without it.
 
         Args:
             images: as for a call, many at once; original Theano release: 500.
@@ -112,16 +114,18 @@ class Discriminator(Network):
                 x = layer(x)
             discrimination.initialize(x)
 
-    def _rgb(self, res):
+    def _rgb(self, res: int) -> keras.Sequential | None:
+        """Builds the layers from images of resolution 2**res to feature maps."""
         layer_name = f"FromRGB_lod{self.resolution_log2 - res}"
-        options = self._options(layer_name) | {"dtype": "float32"}
-        conv = EqualizedConv2D(self.nf(res - 1), 1, **options)
-        self.layers[layer_name] = conv
-        shape = (None, 2**res, 2**res, self.config.num_channels)
-        layers = [conv, LeakyReLU(negative_slope=0.2)]
-        return self._sequential(layers, shape, keras_name(layer_name))
+        options = self._options(layer_name) | {"name": f"{layer_name}_conv", "dtype": "float32"}
+        self.layers[layer_name] = EqualizedConv2D(self.nf(res - 1), 1, **options)
+        layers = [self.layers[layer_name], LeakyReLU(negative_slope=0.2)]
+        return self._sequential(layers, (None, *self._image_shape(res)), layer_name)
 
-    def _block(self, res):
+    def _image_shape(self, res: int) -> tuple[int, int, int]:
+        return (2**res, 2**res, self.config.num_channels)
+
+    def _block(self, res: int) -> keras.Sequential:
         """Builds the layers from resolution 2**res to half of it."""
         name, fused = f"{2**res}x{2**res}", self.config.fused_scale
         conv1_name = f"{name}/Conv1_down" if fused else f"{name}/Conv1"
@@ -132,7 +136,7 @@ class Discriminator(Network):
             layers.append(keras.layers.AveragePooling2D(2, dtype=self.policy))
         return self._sequential(layers, (None, 2**res, 2**res, self.nf(res - 1)), name)
 
-    def _last_block(self):
+    def _last_block(self) -> keras.Sequential:
         """Builds the layers from 4x4 to the score and the label logits."""
         layers = [*self._statistic(), *self._conv("4x4/Conv", self.nf(1)), *self._noise()]
         # The original flattens channel-major.
@@ -151,18 +155,18 @@ class Discriminator(Network):
         layers.append(self._outputs("4x4/Dense1"))
         return self._sequential(layers, (None, 4, 4, self.nf(1)), "4x4")
 
-    def _outputs(self, layer_name):
-        """The linear layer that gives score and label logits."""
-        options = self._options(layer_name) | {"gain": GAIN_LINEAR, "dtype": "float32"}
+    def _outputs(self, layer_name: str) -> EqualizedDense:
+        """Creates the linear layer of the score and the label logits."""
+        options = self._options(layer_name, GAIN_LINEAR) | {"dtype": "float32"}
         self.layers[layer_name] = EqualizedDense(1 + self.config.label_size, **options)
         return self.layers[layer_name]
 
     @property
-    def _has_statistic(self):
+    def _has_statistic(self) -> bool:
         size = self.config.mbstd_group_size
         return size == "all" or size > 1
 
-    def _statistic(self):
+    def _statistic(self) -> list[MinibatchStdDev]:
         config = self.config
         if not self._has_statistic:
             return []
@@ -177,61 +181,30 @@ class Discriminator(Network):
             )
         ]
 
-    def _noise(self):
+    def _noise(self) -> list[MultiplicativeNoise]:
         return [] if self.noise is None else [MultiplicativeNoise(self.noise, dtype=self.policy)]
 
-    def _conv(self, layer_name, fmaps, down=False):
-        """A 3x3 convolution with the noise before it and what follows it."""
-        options = self._options(layer_name) | {"use_bias": self._use_bias}
-        conv = EqualizedConv2D(fmaps, 3, down=down, **options)
-        return [*self._noise(), *self._epilogue(layer_name, conv)]
+    def _conv(self, layer_name: str, fmaps: int, **direction: bool) -> list[keras.layers.Layer]:
+        """Creates a 3x3 convolution with the noise before and the layers after it."""
+        return [*self._noise(), *super()._conv(layer_name, fmaps, **direction)]
 
-    @property
-    def _use_bias(self):
-        return not (self.config.use_layernorm or self.config.use_batchnorm)  # they have their own
+    def _norms(self) -> list[type[keras.layers.Layer]]:
+        used = ((LayerNorm, self.config.use_layernorm), (BatchNorm, self.config.use_batchnorm))
+        return [norm for norm, is_used in used if is_used]
 
-    def _epilogue(self, layer_name, layer):
-        """A layer with what follows it: normalizations and activation."""
-        self.layers[layer_name] = layer
-        layers = [layer]
-        norms = (
-            ("LayerNorm", LayerNorm, self.config.use_layernorm),
-            ("BatchNorm", BatchNorm, self.config.use_batchnorm),
-        )
-        for kind, norm, is_used in norms:
-            if is_used:
-                name = f"{layer_name}/{kind}"
-                self.layers[name] = norm(name=keras_name(name))
-                layers.append(self.layers[name])
-        return [*layers, self._activation()]
-
-    def _activation(self):
+    def _activation(self) -> keras.layers.Layer:
         return LeakyReLU(negative_slope=0.2, dtype=self.policy)
 
-    def _sequential(self, layers, shape, name):
-        block = keras.Sequential(layers, name=name)
-        block.build(shape)
-        return block
-
-    def _options(self, layer_name):
-        return {
-            "name": keras_name(layer_name) if "/" in layer_name else f"{layer_name}_conv",
-            "gain": GAIN_RELU,
-            "use_wscale": self.config.use_wscale,
-            "wscale_constant": self.config.wscale_constant,
-            "seed": self._seed_of(layer_name),
-            "dtype": self.policy,
-        }
-
-    def _wire(self, resolution_log2, fading):
+    def _wire(self, resolution_log2: int, fading: bool) -> keras.Model:
         inputs, x = self._features(resolution_log2, fading)
         outputs = self._blocks[2](x)  # [N, 1 + label_size]
         scores, label_logits = outputs[:, :1], outputs[:, 1:]
         return keras.Model(inputs, [scores, label_logits], name=f"D_{2**resolution_log2}")
 
-    def _features(self, resolution_log2, fading):
-        """Wires inputs and what leads to the feature maps at 4x4: -> inputs, symbolic maps."""
-        images, alpha = self._inputs(resolution_log2)
+    def _features(self, resolution_log2: int, fading: bool) -> tuple[list[Any], Any]:
+        """Wires everything up to the feature maps at 4x4: -> inputs, symbolic maps."""
+        images = keras.Input(self._image_shape(resolution_log2), name="images")
+        alpha = alpha_input()
         x = self._from_rgb[resolution_log2](images)
         for res in range(resolution_log2, 2, -1):
             x = self._blocks[res](x)  # [N, 2**(res - 1), 2**(res - 1), nf(res - 2)]
@@ -239,10 +212,3 @@ class Discriminator(Network):
                 old = self._from_rgb[res - 1](keras.layers.AveragePooling2D(2)(images))
                 x = WeightedSum(dtype=self.policy)(old, x, alpha)
         return [images, alpha], x
-
-    def _inputs(self, resolution_log2):
-        size = 2**resolution_log2
-        images = keras.Input((size, size, self.config.num_channels), name="images")
-        alpha = keras.Input(batch_shape=(), name="alpha")  # true scalar: one trace per resolution
-        keras.layers.Identity()(alpha)  # Keras 3.10-3.13 refuse an unused input, as at 4x4
-        return images, alpha

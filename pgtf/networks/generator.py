@@ -1,12 +1,13 @@
 """The generator of the paper: Table 2, with the options of the original TensorFlow release."""
 
-import contextlib
-import itertools
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from pgtf import ops
 from pgtf.networks.layers import (
     GAIN_LINEAR,
     GAIN_RELU,
@@ -14,10 +15,11 @@ from pgtf.networks.layers import (
     EqualizedDense,
     LeakyReLU,
     NearestUp,
+    NormalizedRGB,
     PixelNorm,
     WeightedSum,
 )
-from pgtf.networks.network import Network, keras_name
+from pgtf.networks.network import Network, alpha_input
 from pgtf.networks.normalization import BatchNorm
 from pgtf.networks.options import GeneratorConfig
 
@@ -30,53 +32,54 @@ class Generator(Network):
     float32 in about [-1, 1], R = resolution >> floor(lod).
     """
 
-    def __init__(self, *, seed=None, compute_dtype="float32", **options):
-        super().__init__(GeneratorConfig(**options), seed, compute_dtype)
-        latent_size = self.config.latent_size
-        self.latent_size = self.nf(0) if latent_size is None else latent_size
-        self._blocks, self._to_rgb, self._compiled = {}, {}, {}
+    config: GeneratorConfig
+
+    def __init__(
+        self, *, seed: int | None = None, compute_dtype: str = "float32", **options: Any
+    ) -> None:
+        config = GeneratorConfig(**{"structure": self.structure} | options)
+        super().__init__(config, seed, compute_dtype)
+        self.latent_size = self.nf(0) if config.latent_size is None else config.latent_size
+        self._blocks: dict[int, keras.Sequential] = {}
+        self._to_rgb: dict[int, Any] = {}  # None: no images at this resolution
+        self._for_inference: dict[tuple[int, bool], Any] = {}
         for res in range(2, self.resolution_log2 + 1):
             self._blocks[res] = self._block(res)
             self._to_rgb[res] = self._rgb(res)
 
-    def __call__(self, latents, labels=None, lod=None):
+    def __call__(self, latents: Any, labels: Any = None, lod: float | None = None) -> tf.Tensor:
         model, alpha = self.model_at(self.lod if lod is None else lod)
         return model(self.inputs(latents, labels, alpha))
 
-    def run(self, latents, labels=None, lod=None, minibatch_size=16):
-        """Makes many images in minibatches through a compiled model; as `__call__`, but NumPy.
+    def run(
+        self,
+        latents: NDArray[Any],
+        labels: Any = None,
+        lod: float | None = None,
+        minibatch_size: int = 16,
+    ) -> NDArray[np.float32]:
+        """Generates many images with a traced model, in minibatches; `__call__` for NumPy.
 
         Args:
             latents: [N, latent_size].
             labels: [N, label_size] or None.
             lod: level of detail; None = `self.lod`.
-            minibatch_size: images at a time.
+            minibatch_size: images per call of the model.
 
         Returns:
-            [N, R, R, num_channels] float32, not to be written to: it may be TensorFlow's memory.
+            [N, R, R, num_channels] float32, read-only: it may be TensorFlow's memory.
         """
-        lod = self.lod if lod is None else lod
-        model, alpha = self.model_at(lod)
-        if model not in self._compiled:
-            self._compiled[model] = self._drawing(model, self.stage(lod)[0])
+        resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
+        function = self._inference_function(resolution_log2, fading=float(alpha) < 1)
         images = []
         for begin in range(0, len(latents), minibatch_size):
             part = slice(begin, begin + minibatch_size)
-            inputs = self.inputs(latents[part], None if labels is None else labels[part], alpha)
-            images.append(np.asarray(self._compiled[model](inputs)))  # .numpy() would copy
+            some = None if labels is None else labels[part]
+            inputs = self.inputs(latents[part], some, alpha)
+            images.append(np.asarray(function(inputs)))  # .numpy() would copy
         return images[0] if len(images) == 1 else np.concatenate(images)  # which copies
 
-    def _drawing(self, model, resolution_log2):
-        """A model in a graph of its own, for images made here."""
-        last, to_rgb = self._blocks[resolution_log2].layers[-1], self._to_rgb[resolution_log2]
-
-        def draw(inputs):
-            with _drawing_with(model, last, to_rgb):
-                return model(inputs)
-
-        return tf.function(draw, reduce_retracing=True, autograph=False)
-
-    def inputs(self, latents, labels, alpha):
+    def inputs(self, latents: Any, labels: Any, alpha: tf.Tensor) -> list[tf.Tensor]:
         """The inputs of a model: [latents, alpha], or [latents, labels, alpha] with labels."""
         latents = tf.convert_to_tensor(latents, tf.float32)
         if not self.config.label_size:
@@ -85,124 +88,95 @@ class Generator(Network):
             labels = tf.zeros([tf.shape(latents)[0], self.config.label_size])
         return [latents, tf.convert_to_tensor(labels, tf.float32), alpha]
 
-    def _block(self, res):
-        """Builds the layers that make the feature maps of resolution 2**res."""
+    def _inference_function(self, resolution_log2: int, fading: bool) -> Any:
+        """The model of a resolution as a function of its inputs, traced for inference."""
+        key = (resolution_log2, fading)
+        if key not in self._for_inference:
+            self._check_resolution(resolution_log2)
+            model = self._wire(*key, normalized_rgb=True)
+
+            def generate(inputs: list[tf.Tensor]) -> tf.Tensor:
+                with ops.implementation("inference"):
+                    return model(inputs)
+
+            self._for_inference[key] = tf.function(generate, reduce_retracing=True, autograph=False)
+        return self._for_inference[key]
+
+    def _block(self, res: int) -> keras.Sequential:
+        """Builds the layers of the feature maps of resolution 2**res."""
         name, fmaps = f"{2**res}x{2**res}", self.nf(res - 1)
         if res == 2:
-            num_inputs = self.latent_size + self.config.label_size
             layers = [*self._dense(fmaps), *self._conv(f"{name}/Conv", fmaps)]
-            shape = (None, num_inputs)
-        else:
-            fused = self.config.fused_scale
-            conv0_name = f"{name}/Conv0_up" if fused else f"{name}/Conv0"
-            layers = [*self._conv(conv0_name, fmaps, up=fused), *self._conv(f"{name}/Conv1", fmaps)]
-            shape = (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
-            if not fused:
-                layers.insert(0, NearestUp(dtype=self.policy))
-        block = keras.Sequential(layers, name=name)
-        block.build(shape)
-        return block
+            return self._sequential(layers, self._input_shape(res), name)
+        fused = self.config.fused_scale
+        conv0_name = f"{name}/Conv0_up" if fused else f"{name}/Conv0"
+        layers = [] if fused else [NearestUp(dtype=self.policy)]
+        layers += self._conv(conv0_name, fmaps, up=fused)
+        layers += self._conv(f"{name}/Conv1", fmaps)
+        return self._sequential(layers, self._input_shape(res), name)
 
-    def _dense(self, fmaps):
-        """The layers from a latent vector to the feature maps at 4x4."""
+    def _input_shape(self, res: int) -> tuple[int | None, ...]:
+        """Shape of the inputs of the block of resolution 2**res."""
+        if res == 2:
+            return (None, self.latent_size + self.config.label_size)
+        return (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
+
+    def _dense(self, fmaps: int) -> list[keras.layers.Layer]:
+        """Creates the layers from a latent vector to the feature maps at 4x4."""
         # Gain as if the 16 outputs of a channel were one 4x4 convolution: original release.
-        options = self._options("4x4/Dense", gain=0.25) | {"use_bias": self._use_bias}
-        dense = EqualizedDense(fmaps, map_size=4, **options)
-        layers = self._epilogue("4x4/Dense", dense)
+        options = self._options("4x4/Dense", GAIN_RELU / 4) | {"use_bias": self._use_bias}
+        layers = self._epilogue("4x4/Dense", EqualizedDense(fmaps, map_size=4, **options))
         if self.config.normalize_latents:
             layers.insert(0, PixelNorm(self.config.pixelnorm_epsilon))
         return layers
 
-    def _conv(self, layer_name, fmaps, up=False):
-        """A 3x3 convolution and what follows it."""
-        options = self._options(layer_name) | {"use_bias": self._use_bias}
-        return self._epilogue(layer_name, EqualizedConv2D(fmaps, 3, up=up, **options))
+    def _norms(self) -> list[type[keras.layers.Layer]]:
+        return [BatchNorm] if self.config.use_batchnorm else []
 
-    @property
-    def _use_bias(self):
-        return not self.config.use_batchnorm  # which has its own
-
-    def _epilogue(self, layer_name, layer):
-        """A layer with what follows it: batch norm, activation, pixel norm."""
-        self.layers[layer_name] = layer
-        layers = [layer]
-        if self.config.use_batchnorm:
-            norm_name = f"{layer_name}/BatchNorm"
-            self.layers[norm_name] = BatchNorm(name=keras_name(norm_name))
-            layers.append(self.layers[norm_name])
+    def _activation(self) -> keras.layers.Layer:
+        """Creates the activation after a layer, pixel norm included."""
         slope = self.config.leakyrelu_slope if self.config.use_leakyrelu else 0.0
         if self.config.use_pixelnorm:
-            last = PixelNorm(self.config.pixelnorm_epsilon, slope, dtype=self.policy)
-        else:
-            last = LeakyReLU(negative_slope=slope, dtype=self.policy)
-        return [*layers, last]
+            return PixelNorm(self.config.pixelnorm_epsilon, slope, dtype=self.policy)
+        return LeakyReLU(negative_slope=slope, dtype=self.policy)
 
-    def _rgb(self, res, kernel_size=1):
+    def _rgb(self, res: int, kernel_size: int = 1) -> EqualizedConv2D | None:
+        """Builds the layer from feature maps of resolution 2**res to images."""
         layer_name = f"ToRGB_lod{self.resolution_log2 - res}"
-        options = self._options(layer_name) | {"gain": GAIN_LINEAR, "dtype": "float32"}
+        options = self._options(layer_name, GAIN_LINEAR) | {"dtype": "float32"}
         layer = EqualizedConv2D(self.config.num_channels, kernel_size, **options)
         layer.build((None, 2**res, 2**res, self.nf(res - 1)))
         self.layers[layer_name] = layer
         return layer
 
-    def _options(self, layer_name, gain=1.0):
-        return {
-            "name": keras_name(layer_name),
-            "gain": GAIN_RELU * gain,
-            "use_wscale": self.config.use_wscale,
-            "wscale_constant": self.config.wscale_constant,
-            "seed": self._seed_of(layer_name),
-            "dtype": self.policy,
-        }
+    def _finest_images(self, x: Any, res: int, normalized_rgb: bool) -> Any:
+        """Wires the block of resolution 2**res and its toRGB: symbolic input -> images."""
+        block, to_rgb = self._blocks[res], self._to_rgb[res]
+        if not (normalized_rgb and self.config.use_pixelnorm):
+            return to_rgb(block(x))  # linear unless asked otherwise: App. A.1
+        *layers, norm = block.layers
+        for layer in (*layers, LeakyReLU(norm.negative_slope, dtype=self.policy)):
+            x = layer(x)
+        return NormalizedRGB(to_rgb, norm.epsilon)(x)
 
-    def _wire(self, resolution_log2, fading):
+    def _wire(
+        self, resolution_log2: int, fading: bool, normalized_rgb: bool = False
+    ) -> keras.Model:
+        """Wires the layers into a model; `normalized_rgb` merges the last pixel norm into toRGB."""
         latents = keras.Input((self.latent_size,), name="latents")  # [N, latent_size]
-        alpha = keras.Input(batch_shape=(), name="alpha")  # true scalar: one trace per resolution
-        keras.layers.Identity()(alpha)  # Keras 3.10-3.13 refuse an unused input, as at 4x4
+        alpha = alpha_input()
         inputs, x = [latents, alpha], latents
         if self.config.label_size:
             labels = keras.Input((self.config.label_size,), name="labels")  # [N, label_size]
             inputs = [latents, labels, alpha]
             x = keras.layers.Concatenate()([latents, labels])
-        coarser = x
-        for res in range(2, resolution_log2 + 1):
-            x, coarser = self._blocks[res](x), x  # [N, 2**res, 2**res, nf(res - 1)]
-        images = self._to_rgb[resolution_log2](x)  # linear unless asked otherwise: App. A.1
-        has_old = resolution_log2 > 2 and self._to_rgb[resolution_log2 - 1] is not None
-        if fading and has_old:
-            old = NearestUp()(self._to_rgb[resolution_log2 - 1](coarser))
-            images = WeightedSum()(old, images, alpha)
+        for res in range(2, resolution_log2):
+            x = self._blocks[res](x)  # [N, 2**res, 2**res, nf(res - 1)]
+        images = self._finest_images(x, resolution_log2, normalized_rgb)
+        old_to_rgb = self._to_rgb.get(resolution_log2 - 1)
+        if fading and old_to_rgb is not None:
+            images = WeightedSum()(NearestUp()(old_to_rgb(x)), images, alpha)
         if self.config.tanh_at_end is not None:
             images = keras.layers.Activation("tanh")(images)
             images = keras.layers.Rescaling(self.config.tanh_at_end)(images)
         return keras.Model(inputs, images, name=f"G_{2**resolution_log2}")
-
-
-@contextlib.contextmanager
-def _drawing_with(model, last, to_rgb):
-    """Inside a `with`, a Keras model is traced for images made here, on a CPU.
-
-    What is exported or differentiated has more common operations.
-
-    Args:
-        model: the generator's model of a resolution.
-        last: its layer before `to_rgb`; a pixel norm is left to the latter.
-        to_rgb: the EqualizedConv2D that alone looks at the result of `last`.
-    """
-    if tf.config.list_logical_devices("GPU"):
-        yield
-        return
-    layers = itertools.chain(*(getattr(part, "layers", [part]) for part in model.layers))
-    drawing = [layer for layer in layers if isinstance(layer, EqualizedConv2D | PixelNorm)]
-    is_left = isinstance(last, PixelNorm)
-    try:
-        for layer in drawing:
-            layer.is_drawing = True
-        if is_left:
-            last.is_left_to_next, to_rgb.epsilon_before = True, last.epsilon
-        yield
-    finally:
-        for layer in drawing:
-            layer.is_drawing = False
-        if is_left:
-            last.is_left_to_next, to_rgb.epsilon_before = False, None

@@ -2,11 +2,16 @@
 of the original TensorFlow release, so that its networks load without rearranging anything.
 """
 
+from collections.abc import Callable
+from typing import Any, Literal
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pgtf.networks import drawing, kernels
+from pgtf import ops
+
+Shape = tuple[int | None, ...]
 
 GAIN_RELU = float(np.sqrt(2))  # He et al. 2015; the paper keeps it for leaky ReLU too
 GAIN_LINEAR = 1.0
@@ -15,63 +20,63 @@ GAIN_LINEAR = 1.0
 class _Equalized(keras.layers.Layer):
     """Holds a weight whose He constant is applied at run time. Paper, Section 4.1.
 
-    With `wscale_constant` "rms" the constant is the root mean square of the values drawn for the
-    weight, which are stored divided by it: original Theano release.
+    With `wscale_constant` "rms" the constant is the root mean square of the weight's initial
+    values, which are stored divided by it: original Theano release.
     """
 
     def __init__(
         self,
-        gain=GAIN_RELU,
-        use_wscale=True,
-        wscale_constant="he",
-        use_bias=True,
-        seed=None,
-        **kwargs,
-    ):
+        gain: float = GAIN_RELU,
+        use_wscale: bool = True,
+        wscale_constant: str = "he",
+        use_bias: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.gain = gain
         self.use_wscale = use_wscale  # False: the He constant goes into the initial value instead
         self.wscale_constant = wscale_constant
         self.use_bias = use_bias
-        self.seed = seed  # of the initial weight; None draws a new one each time
+        self.seed = seed  # seed of the initial weight; None = a new one each time
 
-    def _add_weights(self, shape, fan_in, num_biases):
+    def _add_weights(self, shape: Shape, fan_in: int, num_biases: int) -> None:
         he_std = self.gain / np.sqrt(fan_in)
         stddev = 1.0 if self.use_wscale else float(he_std)
         initializer = keras.initializers.RandomNormal(stddev=stddev, seed=self.seed)
-        self._scale = float(he_std) if self.use_wscale else 1.0
+        self._scale: Any = float(he_std) if self.use_wscale else 1.0
         if self.use_wscale and self.wscale_constant == "rms":
-            drawn = tf.convert_to_tensor(initializer(shape)).numpy()
-            rms = float(np.sqrt(np.mean(np.square(drawn, dtype=np.float64))))
-            initializer = _given(drawn / np.float32(rms))
+            values = tf.convert_to_tensor(initializer(shape)).numpy()
+            rms = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+            initializer = _constant(values / np.float32(rms))
             self._scale = self.add_weight(
                 name="scale",
                 shape=(),
-                initializer=_given(np.float32(he_std * rms)),
+                initializer=_constant(np.float32(he_std * rms)),
                 trainable=False,
                 autocast=False,
             )
-        # In float32 until scaled, whatever the layer computes with.
+        # The weight stays float32 until it is scaled, whatever the layer computes with.
         self.weight = self.add_weight(
             name="weight", shape=shape, initializer=initializer, autocast=False
         )
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(num_biases,), initializer="zeros")
 
-    def _scale_now(self):
-        """What the weight is to be multiplied by: a number or a scalar tensor."""
+    def factor(self) -> Any:
+        """The constant that multiplies the weight: a number or a scalar tensor."""
         return self._scale if isinstance(self._scale, float) else tf.convert_to_tensor(self._scale)
 
-    def _biased(self, y):
+    def _add_bias(self, y: tf.Tensor) -> tf.Tensor:
         return tf.nn.bias_add(y, tf.convert_to_tensor(self.bias)) if self.use_bias else y
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("gain", "use_wscale", "wscale_constant", "use_bias", "seed")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
 
-def _given(values):
-    """An initializer that returns a NumPy array whatever shape is asked."""
+def _constant(values: Any) -> Callable[..., tf.Tensor]:
+    """Creates an initializer that returns these values for any shape."""
     return lambda shape, dtype=None: tf.convert_to_tensor(values, dtype)
 
 
@@ -83,26 +88,26 @@ class EqualizedDense(_Equalized):
     channel: the first layer of G.
     """
 
-    def __init__(self, units, map_size=None, **kwargs):
+    def __init__(self, units: int, map_size: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.map_size = map_size
 
-    def build(self, input_shape):
-        fan_in = input_shape[-1]
+    def build(self, input_shape: Shape) -> None:
+        fan_in: Any = input_shape[-1]
         num_outputs = self.units * (self.map_size or 1) ** 2
         self._add_weights((fan_in, num_outputs), fan_in, self.units)
 
-    def call(self, x):
-        # Of the two factors, x is much the smaller one to scale.
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        # Scale x, which is much smaller than the weight.
         weight = tf.cast(tf.convert_to_tensor(self.weight), x.dtype)
-        y = tf.matmul(x * tf.cast(self._scale_now(), x.dtype), weight)
+        y = tf.matmul(x * tf.cast(self.factor(), x.dtype), weight)
         if self.map_size:
             y = tf.reshape(y, [-1, self.units, self.map_size, self.map_size])  # channel is slow
             y = tf.transpose(y, [0, 2, 3, 1])  # [N, map_size, map_size, units]
-        return self._biased(y)
+        return self._add_bias(y)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units, "map_size": self.map_size}
 
 
@@ -110,17 +115,13 @@ class EqualizedDense(_Equalized):
 class EqualizedConv2D(_Equalized):
     """Convolution with equalized learning rate: [N, H, W, in] -> [N, H', W', filters].
 
-    `up` doubles and `down` halves the size inside the convolution ("fused"), which saves the
-    convolution at the larger size (`up`) or the values that pooling would average away (`down`):
-    kernels.conv2d_up, kernels.conv2d_down. Original release, `fused_scale`; without `up` and
-    `down` the size stays. Paper, Sections 2 and 4.1.
-
-    Attributes:
-        is_drawing: whether to take `drawing`'s operations; see Generator.run.
-        epsilon_before: that of a pixel norm left to this layer, or None; see Generator.run.
+    `up` doubles and `down` halves the size inside the convolution: ops.conv2d_up, ops.conv2d_down.
+    Original release, `fused_scale`; without them the size stays. Paper, Sections 2 and 4.1.
     """
 
-    def __init__(self, filters, kernel_size, up=False, down=False, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: int, up: bool = False, down: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if up and down:
             raise ValueError("`up` and `down` exclude each other. Received: up=True, down=True.")
@@ -130,49 +131,34 @@ class EqualizedConv2D(_Equalized):
         self.kernel_size = kernel_size
         self.up = up
         self.down = down
-        self.is_drawing = False
-        self.epsilon_before = None
 
-    def build(self, input_shape):
-        size, fmaps = self.kernel_size, input_shape[-1]
+    def build(self, input_shape: Shape) -> None:
+        size: int = self.kernel_size
+        fmaps: Any = input_shape[-1]
         channels = (self.filters, fmaps) if self.up else (fmaps, self.filters)
         self._add_weights((size, size, *channels), size * size * fmaps, self.filters)
 
-    def call(self, x, training=False):
-        weight, scale = tf.convert_to_tensor(self.weight), self._scale_now()
-        if self.epsilon_before is not None:
-            bias = tf.convert_to_tensor(self.bias) if self.use_bias else tf.zeros([self.filters])
-            return drawing.rgb_of_normalized(x, weight * scale, bias, self.epsilon_before)
-        if self.is_drawing and not self.down:
-            function = drawing.conv2d_up if self.up else drawing.conv2d
-            return self._biased(function(x, weight, scale))
-        function = kernels.conv2d
-        if self.up or self.down:
-            function = kernels.conv2d_up if self.up else kernels.conv2d_down
-        return self._biased(function(x, weight, scale, training))
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        convolve = ops.conv2d_up if self.up else ops.conv2d_down if self.down else ops.conv2d
+        return self._add_bias(convolve(x, tf.convert_to_tensor(self.weight), self.factor()))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"filters": self.filters, "kernel_size": self.kernel_size}
         return super().get_config() | config | {"up": self.up, "down": self.down}
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
 class LeakyReLU(keras.layers.Layer):
-    """x where positive, negative_slope * x elsewhere: any shape -> same.
+    """x where positive, negative_slope * x elsewhere: any shape -> same."""
 
-    With `training` its gradients are kernels.leaky_relu's; without, a graph holds no custom
-    gradients, about which TensorFlow would warn whoever loads it.
-    """
-
-    def __init__(self, negative_slope=0.2, **kwargs):
+    def __init__(self, negative_slope: float = 0.2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.negative_slope = negative_slope
 
-    def call(self, x, training=False):
-        function = kernels.leaky_relu if training else tf.nn.leaky_relu
-        return function(x, self.negative_slope)
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return ops.leaky_relu(x, self.negative_slope)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"negative_slope": self.negative_slope}
 
 
@@ -180,45 +166,47 @@ class LeakyReLU(keras.layers.Layer):
 class PixelNorm(keras.layers.Layer):
     """Scales each pixel's features to unit mean square: [N, ..., C] -> same. Paper, Section 4.2.
 
-    With `negative_slope` it is leaky ReLU and pixel norm in one. `training` as in LeakyReLU.
-
-    Attributes:
-        is_drawing: whether to take drawing.normalized_pixels outside training; see Generator.run.
-        is_left_to_next: whether the next layer does it, and this one leaky ReLU alone.
+    With `negative_slope` it is leaky ReLU followed by pixel norm.
     """
 
-    def __init__(self, epsilon=1e-8, negative_slope=None, **kwargs):
+    def __init__(
+        self, epsilon: float = 1e-8, negative_slope: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.epsilon = epsilon
         self.negative_slope = negative_slope
-        self.is_drawing = False
-        self.is_left_to_next = False
 
-    def call(self, x, training=False):
-        if training:
-            return kernels.pixel_norm(x, self.epsilon, self.negative_slope)
-        if self.negative_slope is not None:
-            x = tf.nn.leaky_relu(x, self.negative_slope)
-        if self.is_left_to_next:
-            return x
-        if self.is_drawing:
-            return drawing.normalized_pixels(x, self.epsilon)
-        return kernels.normalized_pixels(x, self.epsilon)[0]
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return ops.pixel_norm(x, self.epsilon, self.negative_slope)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"epsilon": self.epsilon, "negative_slope": self.negative_slope}
         return super().get_config() | config
+
+
+class NormalizedRGB(keras.layers.Layer):
+    """Pixel norm followed by an existing toRGB layer, as one operation: ops.normalized_rgb."""
+
+    def __init__(self, to_rgb: EqualizedConv2D, epsilon: float, **kwargs: Any) -> None:
+        super().__init__(dtype=to_rgb.dtype_policy, **kwargs)
+        self.to_rgb = to_rgb
+        self.epsilon = epsilon
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        kernel = tf.convert_to_tensor(self.to_rgb.weight) * self.to_rgb.factor()
+        bias = tf.convert_to_tensor(self.to_rgb.bias)
+        return ops.normalized_rgb(x, kernel, bias, self.epsilon)
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
 class NearestUp(keras.layers.Layer):
     """Repeats every pixel: [N, H, W, C] -> [N, 2H, 2W, C].
 
-    keras.layers.UpSampling2D in operations that keep H, W and C known in the graph: TensorFlow Lite
-    has no convolution of an unknown number of channels.
+    It is keras.layers.UpSampling2D in operations that keep H, W and C known in the graph, because
+    TensorFlow Lite cannot convolve an unknown number of channels.
     """
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         height, width, channels = x.shape[1:]
         x = tf.reshape(x, [-1, height, 1, width, 1, channels])
         return tf.reshape(tf.tile(x, [1, 1, 2, 1, 2, 1]), [-1, 2 * height, 2 * width, channels])
@@ -228,19 +216,21 @@ class NearestUp(keras.layers.Layer):
 class MinibatchStdDev(keras.layers.Layer):
     """Appends the mean standard deviation over groups: [N, H, W, C] -> [N, H, W, C + 1].
 
-    A group is every (N / group)-th sample, `group` being at most N ("all" = N). Paper, Section 3;
-    groups as in the original release, reference A.
+    Every (N / group)-th sample belongs to one group; `group` is at most N ("all" = N). Paper,
+    Section 3; groups as in the original release, reference A.
 
     Raises:
         ValueError: if N is larger than the group and not a multiple of it.
     """
 
-    def __init__(self, group_size=4, epsilon=1e-8, **kwargs):
+    def __init__(
+        self, group_size: int | Literal["all"] = 4, epsilon: float = 1e-8, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.group_size = group_size
         self.epsilon = epsilon
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         batch, height, width, fmaps = x.shape
         group = tf.shape(x)[0]
         if self.group_size != "all":
@@ -249,23 +239,23 @@ class MinibatchStdDev(keras.layers.Layer):
         y = tf.reshape(x, [group, -1, height, width, fmaps])  # [group, N / group, H, W, C]
         return tf.concat([x, self._maps(y, group)], axis=-1)
 
-    def _maps(self, y, group):
-        """Maps to append: groups [group, N / group, H, W, C] -> [N, H, W, 1]."""
+    def _maps(self, y: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+        """Computes maps to append: groups [group, N / group, H, W, C] -> [N, H, W, 1]."""
         height, width = y.shape[2:4]
         variance = tf.reduce_mean(tf.square(y - tf.reduce_mean(y, axis=0)), axis=0)
         stddev = tf.reduce_mean(tf.sqrt(variance + self.epsilon), axis=[1, 2, 3], keepdims=True)
         return tf.tile(stddev, [group, height, width, 1])
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         return (*input_shape[:-1], input_shape[-1] + 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"group_size": self.group_size, "epsilon": self.epsilon}
         return super().get_config() | config
 
 
-def check_group(batch, group_size):
-    """Raises ValueError unless `batch` samples (None = unknown) make whole groups."""
+def check_group(batch: int | None, group_size: int) -> None:
+    """Raises ValueError unless `batch` samples (None = unknown) form whole groups."""
     if batch is not None and batch > group_size and batch % group_size:
         raise ValueError(
             "the minibatch of D must be a multiple of `mbstd_group_size`, or smaller than it. "
@@ -280,6 +270,6 @@ class WeightedSum(keras.layers.Layer):
     Exactly `old` at alpha 0 and exactly `new` at alpha 1.
     """
 
-    def call(self, old, new, alpha):
+    def call(self, old: tf.Tensor, new: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
         alpha = tf.cast(alpha, new.dtype)
         return new * alpha + old * (1 - alpha)

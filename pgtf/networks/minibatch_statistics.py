@@ -1,13 +1,15 @@
 """Other ways for D to see a minibatch as a whole. Paper, Section 3 and Table 1, row e*."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pgtf.networks.layers import MinibatchStdDev
+from pgtf.networks.layers import MinibatchStdDev, Shape
 
-NUM_DIMS = 5  # of a kernel of minibatch discrimination; original Theano release
-SELF_DISTANCE = 1e6  # keeps a sample from being its own neighbour
+NUM_DIMS = 5  # dimensions per kernel of minibatch discrimination; original Theano release
+SELF_DISTANCE = 1e6  # keeps a sample from being its own neighbor
 INITIAL_STDDEV, INITIAL_BIAS = 0.05, -1.0
 _CHUNK = 32  # samples compared with all others at a time
 
@@ -16,28 +18,30 @@ _CHUNK = 32  # samples compared with all others at a time
 class MinibatchStatistic(MinibatchStdDev):
     """Appends a statistic over groups of samples: [N, H, W, C] -> [N, H, W, C + maps].
 
-    `function` is taken over the samples of a group at each position and channel: Tstdeps =
-    sqrt(variance + epsilon), Tstd = sqrt(variance), Tmean, Tsum. `average` says what becomes of it:
+    `function` is computed over the samples of a group at each position and channel: Tstdeps =
+    sqrt(variance + epsilon), Tstd = sqrt(variance), Tmean, Tsum. `average` appends:
 
-        all      the mean of everything: 1 map
-        group    the mean over each of `num_splits` parts of the channels: that many maps
-        spatial  the mean over space: C constant maps
-        none     nothing: C maps
+        all      its mean over space and channels: 1 map
+        group    its mean over space and each of `num_splits` parts of the channels: one map each
+        spatial  its mean over space: C constant maps
+        none     itself: C maps
         flat     the function over samples, space and channels at once: 1 map
         gpool    the function over samples and space at once: C constant maps
 
     Original Theano release.
     """
 
-    def __init__(self, function="Tstdeps", average="all", num_splits=1, **kwargs):
+    def __init__(
+        self, function: str = "Tstdeps", average: str = "all", num_splits: int = 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.function, self.average, self.num_splits = function, average, num_splits
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if self.average == "group":
             check_splits(input_shape[-1], self.num_splits)
 
-    def _maps(self, y, group):
+    def _maps(self, y: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
         height, width, fmaps = y.shape[2:]
         axes = {"flat": [0, 2, 3, 4], "gpool": [0, 2, 3]}.get(self.average, [0])
         y = self._statistic(y, axes)[0]  # [N / group, H or 1, W or 1, C or 1]
@@ -49,7 +53,7 @@ class MinibatchStatistic(MinibatchStdDev):
             y = tf.reduce_mean(y, axis=[1, 2], keepdims=True)
         return tf.tile(y, [group, height // y.shape[1], width // y.shape[2], 1])
 
-    def _statistic(self, y, axes):
+    def _statistic(self, y: tf.Tensor, axes: list[int]) -> tf.Tensor:
         if self.function == "Tmean":
             return tf.reduce_mean(y, axes, keepdims=True)
         if self.function == "Tsum":
@@ -58,39 +62,30 @@ class MinibatchStatistic(MinibatchStdDev):
         variance = tf.reduce_mean(tf.square(y - mean), axes, keepdims=True)
         return tf.sqrt(variance + (self.epsilon if self.function == "Tstdeps" else 0.0))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         fmaps = input_shape[-1]
         one_each = {"spatial": fmaps, "none": fmaps, "gpool": fmaps, "group": self.num_splits}
         return (*input_shape[:-1], fmaps + one_each.get(self.average, 1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("function", "average", "num_splits")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
 
-def check_splits(num_fmaps, num_splits):
-    """Raises ValueError unless the feature maps can be split into parts of the same size."""
-    if num_fmaps % num_splits:
-        raise ValueError(
-            "`mbstat_num_splits` must divide the feature maps at 4x4. Received: "
-            f"mbstat_num_splits={num_splits}, feature maps={num_fmaps}."
-        )
-
-
 @keras.saving.register_keras_serializable(package="pgtf")
 class MinibatchDiscrimination(keras.layers.Layer):
-    """Appends how close each sample is to the others: [N, A] -> [N, A + kernels].
+    """Appends the closeness of each sample to the others: [N, A] -> [N, A + kernels].
 
     Each kernel projects a sample to 5 dimensions and sums exp(-L1 distance) over the others.
     Salimans et al. 2016, Section 3.2, with weights normalized as in the original Theano release.
     """
 
-    def __init__(self, kernels, seed=None, **kwargs):
+    def __init__(self, kernels: int, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kernels = kernels
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         initializer = keras.initializers.RandomNormal(stddev=INITIAL_STDDEV, seed=self.seed)
         self.theta = self.add_weight(
             name="theta", shape=(input_shape[-1], self.kernels, NUM_DIMS), initializer=initializer
@@ -104,17 +99,17 @@ class MinibatchDiscrimination(keras.layers.Layer):
             initializer=keras.initializers.Constant(INITIAL_BIAS),
         )
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         distances = self._distances(x, tf.range(tf.shape(x)[0]))
         closeness = tf.reduce_sum(tf.exp(-distances), axis=1) + tf.convert_to_tensor(self.bias)
         return tf.concat([x, closeness], axis=1)
 
-    def initialize(self, x):
+    def initialize(self, x: tf.Tensor) -> None:
         """Sets scales and biases so that the outputs for [N, A] samples are balanced; eager.
 
-        The mean distance to the nearest neighbour becomes 2 in every kernel, the mean output 0.
+        The mean distance to the nearest neighbor becomes 2 in every kernel, the mean output 0.
         """
-        x = tf.cast(x, self.compute_dtype)  # what comes before it may compute in half of that
+        x = tf.cast(x, self.compute_dtype)  # the layers before may compute in half precision
         chunks = np.array_split(np.arange(len(x)), -(-len(x) // _CHUNK))
         nearest = [tf.reduce_min(self._distances(x, chunk), axis=1) for chunk in chunks]
         half_mean = 0.5 * tf.reduce_mean(tf.concat(nearest, axis=0), axis=0)  # [kernels]
@@ -122,8 +117,8 @@ class MinibatchDiscrimination(keras.layers.Layer):
         sums = [tf.reduce_sum(tf.exp(-self._distances(x, chunk)), axis=1) for chunk in chunks]
         self.bias.assign(-tf.reduce_mean(tf.concat(sums, axis=0), axis=0))
 
-    def _distances(self, x, rows):
-        """L1 distances of the samples `rows` to all: -> [rows, N, kernels]; to itself 1e6 more."""
+    def _distances(self, x: tf.Tensor, rows: Any) -> tf.Tensor:
+        """L1 distances from samples `rows` to all, 1e6 more to itself: -> [rows, N, kernels]."""
         theta = tf.convert_to_tensor(self.theta)
         scale = tf.exp(tf.convert_to_tensor(self.log_scale))
         weight = theta * scale / tf.sqrt(tf.reduce_sum(tf.square(theta), axis=0))
@@ -133,8 +128,8 @@ class MinibatchDiscrimination(keras.layers.Layer):
         same = tf.one_hot(rows, tf.shape(x)[0], SELF_DISTANCE, dtype=x.dtype)  # [rows, N]
         return distances + same[:, :, tf.newaxis]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Shape:
         return (input_shape[0], input_shape[-1] + self.kernels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"kernels": self.kernels, "seed": self.seed}

@@ -2,56 +2,65 @@
 
 import contextlib
 import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+_Normal = Callable[[int, int], tf.Tensor]
+
 
 class NoiseSource:
-    """Gives all noise layers of a D their strength and their draws; silent outside `drawing`.
+    """Gives all noise layers of a D their strength and random values; silent outside `active`.
 
-    The layers draw through a function of the caller, so that what is drawn can be a pure function
-    of the training's position.
+    The caller provides the random values, so that they can be a pure function of the training's
+    position.
     """
 
-    def __init__(self):
-        self.strength, self._draw, self._numbers = None, None, None
+    def __init__(self) -> None:
+        self.strength: tf.Tensor | None = None
+        self._normal: _Normal | None = None
+        self._numbers: Iterator[int] = itertools.count()
 
     @contextlib.contextmanager
-    def drawing(self, draw, strength):
-        """While it is entered, D is noisy.
+    def active(self, normal: _Normal, strength: tf.Tensor) -> Iterator[None]:
+        """Context manager that enables the noise layers.
 
         Args:
-            draw: function (number, num_fmaps) -> [N, num_fmaps] standard normal values; `number`
+            normal: function (number, num_fmaps) -> [N, num_fmaps] standard normal values; `number`
                 counts the uses of noise layers since entering: 0, 1, ...
             strength: [] float32, at least 0.
         """
-        self.strength, self._draw, self._numbers = strength, draw, itertools.count()
+        self.strength, self._normal, self._numbers = strength, normal, itertools.count()
         try:
             yield
         finally:
-            self.strength, self._draw, self._numbers = None, None, None
+            self.strength, self._normal = None, None
 
     @property
-    def is_active(self):
-        return self._draw is not None
+    def is_active(self) -> bool:
+        """True inside `active`."""
+        return self._normal is not None
 
-    def normal(self, num_fmaps):
-        """Fresh standard normal values: -> [N, num_fmaps]."""
-        return self._draw(next(self._numbers), num_fmaps)
+    def normal(self, num_fmaps: int) -> tf.Tensor:
+        """Returns fresh standard normal values: -> [N, num_fmaps]. Only inside `active`."""
+        if self._normal is None:
+            raise RuntimeError("there are random values inside `active` only.")
+        return self._normal(next(self._numbers), num_fmaps)
 
 
 class MultiplicativeNoise(keras.layers.Layer):
     """Scales each feature map at random: [N, H, W, C] -> same. Paper, Appendix B.
 
-    Factors are 1 + strength * sqrt(C) * N(0, 1), one a sample and channel, constant over space.
+    Factors are 1 + strength * sqrt(C) * N(0, 1), one per sample and channel, constant over space.
     """
 
-    def __init__(self, source, **kwargs):
+    def __init__(self, source: NoiseSource, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._source = source
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         if not self._source.is_active:
             return x
         num_fmaps = x.shape[-1]

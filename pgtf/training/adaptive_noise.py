@@ -72,4 +72,4 @@ class AdaptiveNoise:
             values = randomness.normal(shape, self._seed, position, purpose)
             return micro_batch(randomness.of_this_replica(values))
 
-        return self._source.drawing(draw, strength)
+        return self._source.active(draw, strength)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from pgtf import ops
 from pgtf.losses import LossTerms
-from pgtf.networks import Network, convolutions
+from pgtf.networks import Network
 
 Tensors = dict[str, tf.Tensor]  # by name
 
@@ -59,7 +60,7 @@ def _gradients_of_part(
         mean_loss = tf.reduce_mean(terms.loss)
         if loss_scale is not None:
             mean_loss *= loss_scale
-    with convolutions.weights_first(variables):
+    with ops.weight_gradients_first(variables):
         gradients = tape.gradient(mean_loss, variables, unconnected_gradients="zero")
     if loss_scale is not None:
         gradients = [gradient / loss_scale for gradient in gradients]
@@ -122,7 +123,8 @@ def read_weights(network: Network) -> Tensors:
 
 @contextlib.contextmanager
 def computing_with(*weights: tuple[Network, Tensors]) -> Iterator[None]:
-    """Context manager in which networks compute with tensors instead of their variables."""
+    """Context manager for gradients: networks compute with tensors, and pgtf.ops for training."""
     pairs = (network.replacements(tensors) for network, tensors in weights)
-    with keras.StatelessScope(state_mapping=[*itertools.chain(*pairs)]):
+    mapping = [*itertools.chain(*pairs)]
+    with ops.implementation("training"), keras.StatelessScope(state_mapping=mapping):
         yield

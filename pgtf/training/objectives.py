@@ -8,7 +8,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from pgtf import losses
+from pgtf import losses, ops
 from pgtf.losses import LossConfig, LossTerms
 from pgtf.networks import Discriminator, Generator
 
@@ -44,7 +44,7 @@ def discriminator_parts(
     """
     loss = losses.build(config)
     G_model, D_model, weight = _models(G, D, reals.shape[1], alpha)
-    fakes = G_model(G.inputs(latents, labels, weight), training=True)
+    fakes = G_model(G.inputs(latents, labels, weight))
 
     def real_terms(scores: tf.Tensor, logits: tf.Tensor) -> LossTerms:
         return _with_labels(loss.reals(scores), "real_label_penalty", logits, labels, config)
@@ -53,12 +53,12 @@ def discriminator_parts(
         return _with_labels(loss.fakes(scores), "fake_label_penalty", logits, labels, config)
 
     def score_jointly() -> LossTerms:
-        of_reals, of_fakes = D.scores_of_two(reals, fakes, alpha)
+        of_reals, of_fakes = D.score_jointly(reals, fakes, alpha)
         return real_terms(*of_reals) + fake_terms(*of_fakes)
 
     def penalty_terms(penalty: losses.Penalty) -> LossTerms:
         return penalty(
-            lambda images: D_model([images, weight], training=True)[0],
+            lambda images: D_model([images, weight])[0],
             reals,
             fakes,
             mixing,
@@ -67,10 +67,10 @@ def discriminator_parts(
         )
 
     parts: list[Callable[[], LossTerms]] = [
-        lambda: real_terms(*D_model([reals, weight], training=True)),
-        lambda: fake_terms(*D_model([fakes, weight], training=True)),
+        lambda: real_terms(*D_model([reals, weight])),
+        lambda: fake_terms(*D_model([fakes, weight])),
     ]
-    if D.joins(reals.shape):
+    if _is_scored_jointly(D, reals.shape):
         parts = [score_jointly]
     # Compute the penalty first: it holds two gradients per weight at once and so has the highest
     # peak memory.
@@ -93,10 +93,19 @@ def generator_terms(
     With labels there is a component label_penalty; alpha as in `discriminator_parts`.
     """
     G_model, D_model, weight = _models(G, D, resolution, alpha)
-    fakes = G_model(G.inputs(latents, labels, weight), training=True)
-    scores, logits = D_model([fakes, weight], training=True)
+    fakes = G_model(G.inputs(latents, labels, weight))
+    scores, logits = D_model([fakes, weight])
     terms = losses.build(config).generator(scores)
     return _with_labels(terms, "label_penalty", logits, labels, config)
+
+
+def _is_scored_jointly(D: Discriminator, shape: tf.TensorShape) -> bool:
+    """True if D scores reals and fakes [N, R, R, C] in one pass: same scores, and faster."""
+    minibatch, resolution = shape[0], shape[1]
+    if not D.can_score_jointly(minibatch):
+        return False
+    map_bytes = 4 * minibatch * resolution**2 * D.nf(resolution.bit_length() - 2)
+    return ops.is_joint_pass_faster(map_bytes)
 
 
 def _with_labels(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pgtf import networks
 from pgtf.interop import snapshots
 from pgtf.networks import Discriminator, Generator, Network
 from pgtf.training.adam import Adam
@@ -42,9 +43,9 @@ class TrainingState:
         training = config.training
         with strategy.scope():
             options = {"seed": training.seed, "compute_dtype": compute_dtype(training.precision)}
-            self.G = Generator(**dataclasses.asdict(config.G), **options)
-            self.D = Discriminator(**dataclasses.asdict(config.D), **options)
-            self.Gs = Generator(**dataclasses.asdict(config.G), seed=training.seed)
+            self.G = networks.build(config.G, **options)
+            self.D = networks.build(config.D, **options)
+            self.Gs = networks.build(config.G, seed=training.seed)
             adam = (training.adam_beta1, training.adam_beta2, training.adam_epsilon)
             scaled = training.precision == "fp16"
             self.G_opt = Adam(self.G.trainable_by_name, *adam, use_loss_scaling=scaled)

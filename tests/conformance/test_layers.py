@@ -1,13 +1,11 @@
-"""What holds for every layer: configuration, tracing, first and second derivatives."""
-
-import functools
-import inspect
+"""Claims about every layer: configuration, tracing, first and second derivatives."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pgtf import ops
 from pgtf.networks import (
     BatchNorm,
     EqualizedConv2D,
@@ -98,9 +96,7 @@ def derivatives(layer, inputs):
     The second are those of a gradient penalty. The cube makes them non-zero for linear layers.
     """
     tensors = [*inputs, *(v.value for v in layer.trainable_variables)]
-    if "training" in inspect.signature(layer.call).parameters:
-        layer = functools.partial(layer, training=True)  # with the gradients of training
-    with tf.GradientTape() as outer:
+    with ops.implementation("training"), tf.GradientTape() as outer:
         outer.watch(tensors)
         with tf.GradientTape() as inner:
             inner.watch(inputs[0])

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from pgtf.networks import Discriminator
 from tests import tiny
 from tests.networks import oracle
 
@@ -103,22 +102,16 @@ def test_without_labels_there_are_no_logits(images):
 
 
 @pytest.mark.parametrize(
-    ("shape", "options", "is_joined"),
+    ("minibatch", "options", "is_possible"),
     [
-        ((8, 16, 16, 3), {}, True),
-        ((2, 16, 16, 3), {}, False),  # a group of 4 would be made of both
-        ((None, 16, 16, 3), {}, False),
-        ((8, 16, 16, 3), {"mbstd_group_size": "all"}, False),
-        ((8, 16, 16, 3), {"use_batchnorm": True}, False),
-        ((8, 16, 16, 3), {"use_gdrop": True}, False),
+        (8, {}, True),
+        (2, {}, False),  # a group of 4 would be made of both
+        (None, {}, False),
+        (8, {"mbstd_group_size": "all"}, False),
+        (8, {"use_batchnorm": True}, False),
+        (8, {"use_gdrop": True}, False),
+        (8, {"mbdisc_kernels": 2, "mbstd_group_size": 0}, False),
     ],
 )
-def test_minibatches_are_joined_where_no_score_changes(shape, options, is_joined):
-    assert tiny.discriminator(**options).joins(shape) == is_joined
-
-
-def test_minibatches_of_large_maps_are_not_joined():
-    D = Discriminator(resolution=16, num_channels=3)  # 512 maps
-    assert D.joins((64, 4, 4, 3))
-    assert D.joins((8, 16, 16, 3))
-    assert not D.joins((9, 16, 16, 3))
+def test_minibatches_can_be_scored_jointly_where_no_score_changes(minibatch, options, is_possible):
+    assert tiny.discriminator(**options).can_score_jointly(minibatch) == is_possible

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pgtf import ops
 from pgtf.networks import Generator
 from tests import tiny
 from tests.networks import oracle
@@ -49,7 +50,7 @@ def test_run_takes_another_form_of_pixel_norm_that_xla_and_lite_do_not_have(late
     images = G.run(latents * (0 if is_zero else 1))
     assert np.all(np.isfinite(images))
     tiny.assert_the_same_but_for_rounding(images, model(inputs))
-    kinds = before, kinds_of(G._compiled[model], inputs), kinds_of(plain(), inputs)
+    kinds = before, kinds_of(G._for_inference[4, False], inputs), kinds_of(plain(), inputs)
     assert ["EuclideanNorm" in each for each in kinds] == [False, True, False]
 
 
@@ -60,21 +61,19 @@ def test_run_makes_the_images_of_the_plain_model(latents, options, lod):
     tiny.assert_the_same_but_for_rounding(G.run(latents, lod=lod), G(latents, lod=lod))
 
 
-def test_run_leaves_the_last_pixel_norm_to_to_rgb_and_only_while_it_traces(latents, monkeypatch):
+def test_run_merges_the_last_pixel_norm_into_to_rgb_and_others_do_not(latents, monkeypatch):
     G = tiny.generator()
-    G(latents)  # makes the model
-    last, to_rgb = G._blocks[4].layers[-1], G._to_rgb[4]
-    seen, call = [], type(to_rgb).call
+    normalized_rgb, seen = ops.normalized_rgb, []
 
-    def watched(layer, *args, **kwargs):
-        if layer is to_rgb:
-            seen.append((last.is_left_to_next, layer.epsilon_before, layer.is_drawing))
-        return call(layer, *args, **kwargs)
+    def watched(x, *args):
+        seen.append(x.shape)
+        return normalized_rgb(x, *args)
 
-    monkeypatch.setattr(type(to_rgb), "call", watched)
-    G.run(latents)
+    monkeypatch.setattr(ops, "normalized_rgb", watched)
     G(latents)
-    assert seen == [(True, 1e-8, True), (False, None, False)]
+    assert seen == []
+    G.run(latents, lod=0.5)
+    assert {tuple(shape) for shape in seen} == {(None, 16, 16, 4), (3, 16, 16, 4)}  # once a trace
 
 
 def test_run_takes_another_form_of_wide_convolutions_that_are_not_for_others(rng):
@@ -83,7 +82,8 @@ def test_run_takes_another_form_of_wide_convolutions_that_are_not_for_others(rng
     model, alpha = G.model_at(0.0)
     inputs = G.inputs(latents, None, alpha)
     tiny.assert_the_same_but_for_rounding(G.run(latents), G(latents))
-    kinds = [kinds_of(function, inputs) for function in (G._compiled[model], tf.function(model))]
+    traced = G._for_inference[4, False]
+    kinds = [kinds_of(function, inputs) for function in (traced, tf.function(model))]
     # 4x4/Dense; 4x4/Conv, two enlargements and 8x8/Conv1; 16x16/Conv1's kernels and positions.
     assert [x.count("MatMul") for x in kinds] == [1 + 4 + 1 + 16, 1]
     # toRGB; in the plain model 4x4/Conv, 8x8/Conv1 and 16x16/Conv1 too.

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from pgtf.networks import Discriminator, Generator
+from pgtf import networks
+from pgtf.networks import Discriminator, Generator, MnistDiscriminator, MnistGenerator
 from tests import tiny
 
 OPTIONS = {
-    "structure": "mnist1k",
     "num_channels": 3,
     "resolution": 32,
     "fmap_base": 64,
@@ -21,8 +21,8 @@ def shapes(network):
 
 
 def test_feature_maps_are_those_of_the_paper():
-    G = Generator(**OPTIONS)
-    D = Discriminator(**OPTIONS, fmap_divisor=4, mbstd_group_size=0)
+    G = MnistGenerator(**OPTIONS)
+    D = MnistDiscriminator(**OPTIONS, fmap_divisor=4, mbstd_group_size=0)
     assert G.latent_size == 64
     assert shapes(G) == {
         "4x4/Dense": (64, 64 * 16),
@@ -42,7 +42,7 @@ def test_feature_maps_are_those_of_the_paper():
 
 @pytest.mark.parametrize(("lod", "side"), [(0, 32), (0.4, 32), (1, 16), (2.5, 8), (3, 4)])
 def test_progressive_networks_work_at_every_lod(rng, lod, side):
-    G, D = Generator(**OPTIONS, seed=1), Discriminator(**OPTIONS, seed=1)
+    G, D = MnistGenerator(**OPTIONS, seed=1), MnistDiscriminator(**OPTIONS, seed=1)
     images = G(rng.normal(size=[4, 64]), lod=lod)
     assert images.shape == (4, side, side, 3)
     scores = D(images, lod=lod)[0].numpy()
@@ -50,7 +50,7 @@ def test_progressive_networks_work_at_every_lod(rng, lod, side):
 
 
 def test_growing_at_alpha_0_leaves_images_and_scores_unchanged(rng):
-    G, D = Generator(**OPTIONS, seed=1), Discriminator(**OPTIONS, seed=1)
+    G, D = MnistGenerator(**OPTIONS, seed=1), MnistDiscriminator(**OPTIONS, seed=1)
     latents = rng.normal(size=[4, 64])
     coarse, fine = G(latents, lod=1.0).numpy(), G(latents, lod=1 - 1e-9).numpy()
     np.testing.assert_allclose(fine, coarse.repeat(2, 1).repeat(2, 2), atol=1e-6)
@@ -58,8 +58,8 @@ def test_growing_at_alpha_0_leaves_images_and_scores_unchanged(rng):
 
 
 def test_networks_that_do_not_grow_have_one_rgb_layer_in_g_and_none_in_d(rng):
-    G = Generator(**OPTIONS, progressive=False)
-    D = Discriminator(**OPTIONS, progressive=False)
+    G = MnistGenerator(**OPTIONS, progressive=False)
+    D = MnistDiscriminator(**OPTIONS, progressive=False)
     assert [name for name in G.layers if "RGB" in name] == ["ToRGB_lod0"]
     assert not any("RGB" in name for name in D.layers)
     assert D(G(rng.normal(size=[4, 64])))[0].shape == (4, 1)
@@ -71,7 +71,7 @@ def test_networks_that_do_not_grow_have_one_rgb_layer_in_g_and_none_in_d(rng):
 def test_the_first_convolution_of_d_sees_the_image_itself(rng):
     """Its score is that of one convolution a resolution, in NumPy's order of operations."""
     D = tiny.with_random_biases(
-        Discriminator(**OPTIONS, progressive=False, mbstd_group_size=0, seed=1), rng
+        MnistDiscriminator(**OPTIONS, progressive=False, mbstd_group_size=0, seed=1), rng
     )
     x = images = rng.uniform(-1, 1, size=[2, 32, 32, 3]).astype(np.float32)
     for res in (32, 16, 8):
@@ -84,11 +84,33 @@ def test_the_first_convolution_of_d_sees_the_image_itself(rng):
 
 def test_images_are_the_tanh_of_the_blend(rng):
     latents = rng.normal(size=[4, 64])
-    linear = Generator(**OPTIONS, seed=1)(latents, lod=0.5).numpy()
-    bent = Generator(**OPTIONS, seed=1, tanh_at_end=1.5)(latents, lod=0.5)
+    linear = MnistGenerator(**OPTIONS, seed=1)(latents, lod=0.5).numpy()
+    bent = MnistGenerator(**OPTIONS, seed=1, tanh_at_end=1.5)(latents, lod=0.5)
     np.testing.assert_allclose(bent, 1.5 * np.tanh(linear), atol=1e-6)
 
 
+def test_a_config_alone_says_which_of_the_four_networks_it_describes():
+    for config_class, kinds in (
+        (networks.GeneratorConfig, {"paper": Generator, "mnist1k": MnistGenerator}),
+        (networks.DiscriminatorConfig, {"paper": Discriminator, "mnist1k": MnistDiscriminator}),
+    ):
+        for structure, kind in kinds.items():
+            config = config_class(resolution=4, fmap_base=8, structure=structure)
+            network = networks.build(config, seed=3)
+            assert (type(network), network.config) == (kind, config)
+            same = kind(resolution=4, fmap_base=8, seed=3)
+            for name, variable in same.variables_by_name.items():
+                np.testing.assert_array_equal(network.variables_by_name[name], variable)
+
+
 def test_unknown_structures_are_refused():
-    with pytest.raises(ValueError, match="one of mnist1k, paper. Received: structure='resnet'"):
+    with pytest.raises(ValueError, match="one of paper, mnist1k. Received: structure='resnet'"):
         Generator(structure="resnet")
+
+
+def test_a_structure_that_another_class_implements_is_refused_naming_the_way_to_build_it():
+    for kind, structure in ((Generator, "mnist1k"), (MnistDiscriminator, "paper")):
+        with pytest.raises(
+            ValueError, match=rf"networks.build\(config\).*: structure='{structure}'"
+        ):
+            kind(structure=structure)

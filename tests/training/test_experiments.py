@@ -1,6 +1,5 @@
 """The paper's experiments, shrunk: each trains at 4x4, 8x8 and 16x16, and resumes."""
 
-import dataclasses
 import json
 import re
 
@@ -8,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pgtf import networks
 from pgtf.config import EXPERIMENTS, PRESETS
 from pgtf.dataset import open_dataset
 from pgtf.dataset.tfrecords import to_records
 from pgtf.interop import load_snapshot
-from pgtf.networks import Discriminator
 from pgtf.runs.checkpoints import newest_first
 from pgtf.training import initialization, loop, plan
 from pgtf.training.loop import RunOptions
@@ -270,7 +269,7 @@ def test_the_small_discriminator_needs_feature_maps_only_where_it_has_a_convolut
     options = {"D.structure": "mnist1k", "D.fmap_base": 32, "D.fmap_max": 256}
     config = config.replace(options | {"D.fmap_divisor": 8})  # 2 at 4x4; 1 at 8x8, which has none
     config.check()
-    D = Discriminator(**dataclasses.asdict(config.D))
+    D = networks.build(config.D)
     assert D.layers["8x8/Conv"].weight.shape == (3, 3, 3, 2)
     with pytest.raises(ValueError, match="`D.fmap_base` must leave feature maps at 8x8"):
         config.replace({"D.fmap_divisor": 17}).check()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.networks import convolutions, products, winograd
+from pgtf.ops import conv_gradients, im2col, selection, winograd
 from tests import tiny
-from tests.networks.derivatives import all_orders, behind
+from tests.ops.derivatives import all_orders, behind
 
 SIZES = [(2, 2), (4, 4), (8, 6), (4, 10), (16, 16)]
 
@@ -82,7 +82,7 @@ def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit
     x, weight, dy = tensors(rng, (size, size), 3, 4, tf.float32, num_images=6)
     whole = directions(x, weight, dy, 1.0)
     # All 16 positions of the tiles, for 4 pixels, and their product, of 4 maps.
-    monkeypatch.setattr(products, "PATCHES_BYTES", fit * 2 * 4 * size**2 * 4 * 4 + 1)
+    monkeypatch.setattr(im2col, "PATCHES_BYTES", fit * 2 * 4 * size**2 * 4 * 4 + 1)
     for ours in (directions, tf.function(directions)):
         for part, expected in zip(ours(x, weight, dy, 1.0), whole, strict=True):
             tiny.assert_the_same_but_for_rounding(part, expected)
@@ -105,7 +105,7 @@ def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit
 def test_halves_of_the_weight_gradient_come_one_after_the_other(monkeypatch):
     """Otherwise the tiles of both would be in memory together, in loops or not."""
     for num_bytes, kind in ((2**24, "BatchMatMulV2"), (1, "While")):
-        monkeypatch.setattr(products, "PATCHES_BYTES", num_bytes)
+        monkeypatch.setattr(im2col, "PATCHES_BYTES", num_bytes)
         gradient = tf.function(lambda x, dy: winograd.weight_gradient(x, dy), autograph=False)
         specs = [tf.TensorSpec(shape) for shape in ([2, 4, 4, 3], [2, 4, 4, 5])]
         (output,) = gradient.get_concrete_function(*specs).graph.outputs
@@ -155,7 +155,7 @@ def test_xla_compiles_each_transform_once_for_all_graphs():
 def test_xla_compiles_when_a_graph_is_made(tmp_path, num_images, is_compiled):
     """Or, of a number of images not known then, when it runs first."""
     program = (
-        "import tensorflow as tf; from pgtf.networks import winograd; "
+        "import tensorflow as tf; from pgtf.ops import winograd; "
         f"specs = [tf.TensorSpec(shape) for shape in ([{num_images}, 4, 4, 3], [3, 3, 3, 5])]; "
         "graph = tf.function(lambda x, w: winograd.convolution(x, w), autograph=False); "
         "graph.get_concrete_function(*specs)"
@@ -188,7 +188,7 @@ def test_wide_layers_use_it_in_all_directions(images, size, stride, dtype, fmaps
     def all_directions(x, weight):
         with tf.GradientTape() as tape:
             tape.watch([x, weight])
-            y = convolutions.convolved(x, weight, stride, padding)
+            y = conv_gradients.conv2d(x, weight, stride, padding)
         return y, tape.gradient(y, [x, weight])
 
     shapes = [images, size, size, 256], [3, 3, 256, fmaps]
@@ -200,15 +200,15 @@ def test_wide_layers_use_it_in_all_directions(images, size, stride, dtype, fmaps
 
 
 def test_gradients_of_gradients_are_those_of_the_plain_convolution(rng, monkeypatch):
-    monkeypatch.setattr(convolutions, "FEWEST_MAPS", 1)
-    monkeypatch.setattr(convolutions, "FEWEST_MAPS_WINOGRAD", 1)
-    monkeypatch.setattr(convolutions, "FEWEST_PIXELS_WINOGRAD", 1)
+    monkeypatch.setattr(selection, "FEWEST_MAPS", 1)
+    monkeypatch.setattr(selection, "FEWEST_MAPS_WINOGRAD", 1)
+    monkeypatch.setattr(selection, "FEWEST_PIXELS_WINOGRAD", 1)
     x, weight, dy = tensors(rng, (8, 8), 3, 4, tf.float64)
 
     ours, plain = (
         all_orders(form, x, weight, dy)
         for form in (
-            lambda x, weight: convolutions.convolved(x, weight, 1, "SAME", 0.5),
+            lambda x, weight: conv_gradients.conv2d(x, weight, 1, "SAME", 0.5),
             lambda x, weight: tf.nn.conv2d(x, weight / 2, 1, "SAME"),
         )
     )

@@ -1,13 +1,11 @@
-"""The fast forms against plain ones, up to the second gradient, and what they do not compute."""
-
-import functools
+"""The operations against plain formulas, up to the second gradient, and work they save."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.networks import kernels
-from tests.networks.derivatives import all_orders
+from pgtf.ops import portable, training
+from tests.ops.derivatives import all_orders
 
 
 def plain_up(x, kernel):
@@ -26,26 +24,26 @@ def plain_pixel_norm(x, _):
 
 CASES = {
     "conv, training": (
-        functools.partial(kernels.conv2d, training=True),
+        training.conv2d,
         lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"),
         [3, 3, 5, 4],
     ),
-    "up": (kernels.conv2d_up, plain_up, [3, 3, 4, 5]),
-    "up, training": (functools.partial(kernels.conv2d_up, training=True), plain_up, [3, 3, 4, 5]),
-    "down": (kernels.conv2d_down, plain_down, [3, 3, 5, 4]),
+    "up": (portable.conv2d_up, plain_up, [3, 3, 4, 5]),
+    "up, training": (training.conv2d_up, plain_up, [3, 3, 4, 5]),
+    "down": (portable.conv2d_down, plain_down, [3, 3, 5, 4]),
     "down, training": (
-        functools.partial(kernels.conv2d_down, training=True),
+        training.conv2d_down,
         plain_down,
         [3, 3, 5, 4],
     ),
-    "leaky ReLU": (lambda x, k: kernels.leaky_relu(x, 0.2), lambda x, k: tf.maximum(x, x / 5), []),
-    "ReLU": (lambda x, k: kernels.leaky_relu(x, 0.0), lambda x, k: tf.maximum(x, 0), []),
+    "leaky ReLU": (lambda x, k: training.leaky_relu(x, 0.2), lambda x, k: tf.maximum(x, x / 5), []),
+    "ReLU": (lambda x, k: training.leaky_relu(x, 0.0), lambda x, k: tf.maximum(x, 0), []),
     "leaky ReLU and pixel norm": (
-        lambda x, k: kernels.pixel_norm(x, 1e-8, 0.2),
+        lambda x, k: training.pixel_norm(x, 1e-8, 0.2),
         lambda x, k: plain_pixel_norm(tf.maximum(x, x / 5), k),
         [],
     ),
-    "pixel norm": (lambda x, k: kernels.pixel_norm(x, 1e-8), plain_pixel_norm, []),
+    "pixel norm": (lambda x, k: training.pixel_norm(x, 1e-8), plain_pixel_norm, []),
 }
 
 
@@ -71,7 +69,7 @@ def test_leaky_relu_has_no_second_derivative_so_that_nothing_flows_back_through_
         outer.watch(x)
         with tf.GradientTape() as inner:
             inner.watch(x)
-            total = tf.reduce_sum(kernels.leaky_relu(x, 0.2))
+            total = tf.reduce_sum(training.leaky_relu(x, 0.2))
         first = tf.reduce_sum(inner.gradient(total, x))
     assert outer.gradient(first, x) is None
 
@@ -79,8 +77,8 @@ def test_leaky_relu_has_no_second_derivative_so_that_nothing_flows_back_through_
 @pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
 def test_pixel_norm_of_half_precision_squares_in_single_precision(dtype):
     x = tf.constant([[300.0, -300.0, 0.0, 0.0]], dtype)  # 300**2 is infinite in float16
-    y = kernels.pixel_norm(x, 1e-4)
+    y = training.pixel_norm(x, 1e-4)
     assert y.dtype == dtype
     np.testing.assert_allclose(tf.cast(y, tf.float32), [[2**0.5, -(2**0.5), 0, 0]], rtol=4e-3)
-    zeros = kernels.pixel_norm(tf.zeros([1, 4], dtype), 1e-4)
+    zeros = training.pixel_norm(tf.zeros([1, 4], dtype), 1e-4)
     assert not np.any(tf.cast(zeros, tf.float32))

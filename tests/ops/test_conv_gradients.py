@@ -1,4 +1,4 @@
-"""Convolutions as matrix products: values, when, and in how many parts. More: test_kernels.py."""
+"""Gradients of convolutions: their form, order and memory. Their values: test_values.py."""
 
 import functools
 
@@ -7,21 +7,21 @@ import pytest
 import tensorflow as tf
 
 from pgtf import losses
-from pgtf.networks import convolutions, products
+from pgtf.ops import conv_gradients, im2col, ordering, selection
 from pgtf.training import differentiation, objectives
 from tests import tiny
-from tests.networks.derivatives import behind
+from tests.ops.derivatives import behind
 
 
 def gradient_of(x, kernel, stride, padding, dy):
     with tf.GradientTape() as tape:
         tape.watch(kernel)
-        y = convolutions.convolved(x, kernel, stride, padding)
+        y = conv_gradients.conv2d(x, kernel, stride, padding)
     return tape.gradient(y, kernel, dy)
 
 
 def penalty_graph(*specs):
-    """Of the gradients, of x and weight, of the gradient of x: as of a gradient penalty."""
+    """Traces the gradients of the norm of an input gradient, as in a gradient penalty."""
 
     @tf.function(autograph=False)
     def penalty(x, weight):
@@ -29,7 +29,7 @@ def penalty_graph(*specs):
             outer.watch([x, weight])
             with tf.GradientTape() as inner:
                 inner.watch(x)
-                y = convolutions.convolved(x, weight, 1, "SAME")
+                y = conv_gradients.conv2d(x, weight, 1, "SAME")
             first = inner.gradient(y, x, y)
         return outer.gradient(first, [x, weight], tf.cos(first))
 
@@ -74,8 +74,8 @@ def test_convolutions_of_4x4_images_by_wide_kernels_are_products(
     @tf.function
     def ours(x, kernel):
         if is_transposed:
-            return convolutions.transposed(x, kernel, [size, size], 1, "SAME", 0.25)
-        return convolutions.convolved(x, kernel, 1, "SAME", 0.25)
+            return conv_gradients.conv2d_transpose(x, kernel, [size, size], 1, "SAME", 0.25)
+        return conv_gradients.conv2d(x, kernel, 1, "SAME", 0.25)
 
     if is_transposed:
         plain = tf.nn.conv2d_transpose(x, kernel / 4, [2, size, size, 64], 1, "SAME")
@@ -93,10 +93,10 @@ def test_products_are_the_convolution_and_its_transpose(rng, size):
     x, y = (tf.constant(rng.normal(size=[2, *size, fmaps])) for fmaps in (3, 5))
     kernel = tf.constant(rng.normal(size=[3, 3, 3, 5]))
     np.testing.assert_allclose(
-        products.convolution(x, kernel), tf.nn.conv2d(x, kernel, 1, "SAME"), rtol=0, atol=1e-12
+        im2col.convolution(x, kernel), tf.nn.conv2d(x, kernel, 1, "SAME"), rtol=0, atol=1e-12
     )
     np.testing.assert_allclose(
-        products.transpose(y, kernel),
+        im2col.transpose(y, kernel),
         tf.nn.conv2d_transpose(y, kernel, x.shape, 1, "SAME"),
         rtol=0,
         atol=1e-12,
@@ -110,7 +110,7 @@ def test_a_scaled_weight_is_made_after_the_images_and_not_held_for_the_gradient(
     def update(x, weight):
         with tf.GradientTape() as tape:
             tape.watch([x, weight])
-            y = convolutions.convolved(tf.sin(x), weight, 1, "SAME", 0.5)
+            y = conv_gradients.conv2d(tf.sin(x), weight, 1, "SAME", 0.5)
         return tape.gradient(y, [x, weight], tf.cos(y))
 
     specs = [tf.TensorSpec(shape) for shape in ([1, 8, 8, 4], [3, 3, 4, 4])]
@@ -143,7 +143,7 @@ def test_gradients_of_weight_gradients_are_those_of_the_plain_convolution(rng, s
             norm = tf.reduce_sum(tf.square(inner.gradient(loss, weight)))
         return outer.gradient(norm, [x, weight])
 
-    ours = of_norm(lambda x, weight: convolutions.convolved(x, weight, stride, padding, 0.5))
+    ours = of_norm(lambda x, weight: conv_gradients.conv2d(x, weight, stride, padding, 0.5))
     plain = of_norm(lambda x, weight: tf.nn.conv2d(x, weight / 2, stride, padding))
     for result, expected in zip(ours, plain, strict=True):
         np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-10)
@@ -151,7 +151,7 @@ def test_gradients_of_weight_gradients_are_those_of_the_plain_convolution(rng, s
 
 def test_a_tape_does_not_look_into_convolutions(monkeypatch):
     """It would trace gradients of loops and of what XLA compiles, which nobody asks for."""
-    monkeypatch.setattr(products, "PATCHES_BYTES", 1)  # an image at a time
+    monkeypatch.setattr(im2col, "PATCHES_BYTES", 1)  # an image at a time
 
     specs = [tf.TensorSpec(shape) for shape in ([2, 16, 16, 256], [3, 3, 256, 256])]
     graph = penalty_graph(*specs).as_graph_def()
@@ -176,8 +176,8 @@ def test_the_penaltys_weight_gradients_come_before_its_gradients_of_images():
     [(128, "weight", True), (127, "weight", False), (128, "none", False), (128, "other", False)],
 )
 def test_gradients_of_weights_come_first_where_they_are_wanted(num_outputs, which, is_first):
-    """Of wide layers alone: those of images would run ahead, as above. No gradient of a weight is
-    computed that is not wanted, as those of D in the update of G.
+    """This holds for wide layers only. Weight gradients that nobody wants, such as D's while G is
+    updated, are not computed.
     """
 
     @tf.function
@@ -185,8 +185,8 @@ def test_gradients_of_weights_come_first_where_they_are_wanted(num_outputs, whic
         tensors = {"weight": [weight], "none": [], "other": [other]}[which]
         with tf.GradientTape(persistent=True) as tape:
             tape.watch([x, weight])
-            y = convolutions.convolved(x, weight, 1, "SAME")
-        with convolutions.weights_first(tensors):
+            y = conv_gradients.conv2d(x, weight, 1, "SAME")
+        with ordering.weight_gradients_first(tensors):
             inside = tape.gradient(y, x, tf.cos(y))
         return inside, tape.gradient(y, x, tf.sin(y))
 
@@ -200,9 +200,9 @@ def test_gradients_of_weights_come_first_where_they_are_wanted(num_outputs, whic
 
 
 def test_an_update_asks_for_gradients_of_its_own_weights_first(monkeypatch):
-    """As tensors: those that the layers convolve with are the very ones that are differentiated."""
-    monkeypatch.setattr(convolutions, "FEWEST_MAPS", 1)
-    monkeypatch.setattr(convolutions, "LARGEST_PRODUCT", {1: 0, 2: 0})
+    """The tensors that the layers convolve with are the very ones that are differentiated."""
+    monkeypatch.setattr(selection, "FEWEST_MAPS", 1)
+    monkeypatch.setattr(selection, "LARGEST_IM2COL_GRADIENT", {1: 0, 2: 0})
     G, D = tiny.generator(), tiny.discriminator()
     latents = tf.zeros([4, tiny.LATENT_SIZE])
 
@@ -231,16 +231,16 @@ def test_patches_that_do_not_fit_into_memory_are_made_in_turn(
     dy = tf.constant(rng.normal(size=tf.nn.conv2d(x, kernel, stride, padding).shape), tf.float32)
     whole = gradient_of(x, kernel, stride, padding, dy)
     image_bytes = dy.shape[1] * dy.shape[2] * 3 * 3 * 2 * 4
-    monkeypatch.setattr(convolutions, "FEWEST_MAPS", 1)  # `whole` is TensorFlow's own
-    monkeypatch.setattr(products, "PATCHES_BYTES", images * image_bytes + 1)
+    monkeypatch.setattr(selection, "FEWEST_MAPS", 1)  # `whole` is TensorFlow's own
+    monkeypatch.setattr(im2col, "PATCHES_BYTES", images * image_bytes + 1)
     sizes = []
-    gathered = products._gathered
+    gathered = im2col._gather
 
     def counted(x, *args):
         sizes.append(x.shape[0])
         return gathered(x, *args)
 
-    monkeypatch.setattr(products, "_gathered", counted)
+    monkeypatch.setattr(im2col, "_gather", counted)
     parts = gradient_of(x, kernel, stride, padding, dy)
     assert sum(sizes) == 5
     assert max(sizes) == images
