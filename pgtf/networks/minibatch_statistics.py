@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf.networks.layers import MinibatchStdDev, Shape
+from pgtf.networks.options import check_splits
 
 NUM_DIMS = 5  # dimensions per kernel of minibatch discrimination; original Theano release
 SELF_DISTANCE = 1e6  # keeps a sample from being its own neighbor
