@@ -33,7 +33,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much smaller than in the paper."""
+    """Scale of an experiment, relative to the paper."""
 
     kimg: float  # factor of everything counted in images
     fmap_max: int  # most feature maps in the paper's networks; fewer where it has fewer
@@ -78,7 +78,7 @@ def evaluator_of(dataset, text, seed):
 
 
 def has_classifier(dataset):
-    """Whether modes can be counted."""
+    """True if the dataset has a classifier, so that modes can be counted."""
     return (pathlib.Path(dataset.path) / CLASSIFIER).exists()
 
 

@@ -9,7 +9,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class LayerWork:
-    """What one layer does for one image, and how often an iteration asks for it."""
+    """Work of one layer per image, and its number of passes per iteration."""
 
     name: str
     kind: str  # "conv", "up", "down" or "dense"
@@ -23,7 +23,7 @@ class LayerWork:
 
     @property
     def multiply_adds(self):
-        """Of one pass over one image; the same in all three directions."""
+        """Multiply-adds of one pass over one image, the same in all three directions."""
         taps = 4 if self.kind in ("up", "down") else self.kernel_size**2
         return taps * self.num_inputs * self.num_outputs * self.size**2
 

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.flops import generation_work
 from benchmarks.machine import bandwidth_gbps, best_seconds, peak_gflops
 
-BYTES = 4  # of a float32
+BYTES = 4  # bytes of a float32
 
 
 def layer_bytes(layer, minibatch):

@@ -42,7 +42,7 @@ def up_transposed(x, kernel):
 
 def up_phases(x, kernel):
     """Four 2x2 convolutions, one for each parity of row and column."""
-    size, taps = x.shape[1], {0: (3, 1), 1: (2, 0)}  # of the 4x4 kernel, by parity
+    size, taps = x.shape[1], {0: (3, 1), 1: (2, 0)}  # rows or columns of the 4x4 kernel, by parity
     kernel = tf.transpose(smeared(kernel), [0, 1, 3, 2])
     x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
     rows = []

@@ -1,4 +1,4 @@
-"""What the machine can do, measured with TensorFlow in the process that also does the work."""
+"""Peak rates of the machine, measured with TensorFlow in the process that also does the work."""
 
 import time
 

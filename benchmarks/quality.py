@@ -1,4 +1,4 @@
-"""How often spoiled tiles of real photographs score below their originals.
+"""Share of degraded tiles of real photographs that score below their originals.
 
     python -m benchmarks.quality --side=128 --tiles=4 --seed=1
 

@@ -1,4 +1,4 @@
-"""What serving costs beside the network itself: python -m benchmarks.serving
+"""Overhead of serving over the network itself: python -m benchmarks.serving
 
 For full-size networks of each resolution and each batch size, the median time of a warm request:
 the live model under tf.function, the signature `serving_default` of its SavedModel, and the same
@@ -83,7 +83,7 @@ def _medians(ways, seconds):
 
 
 def _overhead(times, clock):
-    """What the signature costs more than the live model, as a share of it."""
+    """Extra time of the signature as a share of the live model's."""
     return round(times[f"{clock}signature"] / times[f"{clock}live"] - 1, 3)
 
 

@@ -1,4 +1,4 @@
-"""How long training takes to begin and to grow: python -m benchmarks.start --stages=4,8,16
+"""Time until training begins, and until it has grown: python -m benchmarks.start --stages=4,8,16
 
 The first JSON line has the seconds from the command `train.py` to the end of its first call, at the
 first stage, with the flags after `--`, and the part that importing TensorFlow and Keras takes. Then

@@ -24,7 +24,7 @@ import typing
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
-FULL_RESOLUTION = 1024  # of the networks, whatever the stage
+FULL_RESOLUTION = 1024  # the networks', at every stage
 STAGES = "4:64,8:64,16:16,32:16,64:8,128:4,256:2"
 NUM_IMAGES = 8
 
@@ -54,7 +54,7 @@ def make_stepper(folder, resolution, minibatch, precision, jit):
 
 
 class Seconds(typing.NamedTuple):
-    """Of iterations, the first call apart, which traces."""
+    """Seconds per iteration, and of the first call, which traces."""
 
     median: float
     shortest: float

@@ -1,4 +1,4 @@
-"""When to grow, as a pure function of images shown. Paper, Section 2 and App. A.1."""
+"""The growing schedule, a pure function of images shown. Paper, Section 2 and App. A.1."""
 
 import dataclasses
 import math
@@ -11,11 +11,11 @@ _TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 2
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleState:
-    """What the schedule says at one moment."""
+    """Values of the schedule at one moment."""
 
     nimg: int  # real images shown so far
     lod: float  # level of detail, 0 = full resolution
-    resolution: int  # of the training images, 2**(resolution_log2 - floor(lod))
+    resolution: int  # pixels of the training images, 2**(resolution_log2 - floor(lod))
     minibatch: int  # global, over all replicas
     G_lrate: float
     D_lrate: float
@@ -28,7 +28,7 @@ class ScheduleState:
 
     @property
     def stage(self) -> tuple[int, int]:
-        """Changes when a fade begins and when it ends: the moments of Adam's reset."""
+        """Floor and ceiling of the lod. Adam is reset when it changes: a fade begins or ends."""
         return math.floor(self.lod), math.ceil(self.lod)
 
 
@@ -39,14 +39,14 @@ class Schedule:
     The first two fields follow from the dataset and the machine.
     """
 
-    resolution_log2: Annotated[int, "of the dataset: 10 = 1024x1024"] = 10
+    resolution_log2: Annotated[int, "log2 of the dataset's resolution: 10 = 1024x1024"] = 10
     num_gpus: Annotated[int, "replicas that share a minibatch"] = 1
     lod_initial_resolution: Annotated[
         int | None, "pixels at the start; None = full resolution, no growing"
     ] = 4
     lod_training_kimg: Annotated[float, "stable phase, thousands of reals"] = 600
     lod_transition_kimg: Annotated[float, "fade-in phase, thousands of reals; 0 = no fade"] = 600
-    minibatch_base: Annotated[int, "global minibatch where minibatch_dict is silent"] = 16
+    minibatch_base: Annotated[int, "global minibatch at resolutions that minibatch_dict lacks"] = 16
     minibatch_dict: Annotated[Mapping[int, int], "global minibatch by resolution"] = (
         dataclasses.field(default_factory=dict)
     )
@@ -54,7 +54,7 @@ class Schedule:
         Mapping[int, int], "most images on a device at a time, by resolution"
     ] = dataclasses.field(default_factory=dict)
     grad_accumulation: Annotated[
-        int, "parts of a device's minibatch that are in its memory one after another"
+        int, "micro-batches per device and update; one at a time is in memory"
     ] = 1
     G_lrate_base: Annotated[float, "learning rate of G"] = 0.001
     G_lrate_dict: Annotated[Mapping[int, float], "learning rate of G by resolution"] = (
@@ -65,12 +65,12 @@ class Schedule:
         dataclasses.field(default_factory=dict)
     )
     lrate_rampup_kimg: Annotated[
-        float, "thousands of reals at the start until learning rates are whole; 0 = at once"
+        float, "thousands of reals until learning rates reach their full value; 0 = at once"
     ] = 0
     tick_kimg_base: Annotated[float, "thousands of reals between status lines"] = 160
-    tick_kimg_dict: Annotated[Mapping[int, float], "the same by resolution"] = dataclasses.field(
-        default_factory=_TICK_KIMG.copy
-    )
+    tick_kimg_dict: Annotated[
+        Mapping[int, float], "thousands of reals between status lines by resolution"
+    ] = dataclasses.field(default_factory=_TICK_KIMG.copy)
 
     def __post_init__(self) -> None:
         initial, full = self.initial_resolution, 2**self.resolution_log2
@@ -106,7 +106,7 @@ class Schedule:
         return max(lod, 0.0)
 
     def at(self, nimg: int) -> ScheduleState:
-        """Everything the training loop needs to know after `nimg` images."""
+        """Values of the schedule after `nimg` images."""
         lod = self.lod(nimg)
         resolution: int = 2 ** (self.resolution_log2 - math.floor(lod))
         rampup = self._lrate_rampup(nimg)
@@ -139,8 +139,8 @@ class Schedule:
     def stages(self, total_kimg: float) -> list[tuple[float, ScheduleState]]:
         """Stable phases and fades until `total_kimg`: (thousands of images at the end, state).
 
-        The state is that of one image after the stage's beginning, when its resolution is in force,
-        with whole learning rates.
+        The state is that of one image after the stage begins, when its resolution is in force, with
+        full learning rates.
         """
         begin, stages = 0.0, []
         ramped_up = dataclasses.replace(self, lrate_rampup_kimg=0)

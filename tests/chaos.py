@@ -134,7 +134,7 @@ def _position(outdir):
 
 
 def _contents(outdir):
-    """What must be equal, by name: snapshots, pictures, statistics without times, configuration."""
+    """Contents that must be equal, by name: snapshots, pictures, config, statistics but times."""
     (folder,) = (path.parent for path in outdir.glob("*/config.json"))
     found = {path.name: path.read_bytes() for path in folder.glob("*.png")}
     found |= {path.name: path.read_bytes() for path in folder.glob("*.h5")}

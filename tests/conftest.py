@@ -1,4 +1,4 @@
-"""What all tests share. TensorFlow reads its log level once, when it is imported first."""
+"""Fixtures for all tests. TensorFlow reads its log level when it is first imported."""
 
 import os
 

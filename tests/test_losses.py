@@ -9,7 +9,7 @@ from pgtf import losses
 
 @pytest.fixture
 def scores(rng):
-    return rng.normal(size=[2, 5, 1]).astype(np.float32)  # of reals and fakes
+    return rng.normal(size=[2, 5, 1]).astype(np.float32)  # for reals and fakes
 
 
 def linear_D(weights):
@@ -153,7 +153,7 @@ def test_least_squares_targets_and_weights_are_those_of_the_paper(scores):
 
 
 def test_scores_where_reals_and_fakes_are_alike_are_an_eleventh():
-    """Where reals and fakes cannot be told apart, D's loss is least at 0.1 / 1.1 = 0.0909."""
+    """If reals and fakes are alike, the score of least loss is 0.1 / 1.1 = 0.0909."""
     scores = np.linspace(0, 1, 100_001, dtype=np.float32)[:, np.newaxis]
     loss = discriminator_loss([scores, scores], losses.LossConfig(kind="lsgan"))
     assert scores[loss.argmin(), 0] == pytest.approx(0.0909, abs=1e-4)

@@ -14,16 +14,16 @@ from pgtf.schedule import Schedule
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How long and how to train; progress and intervals are in images and ticks. App. A.1."""
+    """Length and details of training; progress and intervals are in images and ticks. App. A.1."""
 
-    seed: Annotated[int, "of weights, order of the data, latents and mixing factors"] = 1000
+    seed: Annotated[int, "random seed for weights, data order, latents and mixing factors"] = 1000
     total_kimg: Annotated[float, "length of training, thousands of real images shown"] = 15000
-    minibatch_repeats: Annotated[int, "iterations between two looks at the schedule"] = 4
+    minibatch_repeats: Annotated[int, "iterations between evaluations of the schedule"] = 4
     D_repeats: Annotated[int, "n_critic: D updates for one G update"] = 1
     G_smoothing: Annotated[float, "decay of the moving average of G"] = 0.999
     G_smoothing_per: Annotated[
         Literal["D_update", "G_update"],
-        "when the average takes in G: after each D update, or once before each G update",
+        "update of the average: after each D update, or once before each G update",
     ] = "D_update"
     update_order: Annotated[
         Literal["alternating", "simultaneous"],
@@ -35,13 +35,13 @@ class TrainingConfig:
     adam_epsilon: Annotated[float, "added to the root of the second moment"] = 1e-8
     precision: Annotated[
         Literal["fp32", "tf32", "bf16", "fp16"],
-        "of convolutions; weights, statistics, losses and gradient norms are fp32 in any case",
+        "number format of convolutions; weights, statistics, losses and norms are always fp32",
     ] = "fp32"
     jit: Annotated[
         Literal["auto", "on", "off"], "gradients compiled by XLA; auto = where it was faster"
     ] = "auto"
     max_skipped: Annotated[
-        int, "iterations in a row with a non-finite gradient that end the run"
+        int, "consecutive iterations with a non-finite gradient that end the run"
     ] = 50
     image_snapshot_ticks: Annotated[int, "ticks between image grids"] = 1
     network_snapshot_ticks: Annotated[int, "ticks between network snapshots"] = 10

@@ -35,7 +35,7 @@ class Tick:
     sec_per_tick: float
     train_hours: float  # time spent training since the start of the run
     eta_hours: float  # until the end, at the speed of this tick
-    peak_gib: float  # of GPU memory, or of the process when training on the CPU
+    peak_gib: float  # peak GPU memory, or peak memory of the process when training on the CPU
 
     def as_line(self) -> dict[str, float]:
         """Fields by name, with each statistic as a field of its own."""

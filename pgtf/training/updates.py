@@ -25,7 +25,7 @@ Batch = tuple[tf.Tensor, tf.Tensor]  # uint8 reals [N, R, R, C], labels [N, L]
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """What is fixed in a traced function."""
+    """Properties that are fixed in a traced function."""
 
     resolution: int
     minibatch: int  # global
@@ -47,12 +47,12 @@ class Update:
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """How to compute one network's loss for micro-batches of some tensors."""
+    """Description of one network's loss, to be computed for micro-batches."""
 
     network: Network
     optimizer: Adam
-    parts: Callable[..., Sequence[Callable[[], LossTerms]]]  # of micro-batches and loss_scale=
-    inputs: tuple[tf.Tensor | None, ...]  # of this replica; None is passed on
+    parts: Callable[..., Sequence[Callable[[], LossTerms]]]  # (*inputs, loss_scale=)
+    inputs: tuple[tf.Tensor | None, ...]  # tensors of this replica; None is passed on
     statistics: tuple[str, ...]  # components to average
     noise_purpose: Stream
 

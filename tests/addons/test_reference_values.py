@@ -16,7 +16,7 @@ import tensorflow_addons as tfa
 PATH = pathlib.Path(__file__).parents[1] / "data" / "addons.json"
 DECAYS = (0.9, 0.999)
 # (seed, size, sigma, filter size): the blurs of sigma 1 and 2 cut off at 4 sigma, and the window
-# of MS-SSIM (Wang et al. 2003): sigma 1.5, 11 wide.
+# the window of MS-SSIM (Wang et al. 2003): sigma 1.5, 11 wide.
 BLURS = ((1, 12, 1.0, 9), (2, 24, 2.0, 17), (3, 16, 1.5, 11))
 
 

@@ -66,7 +66,7 @@ def write_dataset(folder):
 
 
 def same_groups(replicas, minibatch):
-    """Where one replica must have the samples of several, so that D's groups hold the same ones.
+    """Positions of several replicas' samples in one minibatch that keep the groups of D.
 
     Sample j of group k is number j * G + k of a minibatch of G groups, so replica r's groups
     become groups r * G, r * G + 1, ... of the whole: [replica, j, k] -> [j, replica, k].

@@ -24,7 +24,7 @@ checked = []  # all differences that tests have checked in this process, for fid
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """How far one of our results is from the original's; in the unit of its tolerance."""
+    """Distance of one of our results from the original's, in the unit of its tolerance."""
 
     what: str  # row of the table in docs/fidelity.md: "G images"
     where: str  # the case: "net-a, lod 0.50"

@@ -32,7 +32,7 @@ WHERE = {"train": "training", "sched": "schedule", "G": "G", "D": "D"}  # parts 
 
 @dataclasses.dataclass
 class Run:
-    """What a repeated run did, by iteration (from 1)."""
+    """Record of a repeated run, by iteration (from 1)."""
 
     losses: dict[int, dict[str, float]]  # {1: {"D_loss": ..., "G_loss": ...}}
     weights: dict[int, dict[str, dict[str, np.ndarray]]]  # {1: {"Gs": {"4x4/Conv/weight": array}}}

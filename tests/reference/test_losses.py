@@ -24,7 +24,7 @@ from tests.reference.cases import (
     perturb,
 )
 
-TOLERANCE = 1e-4  # of values, in units of max(1, |value|)
+TOLERANCE = 1e-4  # for values, in units of max(1, |value|)
 GRADIENT_TOLERANCE = 1e-3  # norm of the difference over norm, per tensor
 ATTEMPTS_AT_KINKS = 16
 CASES = [

@@ -103,7 +103,7 @@ def byte_differences(path):
         num, size, _, channels = ours.shape
         ours = ours.reshape(num, size // shrink, shrink, size // shrink, shrink, channels)
         ours, theirs = ours.mean(axis=(2, 4)), nhwc(case[key])
-        # What a byte stands for is half a grey level wide on both sides.
+        # A byte stands for values up to half a grey level away on both sides.
         grey = np.abs(images.adjust_drange(ours, images.DRANGE, images.UINT8_DRANGE) - theirs)
         inside = (ours > -1) & (ours < 1)
         excess = np.where(inside, np.maximum(grey - 0.5, 0), images.to_uint8(ours) != theirs)

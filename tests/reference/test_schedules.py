@@ -16,7 +16,7 @@ CASES = [
     for index, case in enumerate(file["cases"])
 ]
 PRESET_CASES = [case for case in CASES if case.values[0]["name"].startswith("preset-")]
-PREFIX = "preset-"  # of the names of cases that are a preset and nothing else
+PREFIX = "preset-"  # names of cases that are a preset and nothing else begin with it
 
 
 def numeric_keys(options):

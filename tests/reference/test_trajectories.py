@@ -11,14 +11,14 @@ from tests.reference.cases import Difference, arrays, check, find, largest_relat
 from tests.reference.replay import replay
 
 CASES = [path for path in find("trajectory/traj-*.json") if not path.stem.endswith("-noise")]
-# How far a weight may be off, absolute, and at which distance the noise files count what happens
-# in the original itself when its initial weights move by 1e-7: another build is taken for up to ten
-# times as noisy. (`None`: they do not count at 1e-6; this one is checked while they are calm.)
+# Absolute distances of a weight, each with the count in the noise files that bounds it. These count
+# changes in the original itself when its initial weights move by 1e-7; another build may be up to
+# ten times as noisy. (`None`: no count at 1e-6, so this distance is checked while they are calm.)
 CLOSE = {1e-5: None, 1e-4: "n_gt_1e_5", 1e-3: "n_gt_1e_4"}
 CALM = 2e-6
 CHAOS = 0.5  # a larger share would say nothing: rounding has decided where the weights are
-NOISE_FACTOR = 4  # of the shares of values beyond these distances
-# Where a gradient is near zero, Adam's first step is a sign function of it: single values jump.
+NOISE_FACTOR = 4  # applied to the shares of values beyond these distances
+# Near-zero gradients: Adam's first step is their sign, so that single values jump.
 EXTRA_SHARE = 0.005
 LOSS_TOLERANCE = 1e-4  # in units of max(1, |value|); to which comes ten times the noise
 ATTEMPTS_AT_KINKS = 3

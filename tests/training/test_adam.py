@@ -67,7 +67,7 @@ def test_20_updates_follow_numpy(rng, beta1, beta2, traced):
 
 
 def test_moments_have_memory_of_their_own_from_the_beginning(rng):
-    """Of what they share, the first update would make copies wherever memory is free."""
+    """A shared zero tensor would be copied by the first update, wherever memory is free."""
     trained = variables()
     optimizer = Adam(trained, 0.0, 0.99, 1e-8)
 

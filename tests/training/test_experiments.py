@@ -50,7 +50,7 @@ def shrunk(name, path):
         "G.latent_size": min(config.G.latent_size, 8),
         "schedule.lod_training_kimg": 0,
         "schedule.lod_transition_kimg": kimg if config.schedule.lod_training_kimg else 0,
-        "schedule.minibatch_dict": {},  # of finer images only
+        "schedule.minibatch_dict": {},  # layers for finer images only
         "schedule.tick_kimg_base": kimg,
         "schedule.tick_kimg_dict": {},
         "training.total_kimg": 3 * kimg,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.training import jobs
 
-# What one private file system sees: it ends with the shell.
+# Runs in a private file system, which ends with the shell.
 SCRIPT = """
 set -e
 mount -t tmpfs -o size=$1k tmpfs "$2"

@@ -1,4 +1,4 @@
-"""What can be seen on one NVIDIA GPU only: pytest -m gpu tests/training/test_gpu.py"""
+"""Claims that need one NVIDIA GPU: pytest -m gpu tests/training/test_gpu.py"""
 
 import signal
 import subprocess

@@ -27,7 +27,7 @@ def networks(request):
 
 @pytest.fixture
 def inputs(networks, rng):
-    """What discriminator_parts takes from a minibatch, at 8x8 during a fade."""
+    """Arguments of discriminator_parts for a minibatch at 8x8 during a fade."""
     return {
         "reals": tf.constant(rng.uniform(-1, 1, size=[BATCH, 8, 8, 3]), tf.float32),
         "labels": tf.constant(rng.uniform(size=[BATCH, networks[0].config.label_size]), tf.float32),

@@ -1,4 +1,4 @@
-"""What an update computes, read from its graph: nothing that nobody uses."""
+"""Operations of an update, read from its graph: nothing is computed in vain."""
 
 import collections
 
@@ -20,7 +20,7 @@ def weight_gradients(counts):
 
 
 def operations(function, *args):
-    """How often each kind of operation is needed for the outputs of a function."""
+    """Counts each kind of operation that the outputs of a function need."""
     graph = tf.function(function, autograph=False).get_concrete_function(*args)
     needed, todo = set(), [tensor.op for tensor in graph.outputs]
     while todo:
@@ -33,7 +33,7 @@ def operations(function, *args):
 
 @pytest.fixture(scope="module")
 def counts():
-    """Of both updates at 8x8, where D has its fromRGBs, Conv0, Conv1_down and 4x4/Conv."""
+    """Operations of both updates at 8x8: D has its fromRGBs, Conv0, Conv1_down and 4x4/Conv."""
     return counts_of(tf.constant(0.5))
 
 
