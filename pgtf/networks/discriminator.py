@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from pgtf.networks.layer_factory import keras_name
 from pgtf.networks.layers import (
     GAIN_LINEAR,
     EqualizedConv2D,
@@ -15,7 +16,7 @@ from pgtf.networks.layers import (
     check_group,
 )
 from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
-from pgtf.networks.network import Network, alpha_input, keras_name
+from pgtf.networks.network import Network, alpha_input
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
 from pgtf.networks.options import DiscriminatorConfig

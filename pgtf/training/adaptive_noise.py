@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from pgtf.losses import LossConfig
 from pgtf.networks import Discriminator
-from pgtf.training import randomness
-from pgtf.training.randomness import Stream
+from pgtf.training.randomness import Sampler, Stream
 
 NUM_DRAWS = 1024  # exceeds the number of noise layers that one update evaluates
 
@@ -34,8 +33,8 @@ def next_noise_ema(ema: tf.Tensor, signal: tf.Tensor, config: LossConfig) -> tf.
 class AdaptiveNoise:
     """Strength and random factors of D's noise layers. No-op if D has none."""
 
-    def __init__(self, D: Discriminator, config: LossConfig, seed: int) -> None:
-        self._source, self._config, self._seed = D.noise, config, seed
+    def __init__(self, D: Discriminator, config: LossConfig) -> None:
+        self._source, self._config = D.noise, config
 
     def strength(self, ema: tf.Tensor) -> tf.Tensor:
         """Strength for one iteration: [] float32."""
@@ -50,7 +49,7 @@ class AdaptiveNoise:
     def active(
         self,
         strength: tf.Tensor,
-        minibatch: int,
+        sampler: Sampler,
         nimg: tf.Tensor,
         purpose: Stream,
         micro_batch: Callable[[tf.Tensor], tf.Tensor],
@@ -59,7 +58,7 @@ class AdaptiveNoise:
 
         Args:
             strength: [] float32.
-            minibatch: global minibatch.
+            sampler: random numbers of the stage.
             nimg: images shown, which with `purpose` decides the draws.
             purpose: D_NOISE or G_NOISE.
             micro_batch: function that selects the samples at hand from this replica's.
@@ -68,8 +67,6 @@ class AdaptiveNoise:
             return contextlib.nullcontext()
 
         def draw(layer: int, num_fmaps: int) -> tf.Tensor:
-            shape, position = [minibatch, num_fmaps], nimg * NUM_DRAWS + layer
-            values = randomness.normal(shape, self._seed, position, purpose)
-            return micro_batch(randomness.of_this_replica(values))
+            return micro_batch(sampler.normal([num_fmaps], nimg * NUM_DRAWS + layer, purpose))
 
         return self._source.active(draw, strength)

@@ -94,25 +94,8 @@ def run(
         if workers.is_chief:
             run_folder.accept(folder, config, source)
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
-        profile_steps = options.profile_steps if workers.is_chief else 0
-        while True:
-            _set_lod(state, config.schedule.at(state.progress.cur_nimg))
-            on_tick: list[Callback] = []
-            if workers.is_chief:
-                on_tick += callbacks.standard(folder, dataset, state, config)
-                on_tick += options.callbacks
-            stepper = _make_stepper(state, config, dataset, strategy)
-            try:
-                with profiled(stepper, folder, profile_steps) as steps:
-                    _Loop(config, state, steps, on_tick, checkpoints, interrupt).run(
-                        options.checkpoint_sec
-                    )
-                break
-            except Diverged as error:
-                if options.on_divergence != "rollback":
-                    remedy = "continue with other draws: --on_divergence=rollback."
-                    raise Diverged(f"{error} Or {remedy}") from None
-                _roll_back(error, state, checkpoints)
+        job = _Job(config, dataset, strategy, folder, options, workers.is_chief)
+        _train(job, state, checkpoints, interrupt)
         # Barrier: some launchers kill all workers when the first one exits.
         workers.total([0])
     if state.progress.cur_nimg < _total_nimg(config):
@@ -121,6 +104,41 @@ def run(
         run_folder.mark_finished(folder)
     logging.info("Finished %s", folder)
     return None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """The arguments of `run`, and whether this worker writes the files."""
+
+    config: RunConfig
+    dataset: Dataset
+    strategy: tf.distribute.Strategy
+    folder: Path
+    options: RunOptions
+    is_chief: bool
+
+
+def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt: Interrupt) -> None:
+    """Trains to the end, or a signal; begins anew at a checkpoint where options ask for it."""
+    config, options = job.config, job.options
+    while True:
+        _set_lod(state, config.schedule.at(state.progress.cur_nimg))
+        on_tick: list[Callback] = []
+        if job.is_chief:
+            on_tick += callbacks.standard(job.folder, job.dataset, state, config)
+            on_tick += options.callbacks
+        stepper = _make_stepper(state, config, job.dataset, job.strategy)
+        try:
+            num_steps = options.profile_steps if job.is_chief else 0
+            with profiled(stepper, job.folder, num_steps) as steps:
+                loop = _Loop(config, state, steps, on_tick, checkpoints, interrupt)
+                loop.run(options.checkpoint_sec)
+            return
+        except Diverged as error:
+            if options.on_divergence != "rollback":
+                remedy = "continue with other draws: --on_divergence=rollback."
+                raise Diverged(f"{error} Or {remedy}") from None
+            _roll_back(error, state, checkpoints)
 
 
 class _Loop:

@@ -34,11 +34,28 @@ def uniform(shape: Sequence[int], seed: int, nimg: int | tf.Tensor, purpose: Str
     return tf.random.stateless_uniform(shape, _key(seed, nimg, purpose), alg="philox")
 
 
-def of_this_replica(values: tf.Tensor) -> tf.Tensor:
-    """Selects this replica's part of values for the global minibatch: [N, ...] -> [N / R, ...].
+class Sampler:
+    """Random numbers for this replica's samples, in replica context.
 
-    Sampling for all replicas and keeping a part makes the numbers independent of their count.
+    It samples for the global minibatch and keeps a part, so that the numbers do not depend on the
+    number of replicas.
     """
+
+    def __init__(self, seed: int, minibatch: int) -> None:
+        """Stores the seed of the run and the global minibatch."""
+        self._seed, self._minibatch = seed, minibatch
+
+    def normal(self, shape: Sequence[int], nimg: tf.Tensor, purpose: Stream) -> tf.Tensor:
+        """Standard normal values: -> [replica batch, *shape] float32."""
+        return of_this_replica(normal([self._minibatch, *shape], self._seed, nimg, purpose))
+
+    def uniform(self, shape: Sequence[int], nimg: tf.Tensor, purpose: Stream) -> tf.Tensor:
+        """Uniform values in [0, 1): -> [replica batch, *shape] float32."""
+        return of_this_replica(uniform([self._minibatch, *shape], self._seed, nimg, purpose))
+
+
+def of_this_replica(values: tf.Tensor) -> tf.Tensor:
+    """Selects this replica's part of values for the global minibatch: [N, ...] -> [N / R, ...]."""
     context = tf.distribute.get_replica_context()
     count = values.shape[0] // context.num_replicas_in_sync
     start = context.replica_id_in_sync_group * count

@@ -41,7 +41,7 @@ class Stepper:
         self._state, self._config = state, config
         self._dataset, self._strategy = dataset, strategy
         self._labels = LabelTable(dataset)
-        self._noise = AdaptiveNoise(state.D, config.loss, config.training.seed)
+        self._noise = AdaptiveNoise(state.D, config.loss)
         self._functions: dict[Stage, Callable[..., Any]] = {}
         self._is_compiled: dict[tuple[int, int], bool] = {}  # by resolution and minibatch
         self._iterator: Iterator[Any] | None = None

@@ -11,13 +11,13 @@ from pgtf import losses
 from pgtf.dataset import pipeline
 from pgtf.dataset.labels import LabelTable
 from pgtf.losses import LossTerms
-from pgtf.networks import Network
-from pgtf.training import differentiation, objectives, randomness
+from pgtf.networks import DiscriminatorConfig, Network
+from pgtf.training import differentiation, objectives
 from pgtf.training.adam import Adam
 from pgtf.training.adaptive_noise import AdaptiveNoise
 from pgtf.training.config import RunConfig
 from pgtf.training.moving_average import moving_variables, update_moving_average
-from pgtf.training.randomness import Stream
+from pgtf.training.randomness import Sampler, Stream
 from pgtf.training.state import TrainingState
 
 Batch = tuple[tf.Tensor, tf.Tensor]  # uint8 reals [N, R, R, C], labels [N, L]
@@ -77,6 +77,7 @@ class Updates:
         self._state, self._config, self._noise, self._labels = state, config, noise, labels
         self._stage, self._jit = stage, jit
         self._statistics = losses.build(config.loss).statistics
+        self._sampler = Sampler(config.training.seed, stage.minibatch)
         self._averaged = moving_variables(state.G, state.Gs, stage.resolution_log2)
 
     def iteration(
@@ -118,11 +119,11 @@ class Updates:
         images, labels = batch
         mirror = None
         if config.dataset.mirror_augment:
-            mirror = self._draw_uniform([1, 1, 1], nimg, Stream.MIRROR)
+            mirror = self._sampler.uniform([1, 1, 1], nimg, Stream.MIRROR)
         strict = config.dataset.strict_uint8_fade
         reals = pipeline.process_reals(images, alpha, mirror, strict_uint8=strict)
         latents = self._draw_latents(nimg, Stream.D_LATENTS)
-        mixing = self._draw_uniform([1, 1, 1], nimg, Stream.MIXING)
+        mixing = self._sampler.uniform([1, 1, 1], nimg, Stream.MIXING)
 
         def parts(
             reals: tf.Tensor,
@@ -165,16 +166,17 @@ class Updates:
         weights = {network: differentiation.read_weights(network) for network in networks}
         trained = {name: weights[objective.network][name] for name in variables}
         scale = objective.optimizer.loss_scale()
+        num_parts = self._config.schedule.grad_accumulation
 
         def compute(index: tf.Tensor | int) -> tuple[tf.Tensor, differentiation.Tensors]:
             def micro_batch(values: tf.Tensor) -> tf.Tensor:
-                return self._micro_batch(values, index)
+                return select_micro_batch(values, index, num_parts, self._config.D)
 
             inputs = [None if x is None else micro_batch(x) for x in objective.inputs]
-            minibatch, purpose = self._stage.minibatch, objective.noise_purpose
+            purpose = objective.noise_purpose
             with (
                 differentiation.computing_with(*weights.items()),
-                self._noise.active(noise_strength, minibatch, nimg, purpose, micro_batch),
+                self._noise.active(noise_strength, self._sampler, nimg, purpose, micro_batch),
             ):
                 parts = objective.parts(*inputs, loss_scale=scale)
                 terms, found = differentiation.gradients_of(parts, trained, scale)
@@ -183,7 +185,6 @@ class Updates:
 
         if self._jit:
             compute = tf.function(compute, jit_compile=True, autograph=False)
-        num_parts = self._config.schedule.grad_accumulation
         num_values = 1 + len(objective.statistics)
         means, found = differentiation.mean_over_parts(compute, num_parts, num_values, variables)
         return Update(variables, differentiation.average_over_replicas(found), means)
@@ -202,33 +203,28 @@ class Updates:
         )
         update_moving_average(averages, sources, self._config.training.G_smoothing)
 
-    def _micro_batch(self, values: tf.Tensor, index: tf.Tensor | int) -> tf.Tensor:
-        """Selects a micro-batch, made of whole groups of D if possible: [N, ...] -> [n, ...].
-
-        A group is every G-th of N samples (networks.MinibatchStdDev), so micro-batch p of P takes
-        the groups p * G / P, ... and no group changes its members.
-        """
-        num_parts = self._config.schedule.grad_accumulation
-        if num_parts == 1:
-            return values
-        size, rest = values.shape[0] // num_parts, values.shape[1:]
-        group = self._config.D.group_of(size)
-        parts = tf.reshape(values, [group, num_parts, size // group, *rest])
-        return tf.reshape(tf.gather(parts, index, axis=1), [size, *rest])
-
     def _draw_labels(self, nimg: tf.Tensor) -> tf.Tensor | None:
         """Uniform rows of the training labels, as in the original; None without labels."""
         if not self._labels.label_size:
             return None
-        which = self._draw_uniform([], nimg, Stream.G_LABELS)
+        which = self._sampler.uniform([], nimg, Stream.G_LABELS)
         return self._labels.gather(tf.cast(which * self._labels.num_images, tf.int64))
 
     def _draw_latents(self, nimg: tf.Tensor, purpose: Stream) -> tf.Tensor:
-        shape = [self._stage.minibatch, self._state.G.latent_size]
-        values = randomness.normal(shape, self._config.training.seed, nimg, purpose)
-        return randomness.of_this_replica(values)
+        return self._sampler.normal([self._state.G.latent_size], nimg, purpose)
 
-    def _draw_uniform(self, shape: list[int], nimg: tf.Tensor, purpose: Stream) -> tf.Tensor:
-        shape = [self._stage.minibatch, *shape]
-        values = randomness.uniform(shape, self._config.training.seed, nimg, purpose)
-        return randomness.of_this_replica(values)
+
+def select_micro_batch(
+    values: tf.Tensor, index: tf.Tensor | int, num_parts: int, D: DiscriminatorConfig
+) -> tf.Tensor:
+    """Selects one of `num_parts` micro-batches, made of whole groups of D: [N, ...] -> [n, ...].
+
+    A group is every G-th of N samples (networks.MinibatchStdDev), so micro-batch p of P takes the
+    groups p * G / P, ... and no group changes its members.
+    """
+    if num_parts == 1:
+        return values
+    size, rest = values.shape[0] // num_parts, values.shape[1:]
+    group = D.group_of(size)
+    parts = tf.reshape(values, [group, num_parts, size // group, *rest])
+    return tf.reshape(tf.gather(parts, index, axis=1), [size, *rest])
