@@ -19,9 +19,9 @@ import pathlib
 import time
 
 from pgtf.dataset.celebahq.inputs import IMAGE_FOLDER, LANDMARK_FILE
-from pgtf.dataset.faces.alignment import default_min_face
 from pgtf.dataset.faces.landmarks import read_landmarks
 from pgtf.dataset.faces.maker import Maker
+from pgtf.dataset.faces.options import FaceOptions
 from pgtf.dataset.faces.quality import quality
 from pgtf.dataset.sources.images import list_images
 from pgtf.restoration.restorer import Restorer
@@ -61,19 +61,18 @@ def main():
     args = parser.parse_args()
     folder, table = str(CELEBA / IMAGE_FOLDER), str(CELEBA / LANDMARK_FILE)
     side = args.resolution
-    plain = Maker(
-        folder, table, side, False, None, None, default_min_face(side), "error", "convert"
-    )
-    ways = {"none": plain, "lanczos": dataclasses.replace(plain, lanczos=True)}
+    lanczos = FaceOptions(resolution=side, gray="convert")
+    ways = {"none": dataclasses.replace(lanczos, lanczos=False), "lanczos": lanczos}
     if args.restore:
         ways[args.restore] = dataclasses.replace(
-            ways["lanczos"],
+            lanczos,
             upscale=Restorer.open(args.restore, "sr"),
             clean=Restorer.open(args.jpeg, "jpeg") if args.jpeg else None,
         )
+    plain = Maker(folder, table, ways["none"])
     faces = list(usable(plain, read_landmarks(table, list_images(folder)[0])))
-    for name, maker in ways.items():
-        seconds = measure(maker, faces, args.repeats)
+    for name, options in ways.items():
+        seconds = measure(dataclasses.replace(plain, options=options), faces, args.repeats)
         line = {
             "restore": name,
             "resolution": side,

@@ -1,4 +1,4 @@
-"""CelebA-HQ, rebuilt bit for bit with NumPy and cryptography; docs/celebahq.md specifies it."""
+"""CelebA-HQ, rebuilt bit for bit with NumPy and cryptography. Specification: docs/celebahq.md."""
 
 from pgtf.dataset.celebahq.builder import Built, build
 

@@ -1,4 +1,4 @@
-"""The whole way from a photograph to the aligned 1024x1024 image, whose MD5 is published."""
+"""Alignment: from a photograph to the 1024x1024 image whose MD5 is published."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def align(photograph: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         uint8 [3, 1024, 1024].
 
     Raises:
-        ValueError: the landmarks span no face, or one outside the photograph.
+        ValueError: the landmarks span no face, or the face lies outside the photograph.
     """
     view = find_face(photograph, landmarks)
     for step in STEPS:
@@ -33,5 +33,5 @@ def align(photograph: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def md5(image: np.ndarray) -> str:
-    """MD5 of an image's bytes in C, H, W order, as image_list.txt has it."""
+    """MD5 of an image's bytes in the order of its axes: C, H, W in image_list.txt."""
     return hashlib.md5(np.ascontiguousarray(image).data, usedforsecurity=False).hexdigest()

@@ -1,14 +1,14 @@
 """Gaussian blur of a mirror-padded image, with SciPy's bits: section 5 of docs/celebahq.md.
 
-Per axis, SciPy sums in float64 from the farthest pair of samples to the middle one and stores
-float32. Any other way to the same sum may be rounded to another float32 only if the sum lies close
-to the midpoint of two: `Sums` bounds how close, and only such samples are summed again in SciPy's
-order. Three things make it fast:
+Along each axis, SciPy sums in float64 from the farthest pair of samples to the middle one and
+stores float32. Another order of additions can round to another float32 only if the sum lies close
+to the midpoint between two of them. `Sums` bounds this distance, and only the samples within it are
+summed again in SciPy's order. Three things make the blur fast:
 
-- samples that see the same surroundings, in order or mirrored, are computed once;
-- blocks of outputs are matrix products;
-- a block's matrix looks the same from either end, so that the products of the sum and of the
-  difference of the block's two halves need half the multiplications.
+- samples with the same surroundings, in order or mirrored, are computed once;
+- blocks of outputs are computed as matrix products;
+- a block's matrix is symmetric under a half turn, so that products with the sum and the difference
+  of the block's two halves need half the multiplications.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import functools
 import numpy as np
 
 TRUNCATE = 4.0  # standard deviations
-BLOCK = 128  # outputs of a matrix product
+BLOCK = 128  # outputs per matrix product
 PANEL = 256  # lines blurred at a time, so that they stay in the cache
-MAX_VALUE = 256.0  # bounds the samples
-DARK = 1.0  # blocks that get darker are summed without differences, whose errors are absolute
+MAX_VALUE = 256.0  # upper bound of the samples
+DARK = 1.0  # darker blocks are summed without differences, because their errors are absolute
 ULP = 2.0**-53  # largest relative error of a float64 rounding
 F32 = np.float32
 
 
 def gaussian(sigma: float) -> np.ndarray:
-    """Weights of the middle sample and of those 1..radius away: float64 [radius + 1]."""
+    """Weights of the middle sample and of the samples 1..radius away: float64 [radius + 1]."""
     radius = int(TRUNCATE * sigma + 0.5)
     distance = np.arange(-radius, radius + 1)
     weights = np.exp((-0.5 / (sigma * sigma) * distance) * distance)
@@ -37,7 +37,7 @@ def gaussian(sigma: float) -> np.ndarray:
 
 
 def mirrored(num: int, before: int, after: int) -> np.ndarray:
-    """Source of each sample of a line of `num` when padded without repeating its ends: int64."""
+    """Source of each sample of a line of `num` padded by mirroring, ends not repeated: int64."""
     period = max(2 * (num - 1), 1)
     place = np.arange(-before, num + after) % period
     return np.asarray(np.minimum(place, period - place)) if num > 1 else np.zeros_like(place)
@@ -48,9 +48,9 @@ class Axis:
     """One axis of an image that is mirror-padded before it is blurred."""
 
     num: int  # samples before padding
-    before: int  # padding
+    before: int  # samples of padding
     after: int
-    radius: int  # of the blur
+    radius: int  # radius of the blur, in samples
 
     @property
     def num_padded(self) -> int:
@@ -58,14 +58,14 @@ class Axis:
 
     @functools.cached_property
     def mirror(self) -> np.ndarray:
-        """Source of each sample of the padded line: mirrored without repeating the ends."""
+        """Source of each sample of the padded line."""
         return mirrored(self.num, self.before, self.after)
 
     @functools.cached_property
     def sources(self) -> np.ndarray:
         """Source of each sample from -radius to num_padded + radius.
 
-        Beyond the padding, the blur repeats the padded line backwards, its ends included.
+        Beyond the padding, the blur repeats the padded line backwards, including its ends.
         """
         place = np.arange(-self.radius, self.num_padded + self.radius) % (2 * self.num_padded)
         place = np.minimum(place, 2 * self.num_padded - 1 - place)
@@ -74,8 +74,8 @@ class Axis:
     @functools.cached_property
     def _distinct(self) -> tuple[np.ndarray, np.ndarray]:
         places = np.arange(self.num_padded)
-        # Samples whose surroundings lie in the padded line see a line without ends, mirrored at
-        # the image's edges, and so have the blur of the sample that they repeat.
+        # If a sample's surroundings lie in the padded line, they are the surroundings of the
+        # sample that it repeats, perhaps mirrored: both have the same blur.
         inside = (places >= self.radius) & (places < self.num_padded - self.radius)
         kinds = np.where(inside, self.mirror, self.num + places)
         _, first, copies = np.unique(kinds, return_index=True, return_inverse=True)
@@ -86,12 +86,12 @@ class Axis:
 
     @property
     def distinct(self) -> np.ndarray:
-        """Places in the padded line that differ from all before them, ascending."""
+        """Places in the padded line whose blur equals that of no earlier place, ascending."""
         return self._distinct[0]
 
     @property
     def copies(self) -> np.ndarray:
-        """For each place in the padded line, which of `distinct` it equals."""
+        """Index into `distinct` of the place that each place in the padded line equals."""
         return self._distinct[1]
 
     @property
@@ -106,7 +106,7 @@ class Axis:
 
 
 class Sums:
-    """Matrix products that blur a block of `size` outputs, and how exact they are."""
+    """Matrix products that blur a block of `size` outputs, and bounds of their errors."""
 
     def __init__(self, weights: np.ndarray, size: int):
         radius = len(weights) - 1
@@ -118,12 +118,12 @@ class Sums:
         half = self.matrix[:, : size // 2]
         upper, lower = half[: width // 2], half[: width // 2 - 1 : -1]
         self.even, self.odd = (upper + lower) / 2, (upper - lower) / 2
-        # One rounding per term, in this sum and in SciPy's.
+        # Both this sum and SciPy's round once per term.
         self.relative_error = ULP * (4 * radius + 16)
         self.absolute_error = ULP * (4 * (width / 2 + 4) + 2 * radius + 4) * MAX_VALUE
 
     def __call__(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Blurs a block: float64 [width, n] -> float32 lowest and highest possible, [n, size]."""
+        """Blurs a block: float64 [width, n] -> least and greatest float32 results [n, size]."""
         size, half = self.matrix.shape[1], len(samples) // 2
         upper, lower = samples[:half], samples[: half - 1 : -1]
         even = (upper + lower).T @ self.even
@@ -142,11 +142,11 @@ class Sums:
 
 
 def blur_lines(image: np.ndarray, axis: Axis, weights: np.ndarray) -> np.ndarray:
-    """Blurs along the first axis; the result is transposed: [num, n] -> float32 [n, distinct]."""
+    """Blurs along the first axis and transposes: [num, n] -> float32 [n, distinct]."""
     blocks = axis.blocks
     sums = {len(block): Sums(weights, len(block)) for block in blocks}
     result = np.empty((image.shape[1], axis.num_padded), F32)
-    lines, places = [], []  # of samples to be summed again
+    lines, places = [], []  # samples to sum again
     for start in range(0, image.shape[1], PANEL):
         panel = slice(start, start + PANEL)
         samples = image[:, panel].astype(np.float64)[axis.sources]
@@ -177,5 +177,5 @@ def _blur_samples(
 
 
 def blur(plane: np.ndarray, rows: Axis, columns: Axis, weights: np.ndarray) -> np.ndarray:
-    """Blurs a mirror-padded plane, vertically first: [H, W] -> float32 [distinct, distinct]."""
+    """Blurs a mirror-padded plane, columns first: [H, W] -> float32 [distinct, distinct]."""
     return blur_lines(blur_lines(plane, rows, weights), columns, weights)

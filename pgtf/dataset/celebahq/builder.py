@@ -1,4 +1,4 @@
-"""CelebA-HQ as a dataset folder: inputs checked, images made in parallel, outcomes reported."""
+"""Builds CelebA-HQ as a dataset folder: checks inputs, makes images in parallel, reports."""
 
 from __future__ import annotations
 
@@ -19,56 +19,40 @@ from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.partial import SUFFIX
 
-NUM_IMAGES = 202_599  # of CelebA
+NUM_IMAGES = 202_599  # images in CelebA
 NUM_ZIPS = 30
 RESOLUTIONS = tuple(1 << log2 for log2 in range(MIN_RESOLUTION_LOG2, SIZE.bit_length()))
-FIRST_JPEG_MD5 = "9cad8178d6cb0196b36f7b34bc5eb6d3"  # of 000001.jpg as libjpeg 8d decodes it
+FIRST_JPEG_MD5 = "9cad8178d6cb0196b36f7b34bc5eb6d3"  # 000001.jpg as libjpeg 8d decodes it
 
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """What `build` made."""
+    """The result of `build`."""
 
     summary: Summary
     results: list[Result]  # one per row of image_list.txt
 
 
 def build(
-    tfrecord_dir: str | os.PathLike[str],
-    celeba_dir: str | os.PathLike[str],
-    delta_dir: str | os.PathLike[str],
+    tfrecord_dir: str | os.PathLike[str],  # dataset folder to create; must not exist
+    celeba_dir: str | os.PathLike[str],  # folder with img_celeba and Anno
+    delta_dir: str | os.PathLike[str],  # folder with image_list.txt and delta*.zip
     *,
-    num_images: int = NUM_IMAGES,
-    num_zips: int = NUM_ZIPS,
-    first_jpeg_md5: str | None = FIRST_JPEG_MD5,
-    num_workers: int | None = None,
-    on_error: Literal["stop", "skip"] = "stop",
-    tolerant: bool = False,
-    labels: Literal["none", "attributes"] = "none",
-    resolution: int = SIZE,
-    images_dir: str | os.PathLike[str] | None = None,
-    check: Check = "quick",
-    preflight: Preflight | None = None,
+    num_images: int = NUM_IMAGES,  # JPEG files and rows of landmarks in CelebA
+    num_zips: int = NUM_ZIPS,  # archives of deltas
+    first_jpeg_md5: str | None = FIRST_JPEG_MD5,  # decoded 000001.jpg, H, W, C; None = unchecked
+    num_workers: int | None = None,  # processes; None = one per core
+    on_error: Literal["stop", "skip"] = "stop",  # if an image cannot be made
+    tolerant: bool = False,  # keep images whose photograph decrypts the delta but pixels differ
+    labels: Literal["none", "attributes"] = "none",  # CelebA's attributes: 1 = present, 0 = absent
+    resolution: int = SIZE,  # finest level, a power of two up to 1024
+    images_dir: str | os.PathLike[str] | None = None,  # also receives IDX.png files, 5 digits
+    check: Check = "quick",  # "full" also compares the checksums of all deltas: minutes
+    preflight: Preflight | None = None,  # result of an earlier `check_inputs`
 ) -> Built:
     """Builds CelebA-HQ in the order and with the pixels of the original release.
 
     An interrupted build leaves TFRECORD_DIR.partial; the same call continues it to the same bytes.
-
-    Args:
-        tfrecord_dir: dataset folder to create; must not exist.
-        celeba_dir: folder with img_celeba and Anno.
-        delta_dir: folder with image_list.txt and delta*.zip.
-        num_images: JPEG files and rows of landmarks in CelebA.
-        num_zips: archives of deltas.
-        first_jpeg_md5: of the decoded 000001.jpg, H, W, C order; None = not checked.
-        num_workers: processes; None = one a core.
-        on_error: "stop" at the first image that cannot be made, or "skip" such images.
-        tolerant: keep images whose file opens the delta although their pixels differ.
-        labels: "attributes" = the attributes of CelebA, 1 = present, 0 = absent.
-        resolution: of the finest level, a power of two up to 1024.
-        images_dir: folder that also receives each image as NNNNN.png, NNNNN = `idx`.
-        check: "full" also compares the checksums of all deltas, which takes minutes.
-        preflight: what `check_inputs` found, if it has been called already.
 
     Raises:
         ValueError: an input is not as published, or an image cannot be made and `on_error` is
@@ -91,56 +75,64 @@ def build(
     )
     if on_error == "stop":
         preflight.refuse_problems()
-    order = [preflight.rows[number] for number in shuffled(len(preflight.rows))]
-    label_names, label_matrix = _labels(celeba_dir, labels, preflight, order)
-    images_folder = None if images_dir is None else _make_images_dir(images_dir, target)
-    summary = export(
-        target,
-        items=(Item(row, preflight.landmarks[row.orig_idx]) for row in order),
-        num_items=len(order),
-        load=Maker(
-            celeba_dir,
-            delta_dir,
-            resolution=resolution,
-            tolerant=tolerant,
-            skip=on_error == "skip",
-            report=os.path.join(target + SUFFIX, REPORT_FILE),
-            images_dir=images_folder,
-        ),
-        shape=(3, resolution, resolution),
-        job={  # not `on_error`: an image may turn out to be bad after hours
-            "command": "create_celebahq",
-            "celeba_dir": os.path.abspath(celeba_dir),
-            "delta_dir": os.path.abspath(delta_dir),
-            "tolerant": tolerant,
-            "labels": labels,
-            "images_dir": images_folder,
-            "image_list": hashlib.sha256(repr(preflight.rows).encode()).hexdigest(),
-        },
-        meta={"mirror": True},
-        labels=label_matrix,
-        label_names=label_names,
-        max_errors=None,  # the Maker knows when to stop
-        report=REPORT_FILE,
-        options=Options(num_workers, resume=True),
+    maker = Maker(
+        celeba_dir,
+        delta_dir,
+        resolution=resolution,
+        tolerant=tolerant,
+        skip=on_error == "skip",
+        report=os.path.join(target + SUFFIX, REPORT_FILE),
+        images_dir=None if images_dir is None else _absolute_images_dir(images_dir, target),
     )
+    summary = _export(target, preflight, maker, labels, num_workers)
     return Built(summary, finish_report(os.path.join(target, REPORT_FILE), preflight.rows))
 
 
-def _make_images_dir(images_dir: str | os.PathLike[str], target: str) -> str:
+def _absolute_images_dir(images_dir: str | os.PathLike[str], target: str) -> str:
     folder, new = os.path.abspath(images_dir), os.path.abspath(target)
     if os.path.commonpath([folder, new]) == new:
         raise ValueError(
             f"`images_dir` must lie outside of {target}, which must not exist. Received: {folder}."
         )
-    os.makedirs(folder, exist_ok=True)
     return folder
+
+
+def _export(
+    target: str, preflight: Preflight, maker: Maker, labels: str, num_workers: int | None
+) -> Summary:
+    """Writes the images of `maker` in the published order."""
+    order = [preflight.rows[number] for number in shuffled(len(preflight.rows))]
+    label_names, label_matrix = _labels(maker.celeba_dir, labels, preflight, order)
+    if maker.images_dir is not None:
+        os.makedirs(maker.images_dir, exist_ok=True)
+    return export(
+        target,
+        items=(Item(row, preflight.landmarks[row.orig_idx]) for row in order),
+        num_items=len(order),
+        load=maker,
+        shape=(3, maker.resolution, maker.resolution),
+        job={  # without `on_error`: a bad image may come after hours, and may then be skipped
+            "command": "create_celebahq",
+            "celeba_dir": os.path.abspath(maker.celeba_dir),
+            "delta_dir": os.path.abspath(maker.delta_dir),
+            "tolerant": maker.tolerant,
+            "labels": labels,
+            "images_dir": maker.images_dir,
+            "image_list": hashlib.sha256(repr(preflight.rows).encode()).hexdigest(),
+        },
+        meta={"mirror": True},
+        labels=label_matrix,
+        label_names=label_names,
+        max_errors=None,  # the Maker decides when to stop
+        report=REPORT_FILE,
+        options=Options(num_workers, resume=True),
+    )
 
 
 def _labels(
     celeba_dir: str, labels: str, preflight: Preflight, order: Sequence[Row]
 ) -> tuple[Sequence[str], np.ndarray | None]:
-    """Names of the columns and float32 [images, columns], or None."""
+    """Names of the label columns, and float32 [images, columns] or None."""
     if labels == "none":
         return (), None
     return read_attributes(celeba_dir, len(preflight.landmarks), order)

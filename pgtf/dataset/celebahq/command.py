@@ -1,4 +1,4 @@
-"""The sub-command create_celebahq of dataset_tool.py: checks the inputs, says how long, builds."""
+"""The sub-command create_celebahq of dataset_tool.py: checks inputs, estimates time, builds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.workers import default_num_workers
 
 GIB = 2**30
-IGNORED = "accepted as in the original release, without effect: see --num_workers"
+IGNORED = "accepted for the original's scripts, but without effect: see --num_workers"
 
 
 def add_command(commands: Any) -> None:
@@ -34,18 +34,19 @@ def add_command(commands: Any) -> None:
         "--on_error",
         choices=("stop", "skip"),
         default="stop",
-        help="what to do about an image that cannot be made (default: %(default)s)",
+        help="stop at an image that cannot be made, or skip it (default: %(default)s)",
     )
     p.add_argument(
         "--tolerant",
         action="store_true",
-        help="keep images whose photograph opens the delta although their pixels differ",
+        help="keep an image if its photograph decrypts the delta but its pixels differ",
     )
     p.add_argument(
         "--labels",
         choices=("none", "attributes"),
         default="none",
-        help="attributes: the 40 of CelebA, from Anno/list_attr_celeba.txt (default: %(default)s)",
+        help="attributes: label each image with CelebA's 40 attributes, which are read from "
+        "Anno/list_attr_celeba.txt (default: %(default)s)",
     )
     p.add_argument(
         "--resolution",
@@ -53,7 +54,7 @@ def add_command(commands: Any) -> None:
         choices=builder.RESOLUTIONS,
         default=SIZE,
         metavar="PIXELS",
-        help="of the finest level, a power of two up to 1024 (default: %(default)s)",
+        help="side of the finest level, a power of two up to 1024 (default: %(default)s)",
     )
     p.add_argument("--images_dir", help="folder that also receives the images as PNG files")
     p.add_argument(
@@ -66,7 +67,7 @@ def add_command(commands: Any) -> None:
 
 
 def create(args: argparse.Namespace, options: Options) -> Summary:
-    """Builds CelebA-HQ and prints what was checked and what became of the images."""
+    """Builds CelebA-HQ; prints the result of the checks and the outcomes of the images."""
     found = preflight.check_inputs(
         args.celeba_dir,
         args.delta_dir,
@@ -98,7 +99,7 @@ def create(args: argparse.Namespace, options: Options) -> Summary:
 
 
 def print_preflight(found: preflight.Preflight, args: argparse.Namespace, num_workers: int) -> None:
-    """Prints what is wrong with the inputs, and the space and time that the job takes."""
+    """Prints the problems of the inputs, and the space and time that the job takes."""
     for problem in found.problems:
         print(f"Problem        {problem}")
     count = len(found.rows)
@@ -117,5 +118,5 @@ def print_preflight(found: preflight.Preflight, args: argparse.Namespace, num_wo
         hours = seconds * count / num_workers / 3600
         print(
             f"Time           about {hours:,.1f} h with {num_workers} workers, "
-            f"{seconds:.2f} s an image"
+            f"{seconds:.2f} s per image"
         )

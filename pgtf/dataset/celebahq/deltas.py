@@ -1,7 +1,7 @@
-"""What is added to an aligned image, and how it is decrypted: section 7 of docs/celebahq.md.
+"""Deltas, which are added to aligned images, and their decryption: section 7 of docs/celebahq.md.
 
-The key comes from the bytes of the original JPEG file and its name, so that a delta opens only for
-those who have CelebA, unchanged.
+The key is derived from the bytes of the original JPEG file and its name. A delta can be decrypted
+only by people who have the unchanged files of CelebA.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from pgtf.dataset.celebahq.geometry import SIZE
 SHAPE = (3, SIZE, SIZE)
 DELTAS_PER_ZIP = 1000
 ENTRY_NAME = re.compile(r"delta\d{5}\.dat")
-ITERATIONS = 100_000  # of PBKDF2
-MAX_TOKEN_BYTES = 8 << 20  # twice what 3 MiB that do not compress become
+ITERATIONS = 100_000  # PBKDF2
+MAX_TOKEN_BYTES = 8 << 20  # twice the size of a token of 3 MiB that do not compress
 UNPACKING_ERRORS = zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError
 # A Fernet token: version, timestamp (8), initialization vector (16), ciphertext, HMAC (32).
 IV_AT, CIPHERTEXT_AT, HMAC_SIZE = 9, 25, 32
 BZ2_MAGIC = b"BZh9", b"1AY&SY"  # stream, block
-# A tolerated difference evidently pushed a sample over the end of the range if its delta is a step
-# of MAX_STEP at most and the sum lies OVERFLOW at most beyond.
+# In tolerant mode a sum outside 0..255 counts as an overflow, not a wrap, if the delta is at most
+# MAX_STEP and the sum is at most OVERFLOW beyond the range.
 MAX_STEP, OVERFLOW = 64, 16
 
 
 class DeltaDamaged(ValueError):
-    """A delta that no JPEG file could open."""
+    """Raised for a delta that no JPEG file could decrypt."""
 
 
 class JpegDiffers(ValueError):
-    """A delta that opens, but not with this JPEG file."""
+    """Raised for an intact delta that this JPEG file does not decrypt."""
 
 
 def zip_name(idx: int) -> str:
-    """Name of the archive that holds a delta."""
+    """Name of the archive that contains a delta."""
     return f"deltas{idx - idx % DELTAS_PER_ZIP:05d}.zip"
 
 
@@ -55,7 +55,7 @@ def entry_name(idx: int) -> str:
 
 
 class Archives:
-    """The zip files of a folder; each is opened once, when it is needed."""
+    """The zip files in a folder. Each is opened once, when it is first needed."""
 
     def __init__(self, delta_dir: str):
         self._delta_dir = delta_dir
@@ -66,7 +66,7 @@ class Archives:
 
         Raises:
             FileNotFoundError: the archive, or the delta in it, is missing.
-            DeltaDamaged: it cannot be unpacked, or is too large for a delta.
+            DeltaDamaged: the delta cannot be unpacked, or is too large.
         """
         name, entry = zip_name(idx), entry_name(idx)
         try:
@@ -90,8 +90,8 @@ def open_token(token: bytes, jpeg: bytes, file_name: str) -> np.ndarray:
 
     Args:
         token: content of deltaNNNNN.dat.
-        jpeg: content of the original file.
-        file_name: its name.
+        jpeg: content of the original JPEG file.
+        file_name: name of the original JPEG file.
 
     Returns:
         uint8 [3, 1024, 1024].
@@ -121,9 +121,10 @@ def open_token(token: bytes, jpeg: bytes, file_name: str) -> np.ndarray:
 
 
 def _opens_unsigned(key: bytes, token: bytes) -> bool:
-    """Whether the fault is the token's: it has no token's form, or the key does decrypt it.
+    """True if the token is at fault: it is malformed, or the key does decrypt it.
 
-    A changed byte spoils its own block of 16 and a byte of the next: the others show the key.
+    A changed byte spoils only its own block of 16 bytes and one byte of the next block, so that
+    the beginning of the plain text still tells if the key is right.
     """
     try:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
@@ -144,10 +145,10 @@ def apply(aligned: np.ndarray, delta: np.ndarray) -> np.ndarray:
 
 
 def apply_tolerantly(aligned: np.ndarray, delta: np.ndarray) -> np.ndarray:
-    """Adds a delta to an image that differs a little from the one it was made for.
+    """Adds a delta to an image that differs slightly from the one for which the delta was made.
 
-    Modulo 256 a white sample that came out a little too bright would turn black. Where that is
-    evident, the sample stays at the end of the range.
+    Modulo 256, a white sample that is slightly too bright would turn black. A sum that is evidently
+    such an overflow is clipped to the range instead.
     """
     step = delta.view(np.int8).astype(np.int16)
     total = aligned + step
@@ -156,10 +157,10 @@ def apply_tolerantly(aligned: np.ndarray, delta: np.ndarray) -> np.ndarray:
 
 
 def check_archive(path: str, needed: Iterable[str], full: bool) -> str | None:
-    """Looks into an archive without unpacking it; `full` = compare all checksums too.
+    """Checks an archive without unpacking it; `full` also compares all checksums.
 
     Returns:
-        What is wrong with it or lacks of the entries needed, None = nothing.
+        The problem: damage, a foreign entry, or a missing one of those needed. None = no problem.
     """
     name = os.path.basename(path)
     with open(path, "rb") as file:

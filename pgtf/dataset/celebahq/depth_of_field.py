@@ -1,7 +1,7 @@
-"""What surrounds a photograph that is too small: section "Padding" of docs/celebahq.md.
+"""Padding of a photograph that is too small: section "Padding" of docs/celebahq.md.
 
-The image is mirrored outwards. From the square's edge on, the picture dissolves into a blurred copy
-of itself and then into the median colour. All blending is float32, each operation rounded.
+The image is mirrored outwards. The padding fades into a blurred copy of itself and then into the
+median colour. All blending is float32, with one rounding per operation.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from pgtf.dataset.celebahq.blur import Axis, blur, gaussian
 from pgtf.dataset.celebahq.geometry import View
 
-PADDING = 0.3  # of the finished side: least padding, once there is any
+PADDING = 0.3  # least padding, if there is any, as a fraction of the finished side
 MISSING = 4  # pixels of the border that may be missing without padding
-BLUR = 0.02  # of the finished side: standard deviation
+BLUR = 0.02  # standard deviation as a fraction of the finished side
 STRIP = 1 << 16  # samples blended at a time, so that they stay in the cache
 F32 = np.float32
 Part = tuple[slice, slice]  # rows and columns of a padded image
@@ -30,7 +30,7 @@ def exact_blur(plane: np.ndarray, rows: Axis, columns: Axis, sigma: float) -> np
 
 
 def pad(view: View, blur: Blur = exact_blur) -> View:
-    """Pads the image if the square or its border sticks out of it."""
+    """Pads the image if the square and its border extend beyond it."""
     width, height = view.size
     left, top, right, bottom = view.bounds
     missing = [max(side, 0) for side in (-left, -top, right - width, bottom - height)]
@@ -52,10 +52,14 @@ def pad(view: View, blur: Blur = exact_blur) -> View:
 def _fade(
     plane: np.ndarray, blurred: np.ndarray, rows: Axis, columns: Axis, out: np.ndarray
 ) -> None:
-    """Pads one channel, uint8 [H, W], and dissolves it outwards; writes uint8 [h, w] into `out`.
+    """Pads one channel, uint8 [H, W], and fades its padding; writes uint8 [h, w] into `out`.
 
     Args:
-        blurred: float32, the padded and blurred channel at the distinct places of its axes.
+        plane: the channel.
+        blurred: the padded and blurred channel at the distinct places of its axes, float32.
+        rows: vertical axis.
+        columns: horizontal axis.
+        out: receives the result.
     """
     down, across = _depth(rows)[:, np.newaxis], _depth(columns)
     parts, inner = _frame(down[:, 0], across)
@@ -82,18 +86,18 @@ def _fade(
 
 
 def _depth(axis: Axis) -> np.ndarray:
-    """How deep each place of a padded line lies, float32: 0 at its ends, 1 at the image's edges."""
+    """Depth of each place in a padded line, float32: 0 at its ends, 1 at the image's edges."""
     place = np.arange(axis.num_padded, dtype=F32)
     return np.asarray(np.minimum(place / F32(axis.before), place[::-1] / F32(axis.after)))
 
 
 def _blur_weight(depth: np.ndarray) -> np.ndarray:
-    """Share of the blurred image: 1 up to the image's edges, 0 from depth 4/3 on."""
+    """Weight of the blurred image: 1 up to depth 1, the image's edges; 0 from depth 4/3 on."""
     return np.asarray(np.clip((F32(1) - depth) * F32(3) + F32(1), F32(0), F32(1)))
 
 
 def _frame(down: np.ndarray, across: np.ndarray) -> tuple[list[Part], Part]:
-    """Divides a padded image into strips that are blended and the part inside, which is not."""
+    """Divides a padded image into strips to blend and the inner part, which stays as it is."""
     top, bottom = _sharp_range(down)
     left, right = _sharp_range(across)
     height, width = len(down), len(across)
@@ -111,7 +115,7 @@ def _frame(down: np.ndarray, across: np.ndarray) -> tuple[list[Part], Part]:
 
 
 def _sharp_range(depth: np.ndarray) -> tuple[int, int]:
-    """Where a line is too deep to be blurred: first place, place behind the last."""
+    """The range of a line that is too deep to be blurred: its first place, and its end."""
     sharp = np.flatnonzero(_blur_weight(depth) == 0)
     return (int(sharp[0]), int(sharp[-1]) + 1) if len(sharp) else (len(depth), len(depth))
 
@@ -125,7 +129,9 @@ def _median(blended: Sequence[np.ndarray], inner: np.ndarray, counts: np.ndarray
     """Median of float32 arrays and a uint8 array, in float32.
 
     Args:
-        counts: int64 [256], how often each whole part occurs in `blended`.
+        blended: the float32 arrays.
+        inner: the uint8 array.
+        counts: frequency of each whole part in `blended`, int64 [256].
     """
     counts = counts + np.bincount(inner.ravel(), minlength=256)
     total = int(counts.sum())

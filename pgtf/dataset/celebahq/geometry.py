@@ -1,10 +1,10 @@
-"""Where the face lies in a photograph, and what is cut out: section 3 of docs/celebahq.md.
+"""The square of a face in a photograph, and its crop: section 3 of docs/celebahq.md.
 
-The original ran on NumPy 1, whose rules for mixing float32 arrays with Python floats NumPy 2
-changed. Each rounding is therefore written out: points are float32 arrays, distances and zoom are
-Python floats, that is float64. `round` rounds half to even.
+The original ran on NumPy 1. NumPy 2 mixes float32 arrays and Python floats by other rules, so each
+rounding is written out here: points are float32 arrays; distances and zoom are Python floats, that
+is float64. `round` rounds half to even.
 
-Steps that make new pixels take the function that does so; without one they are those of 2016.
+Steps that resample take the function to use; the default is the exact one of 2016.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 
 from pgtf.dataset.celebahq.resize import resize
 
-SIZE = 1024  # pixels a side of the finished image, unless a View says otherwise
-BORDER = 0.1  # of the finished side: kept around the square for the filters that follow
+SIZE = 1024  # side of the finished image in pixels, unless a View has another
+BORDER = 0.1  # kept around the square for the filters that follow; fraction of the finished side
 MIN_BORDER = 3  # pixels
 F32 = np.float32
 Resize = Callable[[np.ndarray, int, int], np.ndarray]  # uint8 [C, H, W], width, height
@@ -32,7 +32,7 @@ class View:
     quad: np.ndarray  # float32 [4, 2]: x, y in pixels of the corners NW, SW, SE, NE
     zoom: float  # finished pixels per pixel of this image
     border: int = 0  # pixels kept around the square
-    side: int = SIZE  # pixels a side of the finished image
+    side: int = SIZE  # side of the finished image in pixels
 
     @property
     def size(self) -> tuple[int, int]:
@@ -41,7 +41,7 @@ class View:
 
     @property
     def bounds(self) -> tuple[int, int, int, int]:
-        """Smallest whole-pixel box around the square and its border: left, top, right, bottom."""
+        """Smallest box of whole pixels around square and border: left, top, right, bottom."""
         low, high = np.floor(self.quad.min(axis=0)), np.ceil(self.quad.max(axis=0))
         left, top = (int(value) - self.border for value in low)
         right, bottom = (int(value) + self.border for value in high)
@@ -55,7 +55,7 @@ def find_face(image: np.ndarray, landmarks: np.ndarray, side: int = SIZE) -> Vie
         image: uint8 [3, H, W].
         landmarks: float32 [5, 2], x and y in pixels of left eye, right eye, nose, left and right
             corner of the mouth.
-        side: pixels of the finished image.
+        side: side of the finished image in pixels.
 
     Raises:
         ValueError: the landmarks span no square.
@@ -77,7 +77,7 @@ def find_face(image: np.ndarray, landmarks: np.ndarray, side: int = SIZE) -> Vie
 
 
 def _rotated(vector: np.ndarray) -> np.ndarray:
-    """Turns float32 [2] by 90 degrees."""
+    """Rotates float32 [2] by 90 degrees."""
     return np.array([-vector[1], vector[0]], F32)
 
 
@@ -87,13 +87,13 @@ def _length(vector: np.ndarray) -> float:
 
 
 def with_border(view: View) -> View:
-    """Fixes how much is kept around the square."""
+    """Sets the border that is kept around the square."""
     border = max(round(view.side * BORDER / view.zoom), MIN_BORDER)
     return dataclasses.replace(view, border=border)
 
 
 def shrink(view: View, resize: Resize = resize) -> View:
-    """Divides a photograph whose square is at least 4 finished sides wide; fixes the border."""
+    """Shrinks a photograph whose square is at least 4 finished sides wide; sets the border."""
     factor = math.floor(0.5 / view.zoom)
     if factor > 1:
         width, height = (round(side / factor) for side in view.size)
@@ -107,10 +107,10 @@ def shrink(view: View, resize: Resize = resize) -> View:
 
 
 def crop(view: View) -> View:
-    """Cuts out the square and its border.
+    """Crops the image to the square and its border.
 
     Raises:
-        ValueError: they lie outside the image.
+        ValueError: both lie outside the image.
     """
     width, height = view.size
     left, top, right, bottom = view.bounds
@@ -127,7 +127,7 @@ def crop(view: View) -> View:
 
 
 def enlarge(view: View, resize: Resize = resize) -> View:
-    """Multiplies a photograph whose square is below a finished side by a power of two."""
+    """Enlarges a photograph whose square is below the finished side, by a power of two."""
     factor = int(2.0 ** math.ceil(math.log2(view.zoom)))
     if factor <= 1:
         return view
@@ -136,7 +136,7 @@ def enlarge(view: View, resize: Resize = resize) -> View:
 
 
 def enlarged(view: View, image: np.ndarray, factor: int) -> View:
-    """The view of an image of `factor` times the width and height, which shows the same."""
+    """The same view in `image`, which has `factor` times the width and height."""
     return dataclasses.replace(
         view, image=image, quad=view.quad * F32(factor), zoom=view.zoom / factor
     )

@@ -21,13 +21,13 @@ MD5 = re.compile(r"[0-9a-f]{32}")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One image of CelebA-HQ, as image_list.txt has it."""
+    """One image of CelebA-HQ: a row of image_list.txt."""
 
     idx: int
     orig_idx: int  # row of the landmark table
     orig_file: str  # name in img_celeba
-    proc_md5: str  # of the aligned image
-    final_md5: str
+    proc_md5: str  # MD5 of the aligned image
+    final_md5: str  # MD5 of the finished image
 
 
 def read_image_list(delta_dir: str) -> list[Row]:
@@ -35,7 +35,7 @@ def read_image_list(delta_dir: str) -> list[Row]:
 
     Raises:
         ValueError: the table is not as published.
-        OSError: it cannot be read.
+        OSError: the table cannot be read.
     """
     path = os.path.join(delta_dir, LIST_FILE)
     header, *lines = _read_lines(path) or [""]
@@ -84,8 +84,8 @@ def read_landmarks(celeba_dir: str, num_images: int) -> tuple[list[str], np.ndar
         right corner of the mouth, in pixels.
 
     Raises:
-        ValueError: the table does not have so many rows, or a row is damaged.
-        OSError: it cannot be read.
+        ValueError: the table has another number of rows, or a row is damaged.
+        OSError: the table cannot be read.
     """
     _, names, values = _read_annotations(celeba_dir, LANDMARK_FILE, num_images, NUM_COORDINATES)
     return names, values.reshape(-1, NUM_COORDINATES // 2, 2)
@@ -100,7 +100,8 @@ def read_attributes(
         Attribute names, and float32 [rows, attributes]: 1 = present, 0 = absent.
 
     Raises:
-        ValueError, OSError: as `read_landmarks`, or a row belongs to another photograph.
+        ValueError: as in `read_landmarks`, or a row belongs to another photograph.
+        OSError: the table cannot be read.
     """
     attributes, names, values = _read_annotations(celeba_dir, ATTRIBUTE_FILE, num_images, None)
     path = os.path.join(celeba_dir, ATTRIBUTE_FILE)
@@ -109,7 +110,7 @@ def read_attributes(
     for row in rows:
         if names[row.orig_idx] != row.orig_file:
             raise ValueError(
-                f"{path}: row {row.orig_idx} must be that of {row.orig_file}. "
+                f"{path}: row {row.orig_idx} must belong to {row.orig_file}. "
                 f"Received: {names[row.orig_idx]}. Download it again."
             )
     return attributes, (values[[row.orig_idx for row in rows]] > 0).astype(np.float32)
@@ -119,6 +120,8 @@ def _read_annotations(
     celeba_dir: str, file: str, num_images: int, num_columns: int | None
 ) -> tuple[list[str], list[str], np.ndarray]:
     """Reads a table of CelebA: a count, column names, then a file name and numbers per row.
+
+    With `num_columns` = None every named column must have a number.
 
     Returns:
         Column names, file names, float32 [num_images, columns].

@@ -1,7 +1,7 @@
-"""JPEG files decoded as libjpeg 8d does it, to the bit: section 2 of docs/celebahq.md.
+"""A JPEG decoder with the bits of libjpeg 8d: section 2 of docs/celebahq.md.
 
-Baseline, extended and progressive Huffman coding with 8 bits and three components. This file reads
-the markers; `jpeg_entropy` reads coefficients, `jpeg_pixels` turns them into samples.
+It decodes baseline, extended and progressive Huffman coding with 8 bits and three components. This
+file reads the markers, `jpeg_entropy` the coefficients; `jpeg_pixels` computes the samples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REFUSED = {  # frame headers, ITU-T T.81 table B.1
     **dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "arithmetic"),
 }
 WITHOUT_BODY = {0x00, 0x01, *range(0xD0, 0xD9)}
-# What ends entropy-coded data: a marker; FF 00 stands for the byte FF.
+# A marker ends entropy-coded data; FF 00 stands for the byte FF.
 MARKER = re.compile(rb"\xff+([^\x00\xff])")
 RESTARTS = range(0xD0, 0xD8)
 TRUNCATED = "the JPEG file is truncated: it has no end marker."
@@ -39,15 +39,15 @@ class Component:
     table: int  # number of the quantization table
     blocks_wide: int = 0  # stored: whole MCUs
     blocks_high: int = 0
-    coded_wide: int = 0  # in a scan of its own
+    coded_wide: int = 0  # in a scan that has no other component
     coded_high: int = 0
-    quantization: np.ndarray | None = None  # int64 [64], zigzag order, as of the first scan
+    quantization: np.ndarray | None = None  # int64 [64], zigzag order, valid at its first scan
     coefficients: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int16))
 
 
 @dataclasses.dataclass
 class Decoder:
-    """What the markers read so far have said."""
+    """State of the decoder: everything that the markers read so far define."""
 
     data: bytes
     quantization: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -71,7 +71,7 @@ class Decoder:
 
     @property
     def is_ycc(self) -> bool:
-        """Whether the components are Y, Cb, Cr; otherwise R, G, B."""
+        """True if the components are Y, Cb, Cr; False if they are R, G, B."""
         if self.has_jfif:
             return True
         if self.adobe_transform is not None:
@@ -80,10 +80,10 @@ class Decoder:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decodes a JPEG file -> uint8 [3, H, W], channels R, G, B. EXIF rotation is ignored.
+    """Decodes a JPEG file -> uint8 [3, H, W], channels R, G, B. Ignores EXIF rotation.
 
     Raises:
-        ValueError: the file is damaged, truncated, or of a kind that CelebA does not contain.
+        ValueError: the file is damaged, truncated, or of a kind that does not occur in CelebA.
     """
     try:
         decoder = _read(data)
@@ -169,7 +169,7 @@ def _frame(decoder: Decoder, body: bytes, progressive: bool) -> None:
     if decoder.components:
         raise ValueError("the JPEG file is damaged: it has two frame headers.")
     if bits != 8:
-        raise ValueError(f"the JPEG file must have 8 bits a sample. Received: {bits}.")
+        raise ValueError(f"the JPEG file must have 8 bits per sample. Received: {bits}.")
     if num_components != 3:
         kind = {1: " (grayscale)", 4: " (CMYK)"}.get(num_components, "")
         raise ValueError(
@@ -203,7 +203,7 @@ def _frame(decoder: Decoder, body: bytes, progressive: bool) -> None:
 
 
 def _scan(decoder: Decoder, header: bytes, at: int) -> int:
-    """Reads one scan whose entropy-coded data starts at `at`; returns where they end."""
+    """Reads one scan whose entropy-coded data starts at `at`; returns where the data ends."""
     count = header[0]
     if len(header) != 4 + 2 * count:
         raise IndexError
@@ -248,7 +248,7 @@ def _index(names: Sequence[int], name: int) -> int:
 
 
 def _block_order(components: Sequence[Component]) -> list[np.ndarray]:
-    """Block numbers in coding order, for each component: int64 [MCUs, blocks per MCU]."""
+    """Block numbers of each component in coding order: int64 [MCUs, blocks per MCU] each."""
     if len(components) == 1:
         (component,) = components
         rows = np.arange(component.coded_high)[:, np.newaxis] * component.blocks_wide
@@ -263,7 +263,7 @@ def _block_order(components: Sequence[Component]) -> list[np.ndarray]:
 
 
 def _segments(data: bytes, at: int) -> tuple[list[bytes], int]:
-    """Splits entropy-coded data at restart markers -> segments, place of the marker behind."""
+    """Splits entropy-coded data at restart markers -> segments, place of the marker after them."""
     segments = []
     for marker in MARKER.finditer(data, at):
         segments.append(data[at : marker.start()].replace(b"\xff\x00", b"\xff"))

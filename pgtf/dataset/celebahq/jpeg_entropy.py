@@ -1,8 +1,8 @@
-"""Huffman-coded JPEG coefficients, read by NumPy wherever the data allow it.
+"""Huffman-coded JPEG coefficients, read by NumPy wherever the data allows it.
 
-Where a symbol starts is known only once the one before it has been read. So plain Python walks from
-symbol to symbol, with two look-ups each: NumPy has computed, for every bit of the data, how long a
-symbol that started there would be. The values are then read for all blocks abreast.
+The start of a symbol is known only when the previous symbol has been read. NumPy therefore computes
+for every bit of the data the length of a symbol that would start there; plain Python then walks
+from symbol to symbol, with two look-ups each. Finally NumPy reads the values of all blocks at once.
 ITU-T T.81, section F.2; `jpeg_progressive` has section G.2.
 """
 
@@ -14,30 +14,36 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 WINDOW = 16  # bits; no code is longer
-PADDING = bytes(64)  # behind the data, so that a walk may run over the end before it is noticed
+PADDING = bytes(64)  # appended, so that a walk may run past the end before that is noticed
 CHUNK = 1 << 15  # bytes looked up at a time, so that their windows stay in the cache
 ZRL = 0xF0  # symbol: 16 zeros
-END = 64  # steps of a symbol that ends its block
+END = 64  # step of a symbol that ends its block
 DAMAGED = "the JPEG file is damaged: its entropy-coded data cannot be read."
 
 
 @dataclasses.dataclass(frozen=True)
 class Huffman:
-    """A code, by the next 16 bits: uint8 [65536] each."""
+    """A Huffman code as tables indexed by the next 16 bits: uint8 [65536] each."""
 
     length: np.ndarray  # bits; 0 = no such code
     symbol: np.ndarray  # AC: zeros before the coefficient * 16 + bits of the coefficient
 
     @property
     def length_with_value(self) -> np.ndarray:
+        """Bits of the code and of the value that follows it."""
         return np.asarray(self.length + (self.symbol & 15))
+
+    @property
+    def ends_block(self) -> np.ndarray:
+        """True where an AC symbol ends its block, and where there is no code: bool [65536]."""
+        return np.asarray((self.symbol & 15 == 0) & (self.symbol != ZRL))
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What one component has in a scan, or in one of its restart intervals."""
+    """One component's share of a scan or of a restart interval."""
 
-    coefficients: np.ndarray  # int16 [blocks, 64] of the component, zigzag order; reading fills it
+    coefficients: np.ndarray  # int16 [blocks, 64], zigzag order; all of the component's, filled in
     blocks: np.ndarray  # int64 [MCUs, blocks per MCU]: block numbers in coding order
     dc: Huffman | None
     ac: Huffman | None
@@ -52,11 +58,11 @@ class Scan:
     restart_interval: int  # MCUs; 0 = none
     first: int  # spectral band
     last: int
-    high_bit: int  # successive approximation; 0 = first scan of this band
-    low_bit: int
+    high_bit: int  # successive approximation: previous lowest bit; 0 = first scan of this band
+    low_bit: int  # lowest bit after this scan
 
     def intervals(self) -> Iterator[tuple[Bits, list[Part]]]:
-        """Yields the data of each restart interval and the blocks in it.
+        """Yields the data of each restart interval and the parts restricted to its blocks.
 
         Raises:
             ValueError: there are fewer segments than intervals.
@@ -83,7 +89,7 @@ class Bits:
         self.words = padded[:-2] << 16 | padded[1:-1] << 8 | padded[2:]  # a byte and two more
 
     def windows(self, positions: np.ndarray) -> np.ndarray:
-        """The 16 bits from each position on: int64 [n] -> int64 [n]."""
+        """The 16 bits that start at each position: int64 [n] -> int64 [n]."""
         words = self.words[positions >> 3].astype(np.int64)
         return np.asarray(words >> (8 - (positions & 7)) & 0xFFFF)
 
@@ -92,13 +98,13 @@ class Bits:
         return int(self.words[position >> 3]) >> (24 - (position & 7) - size) & ((1 << size) - 1)
 
     def signed(self, positions: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        """The coefficients that the next `sizes` bits stand for. T.81, figure F.12."""
+        """Decodes coefficients of `sizes` bits at the positions. T.81, figure F.12."""
         numbers = self.windows(positions) >> (WINDOW - sizes)
         negative = numbers >> np.maximum(sizes - 1, 0) == 0
         return np.asarray(np.where(negative, numbers - (1 << sizes) + 1, numbers))
 
     def look_up(self, tables: Sequence[np.ndarray]) -> list[bytes]:
-        """For every position, what uint8 [65536] tables have for its window."""
+        """Looks up the window at every position in uint8 [65536] tables -> bytes per table."""
         results = [np.empty((len(self.words), 8), np.uint8) for _ in tables]
         for start in range(0, len(self.words), CHUNK):
             words = self.words[start : start + CHUNK]
@@ -109,15 +115,15 @@ class Bits:
         return [result.tobytes() for result in results]
 
     def check_end(self, position: int) -> None:
-        """Raises ValueError if reading has run over the end of the data."""
+        """Raises ValueError if reading has run past the end of the data."""
         if position > self.num_bits:
-            raise ValueError("the JPEG file is damaged: its entropy-coded data end early.")
+            raise ValueError("the JPEG file is damaged: its entropy-coded data ends early.")
 
 
 def huffman(counts: bytes, symbols: bytes) -> Huffman:
     """Builds a code from the number of codes of each length 1-16 and their symbols."""
     lengths = np.repeat(np.arange(1, len(counts) + 1), list(counts))
-    spans = 1 << (WINDOW - lengths)  # codes ascend, so their windows follow on each other
+    spans = 1 << (WINDOW - lengths)  # codes ascend, so the windows of a code are consecutive
     end = int(spans.sum())
     if len(symbols) != len(lengths) or end > 1 << WINDOW:
         raise ValueError("the JPEG file is damaged: a Huffman table is impossible.")
@@ -129,10 +135,10 @@ def huffman(counts: bytes, symbols: bytes) -> Huffman:
 
 
 def present(table: Huffman | None) -> Huffman:
-    """A table that the scan needs.
+    """Returns a table that the scan needs.
 
     Raises:
-        ValueError: the file does not define it.
+        ValueError: the file does not define the table.
     """
     if table is None:
         raise ValueError("the JPEG file is damaged: a scan uses a Huffman table that is missing.")
@@ -148,10 +154,10 @@ def read_sequential(scan: Scan) -> None:
 
 
 def walk_blocks(bits: Bits, parts: Sequence[Part], last: int) -> list[np.ndarray]:
-    """Finds where blocks start; `last` = 63, or 0 if only DC coefficients are coded.
+    """Finds the start of each block; `last` = 63, or 0 if only DC coefficients are coded.
 
     Returns:
-        For each part, bit positions in coding order, int64 [blocks].
+        The bit positions in each part, in coding order: int64 [blocks] each.
     """
     mcu: list[tuple[bytes, bytes, bytes]] = []
     for part in parts:
@@ -181,13 +187,12 @@ def walk_blocks(bits: Bits, parts: Sequence[Part], last: int) -> list[np.ndarray
 
 
 def _steps(ac: Huffman) -> np.ndarray:
-    """How far each symbol moves on in its block, uint8 [65536]; END = it ends the block."""
-    ends = (ac.symbol & 15 == 0) & (ac.symbol != ZRL)  # also true where there is no code
-    return np.where(ends, END, (ac.symbol >> 4) + 1).astype(np.uint8)
+    """Coefficients by which each symbol advances in its block, uint8 [65536]; END = to its end."""
+    return np.where(ac.ends_block, END, (ac.symbol >> 4) + 1).astype(np.uint8)
 
 
 def read_dc(bits: Bits, at: np.ndarray, part: Part, low_bit: int) -> np.ndarray:
-    """Reads DC coefficients, coded as differences, at bit positions -> positions behind them."""
+    """Reads DC coefficients, coded as differences, at bit positions -> positions after them."""
     table = present(part.dc)
     windows = bits.windows(at)
     lengths, sizes = table.length[windows], table.symbol[windows].astype(np.int64)
@@ -201,7 +206,7 @@ def read_dc(bits: Bits, at: np.ndarray, part: Part, low_bit: int) -> np.ndarray:
 def read_ac(
     bits: Bits, at: np.ndarray, part: Part, blocks: np.ndarray, band: tuple[int, int], low_bit: int
 ) -> None:
-    """Reads the coefficients of a band, first to last, of blocks that start at bit positions."""
+    """Reads a band (first, last) of coefficients in blocks that start at bit positions."""
     table = present(part.ac)
     first, last = band
     k = np.full(len(at), first - 1)

@@ -1,7 +1,7 @@
-"""From JPEG coefficients to samples, with the integer arithmetic of libjpeg 8d.
+"""Samples from JPEG coefficients, with the integer arithmetic of libjpeg 8d.
 
-Unlike other decoders it enlarges subsampled components within the inverse cosine transform, whose
-output then has 16 samples a side instead of 8. Sections "Transform" and "Colour" of
+Unlike other decoders, libjpeg 8d enlarges subsampled components in the inverse cosine transform:
+its output then has a side of 16 samples instead of 8. See sections "Transform" and "Colour" of
 docs/celebahq.md. All values are integers below 2^53, so that float64 matrix products are exact.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 # Upper half of the inverse cosine transform with 8 and 16 outputs, scaled by 2^13: row = output,
-# column = frequency. The lower half mirrors it, odd frequencies negated. The unevenness of the
-# last digits is libjpeg's.
+# column = frequency. The lower half is its mirror image with odd frequencies negated. Some last
+# digits are off by one, as in libjpeg.
 HALF_TRANSFORMS = {
     8: (
         (8192, 11363, 10703, 9633, 8192, 6437, 4433, 2260),
@@ -32,12 +32,12 @@ HALF_TRANSFORMS = {
         (8192, 1136, -11363, -3363, 10703, 5461, -9632, -7350),
     ),
 }
-COLUMN_BITS, ROW_BITS = 11, 18  # removed after the passes, by a shift that rounds down
+COLUMN_BITS, ROW_BITS = 11, 18  # each pass ends with a right shift by these, which rounds down
 # Coefficient k of the file is number ZIGZAG[k] of the 8x8 block in row-major order.
 ZIGZAG = sorted(
     range(64), key=lambda n: (n // 8 + n % 8, n // 8 if (n // 8 + n % 8) % 2 else n % 8)
 )
-# Y, Cb, Cr to R, G, B, by 2^-16: what Cb - 128 and Cr - 128 add to each channel.
+# Y, Cb, Cr to R, G, B: factors of Cb - 128 and Cr - 128 in each channel, in units of 2^-16.
 SCALE = 1 << 16
 CB_TO_G, CB_TO_B, CR_TO_R, CR_TO_G = -22554, 116130, 91881, -46802
 STRIP = 1 << 16  # samples computed at a time, so that they stay in the cache
@@ -61,7 +61,8 @@ def plane(
     Args:
         coefficients: int16 [blocks high, blocks wide, 64], zigzag order.
         quantization: int64 [64], zigzag order.
-        across, down: (largest sampling factor of the file, this component's).
+        across: horizontal sampling factors: the largest in the file, this component's.
+        down: the vertical ones.
 
     Returns:
         uint8 [H, W], whole blocks.
@@ -92,7 +93,7 @@ def plane(
 
 
 def enlargement(largest: int, factor: int) -> tuple[int, int]:
-    """Outputs of the transform, and how often each is repeated, for a sampling factor.
+    """Outputs of the transform and repeats of each output, for a sampling factor.
 
     Raises:
         ValueError: the factor does not divide the largest one.
@@ -110,10 +111,10 @@ def enlargement(largest: int, factor: int) -> tuple[int, int]:
 def _passes(
     quantization: np.ndarray, num_rows: int, num_columns: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Matrices of the two passes, scaled by powers of two so that rounding down remains.
+    """Matrices of the two passes, scaled by powers of two: results only need rounding down.
 
-    The first, [64, num_rows * 8], takes coefficients as they come, dequantizes them and transforms
-    columns; the second, [8, num_columns], transforms rows.
+    The first, [64, num_rows * 8], takes coefficients in zigzag order, dequantizes them and
+    transforms columns; the second, [8, num_columns], transforms rows.
     """
     first = np.zeros((64, num_rows, 8))
     for k, place in enumerate(ZIGZAG):
@@ -124,8 +125,8 @@ def _passes(
 
 
 def _limited(samples: np.ndarray) -> np.ndarray:
-    """Clamps float64 integers to uint8 by libjpeg's table, which has a period of 1024."""
-    if samples.min() < 128 - 512 or samples.max() >= 128 + 512:  # absurd coefficients only
+    """Clamps float64 integers to uint8 as libjpeg's table does, which has a period of 1024."""
+    if samples.min() < 128 - 512 or samples.max() >= 128 + 512:  # with absurd coefficients only
         samples = (samples - (128 - 512)) % 1024 + (128 - 512)
     return np.clip(samples, 0, 255, out=samples).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Progressive JPEG: the coefficients come in scans, by band and by bit. ITU-T T.81, section G.2."""
+"""Progressive JPEG: each scan has a band or some bits of the coefficients. ITU-T T.81, G.2."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def _refine_dc(scan: Scan, bits: Bits, parts: Sequence[Part]) -> None:
 
 
 def _read_first_ac(scan: Scan, bits: Bits, part: Part) -> None:
-    """Reads the high bits of a band. Blocks without any come as end-of-band runs."""
+    """Reads the high bits of a band. End-of-band runs stand for blocks without any."""
     table = present(part.ac)
     run, size = table.symbol >> 4, table.symbol & 15
-    ends = (size == 0) & (table.symbol != ZRL)
+    ends = table.ends_block
     lengths, steps = bits.look_up(
         [table.length + np.where(ends, run, size), np.where(ends, END + run, run + 1)]
     )
@@ -66,7 +66,7 @@ def _read_first_ac(scan: Scan, bits: Bits, part: Part) -> None:
                 k += step
                 at += lengths[at]
             block += 1
-            if step > END:  # the run has 2^n blocks and as many more as the n bits say
+            if step > END:  # a run of 2^n blocks, plus the number in the next n bits
                 block += (1 << step - END) - 1 + bits.number(at - (step - END), step - END)
     except IndexError:
         at = bits.num_bits + 1
@@ -78,8 +78,8 @@ def _read_first_ac(scan: Scan, bits: Bits, part: Part) -> None:
 def _refine_ac(scan: Scan, bits: Bits, part: Part) -> None:
     """Reads one more bit of a band.
 
-    Each coefficient that is non-zero by now has a correction bit. These follow the symbol of the
-    next coefficient that becomes non-zero, which counts only coefficients that are still zero.
+    Each coefficient that is already non-zero has a correction bit. These bits follow the symbol of
+    the next coefficient that becomes non-zero, and that symbol counts only zero coefficients.
     """
     band = slice(scan.first, scan.last + 1)
     blocks = part.blocks[:, 0]
@@ -100,15 +100,15 @@ def _walk_refinement(
     """Finds the bits that refine a band with the values int16 [blocks, width].
 
     Returns:
-        int64 arrays: positions of the correction bits, one per non-zero value, in order; which
-        zeros become non-zero; positions of their sign bits.
+        int64 arrays: positions of the correction bits, one per non-zero value, in order; indices of
+        the zeros that become non-zero; positions of their sign bits.
     """
     table = present(part.ac)
     lengths, symbols = bits.look_up([table.length, table.symbol])
     num_blocks, width = values.shape
     nonzeros = np.concatenate([[0], np.cumsum(np.count_nonzero(values, axis=1))]).tolist()
     zeros = (np.flatnonzero(values == 0) % width).astype(np.uint8).tobytes()  # place in the band
-    starts: list[int] = []  # of runs of correction bits
+    starts: list[int] = []  # runs of correction bits: first position and length
     counts: list[int] = []
     new: list[int] = []
     signs: list[int] = []
@@ -118,7 +118,7 @@ def _walk_refinement(
             zero = first_zero = block * width - nonzeros[block]
             end_zero = first_zero + width - nonzeros[block + 1] + nonzeros[block]
             corrected = nonzeros[block]
-            place = -1  # in the band, of the last coefficient reached
+            place = -1  # place in the band of the last coefficient reached
             while place < width - 1:
                 symbol = symbols[at]
                 run = symbol >> 4
@@ -150,8 +150,12 @@ def _walk_refinement(
     except IndexError:
         at = bits.num_bits + 1
     bits.check_end(at)
-    lengths_of_runs = np.array(counts, np.int64)
-    before = np.cumsum(lengths_of_runs) - lengths_of_runs
-    positions = np.repeat(np.array(starts, np.int64) - before, lengths_of_runs)
-    positions += np.arange(len(positions))
-    return positions, np.array(new, np.int64), np.array(signs, np.int64)
+    return _positions(starts, counts), np.array(new, np.int64), np.array(signs, np.int64)
+
+
+def _positions(starts: Sequence[int], counts: Sequence[int]) -> np.ndarray:
+    """All positions in runs of consecutive ones: int64 [sum of counts]."""
+    lengths = np.array(counts, np.int64)
+    before = np.cumsum(lengths) - lengths
+    positions = np.repeat(np.array(starts, np.int64) - before, lengths)
+    return np.asarray(positions + np.arange(len(positions)))

@@ -1,4 +1,4 @@
-"""One image of CelebA-HQ from its photograph and its delta, and what may be wrong with them."""
+"""Makes an image of CelebA-HQ from its photograph and delta, or says what is wrong with them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from pgtf.dataset.celebahq.report import Outcome, Result, append_result
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.pyramid import pyramid
 
-KEPT = Outcome.OK, Outcome.TOLERATED
 SKIP = "--on_error=skip leaves such images out."
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """What one image is made of."""
+    """The inputs of one image."""
 
     row: Row
     landmarks: np.ndarray  # float32 [5, 2]
@@ -34,18 +33,18 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Maker:
-    """Makes images; it is sent to the workers, each of which opens the archives for itself."""
+    """Makes images in the workers, each of which opens the archives for itself."""
 
     celeba_dir: str
     delta_dir: str
     resolution: int = SIZE
-    tolerant: bool = False
-    skip: bool = False  # whether to go on after an image that cannot be made
-    report: str | None = None  # file that receives a line per image
-    images_dir: str | None = None  # folder that receives a PNG per image
+    tolerant: bool = False  # keep images whose pixels differ from those the delta was made for
+    skip: bool = False  # continue after an image that cannot be made
+    report: str | None = None  # file that receives one line per image
+    images_dir: str | None = None  # folder that receives one PNG file per image
 
     def __call__(self, items: Iterable[Item]) -> Iterator[np.ndarray | Rejected]:
-        """Makes images: uint8 [3, R, R] each.
+        """Makes images: uint8 [3, R, R] each, or Rejected if `skip` is True.
 
         Raises:
             ValueError: an image cannot be made, and `skip` is False.
@@ -66,7 +65,7 @@ class Maker:
                 raise ValueError(f"{str(result).rstrip('.')}. {SKIP}")
 
     def make(self, item: Item) -> tuple[np.ndarray | None, Result]:
-        """Makes one image -> uint8 [3, 1024, 1024] or None, and what became of it."""
+        """Makes one image -> uint8 [3, 1024, 1024] or None, and the outcome."""
         row = item.row
         try:
             jpeg = self._read_jpeg(row)
@@ -109,7 +108,7 @@ class Maker:
 
 
 def _defect(jpeg: bytes) -> str:
-    """Why a file that opens no delta cannot even be decoded, "" if it can."""
+    """The reason why a JPEG file cannot be decoded; "" if it can."""
     try:
         decode(jpeg)
     except ValueError as error:

@@ -1,9 +1,8 @@
-"""What can be checked before hours of work, in less than a minute."""
+"""Checks of the inputs that take less than a minute, made before hours of work."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shutil
 import time
@@ -14,6 +13,7 @@ import numpy as np
 
 from pgtf.dataset import tfrecords
 from pgtf.dataset.celebahq import deltas
+from pgtf.dataset.celebahq.align import md5
 from pgtf.dataset.celebahq.inputs import (
     IMAGE_FOLDER,
     LIST_FILE,
@@ -26,8 +26,8 @@ from pgtf.dataset.celebahq.maker import SKIP, Item, Maker
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 
 FIRST_JPEG = "000001.jpg"
-PNG_BYTES = 3 << 19  # of a photograph of 1024x1024, about
-MAX_TIMED = 5  # images made to learn how long it will take
+PNG_BYTES = 3 << 19  # typical size of a 1024x1024 photograph
+MAX_TIMED = 5  # images made to measure the time per image
 CELEBA_HINT = "CelebA's in-the-wild images, img_celeba.7z, unpacked"
 
 Check = Literal["quick", "full"]
@@ -35,7 +35,7 @@ Check = Literal["quick", "full"]
 
 @dataclasses.dataclass(frozen=True)
 class Preflight:
-    """The inputs, and what is wrong with them."""
+    """The inputs, and the problems found in them."""
 
     rows: list[Row]
     landmarks: np.ndarray  # float32 [images of CelebA, 5, 2]
@@ -44,8 +44,10 @@ class Preflight:
     def refuse_problems(self) -> None:
         """Raises ValueError with the first problem, if there are any."""
         if self.problems:
-            more = f" ({len(self.problems) - 1} more problems)" if self.problems[1:] else ""
-            raise ValueError(f"{self.problems[0]}{more}. {SKIP}")
+            first, *others = self.problems
+            noun = "problem" if len(others) == 1 else "problems"
+            more = f" ({len(others)} more {noun})" if others else ""
+            raise ValueError(f"{first}{more}. {SKIP}")
 
 
 def check_inputs(
@@ -62,9 +64,9 @@ def check_inputs(
     Args:
         celeba_dir: folder with img_celeba and Anno.
         delta_dir: folder with image_list.txt and the archives.
-        num_images: JPEG files and rows of landmarks to expect.
-        num_zips: archives to expect.
-        first_jpeg_md5: of the decoded 000001.jpg, H, W, C order; None = not checked.
+        num_images: number of JPEG files and rows of landmarks to expect.
+        num_zips: number of archives to expect.
+        first_jpeg_md5: MD5 of the decoded 000001.jpg in H, W, C order; None = not checked.
         check: "full" also compares the checksums of all deltas, which takes minutes.
 
     Raises:
@@ -92,8 +94,8 @@ def _check_landmark_names(rows: Sequence[Row], names: Sequence[str]) -> list[str
     for row in rows:
         if names[row.orig_idx] != row.orig_file:
             return [
-                f"{LIST_FILE}, idx {row.idx}: landmarks {row.orig_idx} must be those of "
-                f"{row.orig_file}, but they are those of {names[row.orig_idx]}"
+                f"{LIST_FILE}, idx {row.idx}: landmarks {row.orig_idx} must belong to "
+                f"{row.orig_file}, but they belong to {names[row.orig_idx]}"
             ]
     return []
 
@@ -121,8 +123,7 @@ def _check_first_jpeg(celeba_dir: str, first_jpeg_md5: str | None) -> list[str]:
             image = decode(file.read())
     except ValueError as error:
         return [f"{path}: {error}"]
-    pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
-    digest = hashlib.md5(pixels.data, usedforsecurity=False).hexdigest()
+    digest = md5(image.transpose(1, 2, 0))
     if digest == first_jpeg_md5:
         return []
     return [
@@ -153,21 +154,21 @@ def _check_archives(delta_dir: str, rows: Sequence[Row], num_zips: int, full: bo
 
 
 def disk_space(num_images: int, resolution: int, folder: str) -> tuple[int, int]:
-    """Bytes that the records need, and bytes free where `folder` will be."""
+    """Bytes that the records need, and free bytes on the disk of `folder`, which may not exist."""
     log2s = range(MIN_RESOLUTION_LOG2, resolution.bit_length())
     per_image = sum(tfrecords.layout((3, 1 << log2, 1 << log2)).record_size for log2 in log2s)
     return num_images * per_image, shutil.disk_usage(_existing(folder)).free
 
 
 def pictures_space(num_images: int, images_dir: str, folder: str) -> tuple[int, int, bool]:
-    """Bytes that PNG files need, bytes free there, and whether that is the disk of `folder`."""
+    """Bytes that PNG files need, free bytes on their disk, and True if `folder` is on it too."""
     places = _existing(images_dir), _existing(folder)
     is_shared = os.stat(places[0]).st_dev == os.stat(places[1]).st_dev
     return num_images * PNG_BYTES, shutil.disk_usage(places[0]).free, is_shared
 
 
 def _existing(folder: str) -> str:
-    """The folder, or the nearest one above that exists."""
+    """The folder, or the nearest folder above it that exists."""
     folder = os.path.abspath(folder)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
@@ -175,7 +176,7 @@ def _existing(folder: str) -> str:
 
 
 def seconds_per_image(maker: Maker, preflight: Preflight) -> float:
-    """CPU time of an image, measured on a few, whether they can be made or not."""
+    """CPU time per image, measured on a few images, even if they cannot be made."""
     count = min(MAX_TIMED, max(len(preflight.rows) // 10, 1))
     chosen = preflight.rows[:: max(len(preflight.rows) // count, 1)][:count]
     start = time.process_time()

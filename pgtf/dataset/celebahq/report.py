@@ -1,4 +1,4 @@
-"""What became of each image: outcomes, the table at the end, celebahq-report.csv."""
+"""The outcome of each image: celebahq-report.csv, and the table printed at the end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import csv
 import dataclasses
 import enum
 import io
-import os
 from collections.abc import Iterable, Sequence
 
+from pgtf.dataset.appending import append_line
 from pgtf.dataset.celebahq.inputs import Row
-from pgtf.dataset.journal import CAREFULLY
 from pgtf.images import write_atomically
 
 REPORT_FILE = "celebahq-report.csv"
@@ -19,7 +18,7 @@ COLUMNS = ("idx", "orig_idx", "orig_file", "outcome", "detail")
 
 
 class Outcome(enum.Enum):
-    """What became of an image. All but the first two are left out of the dataset."""
+    """The outcome of an image. The dataset contains only images with the first two outcomes."""
 
     OK = "ok"
     TOLERATED = "pixels differ, kept"
@@ -32,7 +31,7 @@ class Outcome(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """The outcome of one image."""
+    """The outcome of one image, with an explanation."""
 
     row: Row
     outcome: Outcome
@@ -42,29 +41,23 @@ class Result:
         return f"{self.row.orig_file} (idx {self.row.idx}): {self.outcome.value}: {self.detail}"
 
     def line(self) -> str:
-        """A line of the report."""
+        """The result as a line of the report, without a line break."""
         buffer = io.StringIO()
         row = self.row
         values = row.idx, row.orig_idx, row.orig_file, self.outcome.value, self.detail
-        csv.writer(buffer, lineterminator="\n").writerow(values)
+        csv.writer(buffer, lineterminator="").writerow(values)
         return buffer.getvalue()
 
 
 def append_result(path: str, result: Result) -> None:
-    """Adds an outcome to a report in the making; several processes may do so at once."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | CAREFULLY, 0o644)
-    try:
-        # A line break comes first as well: the line before may have been cut by a crash.
-        os.write(descriptor, f"\n{result.line()}".encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Appends a result to a report, for which several processes may call this at the same time."""
+    append_line(path, result.line())
 
 
 def finish_report(path: str, rows: Iterable[Row]) -> list[Result]:
-    """Sorts a report by `idx`, each image once, and gives it a header.
+    """Sorts a report by `idx`, removes duplicates and adds a header; returns its results.
 
-    An interrupted job makes its last images again, so that they may stand in it twice.
+    A resumed job makes its last images again, so that the report may have two lines for each.
     """
     found = {}
     with open(path, encoding="utf-8", newline="") as file:
@@ -72,13 +65,13 @@ def finish_report(path: str, rows: Iterable[Row]) -> list[Result]:
             if len(line) == len(COLUMNS) and line[0].isdecimal():
                 found[int(line[0])] = Outcome(line[3]), line[4]
     results = [Result(row, *found[row.idx]) for row in rows if row.idx in found]
-    header = ",".join(COLUMNS) + "\n"
-    write_atomically(path, (header + "".join(result.line() for result in results)).encode())
+    lines = [",".join(COLUMNS), *(result.line() for result in results)]
+    write_atomically(path, ("\n".join(lines) + "\n").encode())
     return results
 
 
 def table(results: Sequence[Result]) -> str:
-    """Counts of the outcomes, one per line, those that occur."""
+    """Counts the outcomes that occur: one line each."""
     counts = collections.Counter(result.outcome for result in results)
     return "\n".join(
         f"{outcome.value:<20} {counts[outcome]:>6}" for outcome in Outcome if counts[outcome]

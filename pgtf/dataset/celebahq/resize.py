@@ -1,8 +1,8 @@
 """Lanczos resampling as Pillow did it in 2016, to the bit: section 4 of docs/celebahq.md.
 
-One horizontal pass over the image, then one vertical pass, each rounded to uint8. A sample is a
-float32 running sum that starts at 0.5, adds value times weight from left to right, rounding twice
-a tap, and is truncated. BLAS adds in an order of its own: its sums differ by less than
+A horizontal pass over the image is followed by a vertical one; both round to uint8. A sample is a
+float32 running sum that starts at 0.5, adds value times weight from left to right with two
+roundings per tap, and is truncated. BLAS adds in another order. Its sums differ by less than
 `Filter.tolerance`, so that only samples this close to an integer are summed again in that order.
 """
 
@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-LOBES = 3  # of the Lanczos window
+LOBES = 3  # lobes of the Lanczos window on each side
 F32 = np.float32
 ULP = 2.0**-24  # largest relative error of a float32 rounding
 MAX_TOLERANCE = 0.1  # beyond it, most samples would have to be summed again
@@ -34,12 +34,12 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Filter:
-    """The weights that take `num_in` samples to `num_out`; made by `lanczos`."""
+    """The weights that resample `num_in` samples to `num_out`; see `lanczos`."""
 
     num_in: int
     first: np.ndarray  # int64 [num_out]: first source sample, ascending
     weights: np.ndarray  # float32 [num_out, taps]; zeros around those that are used
-    tolerance: float  # how far a sum in another order may be off
+    tolerance: float  # bound of the error of a sum in another order
 
     @property
     def num_out(self) -> int:
@@ -49,7 +49,7 @@ class Filter:
     def blocks(self) -> list[Block]:
         """The filter as dense blocks."""
         taps = np.arange(self.weights.shape[1])
-        size = 64 if self.num_out > self.num_in else 16  # the fastest, measured
+        size = 64 if self.num_out > self.num_in else 16  # the fastest of those measured
         blocks = []
         for start in range(0, self.num_out, size):
             outputs = slice(start, min(start + size, self.num_out))
@@ -64,7 +64,7 @@ class Filter:
 
 @functools.lru_cache(maxsize=8)
 def lanczos(num_in: int, num_out: int) -> Filter:
-    """The filter for one axis; every operation is float32 where the original's was."""
+    """Computes the filter for one axis; operations are float32 where the original's were."""
     scale = F32(num_in) / F32(num_out)
     stretch = max(scale, F32(1.0))
     support = F32(LOBES) * stretch
@@ -85,8 +85,8 @@ def lanczos(num_in: int, num_out: int) -> Filter:
         total += weights[:, tap]
     total[total == 0] = 1
     weights /= total[:, np.newaxis]
-    # A running sum and any other order: at most one rounding per tap each, of at most `peak`, and
-    # one more for the product; the last term is for the additions that look for close samples.
+    # The running sum and a sum in any other order round at most once per tap and once per product,
+    # each time a value of at most `peak`. The last term covers the additions in `_truncate`.
     peak = 255 * float(np.abs(weights).sum(axis=1).max()) + 1
     tolerance = (2 * len(taps) + 2) * ULP * peak + 4 * ULP * peak
     return Filter(num_in, first, weights, tolerance)
@@ -154,10 +154,10 @@ def resize_columns(plane: np.ndarray, taps: Filter) -> np.ndarray:
 
 
 def _truncate(sums: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-    """Truncates sums, to which 0.5 is yet to be added; overwrites them.
+    """Adds 0.5 to sums, which it overwrites, and truncates them.
 
     Returns:
-        int16, and the flat indices of those that may be wrong.
+        int16 results, and the flat indices of the results that may be wrong.
     """
     sums += F32(0.5 - tolerance)
     low = sums.astype(np.int16)
@@ -166,7 +166,7 @@ def _truncate(sums: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarra
 
 
 def _running_sum(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """0.5 plus values times weights, added from left to right: float32 [n, taps] -> [n]."""
+    """Adds values times weights to 0.5 from left to right: float32 [n, taps] -> [n]."""
     total = np.full(len(values), 0.5, F32)
     for terms in (values * weights).T:
         total += terms

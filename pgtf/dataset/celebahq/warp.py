@@ -1,8 +1,8 @@
 """The square of a face, warped to 4096x4096 and reduced: section 6 of docs/celebahq.md.
 
 Pillow 3.1.1 maps whole output coordinates, not pixel centres, interpolates in float64 and
-truncates. Here the interpolation is float32; samples that it cannot tell from the integer above or
-below are done again in float64. The 4096x4096 image never exists: bands of it are reduced at once.
+truncates. Here the interpolation is float32, and samples too close to an integer are interpolated
+again in float64. The 4096x4096 image is never stored: it is reduced in bands.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BAND = 4  # rows interpolated at a time, so that they stay in the cache
 REDUCED = 32  # rows reduced at a time; a multiple of BAND
 STRIP = 1 << 16  # pixels packed at a time
 # Bounds the error of a float32 interpolation of values up to 255: 20 roundings of factors below 1
-# and 9 of sums below 256 come to 2.2e-4.
+# and 9 roundings of sums below 256 add up to 2.2e-4.
 TOLERANCE = 2.0**-12
 WHITE = np.uint32(0xFFFFFFFF)
 F32 = np.float32
@@ -51,28 +51,28 @@ class Coordinate:
     """One source coordinate as a function of the output's X and Y, in float64."""
 
     def __init__(self, corners: np.ndarray, size: int):
-        nw, sw, se, ne = corners  # float32, and so are the differences
+        nw, sw, se, ne = corners  # float32, as their differences are
         x = np.arange(size, dtype=np.float64)
         self.of_x = float(nw) + float(ne - nw) / size * x
         self.per_y = float(sw - nw) / size
         self.per_xy = float(((se - sw) - ne) + nw) / size / size * x
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Computes it for single samples: int64 [n], float64 [n] -> float64 [n]."""
+        """Computes the coordinate of single samples: int64 [n], float64 [n] -> float64 [n]."""
         return np.asarray((self.of_x[x] + self.per_y * y) + self.per_xy[x] * y)
 
     def rows(self, y: np.ndarray) -> np.ndarray:
-        """Computes it for whole rows: float64 [n] -> float64 [n, size]."""
+        """Computes the coordinate of whole rows: float64 [n] -> float64 [n, size]."""
         down = y[:, np.newaxis]
         return np.asarray((self.of_x + self.per_y * down) + self.per_xy * down)
 
 
 class Scratch:
-    """Arrays that each band of rows uses again: making new ones would take longer."""
+    """Arrays reused for every band of rows, because allocating new ones takes longer."""
 
     def __init__(self, channels: int, rows: int, size: int):
         shape = rows, size
-        self.position, self.whole, self.fraction = np.empty((3, 2, *shape))  # of x and y
+        self.position, self.whole, self.fraction = np.empty((3, 2, *shape))  # [x and y, rows, size]
         self.index = np.empty(shape, np.intp)
         self.weights = np.empty((4, rows * size), F32)
         shape = channels, rows * size
@@ -84,7 +84,7 @@ class Scratch:
 
 
 class Warp:
-    """An image and the quadrilateral in it that becomes a square."""
+    """Warps a quadrilateral in an image to a square."""
 
     def __init__(self, image: np.ndarray, quad: np.ndarray, size: int):
         corners = quad.astype(F32)
@@ -93,13 +93,13 @@ class Warp:
         low, high = corners.min(axis=0), corners.max(axis=0)
         height, width = image.shape[1:]
         self.is_inside = bool((low >= 1).all() and (high <= (width - 1, height - 1)).all())
-        # The part of the image that is sampled, and a pixel around it that repeats its edge.
+        # Keep the part of the image that is sampled, and one pixel around it that repeats its edge.
         left, top = (int(value) for value in np.maximum(low - 2, 0))
         right, bottom = (int(value) for value in np.minimum(high + 3, (width, height)))
         part = np.pad(image[:, top:bottom, left:right], ((0, 0), (1, 1), (1, 1)), mode="edge")
         self.stride = part.shape[2] - 1
-        # From coordinates in the image to those in the cells of the part, which begin half a pixel
-        # later, and one is before the edge.
+        # Added to image coordinates, this gives coordinates in the cells of the part: cells begin
+        # half a pixel later, and one cell lies before the edge.
         self.shift = np.array([0.5 - left, 0.5 - top])
         per_band = [c.per_y + c.per_xy for c in (self.x, self.y)]
         self.step = BAND * np.stack(per_band)[:, np.newaxis]
@@ -107,10 +107,10 @@ class Warp:
         self.scratch = Scratch(len(image), BAND, size)
 
     def fill(self, start: int, out: np.ndarray) -> None:
-        """Computes rows of the square, from `start` on, into uint8 [n, C, size]; n: of BANDs."""
+        """Computes rows of the square, from `start` on, into uint8 [n * BAND, C, size]."""
         _, channels, size = out.shape
         scratch = self.scratch
-        close = []  # flat indices into `out` of samples to be done again
+        close = []  # flat indices into `out` of samples to interpolate again
         for row in range(0, len(out), BAND):
             band = out[row : row + BAND].swapaxes(0, 1)  # [C, BAND, size]
             outside = self._locate(start + row, row == 0)
@@ -149,17 +149,17 @@ class Warp:
         return np.asarray((x < 0) | (x >= width) | (y < 0) | (y >= height))
 
     def _locate(self, first_row: int, is_new: bool) -> np.ndarray | None:
-        """Finds the cell of each sample of a band, and its place in it.
+        """Finds the cell of each sample of a band, and the sample's place in the cell.
 
-        Positions that follow from the band above are not those of `exact` to the last bit. Nor
-        need they be: what they are interpolated to is off by far less than TOLERANCE.
+        Positions derived from the previous band differ from those of `exact` in the last bits.
+        This is harmless: the interpolated values differ by far less than TOLERANCE.
 
         Args:
-            first_row: of the band, in the square.
-            is_new: whether the band does not follow the one before.
+            first_row: the band's first row in the square.
+            is_new: True if the previous call was not for the previous band.
 
         Returns:
-            Which samples lie outside the image, bool [rows, size]; None = none.
+            True for samples outside the image, bool [rows, size]; None if there are none.
         """
         scratch = self.scratch
         outside = None
@@ -183,9 +183,9 @@ class Warp:
 def _cells(plane: np.ndarray) -> np.ndarray:
     """Packs each pixel with its neighbours: uint8 [H, W] -> uint32 [(H - 1) * (W - 1)].
 
-    NW is the lowest byte, then NE, SW, SE. Where all four are equal, their interpolation must not
-    look close to the integer below: NE and SW are raised by 1, which does not change what remains
-    after truncation. White cannot be raised; `_interpolate` knows it.
+    NW is the lowest byte, then NE, SW, SE. Where all four are equal, the interpolated value would
+    look close to an integer. NE and SW are therefore raised by 1, which does not change the
+    truncated result. White cannot be raised; `_interpolate` treats it separately.
     """
     cells = np.empty((plane.shape[0] - 1, plane.shape[1] - 1), np.uint32)
     step = max(STRIP // plane.shape[1], 1)
@@ -204,7 +204,7 @@ def _cells(plane: np.ndarray) -> np.ndarray:
 def _weigh(scratch: Scratch) -> None:
     """Computes the weights of NW, NE, SW and SE, divided by the value of their byte in a cell.
 
-    SE is the highest byte, which is shifted down and not divided.
+    The weight of SE is not divided: its byte is the highest one and is shifted down.
     """
     nw, ne, sw, se = scratch.weights
     ne[:], sw[:] = scratch.fraction.reshape(2, -1)
@@ -224,7 +224,7 @@ def _interpolate(scratch: Scratch) -> np.ndarray:
         Flat indices of the samples that may be wrong.
     """
     cells, field, total = scratch.cells, scratch.field, scratch.total
-    signed = field.view(np.int32)  # converted faster
+    signed = field.view(np.int32)  # int32 is converted faster than uint32
     for mask, corner in zip((0x0000FF, 0x00FF00, 0xFF0000), scratch.corners, strict=False):
         np.bitwise_and(cells, np.uint32(mask), out=field)
         np.copyto(corner, signed, casting="same_kind")

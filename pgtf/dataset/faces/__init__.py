@@ -1,5 +1,6 @@
-"""Aligned faces from anybody's photographs, in the way CelebA-HQ was made; docs/faces.md."""
+"""Aligned faces from any photographs, made in the way of CelebA-HQ; see docs/faces.md."""
 
-from pgtf.dataset.faces.builder import Built, FaceOptions, create
+from pgtf.dataset.faces.builder import Built, create
+from pgtf.dataset.faces.options import FaceOptions
 
 __all__ = ["Built", "FaceOptions", "create"]

@@ -1,13 +1,12 @@
-"""A face, cut out upright with the geometry of CelebA-HQ and the resampling of today.
+"""Cuts out a face upright, with the geometry of CelebA-HQ and today's resampling.
 
-Where everything lies is decided by `celebahq.geometry` and `celebahq.depth_of_field`, the same code
-that rebuilds CelebA-HQ; only the functions that make pixels differ: Pillow's, many times as fast as
-those that repeat the rounding of 2016.
+The geometry is computed by `celebahq.geometry` and `celebahq.depth_of_field`, the code that
+rebuilds CelebA-HQ. The pixels are computed by Pillow, which is many times as fast as the functions
+that repeat the rounding of 2016.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +27,7 @@ from pgtf.dataset.celebahq.geometry import (
 from pgtf.dataset.faces.landmarks import POINTS
 
 OVERSAMPLING = 4  # 4096 pixels for an image of 1024
-MIN_SPREAD = 0.05  # of a square face: area that eyes and mouth span; a profile has about 0.3
+MIN_SPREAD = 0.05  # least area that eyes and mouth span; a square face has 1, a profile about 0.3
 
 
 class Network(Protocol):
@@ -41,13 +40,13 @@ class Network(Protocol):
 
 
 def check_landmarks(landmarks: np.ndarray, width: int, height: int) -> None:
-    """Raises ValueError unless five points may be those of a face in the photograph."""
+    """Raises ValueError if five points cannot be the landmarks of a face in the photograph."""
     for name, (x, y) in zip(POINTS, landmarks.tolist(), strict=True):
-        # Whole numbers are the middles of pixels.
+        # Integer coordinates are the centres of pixels.
         if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
             raise ValueError(
                 f"the {name} lies outside the photograph, {width}x{height}. Received: "
-                f"x={x:g}, y={y:g}. Are the landmarks those of a copy of another size?"
+                f"x={x:g}, y={y:g}. Do the landmarks belong to a copy of another size?"
             )
     left_eye, right_eye, _, left_mouth, right_mouth = landmarks.astype(np.float64)
     across = right_eye - left_eye
@@ -81,17 +80,17 @@ def align(
     Args:
         photograph: uint8 [3, H, W].
         landmarks: float32 [5, 2], x and y in pixels; see `find_face`.
-        side: pixels of the finished image.
-        clean: removes JPEG artifacts; None = leaves them.
-        upscale: enlarges where the face has fewer pixels than the finished image.
-        lanczos: whether to enlarge what is still too small before it is warped.
-        min_face: least pixels that the square around the face must have in the photograph.
+        side: side of the finished image in pixels.
+        clean: removes JPEG artifacts; None = keep them.
+        upscale: enlarges a face that has fewer pixels than the finished image; None = do not.
+        lanczos: enlarge a face that is still too small before it is warped.
+        min_face: least side in pixels of the square around the face in the photograph.
 
     Returns:
         uint8 [3, side, side].
 
     Raises:
-        ValueError: the landmarks are no face in the photograph, or one that is too small.
+        ValueError: the landmarks are not those of a face in the photograph, or it is too small.
     """
     check_landmarks(landmarks, photograph.shape[2], photograph.shape[1])
     view = find_face(photograph, landmarks, side)
@@ -101,7 +100,7 @@ def align(
             f"the face is too small: the square around it must be at least {min_face} pixels wide. "
             f"Received: {found:.0f}."
         )
-    view = crop(with_border(view))  # first of all: photographs may be large
+    view = crop(with_border(view))  # first, because photographs may be large
     if clean is not None:
         view = enlarged(view, clean(view.image), clean.scale)
     view = shrink(view, resize)
@@ -125,7 +124,7 @@ def soft_blur(plane: np.ndarray, rows: Axis, columns: Axis, sigma: float) -> np.
 
 
 def warp(view: View) -> np.ndarray:
-    """Warps the square to four times the finished size and reduces it: uint8 [3, side, side]."""
+    """Warps the square to four times the finished side and reduces it: -> uint8 [3, side, side]."""
     size = view.side * OVERSAMPLING
     large = _picture(view.image).transform(
         (size, size),
@@ -134,11 +133,6 @@ def warp(view: View) -> np.ndarray:
         PIL.Image.Resampling.BILINEAR,
     )
     return _planes(large.resize((view.side, view.side), PIL.Image.Resampling.LANCZOS))
-
-
-def default_min_face(side: int) -> int:
-    """What is smaller would have to be enlarged more than eight times, to no detail."""
-    return math.ceil(side / 8)
 
 
 def _picture(image: np.ndarray) -> PIL.Image.Image:

@@ -1,4 +1,4 @@
-"""A dataset of the best faces in a folder of photographs: made in parallel, ranked, kept."""
+"""Builds a dataset of the best faces in a folder of photographs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
-from pgtf.dataset.faces.alignment import Network, default_min_face
 from pgtf.dataset.faces.landmarks import Face, read_landmarks
-from pgtf.dataset.faces.maker import Gray, Maker, read_report
+from pgtf.dataset.faces.maker import Maker, read_report
+from pgtf.dataset.faces.options import FaceOptions
 from pgtf.dataset.faces.ranking import (
     RECORDS,
     SCORES_FILE,
@@ -28,34 +28,17 @@ from pgtf.dataset.ownership import refuse_existing, refuse_foreign
 from pgtf.dataset.partial import SUFFIX, PartialFolder
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.images import list_images
-from pgtf.dataset.sources.pictures import Alpha
 
-NUM_KEPT = 30_000  # of CelebA-HQ
-RANKING = ".ranking"  # added to the target: the folder with the scores while they are computed
-REPORT_FILE = "quality.jsonl"  # the same, for faces that are all kept
-
-
-@dataclasses.dataclass(frozen=True)
-class FaceOptions:
-    """How photographs become faces."""
-
-    resolution: int = 1024  # pixels a side
-    keep: int = NUM_KEPT  # faces of the highest quality
-    lanczos: bool = True  # whether faces that are too small are enlarged before they are warped
-    clean: Network | None = None  # removes JPEG artifacts
-    upscale: Network | None = None  # enlarges faces that are too small
-    min_face: int | None = None  # pixels in the photograph; None = an eighth of the resolution
-    alpha: Alpha = "error"  # what becomes of transparent photographs
-    gray: Gray = "error"  # and of gray ones
-    max_errors: int = 0  # unusable faces that are skipped before the job gives up
+RANKING = ".ranking"  # added to the target: folder of scores while all faces are being scored
+REPORT_FILE = "quality.jsonl"  # scores while faces that are all kept are being made
 
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """What was made."""
+    """The result of `create`."""
 
     summary: Summary
-    num_faces: int  # in the photographs, those that could not be used included
+    num_faces: int  # in the photographs, including unusable ones
     scores_file: str
     quality_sheet: str
 
@@ -68,18 +51,18 @@ def create(
     options: Options = Options(),  # noqa: B008 (frozen)
     names_of_models: Mapping[str, str] | None = None,
 ) -> Built:
-    """Creates a dataset of aligned faces, the best of those in the photographs.
+    """Creates a dataset of the best aligned faces in the photographs.
 
-    Where there are more faces than are kept, all are made and scored first, and the best are then
-    made again: keeping the pictures of all would take terabytes.
+    If there are more faces than are kept, all are made and scored first, and the best are then made
+    again, because the images of all faces could take terabytes.
 
     Args:
         tfrecord_dir: dataset folder to create.
         image_dir: folder of photographs.
         landmark_file: see `read_landmarks`.
-        faces: see there.
-        options: see there.
-        names_of_models: what tells the job from one with other networks.
+        faces: resolution, number of faces, treatment of photographs.
+        options: number of workers, and whether to continue an interrupted job.
+        names_of_models: distinguish the job from jobs with other networks.
 
     Raises:
         ValueError: a face cannot be used, or an argument is wrong.
@@ -87,7 +70,7 @@ def create(
     """
     target = os.fspath(tfrecord_dir).rstrip("/")
     refuse_existing(target)
-    refuse_foreign(target + SUFFIX)  # now rather than when all faces are ranked
+    refuse_foreign(target + SUFFIX)  # now, not after all faces have been ranked
     if faces.keep < 1:
         raise ValueError(f"`keep` must be at least 1. Received: keep={faces.keep}.")
     if not has_pyramid(faces.resolution, faces.resolution):
@@ -98,22 +81,8 @@ def create(
     names, others = list_images(image_dir)
     found = read_landmarks(landmark_file, names)
     job = _job(image_dir, landmark_file, found, faces, names_of_models or {})
-    min_face = faces.min_face
-    if min_face is None:
-        min_face = default_min_face(faces.resolution)
-    maker = Maker(
-        image_dir,
-        landmark_file,
-        faces.resolution,
-        faces.lanczos,
-        faces.clean,
-        faces.upscale,
-        min_face,
-        faces.alpha,
-        faces.gray,
-    )
     build = _build_all if len(found) <= faces.keep else _build_best
-    summary = build(target, found, maker, faces, job, options)
+    summary = build(target, found, Maker(image_dir, landmark_file, faces), job, options)
     return Built(
         dataclasses.replace(summary, passed_over=tuple(others)),
         len(found),
@@ -123,12 +92,7 @@ def create(
 
 
 def _build_all(
-    target: str,
-    found: Sequence[Face],
-    maker: Maker,
-    faces: FaceOptions,
-    job: Mapping[str, Any],
-    options: Options,
+    target: str, found: Sequence[Face], maker: Maker, job: Mapping[str, Any], options: Options
 ) -> Summary:
     """Makes every face once, and ranks them."""
     ordered = [found[i] for i in shuffled(len(found))]
@@ -137,9 +101,9 @@ def _build_all(
         items=ordered,
         num_items=len(ordered),
         load=dataclasses.replace(maker, report=os.path.join(target + SUFFIX, REPORT_FILE)),
-        shape=(3, faces.resolution, faces.resolution),
+        shape=(3, maker.options.resolution, maker.options.resolution),
         job=job,
-        max_errors=faces.max_errors,
+        max_errors=maker.options.max_errors,
         report=REPORT_FILE,
         options=options,
     )
@@ -157,14 +121,10 @@ def _build_all(
 
 
 def _build_best(
-    target: str,
-    found: Sequence[Face],
-    maker: Maker,
-    faces: FaceOptions,
-    job: Mapping[str, Any],
-    options: Options,
+    target: str, found: Sequence[Face], maker: Maker, job: Mapping[str, Any], options: Options
 ) -> Summary:
     """Scores every face, then makes the best again."""
+    faces = maker.options
     with PartialFolder(target + RANKING, RECORDS, job, options.resume) as folder:
         scores = score(folder, found, maker, faces.max_errors, options.num_workers)
         order = best_first(scores)
@@ -202,7 +162,7 @@ def _job(
     faces: FaceOptions,
     names_of_models: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What an interrupted job must have in common with the one that continues it."""
+    """Everything that must be the same when an interrupted job is continued."""
     table = hashlib.sha256()
     for face in found:
         table.update(face.file.encode("utf-8", "surrogateescape") + b"\0")

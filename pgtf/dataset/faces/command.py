@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ from pgtf.dataset.commands import natural, positive
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.faces import builder
 from pgtf.dataset.faces.alignment import Network
+from pgtf.dataset.faces.options import FaceOptions, Gray
 from pgtf.dataset.faces.ranking import (
     BEST_FOLDER,
     SCORES_FILE,
@@ -18,6 +21,7 @@ from pgtf.dataset.faces.ranking import (
     default_folder,
     rank_images,
 )
+from pgtf.dataset.sources.pictures import Alpha
 
 OpenRestorer = Callable[[str, str], Network]  # folder of a model, task that it must have
 
@@ -34,62 +38,60 @@ def add_commands(commands: Any, open_restorer: OpenRestorer) -> None:
 
 
 def _add_create_faces(commands: Any, open_restorer: OpenRestorer) -> None:
-    def create(args: argparse.Namespace, options: Options) -> Summary:
-        return create_faces(args, options, open_restorer)
-
     p: argparse.ArgumentParser = commands.add_create(
         "create_faces",
         "The best faces from a folder of photographs, aligned as in CelebA-HQ; see docs/faces.md.",
         "datasets/faces ~/photographs ~/photographs/landmarks.csv --resolution=256",
-        create,
+        functools.partial(create_faces, open_restorer=open_restorer),
         "images_dir",
         "folder of photographs of any size",
     )
     p.add_argument(
         "landmarks",
-        help="five points per face: a .csv or .json file, or text in the format of CelebA",
+        help="five points per face: a .csv or .json file, or text in CelebA's format",
     )
-    p.add_argument("--resolution", type=positive, default=1024, help="(default: %(default)s)")
-    help = "how many faces, those of the highest quality (default: %(default)s)"
-    p.add_argument("--keep", type=positive, default=builder.NUM_KEPT, help=help)
+    default = FaceOptions()
+    help = "side of a face in pixels, a power of two (default: %(default)s)"
+    p.add_argument("--resolution", type=positive, default=default.resolution, help=help)
+    help = "number of faces, those of the highest quality (default: %(default)s)"
+    p.add_argument("--keep", type=positive, default=default.keep, help=help)
     p.add_argument(
         "--restore",
         default="lanczos",
         metavar="none|lanczos|MODEL",
-        help="how faces of fewer pixels than the resolution are enlarged before they are warped: "
-        "MODEL is a network that python -m pgtf.restoration train --task=sr made "
+        help="enlarge a face with fewer pixels than the resolution in this way before it is "
+        "warped; MODEL is a network from python -m pgtf.restoration train --task=sr "
         "(default: %(default)s)",
     )
     p.add_argument(
         "--jpeg",
         default="none",
         metavar="none|MODEL",
-        help="removes JPEG artifacts first, with a network of --task=jpeg (default: %(default)s)",
+        help="remove JPEG artifacts first, with a network of --task=jpeg (default: %(default)s)",
     )
-    help = "least pixels of the square around a face (default: an eighth of the resolution)"
+    help = "least side in pixels of the square around a face (default: an eighth of the resolution)"
     p.add_argument("--min_face", type=natural, help=help)
     p.add_argument(
         "--gray",
-        choices=("error", "convert"),
-        default="error",
-        help="what becomes of gray photographs (default: %(default)s)",
+        choices=typing.get_args(Gray),
+        default=default.gray,
+        help="treatment of gray photographs (default: %(default)s)",
     )
     p.add_argument(
         "--alpha",
-        choices=("error", "drop", "white", "black"),
-        default="error",
-        help="what becomes of transparent pixels (default: %(default)s)",
+        choices=typing.get_args(Alpha),
+        default=default.alpha,
+        help="treatment of transparent pixels (default: %(default)s)",
     )
-    help = "skip so many unusable faces, and list them (default: %(default)s)"
-    p.add_argument("--max_errors", type=natural, default=0, help=help)
+    _add_max_errors(p, "faces")
 
 
 def create_faces(
     args: argparse.Namespace, options: Options, open_restorer: OpenRestorer
 ) -> Summary:
-    """Creates the dataset and prints where the scores are."""
+    """Creates the dataset; prints the number of faces and the files with their scores."""
     is_model = args.restore not in ("none", "lanczos")
-    faces = builder.FaceOptions(
+    faces = FaceOptions(
         resolution=args.resolution,
         keep=args.keep,
         lanczos=args.restore != "none",
@@ -114,22 +116,29 @@ def create_faces(
 
 
 def _add_rank_images(commands: Any) -> None:
-    def rank(args: argparse.Namespace) -> None:
-        options = Options(args.num_workers, args.resume)
-        args.out = args.out or default_folder(args.images_dir)  # for the remedy of an interruption
-        ranked = rank_images(args.images_dir, args.keep, args.out, args.max_errors, options)
-        for rejected in ranked.rejected:
-            print(f"Rejected       {' '.join(rejected.name.splitlines())}  {rejected.reason}")
-        for what, name in ("Scores", SCORES_FILE), ("Quality", SHEET_FILE), ("Best", BEST_FOLDER):
-            print(f"{what:14} {os.path.join(ranked.path, name)}")
-        print(f"Images         {ranked.num_kept} kept of {ranked.num_images}")
-
     help = "Score images by how broad and symmetric their power spectra are; keep the best."
     p = commands.add("rank_images", help, "~/photographs --keep=1000", rank)
     p.add_argument("images_dir", metavar="folder", help="image files of any kind and size")
-    p.add_argument("--keep", type=positive, required=True, help="how many are kept")
-    p.add_argument("--out", help="folder to create (default: the folder's name and -ranked)")
-    help = "skip so many unusable files, and list them (default: %(default)s)"
-    p.add_argument("--max_errors", type=natural, default=0, help=help)
-    p.add_argument("--num_workers", type=positive, help="processes (default: one a core)")
+    p.add_argument("--keep", type=positive, required=True, help="number of images to keep")
+    p.add_argument("--out", help="folder to create (default: FOLDER-ranked)")
+    _add_max_errors(p, "images")
+    p.add_argument("--num_workers", type=positive, help="processes (default: one per core)")
     p.add_argument("--resume", action="store_true", help="continue an interrupted job")
+
+
+def rank(args: argparse.Namespace) -> None:
+    """Ranks images; prints the files that it wrote, and the images that it rejected."""
+    options = Options(args.num_workers, args.resume)
+    # After an interruption, the script looks for `args.out` to say how to continue.
+    args.out = args.out or default_folder(args.images_dir)
+    ranked = rank_images(args.images_dir, args.keep, args.out, args.max_errors, options)
+    for rejected in ranked.rejected:
+        print(f"Rejected       {' '.join(rejected.name.splitlines())}  {rejected.reason}")
+    for what, name in ("Scores", SCORES_FILE), ("Quality", SHEET_FILE), ("Best", BEST_FOLDER):
+        print(f"{what:14} {os.path.join(ranked.path, name)}")
+    print(f"Images         {ranked.num_kept} kept of {ranked.num_images}")
+
+
+def _add_max_errors(p: argparse.ArgumentParser, what: str) -> None:
+    help = f"skip and list at most so many unusable {what} (default: %(default)s)"
+    p.add_argument("--max_errors", type=natural, default=0, help=help)

@@ -1,4 +1,4 @@
-"""Five landmarks per face, from CelebA's text format, a CSV or a JSON file."""
+"""Reads five landmarks per face from CelebA's text format, a CSV or a JSON file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 POINTS = ("left eye", "right eye", "nose", "left corner of the mouth", "right corner of the mouth")
-# CelebA's names of the columns; left and right are the viewer's.
+# CelebA's names of the columns. Left and right are as seen by the viewer.
 COLUMNS = tuple(
     f"{point}_{axis}"
     for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
     for axis in "xy"
 )
-MAX_COORDINATE = 1e6  # pixels; no photograph is larger, and a table of something else is found out
+MAX_COORDINATE = 1e6  # pixels; larger than any photograph, so that other tables are recognized
 EXPECTED = f"x and y of {len(POINTS)} points"
 
 
@@ -27,27 +27,27 @@ class Face:
     """One face in a photograph."""
 
     file: str  # path below the folder of photographs
-    landmarks: np.ndarray | None  # float32 [5, 2], x and y in pixels; None = not known
-    number: int = 0  # of the face in its photograph
+    landmarks: np.ndarray | None  # float32 [5, 2], x and y in pixels; None = unknown
+    number: int = 0  # counts the faces in a photograph
 
 
 def read_landmarks(path: str, names: Sequence[str]) -> list[Face]:
-    """Finds the faces of each photograph, in the order of the photographs.
+    """Reads the faces of each photograph, in the order of the photographs.
 
     Args:
-        path: a .csv file: a header, then a file name and ten numbers in each row; in the order of
-            POINTS, or in the order that the header says in CelebA's words (COLUMNS). A .json file:
+        path: a .csv file: a header, then a file name and ten numbers in each row, in the order of
+            POINTS or in the order of the header if it has CelebA's names (COLUMNS). A .json file:
             {file: five pairs or ten numbers}, or [[file, points], ...]. Any other file is read as
             CelebA's text: a count, a header without the file's column, rows.
-            Rows of other files are passed over; a photograph may have several faces.
+            Rows for other files are ignored; a photograph may have several faces.
         names: paths of the photographs below their folder.
 
     Returns:
-        The faces; one without landmarks for each photograph that has no row.
+        The faces; a photograph without a row has one face without landmarks.
 
     Raises:
-        ValueError: the table is damaged, repeats a face, or knows none of the photographs.
-        OSError: it cannot be read.
+        ValueError: the table is damaged, repeats a face, or has no row for any photograph.
+        OSError: the table cannot be read.
     """
     rows = _READERS.get(os.path.splitext(path)[1].lower(), _read_text)(path)
     found: dict[str, list[np.ndarray]] = {}
@@ -71,7 +71,7 @@ def read_landmarks(path: str, names: Sequence[str]) -> list[Face]:
 
 
 def _points(at: str, file: str, values: Any) -> np.ndarray:
-    """-> float32 [5, 2]."""
+    """Converts the values of a row -> float32 [5, 2]."""
     try:
         points = np.array(values, np.float64).reshape(-1)
     except (TypeError, ValueError):
@@ -126,7 +126,7 @@ def _read_text(path: str) -> Rows:
 
 def _read_json(path: str) -> Rows:
     def pairs(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-        return items  # not a dict, which would forget the first of two faces
+        return items  # a dict would keep only the last face of a file
 
     try:
         content = json.loads(_read(path), object_pairs_hook=pairs)

@@ -1,7 +1,7 @@
-"""How good an image is, told from its power spectrum. After the paper, Appendix C.
+"""The quality of an image, computed from its power spectrum. After the paper, Appendix C.
 
-The paper keeps the images whose power spectrum holds a broad range of frequencies and is roughly
-the same in all directions, and says no more; the formula is ours.
+The paper keeps the images whose power spectrum has a broad range of frequencies and is roughly
+radially symmetric, and gives no formula; this one is ours.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-MAX_SIDE = 2048  # pixels; of larger images the middle is judged
+MAX_SIDE = 2048  # pixels; larger images are scored by their middle
 PATCH, STEP = 8, 4  # pixels: patches overlap by half
-RINGS = (0.3, 0.4, 0.51)  # cycles per pixel: bounds of the rings, the finest that pixels can show
+RINGS = (0.3, 0.4, 0.51)  # bounds of the rings in cycles per pixel: the finest detail possible
 NUM_SECTORS = 4  # directions
-FLOOR = 0.03  # squared grey levels, below the rounding to whole ones, which has 1/12
+FLOOR = 0.03  # squared grey levels; less than the 1/12 of rounding to whole levels
 NATURAL = 5.0  # log of the power that a patch of a photograph seldom exceeds in its weakest sector
-PEAKS_FROM, PEAK_RING = 0.115, 0.015  # cycles per pixel: narrow rings, in which peaks stand out
-PEAK = 2.2  # log by which the ring with the highest peak may exceed the others
-MIN_RING = 8  # frequencies in a ring: smaller images have no peaks
+PEAKS_FROM, PEAK_RING = 0.115, 0.015  # cycles per pixel: start and width of the rings for peaks
+PEAK = 2.2  # log by which the ring with the highest peak may exceed the median ring
+MIN_RING = 8  # least frequencies per ring; peaks are not measured in smaller images
 BLOCK = 8  # pixels between the lattice lines of JPEG files
 EDGES = 0.2  # relative strength of lattice lines in photographs that were never compressed
-# Fitted to spoiled tiles: tests/dataset/test_quality.py
+# The weights were fitted to spoiled tiles: tests/dataset/faces/test_quality.py
 EXCESS_WEIGHT, PEAK_WEIGHT, LATTICE_WEIGHT = 8.0, 3.0, 0.4
 STRIP = 1 << 14  # patches transformed at a time
 
@@ -32,25 +32,27 @@ STRIP = 1 << 14  # patches transformed at a time
 def quality(image: np.ndarray) -> float:
     """Scores an image; higher is better. A flip or a quarter turn changes nothing.
 
-    The luma is cut into patches of 8x8 pixels that overlap by half. Let P be the power spectrum of
-    a patch under a Hann window, per pixel, in squared grey levels, averaged over four sectors of
-    directions in two rings of frequencies, 0.3 to 0.4 and 0.4 to 0.5 cycles per pixel, and
+    The luma is divided into patches of 8x8 pixels that overlap by half. Let P be the power spectrum
+    of a patch under a Hann window, per pixel and in squared grey levels, averaged over each of four
+    sectors of directions in two rings of frequencies, 0.3 to 0.4 and 0.4 to 0.5 cycles per pixel.
+    For each patch and ring, let
 
         x = log(min over sectors of P + 0.03)
 
-    for each patch and ring: photographs have less power the finer the detail, so that a patch with
-    power even there has it at all frequencies, and the weakest direction tells whether it has it
-    in all. Then, with means over patches and rings and natural logarithms,
+    Photographs have less power at finer detail: a patch with power in these rings has it at all
+    frequencies, and if its weakest sector has power, all directions have it. With natural
+    logarithms and means over patches and rings,
 
         quality = mean(x) - 8 mean(max(x - 5, 0)) - 3 max(peak - 2.2, 0) - 0.4 lattice
 
-    Blur, enlargement and compression empty some patches or all, smears empty a direction: the
-    first term falls. Halftone dots fill patches with more power than photographs have: the second.
-    `peak` tells of halftone screens and other regular patterns, faint ones too, from the spectrum
-    of the whole image: of log((max P + 1) / (median P + 1)) of the rings of 0.015 cycles per pixel
-    from 0.115 on, the highest minus the median. `lattice` is the mean over both axes of
-    log(1 + L / 0.2), where L tells how much larger the steps across lines 8 pixels apart are than
-    those beside them, divided by the mean step: the blocks of JPEG files.
+    The first term falls with blur, enlargement and compression, which remove the power of patches,
+    and with smears, which remove that of a direction. The second term falls with halftone dots,
+    which have more power than photographs. `peak` measures halftone screens and other regular
+    patterns, even faint ones, in the spectrum of the whole image: in rings of 0.015 cycles per
+    pixel from 0.115 on, log((max P + 1) / (median P + 1)) is computed, and `peak` is the highest
+    value minus the median. `lattice` measures the blocks of JPEG files. It is the mean over both
+    axes of log(1 + L / 0.2), where L is the amount by which steps across lines 8 pixels apart
+    exceed the steps beside them, divided by the mean step.
 
     Args:
         image: uint8 [1 or 3, H, W].
@@ -70,14 +72,14 @@ def quality(image: np.ndarray) -> float:
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
-    """At most MAX_SIDE pixels each way, symmetrically."""
+    """Crops an image to at most MAX_SIDE pixels per side, symmetrically."""
     height, width = image.shape[1:]
     top, left = (-(-max(side - MAX_SIDE, 0) // 2) for side in (height, width))
     return image[:, top : height - top, left : width - left]
 
 
 def _offsets(side: int) -> set[int]:
-    """Where the patches begin; twice where they cannot lie symmetrically."""
+    """Offsets of the first patch: two if the patches of one cannot lie symmetrically."""
     rest = (side - PATCH) % STEP
     return {rest // 2, rest - rest // 2}
 
@@ -99,12 +101,12 @@ def _weakest(luma: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _bands() -> tuple[np.ndarray, np.ndarray]:
-    """The window [PATCH, PATCH], and the matrix that averages over rings and sectors."""
+    """The window [PATCH, PATCH], and the matrix that averages over each sector of each ring."""
     line = np.sin(np.pi * (np.arange(PATCH) + 0.5) / PATCH) ** 2
     window = np.outer(line, line)
     frequency = np.fft.fftfreq(PATCH)
     radius = np.hypot(frequency[:, np.newaxis], frequency)
-    turn = np.arctan2(frequency[:, np.newaxis], frequency) / np.pi  # half turns, where it repeats
+    turn = np.arctan2(frequency[:, np.newaxis], frequency) / np.pi  # half turns; its period is 1
     sector = np.floor(turn * NUM_SECTORS + 0.5).astype(np.int64) % NUM_SECTORS
     ring = np.searchsorted(RINGS, radius, side="right") - 1
     cells = [
@@ -116,9 +118,9 @@ def _bands() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _peak(luma: np.ndarray) -> float:
-    """How much a regular pattern stands out from the spectrum of an image."""
+    """Measures the strongest regular pattern in an image; see `quality`."""
     order, starts, window = _rings(*luma.shape)
-    if len(starts) < 2:  # too small to tell
+    if len(starts) < 2:  # the image is too small
         return 0.0
     centered = luma - (luma * window).sum() / window.sum()
     spectrum = np.fft.fft2(centered * window)
@@ -130,7 +132,7 @@ def _peak(luma: np.ndarray) -> float:
 
 @functools.lru_cache(maxsize=16)
 def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Flat places in a spectrum ring by ring, where each ring starts, and the window."""
+    """Flat indices into a spectrum, ring by ring; the start of each ring; the window."""
     radius = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.fftfreq(width)).ravel()
     ring = np.floor((radius - PEAKS_FROM) / PEAK_RING).astype(np.int64)
     places = np.flatnonzero((ring >= 0) & (radius < 0.5))
@@ -143,7 +145,7 @@ def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _lattice(luma: np.ndarray) -> float:
-    """How much vertical lines BLOCK pixels apart stand out."""
+    """Measures the strength of vertical lines BLOCK pixels apart; see `quality`."""
     steps = np.abs(np.diff(luma, axis=1))
     if steps.shape[1] < 2 * BLOCK:
         return 0.0

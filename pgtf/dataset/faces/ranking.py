@@ -1,4 +1,4 @@
-"""Images ranked by their quality: scores in parallel, a table, a contact sheet, the best kept."""
+"""Ranks images by quality: scores them in parallel, writes a table and a sheet, keeps the best."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import PIL.Image
 from tqdm import tqdm
 
 from pgtf import images as images_lib
 from pgtf.dataset.encoder import Load, Rejected
 from pgtf.dataset.exporter import Options
+from pgtf.dataset.faces.photographs import LoadPhotographs
 from pgtf.dataset.faces.quality import quality
 from pgtf.dataset.ownership import refuse_existing
 from pgtf.dataset.partial import PartialFolder, write_records
 from pgtf.dataset.sources.images import list_images
-from pgtf.dataset.sources.pictures import FILE_ERRORS, Alpha, fit, reason, to_plain
+from pgtf.dataset.sources.pictures import fit
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
 SCORES_FILE = "scores.csv"
 SHEET_FILE = "quality.png"
 BEST_FOLDER = "best"
-RECORDS = {"scores.f64": 8}  # a float64 an item while the job runs; NaN = rejected
+RECORDS = {"scores.f64": 8}  # one float64 per item while the job runs; NaN = rejected
 CHUNK = 8  # items per task of a worker
-SHEET_COLUMNS = 8  # images of each kind on the contact sheet
-SHEET_SIDE = 128  # pixels of each
+SHEET_COLUMNS = 8  # images per row of the contact sheet
+SHEET_SIDE = 128  # side of each in pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranked:
-    """What `rank_images` made."""
+    """The result of `rank_images`."""
 
     path: str
     num_images: int
@@ -53,20 +53,21 @@ def rank_images(
     max_errors: int = 0,
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Ranked:
-    """Ranks the image files of a folder and keeps the best: links to them, in a new folder.
+    """Ranks the image files in a folder and keeps the best as links in a new folder.
 
-    The folder holds scores.csv, quality.png (best, middle and worst) and best/ with the files under
-    the names that they have in `image_dir`.
+    The new folder has scores.csv, quality.png (the best, middle and worst images) and best/, which
+    has the best files under their names in `image_dir`.
 
     Args:
         image_dir: folder of image files of any kind and size.
-        keep: how many are kept.
+        keep: number of images to keep.
         out: folder to create; None = `image_dir` with -ranked added.
-        max_errors: unusable files that are passed over before the job gives up.
-        options: see there.
+        max_errors: unusable files that are skipped before the job gives up.
+        options: number of workers, and whether to continue an interrupted job.
 
     Raises:
-        ValueError, OSError: a file cannot be used, or `out` exists.
+        ValueError: a file cannot be used, or an argument is wrong.
+        OSError: `out` exists, or a file cannot be read or written.
     """
     target = (out or default_folder(image_dir)).rstrip("/")
     refuse_existing(target, "out")
@@ -90,7 +91,9 @@ def rank_images(
         write_scores(os.path.join(folder.path, SCORES_FILE), scores[order], rows, ["file", "kept"])
         sheet = os.path.join(folder.path, SHEET_FILE)
         write_sheet(sheet, order, lambda chosen: load([names[i] for i in chosen]))
-        folder.save()  # `best` holds users' files: a job is not to begin anew with it
+        # Record the scores before `best` has links: a job that starts anew would have to delete
+        # users' files.
+        folder.save()
         for number in kept:
             _link(os.path.join(source, names[number]), folder.path, names[number])
         folder.publish()
@@ -101,7 +104,7 @@ def rank_images(
 
 
 def default_folder(image_dir: str) -> str:
-    """Where `rank_images` writes unless told otherwise."""
+    """The folder that `rank_images` creates by default."""
     return f"{os.path.abspath(image_dir)}-ranked"
 
 
@@ -112,20 +115,20 @@ def score(
     max_errors: int | None,
     num_workers: int | None,
 ) -> np.ndarray:
-    """Scores images in parallel, and continues where an interrupted job was.
+    """Scores images in parallel, and continues an interrupted job.
 
     Args:
-        folder: keeps RECORDS.
-        items: what `load` takes.
-        load: as that of `exporter.export`, for images of any size: -> uint8 [C, H, W] or Rejected.
-        max_errors: how many may be rejected; None = any number.
-        num_workers: processes at most; None = one a core.
+        folder: has the files of RECORDS.
+        items: arguments of `load`.
+        load: as in `exporter.export`, for images of any size: -> uint8 [C, H, W] or Rejected.
+        max_errors: number of items that may be rejected; None = any number.
+        num_workers: processes at most; None = one per core.
 
     Returns:
-        float64 [items], NaN for those that were rejected.
+        float64 [items], NaN for rejected items.
 
     Raises:
-        ValueError: too many were rejected, or all.
+        ValueError: too many items were rejected, or all of them.
     """
     num_workers = min(num_workers or default_num_workers(), -(-len(items) // CHUNK))
     rest = range(folder.num_items, len(items), CHUNK)
@@ -150,11 +153,12 @@ def score(
 
 @dataclasses.dataclass(frozen=True)
 class _Scorer:
-    """What a worker does with some items: -> float64 [items], place -> (name, reason)."""
+    """Scores items in a worker."""
 
     load: Load
 
     def __call__(self, items: list[Any]) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
+        """Returns float64 [items], and (name, reason) by the place of each rejected item."""
         values = np.full(len(items), np.nan)
         rejected = {}
         for place, image in enumerate(self.load(items)):
@@ -165,29 +169,8 @@ class _Scorer:
         return values, rejected
 
 
-@dataclasses.dataclass(frozen=True)
-class LoadPhotographs:
-    """Reads image files of any kind and size: paths below a folder -> uint8 [1 or 3, H, W]."""
-
-    image_dir: str
-    alpha: Alpha
-
-    def __call__(self, names: Sequence[str]) -> Iterable[np.ndarray | Rejected]:
-        for name in names:
-            path = os.path.join(self.image_dir, name)
-            try:
-                with PIL.Image.open(path) as file:
-                    picture = to_plain(file, self.alpha)
-                    picture = picture.convert("L" if picture.mode == "L" else "RGB")
-                pixels = np.asarray(picture)
-            except FILE_ERRORS as error:
-                yield Rejected(path, reason(error))
-            else:
-                yield pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
 def best_first(scores: np.ndarray) -> np.ndarray:
-    """Places of the scores from highest to lowest, without NaN; equal ones in order: int64 [n]."""
+    """Sorts places by score, highest first, ties in order, without NaN: -> int64 [n]."""
     order = np.argsort(-scores, kind="stable")  # NaN last
     return np.asarray(order[: np.count_nonzero(~np.isnan(scores))])
 
@@ -195,7 +178,7 @@ def best_first(scores: np.ndarray) -> np.ndarray:
 def write_scores(
     path: str, scores: np.ndarray, rows: Iterable[Sequence[Any]], columns: Sequence[str]
 ) -> None:
-    """Writes the table of scores, best first; True and False become 1 and 0."""
+    """Writes the table of scores, which are sorted; True and False become 1 and 0."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["rank", "score", *columns])
@@ -215,7 +198,7 @@ def write_sheet(
     Args:
         path: of the PNG file.
         order: places of the images, best first.
-        make: makes the images of some places: -> uint8 [C, H, W] each.
+        make: makes the images at some places: -> uint8 [C, H, W] each.
     """
     num = min(SHEET_COLUMNS, len(order))
     middle = (len(order) - num) // 2
@@ -226,16 +209,16 @@ def write_sheet(
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
-    """uint8 [C, H, W] -> uint8 [SHEET_SIDE, SHEET_SIDE, 3]."""
+    """Crops and shrinks an image: uint8 [C, H, W] -> uint8 [SHEET_SIDE, SHEET_SIDE, 3]."""
     picture = images_lib.to_pil(np.ascontiguousarray(image.transpose(1, 2, 0)))
     return np.asarray(fit(picture.convert("RGB"), SHEET_SIDE, "center-crop"))
 
 
 def _link(source: str, folder: str, name: str) -> None:
-    """Puts a file into best/ without taking space, or copies it where that is not possible."""
+    """Links a file into best/, which takes no space, or copies it if it cannot be linked."""
     path = os.path.join(folder, BEST_FOLDER, name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with contextlib.suppress(FileExistsError):  # of an interrupted job
+    with contextlib.suppress(FileExistsError):  # an interrupted job has linked it
         try:
             os.link(os.path.realpath(source), path)
         except FileExistsError:

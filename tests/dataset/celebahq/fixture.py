@@ -66,9 +66,9 @@ def copy(folder):
 
 
 def subset(folder, idxs=SMALL):
-    """A copy of the inputs whose image_list.txt has a few images only, numbered from 0 on.
+    """A copy of the inputs whose image_list.txt has only a few images, numbered from 0 on.
 
-    A delta opens with the file's content and name; its number does not matter.
+    The key of a delta depends on the file's content and name; the number does not matter.
     """
     celeba, deltas = copy(folder)
     tokens = [token(idx) for idx in idxs]

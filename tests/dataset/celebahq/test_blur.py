@@ -1,4 +1,4 @@
-"""The fast blur against SciPy's, and the order of additions that both must have."""
+"""The fast blur, compared with SciPy's, and the order of additions that both must have."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_blur_equals_scipys_to_the_bit(rng, kind, shape, pads, sigma):
 
 
 def plain_blur(line, weights):
-    """One line in the stated order: float32 [n] -> float32 [n]."""
+    """Blurs one line in the specified order of additions: float32 [n] -> float32 [n]."""
     radius, num = len(weights) - 1, len(line)
 
     def at(place):
@@ -66,7 +66,7 @@ def plain_blur(line, weights):
 
 
 def midpoint_lines(weights, num):
-    """float32 lines whose sum at the middle lies next to the midpoint of two float32 numbers."""
+    """float32 lines whose sum in the middle lies next to the midpoint of two float32 numbers."""
     radius = len(weights) - 1
     rng = np.random.default_rng(7)
     lines = rng.uniform(50, 200, (num, 2 * radius + 9)).astype(F32)

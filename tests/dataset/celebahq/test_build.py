@@ -1,4 +1,4 @@
-"""The dataset: the published order and pixels, however it is built and interrupted."""
+"""The dataset has the published order and pixels, however it is built and interrupted."""
 
 import csv
 import json
@@ -77,7 +77,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path, monkeypatch, num_worker
     check_whole_fixture(tmp_path / "celebahq", num_workers)
 
 
-# A build that kills itself at a place, named by the function that it never returns from.
+# A build that kills itself in a function, at one of its calls.
 KILLED = """
 import os, signal, sys
 from pgtf.dataset import partial

@@ -19,7 +19,7 @@ INPUTS = str(CELEBA), str(DELTAS)
 
 @pytest.fixture
 def expect_fixture(monkeypatch):
-    """The command has no options for what it expects of CelebA."""
+    """Makes the command expect the synthetic CelebA; it has no flags for that."""
     monkeypatch.setattr(builder, "NUM_IMAGES", EXPECTED["num_images"])
     monkeypatch.setattr(builder, "NUM_ZIPS", EXPECTED["num_zips"])
     monkeypatch.setattr(builder, "FIRST_JPEG_MD5", EXPECTED["first_jpeg_md5"])
@@ -49,7 +49,7 @@ def test_a_set_of_another_size_is_one_line(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_dry_run_says_what_space_and_time_it_takes(tmp_path, expect_fixture, capsys):
+def test_a_dry_run_prints_the_space_and_time_needed(tmp_path, expect_fixture, capsys):
     flags = ["--dry_run", "--num_threads=4", "--num_tasks=100", f"--images_dir={tmp_path}/png"]
     assert run(tmp_path / "new", *INPUTS, *flags) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -57,7 +57,7 @@ def test_a_dry_run_says_what_space_and_time_it_takes(tmp_path, expect_fixture, c
     assert lines[0] == "Inputs         8 images to make, no problems"
     assert lines[1].startswith("Disk           0.0 GiB needed, ")
     assert lines[2].startswith("Time           about 0.0 h with ")
-    assert lines[2].endswith(" s an image")
+    assert lines[2].endswith(" s per image")
     assert os.listdir(tmp_path) == []
 
 
@@ -71,7 +71,7 @@ def test_all_problems_are_printed_and_the_first_ends_the_job(
     printed = capsys.readouterr()
     assert printed.out.count("Problem ") == 2
     assert printed.err.startswith(f"error: {celeba}/img_celeba must hold 8 JPEG files")
-    assert "(1 more problems)" in printed.err
+    assert "(1 more problem)" in printed.err
     assert printed.err.count("\n") == 1
 
 

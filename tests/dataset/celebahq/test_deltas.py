@@ -1,4 +1,4 @@
-"""Deltas: opened, applied, and every way in which one can be wrong."""
+"""Deltas are decrypted and applied; every way in which one can be damaged is named."""
 
 import base64
 import bz2
@@ -25,7 +25,7 @@ SIZE = 3 * 1024 * 1024
 
 
 def sealed(content, jpeg=JPEG, name=NAME):
-    """A token that opens with a file, as SPEC section 7 has it."""
+    """Encrypts a token for a file as in docs/celebahq.md, section 7."""
     key = hashlib.pbkdf2_hmac("sha256", jpeg, name.encode(), 100_000, 32)
     return Fernet(base64.urlsafe_b64encode(key)).encrypt(content)
 

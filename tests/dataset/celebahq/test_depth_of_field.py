@@ -1,4 +1,4 @@
-"""Padding against the specification, done with NumPy and SciPy on whole images."""
+"""Padding, compared with the specification computed by NumPy and SciPy on whole images."""
 
 import numpy as np
 import pytest

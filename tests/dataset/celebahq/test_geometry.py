@@ -1,4 +1,4 @@
-"""Where the face is: float32 and float64 exactly where the original had them."""
+"""The geometry of a face is float32 and float64 exactly where the original's was."""
 
 import math
 

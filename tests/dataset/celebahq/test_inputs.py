@@ -1,4 +1,4 @@
-"""The tables: read as published, and refused in one line otherwise."""
+"""The published tables are read; any other table is refused in one line."""
 
 import shutil
 
@@ -109,7 +109,7 @@ def test_a_damaged_row_of_landmarks_is_an_error(tmp_path, old, new, message):
 
 
 def write_attributes(folder, rows):
-    """Anno/list_attr_celeba.txt with two attributes."""
+    """Writes Anno/list_attr_celeba.txt with two attributes."""
     lines = [
         str(len(rows)),
         "Smiling Young",
@@ -130,7 +130,7 @@ def test_attributes_are_0_and_1_with_their_names(tmp_path):
 
 def test_attributes_of_other_photographs_are_an_error(tmp_path):
     write_attributes(tmp_path, ["-1  1", " 1 -1"])
-    message = "row 1 must be that of 000077.jpg. Received: 000002.jpg"
+    message = "row 1 must belong to 000077.jpg. Received: 000002.jpg"
     with pytest.raises(ValueError, match=message):
         read_attributes(str(tmp_path), 2, [Row(0, 1, "000077.jpg", "", "")])
 

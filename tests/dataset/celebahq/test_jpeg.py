@@ -1,4 +1,4 @@
-"""The decoder against stored pixels, plain loops, Pillow where all decoders agree, and damage."""
+"""The decoder, compared with plain loops, with Pillow where all decoders agree; damaged files."""
 
 import io
 import struct
@@ -75,7 +75,7 @@ def test_optimized_tables_and_rgb_files(rng):
 
 
 def plain_samples(coefficients, quantization, num_rows, num_columns):
-    """One block by the specification: zigzag [64] -> uint8 [num_rows, num_columns]."""
+    """Computes one block by the specification: zigzag [64] -> uint8 [num_rows, num_columns]."""
     order = sorted(((r, c) for r in range(8) for c in range(8)), key=zigzag_key)
     block = [[0] * 8 for _ in range(8)]
     for (row, column), value, factor in zip(order, coefficients, quantization, strict=True):
@@ -170,7 +170,7 @@ REFUSED = {
     "empty": (lambda data: b"", "not a JPEG file"),
     "arithmetic": (lambda data: with_marker(data, 0xC0, 0xC9), "arithmetic"),
     "lossless": (lambda data: with_marker(data, 0xC0, 0xC3), "lossless"),
-    "12 bits": (lambda data: with_frame(data, 2, 12), "8 bits a sample. Received: 12"),
+    "12 bits": (lambda data: with_frame(data, 2, 12), "8 bits per sample. Received: 12"),
     "no height": (lambda data: with_frame(data, 3, 0, 0), "Received: 30x0"),
     "huge": (lambda data: with_frame(data, 3, 255, 255, 255, 255), "Received: 65535x65535"),
     "sampling 0": (lambda data: with_frame(data, 9, 0), "sampling factor"),
@@ -181,7 +181,7 @@ REFUSED = {
     "cut in the header": (lambda data: data[:100], "truncated"),
     "cut in the data": (lambda data: data[:-100], "truncated"),
     "cut before the end": (lambda data: data[:-2], "truncated"),
-    "cut, then ended": (lambda data: data[:-200] + b"\xff\xd9", "end early"),
+    "cut, then ended": (lambda data: data[:-200] + b"\xff\xd9", "ends early"),
 }
 
 

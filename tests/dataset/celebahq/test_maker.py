@@ -1,4 +1,4 @@
-"""What may be wrong with one image, and how it is called."""
+"""Every way in which one image can fail, and the outcome that names it."""
 
 import bz2
 import dataclasses
@@ -22,7 +22,7 @@ ITEM = Item(ROW, LANDMARKS[ROW.orig_idx])
 
 @pytest.fixture
 def folders(tmp_path):
-    """Inputs of one image, to be spoilt -> the photograph, the delta folder, a Maker."""
+    """Inputs of one image, which a test may spoil -> photograph, delta folder, Maker."""
     celeba, deltas = subset(tmp_path, [IDX])
     return celeba / "img_celeba" / ROW.orig_file, deltas, Maker(str(celeba), str(deltas))
 

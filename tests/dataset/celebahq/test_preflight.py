@@ -1,4 +1,4 @@
-"""What is found before hours of work."""
+"""Problems of the inputs that are found before hours of work."""
 
 import re
 
@@ -73,7 +73,7 @@ PROBLEMS = {
     web_page: ["deltas00000.zip is a web page"],
     half_archive: ["deltas00000.zip is damaged or incomplete"],
     one_archive_more: ["must hold 1 files delta\\*.zip, but it holds 2"],
-    other_landmarks: ["landmarks 6 must be those of 000007.jpg, but they are those of 000077.jpg"],
+    other_landmarks: ["landmarks 6 must belong to 000007.jpg, but they belong to 000077.jpg"],
 }
 
 

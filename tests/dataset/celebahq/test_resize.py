@@ -1,4 +1,4 @@
-"""The fast resampling against the running sum of the specification, in plain loops."""
+"""The fast resampling, compared with the running sum of the specification in plain loops."""
 
 import math
 
@@ -96,7 +96,7 @@ def test_weights_are_rounded_as_specified(num_in, num_out):
 
 
 def boundary_lines(rng, taps, count):
-    """Lines of which one sum lies as close to an integer as a search finds: uint8 [n, num_in]."""
+    """Finds lines with one sum as close to an integer as possible: uint8 [n, num_in]."""
     lines = rng.integers(0, 256, (300_000, taps.num_in), np.uint8)
     window = slice(taps.first[5], taps.first[5] + taps.weights.shape[1])
     sums = lines[:, window] @ taps.weights[5].astype(np.float64) + 0.5

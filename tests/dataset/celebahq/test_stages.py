@@ -1,4 +1,4 @@
-"""Every stage of every image, against MD5s that the original function made in its environment."""
+"""Every stage of every image has the MD5 that the original function gave in its environment."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The fast warp against the formula of the specification, sample by sample."""
+"""The fast warp, compared with the formula of the specification sample by sample."""
 
 import math
 
@@ -92,7 +92,7 @@ def test_random_quads_equal_the_formula(rng):
 
 
 def test_values_next_to_an_integer_are_interpolated_again(rng):
-    """Corners of which one differs by 1: near it, the value crosses an integer."""
+    """Uses corners of which one differs by 1: near it, the value crosses an integer."""
     image = np.full((3, 40, 37), 100, np.uint8)
     image[:, ::2, ::2] = 101
     image[1, 1::2, ::2] = 99

@@ -13,20 +13,20 @@ import skimage
 
 from pgtf.dataset.sources import demo
 
-# Where the demo draws them, in the head's frame: the picture is 2 high and wide, y points down.
+# Landmarks as the demo draws them, in the head's frame: the picture is 2 high and wide, y is down.
 HEAD = np.array([[-0.21, 0.05], [0.21, 0.05], [0, 0.17], [-0.14, 0.39], [0.14, 0.39]])
-HEAD_SHIFT = 0.04  # of the head's frame, downwards
-MARK = 0.03  # of a pasted face: radius of the marks on the eyes
+HEAD_SHIFT = 0.04  # shift of the head's frame, downwards
+MARK = 0.03  # radius of the marks on the eyes as a fraction of a pasted face
 MAGENTA = (255, 0, 255)
 COLUMNS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
 
 
 @dataclasses.dataclass(frozen=True)
 class Photograph:
-    """One photograph and where its face is."""
+    """One photograph and the landmarks of its face."""
 
     pixels: np.ndarray  # uint8 [H, W, 3]
-    landmarks: np.ndarray  # float64 [5, 2], x and y; whole numbers are the middles of pixels
+    landmarks: np.ndarray  # float64 [5, 2], x and y; integers are the centres of pixels
 
 
 @functools.cache
@@ -40,19 +40,19 @@ def backgrounds():
 def photograph(rng, sizes=(90, 400)):
     """Pastes a face of a random size, at a random angle, anywhere on a background."""
     faces = demo.sample_faces(1, int(rng.integers(1 << 30)))
-    faces[:, len(demo.FACTORS) :] = 0.5  # the middle of all poses: upright, in the middle
+    faces[:, len(demo.FACTORS) :] = 0.5  # the mean pose: upright, in the middle
     size = int(rng.integers(*sizes))
     face = PIL.Image.fromarray(demo.draw_faces(faces, size)[0].transpose(1, 2, 0))
     angle = math.radians(float(rng.uniform(-60, 60)))
     background = backgrounds()[int(rng.integers(len(backgrounds())))].copy()
-    reach = 0.3 * size  # of the landmarks around the middle
+    reach = 0.3 * size  # the landmarks lie within this distance of the middle
     x, y = (float(rng.uniform(reach, side - reach)) for side in background.size)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     middle = np.array([x, y])
     landmarks = (HEAD + [0, HEAD_SHIFT]) * size / 2 @ turn.T + middle
     draw = PIL.ImageDraw.Draw(face)
     for eye in (HEAD[:2] + [0, HEAD_SHIFT] + 1) * size / 2:
-        # Whole numbers are the corners of pixels here, and their middles in the drawing.
+        # Integers are the corners of pixels here, but the centres of pixels for Pillow.
         corners = eye - 0.5 - MARK * size, eye - 0.5 + MARK * size
         draw.ellipse([tuple(corner) for corner in corners], fill=MAGENTA)
     offset = size / 2 - turn.T @ middle  # from the photograph to the drawn face
@@ -89,7 +89,7 @@ def write_table(path, rows):
 
 
 def expected_eyes(landmarks, side):
-    """Where the eyes are in the finished image, from the formulas in docs/celebahq.md, section 3.
+    """Computes the places of the eyes in the finished image as in docs/celebahq.md, section 3.
 
     float64 [5, 2] -> [2, 2]: x and y from 0 to `side`.
     """
@@ -105,7 +105,7 @@ def expected_eyes(landmarks, side):
 
 
 def found_eyes(image, around):
-    """Where the marks are in an image, uint8 [3, H, W], near places [2, 2] -> [2, 2]."""
+    """Finds the marks in an image, uint8 [3, H, W], near places [2, 2] -> [2, 2]."""
     red, green, blue = image.astype(np.float64)
     strength = np.clip(np.minimum(red, blue) - green - 100, 0, None)
     rows, columns = np.mgrid[: image.shape[1], : image.shape[2]] + 0.5

@@ -1,4 +1,4 @@
-"""The geometry is CelebA-HQ's; only the arithmetic of the pixels is another."""
+"""Faces have the geometry of CelebA-HQ; only the arithmetic of their pixels differs."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_the_result_is_celeba_hqs_but_for_rounding():
     exact = celebahq.align(photograph(INSIDE), landmarks).astype(int)
     ours = alignment.align(photograph(INSIDE), landmarks, 1024).astype(int)
     difference = np.abs(ours - exact)
-    assert difference.mean() < 0.3  # grey levels; half a pixel beside it is 0.8
+    assert difference.mean() < 0.3  # grey levels; a shift by half a pixel gives 0.8
     assert np.quantile(difference, 0.99) <= 2
 
 

@@ -1,4 +1,4 @@
-"""The score falls when a photograph is spoiled, and does not care how it is turned."""
+"""The score falls when a photograph is spoiled, and stays when it is flipped or turned."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_the_formula_as_written(rng):
     image = image.clip(0, 255).astype(np.uint8)
     hann = np.array([0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / 8) for n in range(8)])
     window = hann[:, None] * hann
-    # By hand: which of the frequencies 0 to 4 eighths belong to a ring, by direction.
+    # Found by hand: the frequencies (in eighths, 0 to 4) of each ring, by direction.
     rings = [
         [[(0, 3), (1, 3), (-1, 3)], [(2, 2)], [(3, 0), (3, 1), (3, -1)], [(2, -2)]],
         [[(0, 4)], [(2, 3), (3, 2)], [(4, 0)], [(2, -3), (3, -2)]],
@@ -97,6 +97,6 @@ def test_one_direction_is_not_enough(rng):
     assert score(noise) > 2
 
 
-def test_of_large_images_the_middle_counts(rng):
+def test_a_large_image_is_scored_by_its_middle(rng):
     image = rng.integers(0, 256, (MAX_SIDE + 300, MAX_SIDE + 2, 1)).astype(np.uint8)
     assert score(image) == score(image[150:-150, 1:-1])
