@@ -96,7 +96,8 @@ def _default_metrics(table, dataset):
     if table == "mnist1k" and not has_classifier:
         raise ValueError(
             f"{dataset.path}: counting modes needs a classifier.npz there: "
-            f"python -m metrics train_classifier --dataset=datasets/mnist --out={dataset.path}/classifier.npz"
+            "python -m metrics train_classifier --dataset=datasets/mnist "
+            f"--out={dataset.path}/classifier.npz"
         )
     names = ["swd:1024"]
     if table == "cifar10" and os.path.exists(inception.default_path()):
