@@ -1,9 +1,9 @@
-"""Sliced Wasserstein distance against the plain way: python -m benchmarks.swd --yardstick=PATH
+"""Compares our SWD with a plain implementation: python -m benchmarks.swd --yardstick=PATH
 
 Measures CPU seconds of one core for two sets of random RGB images, ours and the yardstick in turn,
 each in a fresh process with one thread. The yardstick is a program that takes RESOLUTION and IMAGES
-and prints a JSON line with cpu_describe (pyramid and descriptors) and cpu_total. One JSON line a
-case, with the ratio of the medians.
+and prints a JSON line with cpu_describe (pyramid and descriptors) and cpu_total. Prints one JSON
+line per case, with the ratio of the medians.
 """
 
 import argparse
@@ -28,9 +28,9 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def measure(resolution, num_images):
-    """CPU seconds of describing two sets, and of the whole distance."""
+    """Measures CPU seconds for the descriptors of two sets, and for the whole distance."""
     rng = np.random.RandomState(0)
-    shape = (num_images, 3, resolution, resolution)  # as in a dataset's records
+    shape = (num_images, 3, resolution, resolution)  # order of a dataset's records
     reals, fakes = (rng.randint(0, 256, shape).astype(np.uint8) for _ in range(2))
     reals, fakes = (images.transpose(0, 2, 3, 1) for images in (reals, fakes))
     t0 = time.process_time()
@@ -48,7 +48,7 @@ def measure(resolution, num_images):
 
 
 def describe(images, rng):
-    """Descriptors of uint8 [N, H, W, C] with the moments that normalise them, level by level."""
+    """Computes descriptors of uint8 [N, H, W, C] and their moments, level by level."""
     descriptors = Descriptors(len(images), images.shape[1:])
     for start in range(0, len(images), MINIBATCH):
         descriptors.feed(images[start : start + MINIBATCH], rng)
@@ -65,13 +65,13 @@ def run(command, **more):
 
 
 def compare(yardstick, resolution, num_images, repeats):
-    """Runs both in turn: -> medians and their ratios."""
+    """Runs both in turn. Returns the medians and their ratios."""
     numbers = [str(resolution), str(num_images)]
     ours, theirs = [], []
     for _ in range(repeats):
         theirs.append(run([sys.executable, yardstick, *numbers]))
         command = [sys.executable, "-m", "benchmarks.swd", "--measure", *numbers]
-        ours.append(run(command, **fast_sort.settings()))  # as python -m metrics
+        ours.append(run(command, **fast_sort.settings()))  # the environment of python -m metrics
     row = {"resolution": resolution, "images": num_images, "repeats": repeats}
     for part in ("describe", "total"):
         mine, plain = (statistics.median(x[f"cpu_{part}"] for x in runs) for runs in (ours, theirs))
@@ -81,9 +81,11 @@ def compare(yardstick, resolution, num_images, repeats):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--yardstick", help="program to compare with")
+    parser.add_argument("--yardstick", help="path of the program to compare with")
     parser.add_argument("--cases", default=CASES, help="RESOLUTIONxIMAGES (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="runs of each program (default: %(default)s)"
+    )
     parser.add_argument("--measure", nargs=2, type=int, metavar=("RES", "IMAGES"))
     args = parser.parse_args()
     if args.measure:

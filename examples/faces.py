@@ -20,8 +20,7 @@ import PIL.Image
 from scipy.special import softmax
 
 from pgtf.dataset.sources import demo
-from pgtf.metrics import modes
-from pgtf.metrics.modes.classifier import fit, split
+from pgtf.metrics.classifier import resize, split, train
 
 CONFIDENT = 0.9
 JUDGED = ("skin", "hair", "glasses")
@@ -36,7 +35,7 @@ def trained_classifier():
     def read(indices):
         return demo.draw_faces(faces[indices], SIDE).transpose(0, 2, 3, 1)
 
-    return modes.train(read, demo.label_matrix(faces), factors, 3, epochs=EPOCHS, progress=True)
+    return train(read, demo.label_matrix(faces), factors, 3, epochs=EPOCHS, progress=True)
 
 
 def read_images(folder):
@@ -50,7 +49,7 @@ def read_images(folder):
 def judge(images):
     """Prints the share of images whose factors are told with confidence > 0.9."""
     classifier = trained_classifier()
-    logits = classifier.model.predict(fit(images), verbose=0)
+    logits = classifier.model.predict(resize(images), verbose=0)
     clear = []
     for name, part in zip(demo.FACTORS, split(logits, demo.FACTORS), strict=True):
         if name in JUDGED:

@@ -2,22 +2,17 @@
 
     python -m metrics --run=results/003-celebahq-v2-8gpus --metrics=swd,fid:10k
 
-The modules are those of `pgtf.metrics`.
+The modules are those of `pgtf.metrics`. They are imported on first use, because Python imports
+this file before `__main__`, which sets up the process before NumPy and TensorFlow are imported.
 """
 
-from pgtf.metrics import (
-    evaluator,
-    fid,
-    image_sets,
-    inception_score,
-    kid,
-    modes,
-    ms_ssim,
-    precision_recall,
-    swd,
-)
+from __future__ import annotations
 
-__all__ = [
+import importlib
+import types
+
+__all__ = [  # noqa: F822 (see __getattr__)
+    "classifier",
     "evaluator",
     "fid",
     "image_sets",
@@ -28,3 +23,9 @@ __all__ = [
     "precision_recall",
     "swd",
 ]
+
+
+def __getattr__(name: str) -> types.ModuleType:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"pgtf.metrics.{name}")

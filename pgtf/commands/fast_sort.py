@@ -1,10 +1,13 @@
-"""NumPy's sort on AMD's Zen 4, where an instruction of its AVX-512 form is slow.
+"""Makes NumPy sort fast on AMD's Zen 4, where an instruction of its AVX-512 code is slow.
 
-Most of SWD is sorting, which takes 25 ns a value there with AVX-512 and 6 ns with AVX2
-(docs/metrics.md). NumPy chooses between the two once, when it is imported, and only by the
-environment. Nothing else that is installed sorts float32 nearly as fast: on an Intel Xeon where
-NumPy takes 5 ns, a radix sort by its 16-bit argsort takes 40 ns, OpenCV 99 ns, TensorFlow 157 ns.
+SWD spends most of its time in sorting, which takes 25 ns per value there with AVX-512 and 6 ns
+with AVX2 (docs/metrics.md). NumPy chooses between the two once, when it is imported, and only the
+environment can change its choice. No other installed package sorts float32 nearly as fast: on an
+Intel Xeon where NumPy takes 5 ns, a radix sort by its 16-bit argsort takes 40 ns, OpenCV 99 ns,
+TensorFlow 157 ns.
 """
+
+from __future__ import annotations
 
 import importlib.metadata
 import os
@@ -15,30 +18,32 @@ _ZEN_4 = re.compile(r"vendor_id\s*: AuthenticAMD\ncpu family\s*: 25\n(.+\n)*flag
 _SETTING, _OPPOSITE = "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES"
 
 
-def choose():
+def choose() -> None:
     """Makes NumPy sort fast in this process and its children.
 
-    Only the entry of a program may call it, before NumPy is imported. A user's own choice stays.
+    A program must call this before it imports NumPy. A user's own choice is kept.
     """
     if _SETTING in os.environ or _OPPOSITE in os.environ:  # NumPy refuses both at once
         return
     os.environ.update(settings())
 
 
-def settings(cpuinfo="/proc/cpuinfo", numpy_version=None):
-    """Returns environment variables with which NumPy sorts fast here; {} on most processors.
+def settings(
+    cpuinfo: str | os.PathLike[str] = "/proc/cpuinfo", numpy_version: str | None = None
+) -> dict[str, str]:
+    """Returns environment variables that make NumPy sort fast here; {} on most processors.
 
     Args:
         cpuinfo: file in which Linux describes the processors.
-        numpy_version: text such as "2.4.6"; that of the installed NumPy by default.
+        numpy_version: text such as "2.4.6"; None = the installed version.
     """
     try:
         described = pathlib.Path(cpuinfo).read_text()
-    except OSError:  # another system
+    except OSError:  # The system is not Linux.
         return {}
     if not _ZEN_4.search(described):
         return {}
-    # NumPy warns of every name that it does not know, so this is the one that its sort depends on.
+    # NumPy warns of any name that it does not know, so name only the feature that sorting uses.
     version = numpy_version or importlib.metadata.version("numpy")
     major, minor = map(int, version.split(".")[:2])
     return {_SETTING: "X86_V4" if (major, minor) >= (2, 4) else "AVX512F"}

@@ -37,7 +37,6 @@ from pgtf.export import report as reports
 from pgtf.export.source import Source
 from pgtf.metrics import image_sets, plot, records
 from pgtf.metrics.neighbours import neighbour_sheet
-from pgtf.metrics.plan import DEFAULT_IMAGES
 from pgtf.runs import run_folder
 from pgtf.training.tables import stage_rows
 
@@ -177,7 +176,6 @@ def report(args):
     if not stats:
         raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
     config = configs.Config.from_json((folder / run_folder.CONFIG_FILE).read_text())
-    metrics = {name: found for name in DEFAULT_IMAGES if (found := plot.curves(folder, name))}
     path.parent.mkdir(parents=True, exist_ok=True)
     reports.write_report(
         path,
@@ -185,7 +183,7 @@ def report(args):
         f"Trained on {config.dataset.path} for {stats[-1]['kimg']:,.0f} thousand images.",
         moments=moments,
         stats=stats,
-        metrics=metrics,
+        metrics=plot.all_curves(folder),
         stages=stage_rows(config),
         neighbours=_neighbours(folder, config),
         config=dataclasses.asdict(config),

@@ -1,23 +1,27 @@
 """Flags of python -m metrics."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 
 from pgtf.metrics import cache, inception
 from pgtf.metrics.evaluator import SEED
-from pgtf.metrics.plan import DEFAULT_IMAGES
+from pgtf.metrics.measures import MEASURES
 from pgtf.metrics.setup import CLASSIFIER
 
 _RUN = "folder of a run, or its number in --outdir (default: the newest)"
+_OUTDIR = "folder of all runs (default: %(default)s)"
 
 
-def add_plot_flags(parser):
+def add_plot_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `plot`."""
     parser.add_argument("--run", help=_RUN)
-    parser.add_argument("--outdir", default="results", help="where runs are (default: %(default)s)")
+    parser.add_argument("--outdir", default="results", help=_OUTDIR)
     parser.add_argument("--out", type=Path, help="PNG file to write (default: RUN/metrics.png)")
 
 
-def _add_source_flags(parser):
+def _add_source_flags(parser: argparse.ArgumentParser) -> None:
     fakes = parser.add_mutually_exclusive_group()
     fakes.add_argument("--run", help=_RUN)
     fakes.add_argument("--snapshot", help="network-snapshot-NNNNNN.h5")
@@ -27,20 +31,22 @@ def _add_source_flags(parser):
     reals = parser.add_mutually_exclusive_group()
     reals.add_argument("--dataset", help="folder of the reals (default: that of the run)")
     reals.add_argument("--reals", help="folder of image files to use as reals")
-    parser.add_argument("--outdir", default="results", help="where runs are (default: %(default)s)")
+    parser.add_argument("--outdir", default="results", help=_OUTDIR)
     parser.add_argument(
-        "--seed", type=int, default=SEED, help="of everything drawn (default: %(default)s)"
+        "--seed", type=int, default=SEED, help="seed of everything random (default: %(default)s)"
     )
 
 
-def add_sheet_flags(parser):
+def add_sheet_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `neighbours`."""
     _add_source_flags(parser)
     parser.add_argument("--out", type=Path, help="PNG file (default: <fakes>-neighbours.png)")
 
 
-def add_measure_flags(parser):
+def add_measure_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the command without a name, which measures."""
     _add_source_flags(parser)
-    names = ", ".join(f"{name} ({number})" for name, number in DEFAULT_IMAGES.items())
+    names = ", ".join(f"{name} ({kind.default_images})" for name, kind in MEASURES.items())
     parser.add_argument(
         "--metrics",
         default="swd",
@@ -48,10 +54,10 @@ def add_measure_flags(parser):
         f"Names, and their default numbers of images: {names}",
     )
     parser.add_argument(
-        "--num_images", type=_positive, help="for metrics without a number of their own"
+        "--num_images", type=_positive, help="images for metrics without a number of their own"
     )
     parser.add_argument(
-        "--inception", help=f"{inception.GRAPH_NAME} (default: {inception.default_path()})"
+        "--inception", help=f"file {inception.GRAPH_NAME} (default: {inception.default_path()})"
     )
     parser.add_argument("--inception_sha256", help="refuse another file (default: any, reported)")
     parser.add_argument(
@@ -61,11 +67,14 @@ def add_measure_flags(parser):
         "--fid_mode",
         choices=inception.MODES,
         default="legacy",
-        help="how images are resized for Inception (default: %(default)s, as the original)",
+        help="resizing of images for Inception (default: %(default)s, as the original)",
     )
-    parser.add_argument("--classifier", help=f"for modes (default: {CLASSIFIER} in the dataset)")
     parser.add_argument(
-        "--records", help="folder for metric-*.jsonl (default: the run's; else printed only)"
+        "--classifier", help=f"classifier file for modes (default: {CLASSIFIER} in the dataset)"
+    )
+    parser.add_argument(
+        "--records",
+        help="folder for metric-*.jsonl (default: that of the run; without one, print only)",
     )
     parser.add_argument("--again", action="store_true", help="measure recorded snapshots again")
     parser.add_argument(
@@ -73,7 +82,7 @@ def add_measure_flags(parser):
     )
 
 
-def _positive(text):
+def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")

@@ -22,7 +22,7 @@ from pgtf.distribution.interrupt import Stopped, stopped_by_signals
 from pgtf.distribution.strategy import ALL_REDUCE, describe_devices, num_replicas, num_workers
 from pgtf.distribution.workers import WorkerLost, Workers, losses_noticed
 from pgtf.metrics import during_training, inception
-from pgtf.metrics.plan import DEFAULT_IMAGES
+from pgtf.metrics.measures import MEASURES
 from pgtf.metrics.setup import CLASSIFIER, MetricOptions
 from pgtf.runs import log, run_folder
 from pgtf.training import loop, precision, prepare
@@ -145,7 +145,7 @@ _ON_DIVERGENCE = flags.DEFINE_enum(
 _METRICS = flags.DEFINE_string(
     "metrics",
     None,
-    f"What to measure snapshots by, NAME[:NUMBER[k]],...[@every=N], of {', '.join(DEFAULT_IMAGES)} "
+    f"What to measure snapshots by, NAME[:NUMBER[k]],...[@every=N], of {', '.join(MEASURES)} "
     "(default: nothing).",
     flag_values=FLAGS,
 )

@@ -1,10 +1,14 @@
-"""Statistics of reference sets, kept between processes under the hash of what they follow from."""
+"""Statistics of reference sets, kept between processes under a hash of their origin."""
+
+from __future__ import annotations
 
 import hashlib
 import io
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,26 +17,26 @@ from pgtf import images
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def default_folder():
+def default_folder() -> Path:
     """$XDG_CACHE_HOME/pgtf/metrics, normally ~/.cache/pgtf/metrics."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "pgtf" / "metrics"
 
 
 class Cache:
-    """Arrays by key, a file each: the SHA-256 of an npz file, then that file.
+    """Arrays by key, in one file per key: the SHA-256 of an npz file, then that file.
 
-    A file that was damaged, wherever, counts as absent.
+    A damaged file counts as absent.
 
     Args:
-        folder: where the files are; made when needed.
+        folder: folder of the files; created when needed.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = Path(folder)
 
-    def load(self, **key):
-        """The arrays stored under a key, or None."""
+    def load(self, **key: Any) -> dict[str, np.ndarray] | None:
+        """Returns the arrays stored under a key, or None."""
         try:
             content = self._path(key).read_bytes()
         except OSError:
@@ -43,14 +47,15 @@ class Cache:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return dict(file)
 
-    def save(self, arrays, **key):
+    def save(self, arrays: Mapping[str, np.ndarray], **key: Any) -> None:
         """Stores arrays under a key; the file appears whole or not at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        named: dict[str, Any] = dict(arrays)
+        np.savez(buffer, **named)
         content = buffer.getvalue()
         images.write_atomically(self._path(key), hashlib.sha256(content).digest() + content)
 
-    def _path(self, key):
+    def _path(self, key: Mapping[str, Any]) -> Path:
         text = json.dumps(key, sort_keys=True)
         return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.cache"

@@ -1,9 +1,13 @@
 """Sets of images to measure: datasets, folders of files, generators."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import PIL.Image
@@ -11,19 +15,45 @@ from tqdm import tqdm
 
 from pgtf import images as image_functions
 
-MINIBATCH = 64  # images of one batch; SWD's random positions depend on it
+MINIBATCH = 64  # images per batch; SWD's random positions depend on it
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+Labels = Callable[[np.random.RandomState, int], np.ndarray]  # (rng, n) -> [n, L]
+
+
+class Dataset(Protocol):
+    """The part of pgtf.dataset.Dataset that is used here."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def resolution(self) -> int: ...
+    @property
+    def num_channels(self) -> int: ...
+    @property
+    def num_images(self) -> int: ...
+    @property
+    def label_size(self) -> int: ...
+
+    def read_images(self, indices: Sequence[int]) -> np.ndarray:
+        """[n] -> uint8 [n, R, R, C]."""
+
+    def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """[n] -> float32 [n, L]."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """Images that can be gone through more than once, always in the same order."""
+    """Images that can be read more than once, always in the same order."""
 
     name: str
     shape: tuple[int, int, int]  # (H, W, C)
-    num_images: int | None  # None = as many as are asked for
+    num_images: int | None  # None = any number
     read: Callable[[int, int], np.ndarray]  # (begin, end) -> uint8 [end - begin, H, W, C]
-    lod: float | None = None  # of the generator that makes them
+    lod: float | None = None  # lod of the generator; None = no generator
 
     def batches(self, num_images: int) -> Iterator[np.ndarray]:
         """Yields the first images in arrays of MINIBATCH: uint8 [n, H, W, C]."""
@@ -31,7 +61,7 @@ class ImageSet:
             yield self.read(begin, min(begin + MINIBATCH, num_images))
 
     def sha256(self, num_images: int, progress: bool = False) -> str:
-        """Hash of the shape and the pixels of the first images; reads them once."""
+        """Hashes the shape and the pixels of the first images, which are read once."""
         digest = hashlib.sha256(repr((num_images, self.shape)).encode())
         what = f"hash of {self.name}"
         with tqdm(total=num_images, desc=what, unit="img", disable=not progress) as bar:
@@ -41,8 +71,8 @@ class ImageSet:
         return digest.hexdigest()
 
 
-def of_array(name, images):
-    """A set of images in memory: uint8 [N, H, W, C]."""
+def of_array(name: str, images: np.ndarray) -> ImageSet:
+    """Set of images in memory: uint8 [N, H, W, C]."""
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(
             f"`images` must be uint8 [N, H, W, C]. Received: {images.dtype} {list(images.shape)}."
@@ -50,12 +80,12 @@ def of_array(name, images):
     return ImageSet(name, images.shape[1:], len(images), lambda begin, end: images[begin:end])
 
 
-def of_dataset(dataset, mirror_seed=None):
-    """The images of a pgtf.dataset.Dataset in the order of their records.
+def of_dataset(dataset: Dataset, mirror_seed: int | None = None) -> ImageSet:
+    """Images of a pgtf.dataset.Dataset in the order of their records.
 
     Args:
         dataset: the dataset.
-        mirror_seed: flip each image with probability 0.5, drawn from this seed; None = no.
+        mirror_seed: seed for flipping each image with probability 0.5; None = flip none.
     """
     shape = (dataset.resolution, dataset.resolution, dataset.num_channels)
     if mirror_seed is None:
@@ -67,19 +97,19 @@ def of_dataset(dataset, mirror_seed=None):
         )
     flips = np.random.RandomState(mirror_seed).uniform(size=dataset.num_images) >= 0.5
 
-    def read(begin, end):
+    def read(begin: int, end: int) -> np.ndarray:
         found = dataset.read_images(range(begin, end))
         return np.where(flips[begin:end, None, None, None], found[:, :, ::-1], found)
 
     return ImageSet(f"{dataset.name} (mirrored at random)", shape, dataset.num_images, read)
 
 
-def of_folder(folder):
-    """The image files of a folder, in the order of their names; all of one size.
+def of_folder(folder: str | os.PathLike[str]) -> ImageSet:
+    """Image files of a folder, in the order of their names; all of one size.
 
     Raises:
         OSError: there is no such folder.
-        ValueError: it holds no images; reading raises one that names a file that does not fit.
+        ValueError: it holds no images. Reading raises one for a file of another size.
     """
     paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES)
     if not paths:
@@ -87,7 +117,7 @@ def of_folder(folder):
         raise ValueError(f"{folder}: no images in it (files ending in {kinds}).")
     shape = _load(paths[0]).shape
 
-    def read(begin, end):
+    def read(begin: int, end: int) -> np.ndarray:
         found = [_load(path) for path in paths[begin:end]]
         for path, image in zip(paths[begin:end], found, strict=True):
             if image.shape != shape:
@@ -100,36 +130,43 @@ def of_folder(folder):
     return ImageSet(str(folder), shape, len(paths), read)
 
 
-def of_generator(name, run, latent_size, shape, seed, labels=None):
-    """Fakes in float, drawn from a seed: every snapshot is asked for the same latents.
+def of_generator(
+    name: str,
+    run: Callable[[np.ndarray, np.ndarray | None], np.ndarray],
+    latent_size: int,
+    shape: tuple[int, int, int],
+    seed: int,
+    labels: Labels | None = None,
+) -> ImageSet:
+    """Fakes whose latents follow from a seed alone, so that all snapshots get the same ones.
 
-    Images smaller than `shape`, those of a snapshot at lod > 0, are enlarged by repeating pixels,
-    as in the original release.
+    Images smaller than `shape`, which a snapshot at lod > 0 generates, are enlarged by repeating
+    pixels, as in the original release.
 
     Args:
-        name: shown in errors, for example the path of the snapshot.
+        name: name in errors, for example the path of the snapshot.
         run: (latents [n, latent_size], labels [n, L] or None) -> float32 [n, R, R, C] in [-1, 1],
             or uint8.
         latent_size: length of a latent vector.
         shape: (H, W, C) at full resolution.
-        seed: of the latents and labels.
-        labels: (np.random.RandomState, n) -> [n, L], or None.
+        seed: seed of the latents and labels.
+        labels: function that samples labels, or None.
     """
 
-    def read(begin, end):
-        # One stream a batch, so that reading may begin anywhere.
+    def read(begin: int, end: int) -> np.ndarray:
+        # Each batch has its own random stream, so that reading may begin anywhere.
         rng = np.random.RandomState([seed, begin])
         latents = rng.randn(end - begin, latent_size).astype(np.float32)
         found = np.asarray(run(latents, None if labels is None else labels(rng, end - begin)))
         if found.dtype != np.uint8:
             _check_finite(name, found, begin)
             found = image_functions.to_uint8(found)
-        return _enlarged(name, found, tuple(shape))
+        return _enlarged(name, found, shape)
 
-    return ImageSet(name, tuple(shape), None, read)
+    return ImageSet(name, shape, None, read)
 
 
-def of_network(name, Gs, seed, labels=None):
+def of_network(name: str, Gs: Any, seed: int, labels: Labels | None = None) -> ImageSet:
     """Fakes of a pgtf.networks.Generator at its own lod; see `of_generator`."""
     size, channels = Gs.config.resolution, Gs.config.num_channels
     shape = (size, size, channels)
@@ -137,19 +174,19 @@ def of_network(name, Gs, seed, labels=None):
     return dataclasses.replace(found, lod=float(Gs.lod))
 
 
-def labels_of(dataset):
-    """Draws label rows of a dataset, or None without labels: for `of_generator`."""
+def labels_of(dataset: Dataset) -> Labels | None:
+    """Returns a function that samples label rows of a dataset, None if it has no labels."""
     if not dataset.label_size:
         return None
     return lambda rng, num: dataset.read_labels(rng.randint(dataset.num_images, size=num))
 
 
-def _load(path):
-    """One file as uint8 [H, W, 1 or 3]."""
+def _load(path: Path) -> np.ndarray:
+    """Reads one file as uint8 [H, W, 1 or 3]."""
     try:
         with PIL.Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip them at 255
-                raise ValueError(f"8 bits a channel are needed, and its mode is {image.mode}")
+            if image.mode.startswith(("I", "F")):  # Pillow would clip them at 255.
+                raise ValueError(f"8 bits per channel are needed, and its mode is {image.mode}")
             gray = image.mode in ("1", "L", "LA")
             array = np.asarray(image.convert("L" if gray else "RGB"))
     except (OSError, ValueError) as error:
@@ -157,7 +194,7 @@ def _load(path):
     return array[:, :, np.newaxis] if array.ndim == 2 else array
 
 
-def _enlarged(name, images, shape):
+def _enlarged(name: str, images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Repeats pixels up to full resolution: [n, h, w, C] -> [n, H, W, C]."""
     factor = max(shape[0] // images.shape[1], 1)
     enlarged = images.repeat(factor, axis=1).repeat(factor, axis=2)
@@ -169,7 +206,7 @@ def _enlarged(name, images, shape):
     return enlarged
 
 
-def _check_finite(name, found, begin):
+def _check_finite(name: str, found: np.ndarray, begin: int) -> None:
     bad = ~np.isfinite(found).all(axis=(1, 2, 3))
     if bad.any():
         raise ValueError(

@@ -1,8 +1,10 @@
-"""The 2015 Inception network, whose features and classes FID and Inception score are defined on.
+"""The 2015 Inception network, which defines the features and classes of FID and Inception score.
 
 Its weights come as a frozen TensorFlow 1 graph, classify_image_graph_def.pb, which is read from a
-file and never fetched unasked. Other conversions of it give other values.
+file and never fetched unasked. Other conversions of the network give other values.
 """
+
+from __future__ import annotations
 
 import gzip
 import hashlib
@@ -13,6 +15,7 @@ import tempfile
 import urllib.request
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -25,7 +28,7 @@ GRAPH_NAME = "classify_image_graph_def.pb"
 URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 MODES = ("legacy", "clean")
 INPUT, FEATURES, LAST_MATMUL = "ExpandDims:0", "pool_3:0", "softmax/logits/MatMul"
-SIDE = 299  # pixels the network looks at
+SIDE = 299  # pixels per side of the network's input
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT = 60  # seconds without an answer after which a download fails
 _MINIBATCH = 50  # images of 299x299 in work at a time
@@ -40,40 +43,39 @@ class Inception:
         path: classify_image_graph_def.pb.
         sha256: expected hash of the file in hex, or None.
         mode: "legacy" resizes to 299 inside the graph, bilinear without antialiasing, as the
-            original release; "clean" outside, with Pillow's antialiased bicubic filter in float32.
-            Parmar et al. 2022.
+            original release; "clean" resizes outside, with Pillow's antialiased bicubic filter in
+            float32. Parmar et al. 2022.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: another hash, or the file is not this network.
     """
 
-    def __init__(self, path, sha256=None, mode="legacy"):
+    def __init__(
+        self, path: str | os.PathLike[str], sha256: str | None = None, mode: str = "legacy"
+    ) -> None:
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: mode={mode}.")
         content = Path(path).read_bytes()
-        self.path, self.mode, self.sha256 = (
-            os.fspath(path),
-            mode,
-            hashlib.sha256(content).hexdigest(),
-        )
+        self.path, self.mode = os.fspath(path), mode
+        self.sha256 = hashlib.sha256(content).hexdigest()
         _check_sha256(path, self.sha256, sha256)
-        self._has_tiled = False  # so that it is said once
+        self._has_warned = False
         self._session, self._images, self._outputs = _load(path, content)
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [n, H, W, 1 or 3] -> pool3 features [n, 2048], class probabilities [n, 1008].
 
-        Gray images are shown in all three channels. The last layer has no bias, as in the original
-        Inception score.
+        Gray images are repeated in all three channels. The last layer has no bias, as in the
+        original Inception score.
         """
         channels = images.shape[3]
         if channels not in (1, 3):
             raise ValueError(f"Inception needs RGB or gray images. Received: {channels} channels.")
         if channels == 1:
-            if not self._has_tiled:
+            if not self._has_warned:
                 logging.warning("Inception is shown gray images in all three channels.")
-            self._has_tiled = True
+            self._has_warned = True
             images = np.repeat(images, 3, axis=3)
         parts = []
         for start in range(0, len(images), _MINIBATCH):
@@ -86,39 +88,45 @@ class Inception:
         return features, probabilities
 
 
-def resize_clean(images):
+def resize_clean(images: np.ndarray) -> np.ndarray:
     """Resizes each channel as clean-fid does: uint8 [n, H, W, C] -> float32 [n, 299, 299, C]."""
     out = np.empty((len(images), SIDE, SIDE, images.shape[3]), np.float32)
     for image, target in zip(images, out, strict=True):
         for channel in range(images.shape[3]):
             plane = PIL.Image.fromarray(image[:, :, channel].astype(np.float32))
-            target[:, :, channel] = plane.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC)
+            resized = plane.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC)
+            target[:, :, channel] = np.asarray(resized)
     return out.clip(0, 255)
 
 
-def file_sha256(path):
-    """Hash of a file in hex."""
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file in hex."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def default_path():
-    """Where `download` puts the graph: $XDG_CACHE_HOME/pgtf/, normally ~/.cache/pgtf/."""
+def default_path() -> Path:
+    """Path where `download` puts the graph: in $XDG_CACHE_HOME/pgtf, normally ~/.cache/pgtf."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "pgtf" / GRAPH_NAME
 
 
-def download(path=None, url=URL, sha256=None, progress=False):
-    """Fetches the archive of the graph (about 90 MB) and unpacks the graph alone: -> its path.
+def download(
+    path: str | os.PathLike[str] | None = None,
+    url: str = URL,
+    sha256: str | None = None,
+    progress: bool = False,
+) -> Path:
+    """Fetches the archive of the graph (about 90 MB) and unpacks the graph alone. Returns its path.
 
     Args:
-        path: the file to write; None = `default_path()`.
-        url: of the archive.
+        path: file to write; None = `default_path()`.
+        url: address of the archive.
         sha256: expected hash of the graph in hex, or None.
-        progress: whether to show a progress bar.
+        progress: show a progress bar.
 
     Raises:
         OSError: the server or the disk fails; nothing is left behind.
-        ValueError: the archive does not hold the graph, or another one.
+        ValueError: the archive does not hold the graph, or holds another one.
     """
     path = Path(path or default_path())
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +139,8 @@ def download(path=None, url=URL, sha256=None, progress=False):
         ):
             shutil.copyfileobj(stream, file)
         try:
-            with gzip.open(archive) as content:  # to the checksum at its end, where tar never gets
+            # Read to the end, where gzip checks the sum of the whole; tar stops before it.
+            with gzip.open(archive) as content:
                 while content.read(_BLOCK_BYTES):
                     pass
             with tarfile.open(archive) as tar, open(graph, "wb") as file:
@@ -148,13 +157,13 @@ def download(path=None, url=URL, sha256=None, progress=False):
     return path
 
 
-def _watched(response, progress):
-    """A response whose reading moves a progress bar."""
+def _watched(response: Any, progress: bool) -> Any:
+    """Wraps a response so that reading it moves a progress bar."""
     size = int(response.headers.get("Content-Length", 0)) or None
     return tqdm.wrapattr(response, "read", size, desc=GRAPH_NAME, disable=not progress)
 
 
-def _check_sha256(where, found, expected):
+def _check_sha256(where: str | os.PathLike[str], found: str, expected: str | None) -> None:
     if expected is not None and found != expected.lower():
         raise ValueError(
             f"{where}: not the Inception file expected. Received: SHA-256 {found}, "
@@ -162,8 +171,8 @@ def _check_sha256(where, found, expected):
         )
 
 
-def _load(path, content):
-    """Imports the graph with a free batch size: -> session, placeholder, [features, classes]."""
+def _load(path: str | os.PathLike[str], content: bytes) -> tuple[Any, Any, list[Any]]:
+    """Imports the graph for any batch size: -> session, placeholder, [features, classes]."""
     graph_def = tf.compat.v1.GraphDef()
     try:
         graph_def.ParseFromString(content)
@@ -175,7 +184,7 @@ def _load(path, content):
             weights = graph.get_operation_by_name(LAST_MATMUL).inputs[1]
             probabilities = tf.nn.softmax(tf.matmul(features, weights))
     except (DecodeError, tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        # The first sentence of TensorFlow's message says enough; the rest is a traceback of nodes.
+        # The first sentence of TensorFlow's message is enough; the rest is a traceback of nodes.
         reason = " ".join(str(error).split())[:120]
         raise ValueError(
             f"{path}: not the frozen graph of 2015, {GRAPH_NAME} ({reason}). "

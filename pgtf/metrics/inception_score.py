@@ -1,16 +1,46 @@
 """Inception score: exp of the mean divergence of p(y|x) from p(y). Salimans et al. 2016."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import scipy.special
+
+from pgtf.metrics.interface import Batch, InceptionMeasure
 
 NUM_SPLITS = 10
 
 
-def inception_score(probabilities, num_splits=NUM_SPLITS):
+class InceptionScore(InceptionMeasure):
+    """Inception score of the fakes and its standard deviation over ten splits; needs no reals."""
+
+    name, title, better = "is", "Inception score", "higher"
+    default_images, min_images = 50000, NUM_SPLITS  # Salimans et al.
+    uses_reals = False
+
+    def __init__(
+        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+    ) -> None:
+        super().__init__(num_images, shape, seed, network)
+        self._probabilities: list[np.ndarray] = []
+
+    def begin_fakes(self) -> None:
+        self._probabilities = []
+
+    def feed_fakes(self, batch: Batch) -> None:
+        self._probabilities.append(batch.probabilities)
+
+    def result(self) -> dict[str, float]:
+        mean, std = inception_score(np.concatenate(self._probabilities))
+        return {"is": mean, "is_std": std}
+
+
+def inception_score(probabilities: np.ndarray, num_splits: int = NUM_SPLITS) -> tuple[float, float]:
     """Mean and standard deviation over consecutive splits: [N, classes] -> (mean, std).
 
-    Between 1 and the number of classes; high is good. Split i of S holds the images from
-    i N // S to (i + 1) N // S, and the deviation is that of a population, as in the original.
+    Between 1 and the number of classes; higher is better. Split i of S holds the images from
+    i N // S to (i + 1) N // S. The standard deviation divides by S, as in the original.
 
     Raises:
         ValueError: there are fewer images than splits.
@@ -26,7 +56,7 @@ def inception_score(probabilities, num_splits=NUM_SPLITS):
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def _score(p):
+def _score(p: np.ndarray) -> float:
     # Deviation: 0 log 0 counts as 0, its limit; the original makes it NaN.
     divergence = scipy.special.rel_entr(p, p.mean(axis=0, keepdims=True))
-    return np.exp(divergence.sum(axis=1).mean())
+    return float(np.exp(divergence.sum(axis=1).mean()))

@@ -4,22 +4,66 @@ Between images of one set it measures variation: a generator that shows the same
 again has a high value. The paper averages over 10,000 pairs (Section 5).
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+
+from pgtf.metrics.interface import Batch, Measure
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # per scale, finest first: Wang et al., 3.2
 FILTER_SIZE, FILTER_SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
 MAX_VALUE = 255
-_BLOCK_PIXELS = 1 << 18  # values of each image of the pairs in work at a time, 40 bytes each
+_BLOCK_PIXELS = 1 << 18  # values per side of the pairs in work at a time, 40 bytes each
+
+
+class MsSsim(Measure):
+    """MS-SSIM between fakes, and between reals to compare it with."""
+
+    name, title = "msssim", "MS-SSIM"
+    default_images, min_images = 20000, 2  # 10,000 pairs: paper, Section 5
+    state_name = "msssim"
+
+    def __init__(
+        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+    ) -> None:
+        super().__init__(num_images, shape, seed, network)
+        check_size(*shape[:2], len(WEIGHTS))
+        self._reals, self._fakes = MultiScaleSSIM(), MultiScaleSSIM()
+        self._value_of_reals: float | None = None
+
+    def feed_reals(self, batch: Batch) -> None:
+        self._reals.feed(batch.images)
+
+    def reals_state(self) -> dict[str, np.ndarray]:
+        return {"msssim": np.array(self._reals.result())}
+
+    def restore_reals(self, state: Mapping[str, np.ndarray]) -> None:
+        self._value_of_reals = float(state["msssim"])
+
+    def begin_fakes(self) -> None:
+        if self._value_of_reals is None:
+            self._value_of_reals = self._reals.result()
+        self._fakes = MultiScaleSSIM()
+
+    def feed_fakes(self, batch: Batch) -> None:
+        self._fakes.feed(batch.images)
+
+    def result(self) -> dict[str, float | None]:
+        return {"msssim": self._fakes.result(), "msssim_reals": self._value_of_reals}
 
 
 class MultiScaleSSIM:
     """MS-SSIM of consecutive images, averaged over the pairs. A minibatch may be odd in size."""
 
-    def __init__(self):
-        self._total, self._num_pairs, self._odd_one = 0.0, 0, None
+    def __init__(self) -> None:
+        self._total, self._num_pairs = 0.0, 0
+        self._odd_one: np.ndarray | None = None
 
-    def feed(self, images):
+    def feed(self, images: np.ndarray) -> None:
         """Adds uint8 [n, H, W, C] to the stream whose images 0 and 1, 2 and 3, ... are paired."""
         if self._odd_one is not None:
             images = np.concatenate([self._odd_one, images])
@@ -31,7 +75,7 @@ class MultiScaleSSIM:
             self._total += float(np.sum(ms_ssim(block[0::2], block[1::2])))
         self._num_pairs += paired // 2
 
-    def result(self):
+    def result(self) -> float:
         """Mean over all pairs, in [0, 1].
 
         Raises:
@@ -42,17 +86,24 @@ class MultiScaleSSIM:
         return self._total / self._num_pairs
 
 
-def ms_ssim(a, b, weights=WEIGHTS, filter_size=FILTER_SIZE, filter_sigma=FILTER_SIGMA):
+def ms_ssim(
+    a: np.ndarray,
+    b: np.ndarray,
+    weights: Sequence[float] = WEIGHTS,
+    filter_size: int = FILTER_SIZE,
+    filter_sigma: float = FILTER_SIGMA,
+) -> np.ndarray:
     """MS-SSIM of each pair: two arrays [N, H, W, C] in [0, 255] -> float64 [N].
 
-    A scale's product of contrast and structure counts as 0 where it is negative, as in the
-    original release, because a power of it would not be real.
+    A negative product of contrast and structure counts as 0, as in the original release, because
+    a power of it would not be real.
 
     Args:
         a, b: images of one shape.
-        weights: exponents per scale, finest first; the next scale is the mean of 2x2 pixels.
-        filter_size: taps of the Gaussian window, less on scales smaller than that; 0 = none.
-        filter_sigma: of the full window, in pixels; a smaller window shrinks it in proportion.
+        weights: exponents per scale, finest first; each scale has half the size of the previous.
+        filter_size: taps of the Gaussian window, fewer on scales smaller than that; 0 = none.
+        filter_sigma: standard deviation of the full window, in pixels; smaller in proportion for
+            a smaller window.
     """
     if a.shape != b.shape or a.ndim != 4:
         raise ValueError(
@@ -71,8 +122,8 @@ def ms_ssim(a, b, weights=WEIGHTS, filter_size=FILTER_SIZE, filter_sigma=FILTER_
     return product
 
 
-def check_size(height, width, num_scales):
-    """Raises ValueError if the images are too small for so many scales."""
+def check_size(height: int, width: int, num_scales: int) -> None:
+    """Raises ValueError if images are too small for this number of scales."""
     least = 1 << (num_scales - 1)
     if min(height, width) < least:
         raise ValueError(
@@ -81,7 +132,12 @@ def check_size(height, width, num_scales):
         )
 
 
-def ssim_terms(a, b, filter_size=FILTER_SIZE, filter_sigma=FILTER_SIGMA):
+def ssim_terms(
+    a: np.ndarray,
+    b: np.ndarray,
+    filter_size: int = FILTER_SIZE,
+    filter_sigma: float = FILTER_SIGMA,
+) -> tuple[np.ndarray, np.ndarray]:
     """Single-scale SSIM, and its contrast and structure part: float64 [N, H, W, C] -> 2 x [N]."""
     size = min(filter_size, *a.shape[1:3])
     window = gaussian_window(size, filter_sigma * size / filter_size) if size else np.ones(1)
@@ -96,15 +152,16 @@ def ssim_terms(a, b, filter_size=FILTER_SIZE, filter_sigma=FILTER_SIGMA):
     return np.mean(luminance * contrast_structure, axes), np.mean(contrast_structure, axes)
 
 
-def gaussian_window(size, sigma):
-    """Taps of a Gaussian around the middle that sum to 1: -> float64 [size]."""
+def gaussian_window(size: int, sigma: float) -> np.ndarray:
+    """Samples a Gaussian around the middle and scales the sum to 1: -> float64 [size]."""
     offsets = np.arange(size) - (size - 1) / 2
-    window = np.exp(-(offsets**2) / (2 * sigma**2))
-    return window / window.sum()
+    window: np.ndarray = np.exp(-(offsets**2) / (2 * sigma**2))
+    window /= window.sum()
+    return window
 
 
-def _filter(x, window, axis):
-    """Correlates along an axis, only where the window fits entirely."""
+def _filter(x: np.ndarray, window: np.ndarray, axis: int) -> np.ndarray:
+    """Correlates along an axis, without padding."""
     length = x.shape[axis] - len(window) + 1
     before = (slice(None),) * axis
     out = np.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]))
@@ -113,9 +170,10 @@ def _filter(x, window, axis):
     return out
 
 
-def _shrink(x):
-    """Mean of 2x2 pixels; an odd last row or column is paired with itself, as in the original."""
+def _shrink(x: np.ndarray) -> np.ndarray:
+    """Averages 2x2 pixels; an odd last row or column is paired with itself, as in the original."""
     if x.shape[1] % 2 or x.shape[2] % 2:
         x = np.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0)), "edge")
     n, height, width, channels = x.shape
-    return x.reshape(n, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+    halved: np.ndarray = x.reshape(n, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+    return halved

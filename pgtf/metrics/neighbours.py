@@ -1,44 +1,54 @@
-"""The training images closest to some fakes, as a picture: does the generator only remember?"""
+"""The training images closest to some fakes, as a picture that shows memorised images."""
+
+from __future__ import annotations
 
 import numpy as np
 from tqdm import tqdm
 
 from pgtf import images as image_functions
+from pgtf.metrics.image_sets import ImageSet
 from pgtf.metrics.precision_recall import squared_distances
 
 NUM_FAKES, NUM_NEIGHBOURS = 16, 5
 _MAX_SIDE = 64  # pixels; larger images are compared as means of boxes
 
 
-def nearest_neighbours(reals, fakes, num_neighbours=NUM_NEIGHBOURS, progress=False):
+def nearest_neighbours(
+    reals: ImageSet,
+    fakes: np.ndarray,
+    num_neighbours: int = NUM_NEIGHBOURS,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds the reals at the smallest root mean square difference of pixels.
 
     Args:
-        reals: ImageSet of a definite size; gone through once.
+        reals: images of a definite number; read once.
         fakes: uint8 [n, H, W, C].
         num_neighbours: at most the number of reals.
-        progress: whether to show a progress bar.
+        progress: show a progress bar.
 
     Returns:
         indices into the reals, nearest first, int64 [n, num_neighbours], and the differences in
         gray levels, float32 of the same shape.
 
     Raises:
-        ValueError: the images differ in shape.
+        ValueError: the images differ in shape, or the reals have no definite number.
     """
+    if reals.num_images is None:
+        raise ValueError(f"`reals` must have a definite number of images. Received: {reals.name}.")
     if fakes.shape[1:] != tuple(reals.shape):
         raise ValueError(
             f"`fakes` must have images like {reals.name}, {list(reals.shape)}. "
             f"Received: {list(fakes.shape[1:])}."
         )
-    num_neighbours = min(num_neighbours, reals.num_images)
+    num_reals = reals.num_images
+    num_neighbours = min(num_neighbours, num_reals)
     queries = _vectors(fakes)
     indices = np.zeros((len(fakes), 0), np.int64)
     distances = np.zeros((len(fakes), 0), np.float32)
     begin = 0
-    bar = tqdm(total=reals.num_images, desc=reals.name, unit="img", disable=not progress)
-    with bar:
-        for batch in reals.batches(reals.num_images):
+    with tqdm(total=num_reals, desc=reals.name, unit="img", disable=not progress) as bar:
+        for batch in reals.batches(num_reals):
             (found,) = (block for _, block in squared_distances(queries, _vectors(batch)))
             numbers = np.broadcast_to(np.arange(begin, begin + len(batch)), found.shape)
             indices = np.concatenate([indices, numbers], axis=1)
@@ -51,8 +61,13 @@ def nearest_neighbours(reals, fakes, num_neighbours=NUM_NEIGHBOURS, progress=Fal
     return indices, np.sqrt(distances / queries.shape[1])
 
 
-def neighbour_sheet(reals, fakes, num_neighbours=NUM_NEIGHBOURS, progress=False):
-    """A picture with the fakes in the first row and their neighbours below, nearest first.
+def neighbour_sheet(
+    reals: ImageSet,
+    fakes: np.ndarray,
+    num_neighbours: int = NUM_NEIGHBOURS,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Makes a picture with the fakes in the first row and their neighbours below, nearest first.
 
     Args and Raises as `nearest_neighbours`.
 
@@ -67,8 +82,8 @@ def neighbour_sheet(reals, fakes, num_neighbours=NUM_NEIGHBOURS, progress=False)
     return sheet, distances
 
 
-def _vectors(images):
-    """Flat float32 vectors: [n, H, W, C] -> [n, D], means of boxes when larger than 64 pixels."""
+def _vectors(images: np.ndarray) -> np.ndarray:
+    """Flat float32 vectors: [n, H, W, C] -> [n, D], box means if larger than 64 pixels."""
     n, height, width, channels = images.shape
     factor = max(min(height, width) // _MAX_SIDE, 1)
     height, width = height // factor, width // factor

@@ -1,17 +1,22 @@
 """Patches of 7x7 pixels, cut from images or straight from the bands between two pyramid levels."""
 
+from __future__ import annotations
+
 import functools
+from typing import Any
 
 import numpy as np
 
-PATCH = 7  # pixels a side. Paper, Section 5
-_COARSE = 6  # pixels a side of the next level that the expansion of a patch depends on
+PATCH = 7  # pixels per side. Paper, Section 5
+_COARSE = 6  # The expansion of a patch depends on 6x6 pixels of the next level.
 
 
-def cut(images, image, y, x, size=PATCH):
+def cut(
+    images: np.ndarray, image: np.ndarray, y: np.ndarray, x: np.ndarray, size: int = PATCH
+) -> np.ndarray:
     """Cuts patches whose first pixel is (image, y, x): [N, H, W, C], 3 x [n] -> [n, size^2 C].
 
-    One indexed item is a whole row of a patch, values that lie side by side in memory.
+    Indexes whole rows of a patch, whose values are contiguous in memory.
     """
     n, height, width, channels = images.shape
     row = np.dtype((np.void, size * channels * images.itemsize))
@@ -20,24 +25,31 @@ def cut(images, image, y, x, size=PATCH):
     return found.view(images.dtype).reshape(len(image), size * size * channels)
 
 
-def cut_band(fine, coarse, is_finest, image, y, x):
-    """Cuts patches of `pyramid.laplacian_band(fine, coarse)` without making the band.
+def cut_band(
+    fine: np.ndarray,
+    coarse: np.ndarray,
+    is_finest: bool,
+    image: np.ndarray,
+    y: np.ndarray,
+    x: np.ndarray,
+) -> np.ndarray:
+    """Cuts patches of `pyramid.laplacian_band(fine, coarse)` without computing the band.
 
-    Of a large image the patches are a small part. A patch of the expanded `coarse` is a linear
-    function of 6x6 pixels, one of four by whether y and x are even.
+    The patches are a small part of a large image. A patch of the expanded `coarse` is a linear
+    function of 6x6 pixels; there are four such functions, for even and odd y and x.
 
     Args:
         fine: uint8 or float32 [N, H, W, C].
         coarse: float32 [N, H/2, W/2, C].
-        is_finest: whether `fine` is the image itself: see `laplacian_band`.
+        is_finest: True if `fine` is the image itself: see `laplacian_band`.
         image, y, x: the first pixels of the patches, [n] each.
 
     Returns:
         float32 [n, 49 C], equal to those of the band to the last bit.
     """
     patches = cut(fine, image, y, x).astype(np.float32)
-    dtype = np.float32 if is_finest else np.float64
-    padded = np.concatenate([coarse[:, 1:2], coarse, coarse[:, -1:]], axis=1)  # as the mirror does
+    dtype: Any = np.float32 if is_finest else np.float64
+    padded = np.concatenate([coarse[:, 1:2], coarse, coarse[:, -1:]], axis=1)  # mirrored
     padded = np.concatenate([padded[:, :, 1:2], padded, padded[:, :, -1:]], axis=2)
     for odd_y in (0, 1):
         for odd_x in (0, 1):
@@ -49,19 +61,20 @@ def cut_band(fine, coarse, is_finest, image, y, x):
 
 
 @functools.cache
-def _expansion(odd_y, odd_x, num_channels, dtype):
+def _expansion(odd_y: int, odd_x: int, num_channels: int, dtype: Any) -> np.ndarray:
     """Matrix from 6x6 coarse pixels to the 7x7 of their expansion: [36 C, 49 C]."""
     y, x = _taps(odd_y), _taps(odd_x)
-    return np.kron(y, np.kron(x, np.eye(num_channels))).astype(dtype)
+    matrix: np.ndarray = np.kron(y, np.kron(x, np.eye(num_channels))).astype(dtype)
+    return matrix
 
 
-def _taps(odd):
-    """Along one axis: [6, 7]. Output j is sample j + odd of the expansion; input 1 is under it."""
+def _taps(odd: int) -> np.ndarray:
+    """Expansion along one axis: [6, 7]. Output j is sample j + odd; input 1 lies at sample 0."""
     taps = np.zeros((_COARSE, PATCH))
     for j in range(PATCH):
         middle, rest = divmod(j + odd, 2)
         if rest:
-            taps[middle + 1 : middle + 3, j] = 4 / 8  # [1 4 6 4 1] / 8 between two samples
+            taps[middle + 1 : middle + 3, j] = 4 / 8  # [1 4 6 4 1] / 8 between two inputs
         else:
-            taps[middle : middle + 3, j] = 1 / 8, 6 / 8, 1 / 8  # and on a sample
+            taps[middle : middle + 3, j] = 1 / 8, 6 / 8, 1 / 8  # on an input
     return taps

@@ -1,44 +1,55 @@
 """Curves, such as a run's metrics, as a PNG picture; needs matplotlib."""
 
+from __future__ import annotations
+
 import io
+import os
+from collections.abc import Mapping
 
 from pgtf import images
 from pgtf.metrics import records
-from pgtf.metrics.plan import DEFAULT_IMAGES
+from pgtf.metrics.measures import MEASURES
+
+Curves = dict[str, dict[float, float]]  # {label: {x: y}}
 
 
-def plot(folder, out):
+def plot(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[str]:
     """Draws every metric recorded in a run folder against thousands of images shown.
 
-    Each number of images, set of reals, seed and mode is a curve of its own, because their values
-    cannot be compared. A snapshot that was measured again counts with its last value.
+    Values that cannot be compared, because they differ in the number of images, the reals, the
+    seed or the mode, are separate curves. Of repeated measurements of a snapshot the last counts.
 
     Args:
         folder: run folder with metric-*.jsonl.
         out: PNG file to write.
 
     Returns:
-        Names of the metrics that were drawn.
+        names of the metrics that were drawn.
 
     Raises:
         ValueError: nothing is recorded there, or matplotlib is missing.
     """
-    series = {name: found for name in DEFAULT_IMAGES if (found := curves(folder, name))}
-    if not series:
+    recorded = all_curves(folder)
+    if not recorded:
         raise ValueError(
             f"{folder}: no metric-*.jsonl of snapshots to draw. Measure the run first with "
             f"python -m metrics --run={folder}."
         )
-    draw(series, "thousands of images shown", out)
-    return list(series)
+    panels = {_title(name): found for name, found in recorded.items()}
+    draw(panels, "thousands of images shown", out)
+    return list(recorded)
 
 
-def draw(panels, xlabel, out):
+def draw(
+    panels: Mapping[str, Mapping[str, Mapping[float, float]]],
+    xlabel: str,
+    out: str | os.PathLike[str],
+) -> None:
     """Draws curves in panels one below another.
 
     Args:
         panels: {title: {label of a curve: {x: y}}}.
-        xlabel: what x is.
+        xlabel: label of the x axis.
         out: PNG file to write.
 
     Raises:
@@ -64,15 +75,27 @@ def draw(panels, xlabel, out):
     images.write_atomically(out, buffer.getvalue())
 
 
-def curves(folder, metric):
-    """{label: {kimg: value}} of one metric; SWD has a curve a level besides the average."""
-    found, needed = {}, {"kimg", "num_images", "reals", "seed", "values"}
+def all_curves(folder: str | os.PathLike[str]) -> dict[str, Curves]:
+    """Reads all metrics recorded in a run folder: {metric: {label: {kimg: value}}}."""
+    return {name: found for name in MEASURES if (found := curves(folder, name))}
+
+
+def curves(folder: str | os.PathLike[str], metric: str) -> Curves:
+    """Reads one metric: {label: {kimg: value}}. SWD has one curve per level and the average."""
+    found: Curves = {}
+    needed = {"kimg", "num_images", "reals", "seed", "values"}
     for record in records.load(folder, metric):
         if not needed <= record.keys() or record["kimg"] is None:
-            continue  # of no snapshot, or written by somebody else
+            continue  # The fakes were no snapshot, or the record is not ours.
         settings = f"{record['num_images']} images of {record['reals']}, seed {record['seed']}"
         settings += f", {record['mode']}" if "mode" in record else ""
         for name, value in record["values"].items():
-            if not name.startswith("kl_"):
+            if MEASURES[metric].is_plotted(name):
                 found.setdefault(f"{name} ({settings})", {})[record["kimg"]] = value
     return found
+
+
+def _title(metric: str) -> str:
+    measure = MEASURES[metric]
+    direction = f", {measure.better} is better" if measure.better else ""
+    return f"{measure.title} ({metric}{direction})"

@@ -1,9 +1,13 @@
 """Laplacian pyramids of uint8 images, exact to the last bit. Burt and Adelson 1983.
 
-The 5x5 binomial filter is separable, so rows come first and columns second, each on even and odd
-samples apart. Integers below 2**16 and float32 sums below 2**24 have no rounding at all: that makes
-the finest two levels exact in the cheapest types. Coarser levels are summed in float64.
+The 5x5 binomial filter is separable: rows are filtered first and columns second, even and odd
+samples separately. Integers below 2**16 and float32 sums below 2**24 are exact, so the finest two
+levels use these cheap types. Coarser levels are summed in float64.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +15,7 @@ COARSEST = 16  # shortest side of the last level. Paper, Section 5
 BINOMIAL_SUM = 16  # 1 + 4 + 6 + 4 + 1
 
 
-def num_levels(height, width):
+def num_levels(height: int, width: int) -> int:
     """Number of pyramid levels from full resolution down to a short side of 16 ... 31 pixels.
 
     Raises:
@@ -31,29 +35,30 @@ def num_levels(height, width):
     return levels
 
 
-def laplacian_pyramid(images, levels):
+def laplacian_pyramid(images: np.ndarray, levels: int) -> list[np.ndarray]:
     """Splits uint8 [N, H, W, C] into float32 bands, finest first; the last one is the low-pass."""
     pyramid = gaussian_pyramid(images, levels)
-    bands = [laplacian_band(*pyramid[k : k + 2], is_finest=k == 0) for k in range(levels - 1)]
+    pairs = zip(pyramid[:-1], pyramid[1:], strict=True)
+    bands = [laplacian_band(*pair, is_finest=k == 0) for k, pair in enumerate(pairs)]
     return [*bands, pyramid[-1].astype(np.float32, order="C", copy=False)]
 
 
-def gaussian_pyramid(images, levels):
-    """uint8 [N, H, W, C] and its low-pass images, float32, each half the size of the last."""
+def gaussian_pyramid(images: np.ndarray, levels: int) -> list[np.ndarray]:
+    """uint8 [N, H, W, C] and its low-pass images, float32, each half the previous one's size."""
     pyramid = [np.ascontiguousarray(images)]
     for _ in range(levels - 1):
         pyramid.append(pyr_down(pyramid[-1]))
     return pyramid
 
 
-def laplacian_band(fine, coarse, is_finest):
-    """fine - pyr_up(coarse), two neighbours of a Gaussian pyramid: -> float32 [N, H, W, C].
+def laplacian_band(fine: np.ndarray, coarse: np.ndarray, is_finest: bool) -> np.ndarray:
+    """fine - pyr_up(coarse), two successive levels of a Gaussian pyramid: -> float32 [N, H, W, C].
 
     Args:
         fine: uint8 or float32 [N, H, W, C].
         coarse: float32 [N, H/2, W/2, C].
-        is_finest: whether `fine` is uint8 images and `coarse` their `pyr_down`: then float32 sums
-            are exact.
+        is_finest: True if `fine` is uint8 images and `coarse` their `pyr_down`: float32 sums are
+            exact then.
     """
     even, odd = _pyr_up_rows(coarse, np.float32 if is_finest else np.float64)
     band = fine.astype(np.float32, order="C")
@@ -62,13 +67,13 @@ def laplacian_band(fine, coarse, is_finest):
     return band
 
 
-def pyr_down(images):
+def pyr_down(images: np.ndarray) -> np.ndarray:
     """Filters with [1 4 6 4 1]^2 / 256 and keeps even samples: [N, H, W, C] -> [N, H/2, W/2, C].
 
     uint8 or float32 in, float32 out, same scale; beyond the border the image is mirrored without
     repeating the edge.
     """
-    kind = np.uint16 if images.dtype == np.uint8 else np.float64  # 255 * 256 < 2**16
+    kind: Any = np.uint16 if images.dtype == np.uint8 else np.float64  # 255 * 256 < 2**16
     x = images.astype(kind, order="C")
     x = _halve(x[:, 0::2], x[:, 1::2], axis=1)
     whole = _pixels(x)
@@ -81,7 +86,7 @@ def pyr_down(images):
     return x.astype(np.float32, copy=False)
 
 
-def pyr_up(images):
+def pyr_up(images: np.ndarray) -> np.ndarray:
     """Inserts zeros and filters with [1 4 6 4 1]^2 / 64: float32 [N, H, W, C] -> [N, 2H, 2W, C]."""
     n, height, width, channels = images.shape
     out = np.empty((n, 2 * height, 2 * width, channels), np.float32)
@@ -89,8 +94,8 @@ def pyr_up(images):
     return out
 
 
-def _pyr_up_rows(images, dtype):
-    """`pyr_up` as its even rows and its odd rows, [N, H, 2W, C] each, summed in `dtype`."""
+def _pyr_up_rows(images: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Even rows and odd rows of `pyr_up`, [N, H, 2W, C] each, summed in `dtype`."""
     n, height, width, channels = images.shape
     even, odd = _double(images.astype(dtype, order="C") * dtype(4 / BINOMIAL_SUM**2), axis=2)
     wide = np.empty((n, height, 2 * width, channels), dtype)
@@ -99,8 +104,8 @@ def _pyr_up_rows(images, dtype):
     return _double(wide, axis=1)
 
 
-def _halve(even, odd, axis):
-    """1 4 6 4 1 along an axis around the even samples."""
+def _halve(even: np.ndarray, odd: np.ndarray, axis: int) -> np.ndarray:
+    """Filters with 1 4 6 4 1 along an axis, around the even samples."""
     four = even.dtype.type(4)
     sums = _plus_next(even, axis)
     sums += four * odd
@@ -109,8 +114,8 @@ def _halve(even, odd, axis):
     return out
 
 
-def _double(x, axis):
-    """1 4 6 4 1 along an axis of samples with zeros in between: (even results, odd results)."""
+def _double(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Filters samples with zeros in between with 1 4 6 4 1: (even results, odd results)."""
     four = x.dtype.type(4)
     sums = _plus_next(x, axis)
     even = _plus_previous(sums, axis)
@@ -119,24 +124,27 @@ def _double(x, axis):
     return even, sums
 
 
-def _plus_next(x, axis):
+def _plus_next(x: np.ndarray, axis: int) -> np.ndarray:
     """x[i] + x[i + 1]: past the end, the mirror gives the last even sample once more."""
-    before, out = (slice(None),) * axis, np.empty_like(x, order="C")
+    before: Any = (slice(None),) * axis
+    out = np.empty_like(x, order="C")
     first, last = (*before, slice(None, -1)), (*before, -1)
     np.add(x[first], x[(*before, slice(1, None))], out=out[first])
     np.add(x[last], x[last], out=out[last])
     return out
 
 
-def _plus_previous(x, axis):
-    """x[i] + x[i - 1]: in front of the start, the mirror gives the first sum once more."""
-    before, out = (slice(None),) * axis, np.empty_like(x, order="C")
+def _plus_previous(x: np.ndarray, axis: int) -> np.ndarray:
+    """x[i] + x[i - 1]: before the start, the mirror gives the first sum once more."""
+    before: Any = (slice(None),) * axis
+    out = np.empty_like(x, order="C")
     first, rest = (*before, 0), (*before, slice(1, None))
     np.add(x[first], x[first], out=out[first])
     np.add(x[rest], x[(*before, slice(None, -1))], out=out[rest])
     return out
 
 
-def _pixels(x):
+def _pixels(x: np.ndarray) -> np.ndarray:
     """Views [N, H, W, C] as [N, H, W] of opaque pixels, which NumPy copies in one piece each."""
-    return x.view(np.dtype((np.void, x.itemsize * x.shape[3])))[..., 0]
+    pixels: np.ndarray = x.view(np.dtype((np.void, x.itemsize * x.shape[3])))[..., 0]
+    return pixels

@@ -1,4 +1,6 @@
-"""metric-NAME.jsonl: a line for every value that was measured, with all that it follows from."""
+"""metric-NAME.jsonl: one line per value that was measured, with everything it depends on."""
+
+from __future__ import annotations
 
 import datetime
 import importlib.metadata
@@ -6,39 +8,43 @@ import json
 import os
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pgtf import images
 
+Record = dict[str, Any]
+
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow")
-# Values of records that differ in one of these cannot be compared.
-COMPARABLE = ("num_images", "seed", "reals", "mode", "inception_sha256", "classifier_sha256")
+# Values cannot be compared if their records differ in one of these or in a `network_fields`.
+COMPARABLE = ("num_images", "seed", "reals")
 _SNAPSHOT = re.compile(r"network-snapshot-(\d+)\.h5")
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Versions of the software that the values depend on: {"python": "3.12.1", ...}."""
     found = {"python": platform.python_version()}
     return found | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def now():
-    """The time in UTC: "2026-11-22T19:15:24+00:00"."""
+def now() -> str:
+    """Current time in UTC: "2026-11-22T19:15:24+00:00"."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
-def kimg_of(path):
-    """Thousands of images in the name of a snapshot, or None for another file."""
+def kimg_of(path: str | os.PathLike[str]) -> int | None:
+    """Reads thousands of images from the name of a snapshot; None for another file."""
     match = _SNAPSHOT.fullmatch(Path(path).name)
     return int(match[1]) if match else None
 
 
-def path_of(folder, metric):
-    """The file of a metric's records."""
+def path_of(folder: str | os.PathLike[str], metric: str) -> Path:
+    """Path of a metric's records."""
     return Path(folder) / f"metric-{metric}.jsonl"
 
 
-def append(folder, record):
+def append(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> None:
     """Adds a record to the file of its metric, in one write that is synced to the disk."""
     with images.open_no_link(path_of(folder, record["metric"]), "ab+") as file:
         size = file.seek(0, os.SEEK_END)
@@ -49,8 +55,8 @@ def append(folder, record):
         os.fsync(file.fileno())
 
 
-def load(folder, metric):
-    """All records of a metric in a folder, oldest first; a torn line is left out."""
+def load(folder: str | os.PathLike[str], metric: str) -> list[Record]:
+    """Reads all records of a metric in a folder, oldest first; a torn line is left out."""
     path = path_of(folder, metric)
     if not path.exists():
         return []
@@ -63,9 +69,10 @@ def load(folder, metric):
     return [record for record in found if isinstance(record, dict)]
 
 
-def of_snapshot(path):
-    """The last record of every metric that was measured of a snapshot: {"fid": {...}}."""
-    path, found = Path(path), {}
+def of_snapshot(path: str | os.PathLike[str]) -> dict[str, Record]:
+    """Reads the last record of each metric that was measured for a snapshot: {"fid": {...}}."""
+    path = Path(path)
+    found: dict[str, Record] = {}
     for file in sorted(path.parent.glob(path_of("", "*").name)):
         name = file.stem.removeprefix("metric-")
         for record in load(path.parent, name):
@@ -74,6 +81,6 @@ def of_snapshot(path):
     return found
 
 
-def matches(record, wanted):
-    """Whether a record has all these fields."""
+def matches(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """True if a record has all these fields."""
     return all(record.get(name) == value for name, value in wanted.items())

@@ -1,50 +1,64 @@
-"""From options to an evaluator: what the command line and training have in common."""
+"""Makes an evaluator from options, for the command line and for training."""
+
+from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 from absl import logging
 
-from pgtf.metrics import cache, inception, modes
+from pgtf.metrics import cache, inception
+from pgtf.metrics.classifier import Classifier, load_classifier
 from pgtf.metrics.evaluator import SEED, Evaluator
-from pgtf.metrics.measures import NEED_INCEPTION
+from pgtf.metrics.image_sets import ImageSet
+from pgtf.metrics.measures import MEASURES
+from pgtf.metrics.plan import Plan
 
-CLASSIFIER = "classifier.npz"  # in a dataset folder, written by python -m metrics train_classifier
+CLASSIFIER = "classifier.npz"  # written into a dataset folder by python -m metrics train_classifier
 
 
 @dataclasses.dataclass(frozen=True)
 class MetricOptions:
-    """How to measure; what to measure is a pgtf.metrics.plan.Plan."""
+    """Settings of measurements, besides the pgtf.metrics.plan.Plan that lists them."""
 
     inception: str | None = None  # frozen graph; None = where --download_inception puts it
     inception_sha256: str | None = None  # refuse another file; None = any
-    fid_mode: str = "legacy"  # or "clean": how images are resized for Inception
-    classifier: str | None = None  # for modes; None = classifier.npz in the dataset folder
+    fid_mode: str = "legacy"  # resizing of images for Inception; or "clean"
+    classifier: str | None = None  # for `modes`; None = classifier.npz in the dataset folder
     seed: int = SEED
-    use_cache: bool = True  # whether to keep statistics of reals in ~/.cache/pgtf
+    use_cache: bool = True  # keep statistics of reals in ~/.cache/pgtf
 
 
-def make_evaluator(plan, reals, options, *, dataset_folder=None, num_fakes=None, progress=False):
-    """Loads what the metrics of a plan need: -> pgtf.metrics.evaluator.Evaluator.
+def make_evaluator(
+    plan: Plan,
+    reals: ImageSet,
+    options: MetricOptions,
+    *,
+    dataset_folder: str | os.PathLike[str] | None = None,
+    num_fakes: int | None = None,
+    progress: bool = False,
+) -> Evaluator:
+    """Makes an evaluator, with the networks that the metrics of a plan need.
 
     Args:
-        plan: pgtf.metrics.plan.Plan.
-        reals: pgtf.metrics.image_sets.ImageSet.
+        plan: metrics to compute.
+        reals: real images.
         options: MetricOptions.
-        dataset_folder: where a classifier may lie; None = nowhere.
-        num_fakes: size of the sets of fakes; None = as many as wanted.
-        progress: whether to show progress bars.
+        dataset_folder: folder that may hold a classifier, or None.
+        num_fakes: size of the sets of fakes; None = any number.
+        progress: show progress bars.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: a file is missing or another one, or there are too few images.
+        ValueError: a file is missing or not the expected one, or there are too few images.
     """
-    names = {request.name for request in plan.requests}
+    needs = {MEASURES[request.name].needs for request in plan.requests}
     return Evaluator(
         plan,
         reals,
-        inception=_inception(options) if names & NEED_INCEPTION else None,
-        classifier=_classifier(options, dataset_folder) if "modes" in names else None,
+        inception=_inception(options) if "inception" in needs else None,
+        classifier=_classifier(options, dataset_folder) if "classifier" in needs else None,
         num_fakes=num_fakes,
         seed=options.seed,
         cache_folder=cache.default_folder() if options.use_cache else None,
@@ -52,17 +66,19 @@ def make_evaluator(plan, reals, options, *, dataset_folder=None, num_fakes=None,
     )
 
 
-def _inception(options):
+def _inception(options: MetricOptions) -> inception.Inception | None:
     path = Path(options.inception or inception.default_path())
     if options.inception is None and not path.exists():
-        return None  # the evaluator says which metric needs it
+        return None  # The evaluator's error names the metric that needs it.
     network = inception.Inception(path, options.inception_sha256, options.fid_mode)
     logging.info("Inception: %s, SHA-256 %s, %s resizing", path, network.sha256, network.mode)
     return network
 
 
-def _classifier(options, dataset_folder):
+def _classifier(
+    options: MetricOptions, dataset_folder: str | os.PathLike[str] | None
+) -> Classifier | None:
     if options.classifier is not None:
-        return modes.load_classifier(options.classifier)
+        return load_classifier(options.classifier)
     beside = Path(dataset_folder or "") / CLASSIFIER
-    return modes.load_classifier(beside) if dataset_folder and beside.exists() else None
+    return load_classifier(beside) if dataset_folder and beside.exists() else None

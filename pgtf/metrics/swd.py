@@ -1,19 +1,52 @@
 """Sliced Wasserstein distance between the local patches of two sets of images. Paper, Section 5.
 
-For each level of a Laplacian pyramid, 128 patches of 7x7 pixels an image are drawn, normalised per
-colour channel, and projected onto 4 x 128 random directions; the distance is the mean difference
-of the sorted projections. Low is good; the finest level tells of sharpness, the coarsest of layout.
+For each level of a Laplacian pyramid, 128 patches of 7x7 pixels per image are sampled, normalised
+per colour channel, and projected onto 4 x 128 random directions; the distance is the mean
+difference of the sorted projections. Lower is better; the finest level measures sharpness, the
+coarsest layout.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
-from pgtf.metrics.descriptors import Descriptors
+from pgtf.metrics.descriptors import Descriptors, Level
+from pgtf.metrics.interface import Batch, Measure
 from pgtf.metrics.patches import PATCH
 from pgtf.metrics.pyramid import num_levels
 
 REPEATS, DIRECTIONS = 4, 128  # paper, Section 5
 SCALE = 1e3  # the paper reports SWD x 10^3
-_SORT_BYTES = 1 << 29  # of projections held at a time, for each of the two sets
+_SORT_BYTES = 1 << 29  # size of the projections held at a time, for each of the two sets
+
+
+class Swd(Measure):
+    """Sliced Wasserstein distance x 10^3: the average, then each level by its side in pixels."""
+
+    name, title, better = "swd", "Sliced Wasserstein distance x 10^3", "lower"
+    default_images = 16384  # paper, Section 5
+    images_per_k = 1024  # so that 16k are the paper's 16,384
+
+    def __init__(
+        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+    ) -> None:
+        super().__init__(num_images, shape, seed, network)
+        self._swd = SlicedWasserstein(num_images, shape, np.random.RandomState(seed))
+
+    def feed_reals(self, batch: Batch) -> None:
+        self._swd.feed_reals(batch.images)
+
+    def begin_fakes(self) -> None:
+        self._swd.begin_fakes()
+
+    def feed_fakes(self, batch: Batch) -> None:
+        self._swd.feed_fakes(batch.images)
+
+    def result(self) -> dict[str, float]:
+        levels = self._swd.result()
+        return {"swd": levels.pop("avg")} | {f"swd_{side}": v for side, v in levels.items()}
 
 
 class SlicedWasserstein:
@@ -23,39 +56,47 @@ class SlicedWasserstein:
     uses to compare the reals with themselves, positions in the fakes, directions.
 
     Args:
-        num_images: images of each set.
+        num_images: number of images in each set.
         shape: (H, W, C).
-        rng: np.random.RandomState.
+        rng: stream of random numbers.
+        **options: arguments of `Descriptors`.
     """
 
-    def __init__(self, num_images, shape, rng, **options):
+    def __init__(
+        self,
+        num_images: int,
+        shape: tuple[int, int, int],
+        rng: np.random.RandomState,
+        **options: Any,
+    ) -> None:
         num_levels(*shape[:2])
         self._rng, self._options = rng, options
         self._num_images, self._shape = num_images, shape
         self._feeding = Descriptors(num_images, shape, **options)
-        self._reals, self._rng_state = None, None
+        self._reals: list[Level] = []
+        self._rng_state: Any = None
 
-    def feed_reals(self, images):
+    def feed_reals(self, images: np.ndarray) -> None:
         """Adds uint8 [n, H, W, C]."""
         self._feeding.feed(images, self._rng)
 
-    def begin_fakes(self):
-        """Ends the reals, or forgets the fakes so far: every snapshot sees the same draws."""
-        if self._reals is None:
-            self._reals = _finished(self._feeding, "reals")
+    def begin_fakes(self) -> None:
+        """Ends the reals, or forgets the fakes: all snapshots get the same random numbers."""
+        if not self._reals:
+            self._reals = list(_finished(self._feeding, "reals"))
             for _ in self._reals:
                 for _ in range(REPEATS):
                     random_directions(self._rng, self._shape[2])
             self._rng_state = self._rng.get_state()
         self._rng.set_state(self._rng_state)
-        self._feeding = None  # frees the fakes of the snapshot before
+        self._feeding.levels.clear()  # Frees the fakes of the previous snapshot.
         self._feeding = Descriptors(self._num_images, self._shape, **self._options)
 
-    def feed_fakes(self, images):
+    def feed_fakes(self, images: np.ndarray) -> None:
         """Adds uint8 [n, H, W, C]."""
         self._feeding.feed(images, self._rng)
 
-    def result(self):
+    def result(self) -> dict[str, float]:
         """{"64": ..., "32": ..., "16": ..., "avg": ...}, keys are the short sides of the levels."""
         fakes = _finished(self._feeding, "fakes")
         pairs = zip(self._reals, fakes, strict=True)
@@ -65,10 +106,12 @@ class SlicedWasserstein:
         return per_level | {"avg": float(np.mean(values))}
 
 
-def random_directions(rng, num_channels, count=DIRECTIONS):
-    """Draws unit vectors: -> float32 [49 C, count], rows in the order (y, x, channel).
+def random_directions(
+    rng: np.random.RandomState, num_channels: int, count: int = DIRECTIONS
+) -> np.ndarray:
+    """Samples unit vectors: -> float32 [49 C, count], rows in the order (y, x, channel).
 
-    They are drawn in the original's order, which is (channel, x, y).
+    They are sampled in the original's order, which is (channel, x, y).
     """
     directions = rng.randn(num_channels * PATCH * PATCH, count)
     directions = (directions / np.sqrt(np.sum(directions**2, axis=0))).astype(np.float32)
@@ -76,8 +119,14 @@ def random_directions(rng, num_channels, count=DIRECTIONS):
     return np.ascontiguousarray(ordered).reshape(directions.shape)
 
 
-def sliced_wasserstein(a, b, rng, repeats=REPEATS, count=DIRECTIONS):
-    """Mean distance of sorted projections of two levels -> float. Rabin et al. 2011.
+def sliced_wasserstein(
+    a: Level,
+    b: Level,
+    rng: np.random.RandomState,
+    repeats: int = REPEATS,
+    count: int = DIRECTIONS,
+) -> float:
+    """Mean distance between the sorted projections of two levels. Rabin et al. 2011.
 
     Raises:
         ValueError: the two differ in size.
@@ -96,7 +145,7 @@ def sliced_wasserstein(a, b, rng, repeats=REPEATS, count=DIRECTIONS):
             part = directions[:, start : start + step]
             p, q = buffers[:, : part.shape[1]]
             shifts = a.project(part, p) - b.project(part, q)
-            for x, y, shift in zip(p, q, shifts, strict=True):  # a row fits the cache
+            for x, y, shift in zip(p, q, shifts, strict=True):  # One row fits the cache.
                 x.sort()
                 y.sort()
                 x -= y
@@ -105,7 +154,7 @@ def sliced_wasserstein(a, b, rng, repeats=REPEATS, count=DIRECTIONS):
     return total / (repeats * count)
 
 
-def _finished(descriptors, what):
+def _finished(descriptors: Descriptors, what: str) -> list[Level]:
     if descriptors.num_fed < descriptors.num_images:
         raise ValueError(
             f"SWD was promised {descriptors.num_images} {what}. Received: {descriptors.num_fed}."

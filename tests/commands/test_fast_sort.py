@@ -1,6 +1,7 @@
-"""The setting with which NumPy sorts fast on Zen 4."""
+"""The setting that makes NumPy sort fast on Zen 4."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 from pgtf.commands import fast_sort
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 CPUINFO = """processor\t: 0
 vendor_id\t: {vendor}
 cpu family\t: {family}
@@ -49,11 +51,11 @@ def test_other_systems_are_left_alone(tmp_path):
     ("version", "feature"),
     [("2.0.0", "AVX512F"), ("2.3.5", "AVX512F"), ("2.4.0rc1", "X86_V4"), ("2.10.1", "X86_V4")],
 )
-def test_numpy_is_told_in_its_own_words(zen_4, version, feature):
+def test_each_numpy_gets_the_feature_name_that_it_knows(zen_4, version, feature):
     assert fast_sort.settings(zen_4, version) == {"NPY_DISABLE_CPU_FEATURES": feature}
 
 
-def test_the_installed_numpy_knows_the_word_and_obeys(zen_4):
+def test_the_installed_numpy_knows_the_name_and_obeys(zen_4):
     (feature,) = fast_sort.settings(zen_4).values()
     code = (
         "from numpy._core import _multiarray_umath as m;"
@@ -63,12 +65,12 @@ def test_the_installed_numpy_knows_the_word_and_obeys(zen_4):
     command = [sys.executable, "-W", "always", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.stdout.split() == ["True", "False"]
-    # A processor without AVX-512 has nothing to disable, which NumPy says too.
+    # NumPy warns on a processor without AVX-512, which has nothing to disable.
     assert done.stderr == "" or "not supported by your machine" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES"])
-def test_a_choice_of_the_user_stays(monkeypatch, zen_4, name):
+def test_a_choice_of_the_user_is_kept(monkeypatch, zen_4, name):
     """NumPy cannot be imported when both variables are set."""
     chosen = fast_sort.settings(zen_4)
     monkeypatch.setattr(fast_sort, "settings", lambda: chosen)
@@ -79,13 +81,22 @@ def test_a_choice_of_the_user_stays(monkeypatch, zen_4, name):
     fast_sort.choose()
     assert dict(os.environ) == before
     monkeypatch.delenv(name)
-    monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "")  # so that it is restored afterwards
+    monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "")  # Restored afterwards.
     del os.environ["NPY_DISABLE_CPU_FEATURES"]
     fast_sort.choose()
     assert dict(os.environ).items() >= chosen.items()
 
 
-def test_it_is_chosen_before_numpy_is_imported():
-    code = "import sys, metrics; from pgtf import fast_sort; print('numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "False\n"
+@pytest.mark.parametrize("script", ["train.py", "metrics"])
+def test_programs_choose_before_numpy_is_imported(script):
+    """Python imports metrics/__init__.py before metrics/__main__.py."""
+    run = f"run_module({script!r}" if script == "metrics" else f"run_path({script!r}"
+    code = (
+        "import runpy, sys\n"
+        "from pgtf.commands import fast_sort\n"
+        "fast_sort.choose = lambda: sys.exit(repr('numpy' in sys.modules))\n"
+        f"runpy.{run}, run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == "False\n"

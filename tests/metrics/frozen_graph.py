@@ -20,7 +20,7 @@ class FrozenGraph:
         self.bias = rng.randn(CLASSES).astype(np.float32)
 
     def serialized(self):
-        """What classify_image_graph_def.pb would hold."""
+        """Serialises the graph like classify_image_graph_def.pb."""
         graph = graph_pb2.GraphDef()
         graph.versions.producer = 8
         self._add_input(graph)
@@ -48,7 +48,7 @@ class FrozenGraph:
         return graph.SerializeToString()
 
     def features(self, images):
-        """The features in NumPy, of images that have 299x299 pixels: float [n, 299, 299, 3]."""
+        """Computes the features in NumPy from images of 299x299 pixels: float [n, 299, 299, 3]."""
         x = (images.astype(np.float64) - 128) / 128 @ self.kernel[0, 0]
         x = (x - self.mean) / np.sqrt(self.variance + EPSILON) * self.gamma + self.beta
         return np.maximum(x, 0).mean(axis=(1, 2))

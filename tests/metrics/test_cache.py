@@ -1,4 +1,4 @@
-"""Statistics of reference sets on disk: what is kept comes back, what is damaged does not."""
+"""Statistics of reference sets on disk: kept arrays come back, damaged files do not."""
 
 import numpy as np
 import pytest

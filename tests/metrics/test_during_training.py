@@ -1,4 +1,4 @@
-"""What happens after a tick: which snapshots are measured, what is written, which one is kept."""
+"""Measuring during training: the choice of snapshots, the records, the best snapshot."""
 
 import logging
 import types
@@ -64,7 +64,7 @@ def test_every_nth_snapshot_and_the_last_are_measured(tmp_path, state, evaluator
 
 
 def test_a_resumed_run_measures_the_same_snapshots(tmp_path, state, evaluator):
-    for kimg in (10, 20, 30, 40):  # each in a process of its own
+    for kimg in (10, 20, 30, 40):  # Each has a process of its own.
         tick(SnapshotMetrics(tmp_path, evaluator, every=2, seed=0), tmp_path, state, kimg)
     assert measured(tmp_path) == [20, 40]
 
@@ -77,7 +77,7 @@ def test_the_best_snapshot_is_kept(tmp_path, state, evaluator):
     values = [record["value"] for record in records.load(tmp_path, "swd")]
     assert values[1] < values[2] < values[0]
     assert (tmp_path / "best-swd.h5").read_bytes() == b"snapshot 20"
-    assert not list(tmp_path.glob("best-msssim*"))  # high and low are both bad
+    assert not list(tmp_path.glob("best-msssim*"))  # High and low are both bad.
     assert not list(tmp_path.glob("*.tmp"))
 
 
@@ -108,7 +108,7 @@ def test_values_become_tensorboard_scalars(tmp_path, state, evaluator):
     assert tf.make_ndarray(event.tensor_proto) == pytest.approx(record["value"], rel=1e-6)
 
 
-def test_what_cannot_be_measured_does_not_end_the_training(tmp_path, state, evaluator, caplog):
+def test_an_error_of_a_metric_does_not_end_the_training(tmp_path, state, evaluator, caplog):
     state.Gs.contrast = np.nan
     with caplog.at_level(logging.ERROR, logger="absl"):
         tick(SnapshotMetrics(tmp_path, evaluator, every=1, seed=0), tmp_path, state, 10)
@@ -127,7 +127,7 @@ def test_too_little_memory_does_not_end_the_training(tmp_path, state, evaluator,
     assert "was not measured: cannot allocate 9 GiB" in caplog.text
 
 
-def test_what_a_run_asks_for_is_prepared_before_its_folder_exists(tmp_path, state, monkeypatch):
+def test_metrics_are_checked_before_the_run_folder_exists(tmp_path, state, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     images = waves(40, 16, seed=1)
     dataset = types.SimpleNamespace(

@@ -1,4 +1,4 @@
-"""Several metrics in one pass, with the records, the cache and the errors."""
+"""Several metrics in one pass, with records, cache and errors."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def test_swd_sees_its_own_number_of_images_in_batches_of_64(found, reals, fakes)
     }
 
 
-def test_features_are_those_of_the_same_images(found, network, reals, fakes):
+def test_inception_metrics_equal_their_functions_on_the_features(found, network, reals, fakes):
     (x, _), (y, p) = network(reals.read(0, NUM)), network(fakes.read(0, NUM))
     statistics = [(f.mean(axis=0), np.cov(f.astype(np.float64), rowvar=False)) for f in (x, y)]
     expected = fid.frechet_distance(*statistics[0], *statistics[1])
@@ -71,14 +71,14 @@ def test_features_are_those_of_the_same_images(found, network, reals, fakes):
     assert found["pr"]["values"] == {"precision": precision, "recall": recall}
 
 
-def test_ms_ssim_is_given_for_the_reals_too(found, reals, fakes):
+def test_ms_ssim_is_also_computed_between_reals(found, reals, fakes):
     for name, image_set in (("msssim", fakes), ("msssim_reals", reals)):
         images = image_set.read(0, NUM)
         expected = ms_ssim.ms_ssim(images[0::2], images[1::2]).mean()
         assert found["msssim"]["values"][name] == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_record_says_all_that_a_value_follows_from(found, network):
+def test_a_record_holds_everything_that_a_value_depends_on(found, network):
     record = found["fid"]
     assert record["value"] == record["values"]["fid"]
     assert record["mode"] == "legacy"
@@ -125,7 +125,7 @@ def test_statistics_of_reals_are_cached_by_content(network, reals, fakes, tmp_pa
 
     first, again = measure(reals), measure(image_sets.of_array("same", reals.read(0, NUM).copy()))
     assert first[2] == 80
-    assert again[2] == 40  # only the fakes
+    assert again[2] == 40  # the fakes alone
     assert again[1] == pytest.approx(first[1], rel=1e-12)
     changed = reals.read(0, NUM).copy()
     changed[39, 0, 0, 0] ^= 1
@@ -152,7 +152,7 @@ def test_statistics_of_another_mode_or_network_are_not_taken_from_the_cache(
                 assert record["values"] == pytest.approx(alone["values"], rel=1e-9)
 
 
-def test_a_cache_that_cannot_be_written_is_said_and_does_not_matter(
+def test_a_cache_that_cannot_be_written_gives_a_warning_and_the_same_values(
     network, reals, fakes, tmp_path, caplog
 ):
     in_the_way = tmp_path / "cache"
@@ -165,7 +165,7 @@ def test_a_cache_that_cannot_be_written_is_said_and_does_not_matter(
     assert [r["values"] for r in found] == [r["values"] for r in expected]
 
 
-def test_ms_ssim_of_reals_is_computed_once_for_a_content(reals, fakes, tmp_path, monkeypatch):
+def test_ms_ssim_of_equal_reals_is_computed_once(reals, fakes, tmp_path, monkeypatch):
     values, fed = [], []
     feed = ms_ssim.MultiScaleSSIM.feed
     counted = lambda self, images: (fed.append(len(images)), feed(self, images))  # noqa: E731
@@ -177,7 +177,7 @@ def test_ms_ssim_of_reals_is_computed_once_for_a_content(reals, fakes, tmp_path,
     assert sum(fed) == 3 * NUM  # reals and fakes, then fakes alone
 
 
-def test_reals_whose_reading_failed_are_fed_anew(network, reals, fakes):
+def test_reals_are_fed_again_after_a_failed_reading(network, reals, fakes):
     """A disk that comes back during training must not leave images counted twice."""
     broken = [True]
 
@@ -206,7 +206,7 @@ def test_a_metric_without_reals_does_not_read_them(network, fakes):
     assert record["value"] >= 1
 
 
-def test_gray_images_are_said_to_be_shown_as_rgb(network, caplog):
+def test_gray_images_shown_as_rgb_are_recorded_with_a_warning(network, caplog):
     gray = [image_sets.of_array("gray", waves(12, 16, seed=s, channels=1)) for s in (1, 2)]
     with caplog.at_level("WARNING", logger="absl"):
         (record,) = Evaluator(parse_plan("is:12"), gray[0], inception=network)(gray[1])

@@ -77,7 +77,7 @@ def test_fakes_of_half_the_modes_are_precise_but_do_not_recall(rng):
     assert recall == pytest.approx(0.5, abs=0.05)
 
 
-def test_fakes_in_between_are_not_precise_but_may_recall(rng):
+def test_fakes_that_add_a_far_mode_are_half_precise_but_recall(rng):
     reals = rng.normal(size=(500, 4)).astype(np.float32)
     fakes = np.concatenate([reals + 0.01, reals + np.float32(50)])
     precision, recall = precision_recall(reals, fakes)

@@ -44,7 +44,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path):
 @pytest.mark.parametrize(("kind", "mode"), [(np.uint16, "I;16"), (np.float32, "F")])
 def test_files_of_more_than_8_bits_are_refused(tmp_path, kind, mode):
     PIL.Image.fromarray(np.full((8, 8), 1000, kind)).save(tmp_path / "deep.tif")
-    with pytest.raises(ValueError, match=f"deep.tif: .*8 bits a channel.* mode is {mode}"):
+    with pytest.raises(ValueError, match=f"deep.tif: .*8 bits per channel.* mode is {mode}"):
         image_sets.of_folder(tmp_path)
 
 

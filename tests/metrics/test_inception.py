@@ -119,7 +119,7 @@ def test_another_file_is_refused_in_one_line(path, graph, tmp_path):
         assert str(wrong) in str(caught.value)
 
 
-def test_a_graph_of_damaged_weights_is_refused(tmp_path, rng):
+def test_a_graph_with_damaged_weights_is_refused(tmp_path, rng):
     damaged = FrozenGraph()
     damaged.beta[2] = np.nan
     (tmp_path / "damaged.pb").write_bytes(damaged.serialized())
@@ -160,7 +160,7 @@ def test_a_download_of_another_graph_is_refused(tmp_path, graph):
     assert inception.download(target, archive.as_uri(), sha256=digest.upper()) == target
 
 
-def test_a_download_shows_how_far_it_is(tmp_path, graph, capsys):
+def test_a_download_shows_its_progress(tmp_path, graph, capsys):
     archive = tmp_path / "archive.tgz"
     make_archive(archive, inception.GRAPH_NAME, graph.serialized())
     inception.download(tmp_path / "graph.pb", archive.as_uri(), progress=True)

@@ -7,7 +7,6 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from pgtf.commands.classifier import main as modes_main
 from pgtf.commands.metrics import main
 from pgtf.config import Config
 from pgtf.dataset.sources import demo
@@ -109,7 +108,7 @@ def test_records_may_go_to_another_folder(run, tmp_path):
 
 
 def test_every_nth_snapshot_and_the_last_are_measured(run):
-    main(["--metrics=msssim:4@every=5"])  # without --run: of the newest run
+    main(["--metrics=msssim:4@every=5"])  # Without --run the newest run is measured.
     assert [r["kimg"] for r in records.load(run, "msssim")] == [2]
 
 
@@ -135,7 +134,7 @@ def test_an_interrupted_command_continues_where_it_was(run, monkeypatch, capsys)
     assert [r["kimg"] for r in records.load(run, "msssim")] == [1, 2]
 
 
-def test_a_damaged_snapshot_leaves_the_others_to_be(run, capsys):
+def test_the_others_are_measured_if_one_snapshot_is_damaged(run, capsys):
     (run / "network-snapshot-000001.h5").write_bytes(b"damaged")
     with pytest.raises(SystemExit):
         main(["--run", str(run), "--metrics=msssim:4"])
@@ -169,9 +168,7 @@ def test_gray_datasets_are_measured_too(tmp_path, graph_file, capsys):
     assert record["gray_shown_as_rgb"] is True
 
 
-def test_a_saved_model_is_measured_as_the_snapshot_it_was_made_from(
-    tmp_path, dataset, networks, capsys
-):
+def test_a_saved_model_has_the_values_of_its_snapshot(tmp_path, dataset, networks, capsys):
     generators, D = networks
     Gs = generators[1]
     Gs.lod = 0.0
@@ -192,7 +189,7 @@ def test_a_saved_model_is_measured_as_the_snapshot_it_was_made_from(
     assert values[1] == pytest.approx(values[0], rel=1e-3)
 
 
-def test_black_images_in_place_of_broken_ones_are_not_measured(tmp_path, dataset, capsys):
+def test_a_saved_model_that_reports_broken_images_is_refused(tmp_path, dataset, capsys):
     @tf.function(input_signature=[tf.TensorSpec([None, 4], name="latents")])
     def serve(latents):
         status = tf.where(latents[:, 0] > 0, 3, 0)
@@ -216,7 +213,7 @@ def test_a_saved_model_of_other_images_is_refused(shape, dataset, capsys):
 
 
 def test_the_classifier_of_a_dataset_is_trained_and_found(dataset, capsys):
-    modes_main(["--train_classifier", f"--dataset={dataset}", "--epochs=1"])
+    main(["train_classifier", f"--dataset={dataset}", "--epochs=1"])
     assert "of the images held out" in capsys.readouterr().out
     main([f"--dataset={dataset}", "--metrics=modes"])
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -236,7 +233,7 @@ def test_plot_and_neighbours_make_pictures(run, dataset, tmp_path, capsys):
     main(["neighbours", f"--dataset={dataset}", "--out=self.png"])
     with PIL.Image.open("self.png") as sheet:
         pixels = np.asarray(sheet)
-    np.testing.assert_array_equal(pixels[:16], pixels[16:32])  # each image is its own neighbour
+    np.testing.assert_array_equal(pixels[:16], pixels[16:32])  # Each image is its own neighbour.
 
 
 def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
@@ -261,6 +258,7 @@ def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
         ("--run=7",): "no run '7' in results. Runs there: 000-faces-demo",
         ("plot", "--run=0"): "no metric-*.jsonl of snapshots to draw",
         ("--dataset=nowhere",): "no such dataset folder",
+        ("train_classifier", data, "--epochs=0"): "`epochs` must be at least 1. Received: epochs=0",
         ("--unknown",): "--unknown",
     }
     for argv, message in cases.items():

@@ -1,13 +1,14 @@
-"""Mode coverage on counts with known answers, and a classifier that learns what it is shown."""
+"""Mode coverage of counts with known answers, and a classifier that learns its factors."""
 
 import math
 
 import numpy as np
 import pytest
 
+from pgtf.metrics import classifier as classifiers
 from pgtf.metrics import modes
+from pgtf.metrics.evaluator import Evaluator
 from pgtf.metrics.image_sets import of_array
-from pgtf.metrics.modes.classifier import build_model, fit, split
 from pgtf.metrics.plan import parse_plan
 
 COLORS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
@@ -28,10 +29,10 @@ def squares(num, seed, side=32):
 @pytest.fixture(scope="module")
 def trained():
     images, labels, _ = squares(400, seed=0)
-    return modes.train(lambda i: images[i], labels, FACTORS, 3, epochs=2)
+    return classifiers.train(lambda i: images[i], labels, FACTORS, 3, epochs=2)
 
 
-def test_it_learns_the_factors_and_says_how_well(trained):
+def test_it_learns_the_factors_and_measures_its_accuracy(trained):
     images, _, values = squares(100, seed=1)
     assert trained.accuracy.keys() == FACTORS.keys()
     assert min(trained.accuracy.values()) > 0.95
@@ -39,7 +40,7 @@ def test_it_learns_the_factors_and_says_how_well(trained):
 
 
 def test_accuracy_is_measured_on_images_held_out():
-    """Labels that mean nothing cannot be right in the images that were not learnt."""
+    """Random labels cannot be predicted for images that were not learnt."""
     images, _, _ = squares(200, seed=0)
     labels = np.eye(2, dtype=np.float32)[np.random.RandomState(1).randint(2, size=200)]
     shown = []
@@ -48,7 +49,7 @@ def test_accuracy_is_measured_on_images_held_out():
         shown.append(indices)
         return images[indices]
 
-    modes.train(read, labels, {"coin": ["head", "tail"]}, 3, epochs=1)
+    classifiers.train(read, labels, {"coin": ["head", "tail"]}, 3, epochs=1)
     held_out = np.arange(0, 200, 10)
     np.testing.assert_array_equal(shown[-1], held_out)
     assert not np.isin(np.concatenate(shown[:-1]), held_out).any()
@@ -57,32 +58,34 @@ def test_accuracy_is_measured_on_images_held_out():
 
 def test_a_classifier_is_the_same_after_saving(trained, tmp_path):
     path = tmp_path / "classifier.npz"
-    modes.save_classifier(path, trained)
-    loaded = modes.load_classifier(path)
+    classifiers.save_classifier(path, trained)
+    loaded = classifiers.load_classifier(path)
     images, _, _ = squares(20, seed=2)
     np.testing.assert_array_equal(loaded(images), trained(images))
     assert (loaded.factors, loaded.accuracy) == (trained.factors, trained.accuracy)
     assert loaded.sha256 == trained.sha256
 
 
-def test_a_file_that_is_no_classifier_is_refused(tmp_path):
+def test_a_file_that_is_not_a_classifier_is_refused(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, weight0=np.zeros(3))
     contents = [b"", b"PK\x03\x04 torn", path.read_bytes(), np.array([{}], object).dumps()]
     for content in contents:
         path.write_bytes(content)
         with pytest.raises(ValueError, match="x.npz: not a classifier"):
-            modes.load_classifier(path)
+            classifiers.load_classifier(path)
 
 
-def test_images_of_other_sizes_are_fitted(trained):
+def test_images_of_other_sizes_are_resized_by_box_means_or_repetition(trained):
     images, _, values = squares(30, seed=3, side=64)
     trained.check((64, 64, 3))
     assert (trained(images) == values).mean() > 0.95
     boxes = images.reshape(30, 32, 2, 32, 2, 3).astype(float).mean(axis=(2, 4))
-    np.testing.assert_allclose((fit(images) + 1) * 127.5, boxes, atol=1e-3)
+    np.testing.assert_allclose((classifiers.resize(images) + 1) * 127.5, boxes, atol=1e-3)
     small = images[:, ::4, ::4]
-    np.testing.assert_allclose(fit(small)[:, ::2, 1::2], small / 127.5 - 1, atol=1e-6)
+    np.testing.assert_allclose(
+        classifiers.resize(small)[:, ::2, 1::2], small / 127.5 - 1, atol=1e-6
+    )
     with pytest.raises(ValueError, match="square images of 32 pixels.*Received: 48x48"):
         trained.check((48, 48, 3))
     with pytest.raises(ValueError, match="images of 3 channels. Received: 1"):
@@ -91,7 +94,7 @@ def test_images_of_other_sizes_are_fitted(trained):
 
 def digit_reader():
     """A classifier of gray images whose digit is their mean brightness over 25."""
-    model = build_model(1, 10, seed=0)
+    model = classifiers.build_model(1, 10, seed=0)
 
     class ByBrightness:
         input_shape = model.input_shape
@@ -108,7 +111,7 @@ def digit_reader():
             return np.asarray(self)
 
     factors = {"class": [str(i) for i in range(10)]}
-    return modes.Classifier(ByBrightness(), factors, {"class": 1.0}, "0" * 64)
+    return classifiers.Classifier(ByBrightness(), factors, {"class": 1.0}, "0" * 64)
 
 
 def test_mnist_1k_reads_a_digit_in_each_plane():
@@ -143,18 +146,16 @@ def test_the_divergence_of_even_sampling_is_that_of_chance():
 
 
 def test_logits_are_split_by_factor():
-    parts = split(np.arange(10).reshape(2, 5), FACTORS)
+    parts = classifiers.split(np.arange(10).reshape(2, 5), FACTORS)
     assert [part.tolist() for part in parts] == [[[0, 1, 2], [5, 6, 7]], [[3, 4], [8, 9]]]
 
 
 def test_labels_that_do_not_fit_the_factors_are_refused():
-    with pytest.raises(ValueError, match="must name 4 values, one a label column. Received: 5"):
-        modes.train(lambda i: i, np.zeros((10, 4)), FACTORS, 3, epochs=1)
+    with pytest.raises(ValueError, match="must name 4 values, one per label column. Received: 5"):
+        classifiers.train(lambda i: i, np.zeros((10, 4)), FACTORS, 3, epochs=1)
 
 
 def test_the_evaluator_counts_modes(trained):
-    from pgtf.metrics.evaluator import Evaluator
-
     images, _, values = squares(90, seed=4)
     reals = of_array("reals", images)
     (record,) = Evaluator(parse_plan("modes:80"), reals, classifier=trained)(reals)

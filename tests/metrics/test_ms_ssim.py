@@ -1,4 +1,4 @@
-"""MS-SSIM: bounds, pairs, and what it tells apart. Values: tests/reference/test_metrics.py."""
+"""MS-SSIM: bounds, pairs, sensitivity. Its values: tests/reference/test_metrics.py."""
 
 import numpy as np
 import pytest

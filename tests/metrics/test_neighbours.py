@@ -1,9 +1,9 @@
-"""The training images closest to some fakes."""
+"""Search for the training images closest to some fakes."""
 
 import numpy as np
 import pytest
 
-from pgtf.metrics.image_sets import of_array
+from pgtf.metrics.image_sets import ImageSet, of_array
 from pgtf.metrics.neighbours import nearest_neighbours, neighbour_sheet
 from tests.metrics.pictures import waves
 
@@ -30,7 +30,7 @@ def test_a_copy_is_found_at_distance_0_and_drawn_below():
 def test_large_images_are_compared_as_box_means():
     reals = waves(5, 128, seed=1)
     noisy = reals[[2]].astype(int)
-    noisy[:, ::2, ::2] += 4  # of each box of 2x2, one pixel
+    noisy[:, ::2, ::2] += 4  # one pixel per box of 2x2
     noisy = noisy.clip(0, 255).astype(np.uint8)
     indices, distances = nearest_neighbours(of_array("reals", reals), noisy, 1)
     assert indices.tolist() == [[2]]
@@ -40,5 +40,8 @@ def test_large_images_are_compared_as_box_means():
 def test_fewer_reals_than_neighbours_and_other_shapes():
     reals = of_array("reals", waves(3, 16, seed=1))
     assert nearest_neighbours(reals, waves(1, 16, seed=0), 5)[0].shape == (1, 3)
+    endless = ImageSet("G", (16, 16, 3), None, reals.read)
+    with pytest.raises(ValueError, match="definite number of images. Received: G"):
+        nearest_neighbours(endless, waves(1, 16, seed=0))
     with pytest.raises(ValueError, match=r"images like reals, \[16, 16, 3\]"):
         nearest_neighbours(reals, waves(1, 8, seed=0))

@@ -1,4 +1,4 @@
-"""Patches cut straight from a band equal those of the band that was made."""
+"""Patches computed without the band equal patches cut from it."""
 
 import numpy as np
 import pytest

@@ -1,12 +1,11 @@
-"""What --metrics=... means."""
+"""The text of --metrics."""
 
 import pytest
 
-from pgtf.metrics.measures import MEASURES
-from pgtf.metrics.plan import DEFAULT_IMAGES, MIN_IMAGES, Plan, Request, parse_plan
+from pgtf.metrics.plan import Plan, Request, parse_plan
 
 
-def test_a_plan_has_metrics_numbers_and_an_interval():
+def test_a_k_is_1024_images_for_swd_and_1000_for_others():
     assert parse_plan("swd:16k,fid:10k@every=10") == Plan(
         (Request("swd", 16384), Request("fid", 10000)), every=10
     )
@@ -40,19 +39,15 @@ def test_a_wrong_plan_is_refused_by_name(text, message):
 
 
 def test_default_numbers_are_limited_by_what_there_is():
-    assert Request("swd").fitted(None, 10**6).num_images == 16384
-    assert Request("swd").fitted(200, None).num_images == 200
-    assert Request("fid", 300).fitted(300, 400).num_images == 300
+    assert Request("swd").images_for(None, 10**6) == 16384
+    assert Request("swd").images_for(200, None) == 200
+    assert Request("fid", 300).images_for(300, 400) == 300
 
 
 def test_too_few_images_are_refused_with_the_remedy():
     with pytest.raises(ValueError, match="asked for 500 images, and there are only 300.*fid:300"):
-        Request("fid", 500).fitted(1000, 300)
+        Request("fid", 500).images_for(1000, 300)
     with pytest.raises(ValueError, match="`is` needs 10 images or more. Received: 4"):
-        Request("is", 4).fitted(None)
+        Request("is", 4).images_for(None)
     with pytest.raises(ValueError, match="`pr` needs 4 images or more. Received: 3"):
-        Request("pr").fitted(3)
-
-
-def test_every_metric_has_a_default_a_minimum_and_a_measure():
-    assert set(DEFAULT_IMAGES) == set(MIN_IMAGES) == set(MEASURES)
+        Request("pr").images_for(3)

@@ -3,6 +3,7 @@
 import PIL.Image
 import pytest
 
+from pgtf.metrics import plot as plot_module
 from pgtf.metrics import records
 from pgtf.metrics.plot import curves, plot
 
@@ -42,6 +43,24 @@ def test_every_recorded_metric_is_drawn(tmp_path):
         plot(tmp_path, tmp_path / "one.png")
         with PIL.Image.open(tmp_path / "one.png") as one:
             assert (one.width, 2 * one.height) == (two.width, two.height)
+
+
+def test_panels_name_the_metric_its_unit_and_its_direction(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plot_module, "draw", lambda panels, *_: shown.extend(panels))
+    for metric in ("msssim", "modes", "swd"):
+        add(tmp_path, metric, 10, 8.0)
+    assert plot_module.plot(tmp_path, tmp_path / "x.png") == ["swd", "msssim", "modes"]
+    assert shown == [
+        "Sliced Wasserstein distance x 10^3 (swd, lower is better)",
+        "MS-SSIM (msssim)",
+        "Modes hit (modes, higher is better)",
+    ]
+
+
+def test_divergences_of_single_factors_are_not_drawn(tmp_path):
+    add(tmp_path, "modes", 10, 8.0, values={"modes": 8, "kl": 0.5, "kl_skin": 0.25})
+    assert [label.split()[0] for label in curves(tmp_path, "modes")] == ["modes", "kl"]
 
 
 def test_a_run_without_records_is_refused(tmp_path):

@@ -1,10 +1,14 @@
-"""A small convolutional network that reads the factors of an image."""
+"""A small convolutional network that reads the factors of an image, for mode coverage."""
+
+from __future__ import annotations
 
 import dataclasses
 import hashlib
 import io
 import json
+import os
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -13,11 +17,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pgtf import images as image_functions
-from pgtf.metrics.modes.coverage import coverage
+from pgtf.metrics.modes import coverage
 
-SIDE = 32  # pixels the classifier looks at
+SIDE = 32  # pixels per side of the network's input
 PLANES = ("red", "green", "blue")
-HELD_OUT = 10  # one in so many images measures the accuracy
+HELD_OUT = 10  # every tenth image measures the accuracy
 MINIBATCH = 128
 _FORMAT = "pgtf-classifier-1"
 
@@ -26,21 +30,21 @@ _FORMAT = "pgtf-classifier-1"
 class Classifier:
     """Reads factors from images.
 
-    A classifier of gray images that knows one factor is shown the three planes of an RGB image one
-    by one: that is the count of MNIST-1K.
+    A classifier of gray images with a single factor reads the three planes of an RGB image one by
+    one: MNIST-1K counts modes in this way.
     """
 
     model: keras.Model  # [n, 32, 32, C] in [-1, 1] -> logits of all factors, one after the other
     factors: dict[str, list[str]]  # name -> values
-    accuracy: dict[str, float]  # of each factor, on the images held out
-    sha256: str  # of its weights and factors
+    accuracy: dict[str, float]  # per factor, on the images held out
+    sha256: str  # hash of its weights and factors
 
     @property
-    def num_channels(self):
-        return self.model.input_shape[3]
+    def num_channels(self) -> int:
+        return int(self.model.input_shape[3])
 
-    def check(self, shape):
-        """Raises ValueError unless it can read images of shape (H, W, C)."""
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raises ValueError unless the classifier can read images of shape (H, W, C)."""
         height, width, channels = shape
         if not (channels == self.num_channels or self._reads_planes(channels)):
             raise ValueError(
@@ -53,47 +57,48 @@ class Classifier:
                 f"less. Received: {height}x{width}."
             )
 
-    def __call__(self, images):
-        """uint8 [n, H, W, C] -> which value of each factor, int64 [n, factors or planes]."""
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [n, H, W, C] -> number of each factor's value, int64 [n, factors or planes]."""
         if self._reads_planes(images.shape[3]):
             planes = [self._read(images[:, :, :, i : i + 1]) for i in range(len(PLANES))]
             return np.concatenate(planes, axis=1)
         return self._read(images)
 
-    def coverage(self, values):
-        """Modes of what `__call__` returned; see `pgtf.metrics.modes.coverage`."""
+    def coverage(self, values: np.ndarray) -> dict[str, int | float]:
+        """Counts the modes in the result of a call: see `pgtf.metrics.modes.coverage`."""
         if values.shape[1] == len(self.factors):
             return coverage(values, {name: len(v) for name, v in self.factors.items()})
         (digits,) = self.factors.values()
         found = coverage(values, dict.fromkeys(PLANES, len(digits)))
         return {name: found[name] for name in ("modes", "kl")}
 
-    def _reads_planes(self, channels):
+    def _reads_planes(self, channels: int) -> bool:
         return self.num_channels == 1 and channels == len(PLANES) and len(self.factors) == 1
 
-    def _read(self, images):
-        logits = self.model(fit(images), training=False).numpy()
+    def _read(self, images: np.ndarray) -> np.ndarray:
+        logits = self.model(resize(images), training=False).numpy()
         return np.stack([part.argmax(axis=1) for part in split(logits, self.factors)], axis=1)
 
 
-def fit(images):
+def resize(images: np.ndarray) -> np.ndarray:
     """Takes box means or repeats pixels: uint8 [n, R, R, C] -> [n, 32, 32, C] in [-1, 1]."""
     x = image_functions.to_float(images)
     n, side, _, channels = x.shape
     if side < SIDE:
         return x.repeat(SIDE // side, axis=1).repeat(SIDE // side, axis=2)
     factor = side // SIDE
-    return x.reshape(n, SIDE, factor, SIDE, factor, channels).mean(axis=(2, 4))
+    means: np.ndarray = x.reshape(n, SIDE, factor, SIDE, factor, channels).mean(axis=(2, 4))
+    return means
 
 
-def split(logits, factors):
-    """Logits of each factor: [n, sum of sizes] -> list of [n, size]."""
+def split(logits: np.ndarray, factors: Mapping[str, Sequence[str]]) -> list[np.ndarray]:
+    """Splits logits by factor: [n, sum of sizes] -> list of [n, size]."""
     ends = np.cumsum([len(values) for values in factors.values()])
     return np.split(logits, ends[:-1], axis=1)
 
 
-def build_model(num_channels, num_logits, seed):
-    """The network of the paper's MNIST experiment, for any number of channels and classes. App. D.
+def build_model(num_channels: int, num_logits: int, seed: int) -> keras.Model:
+    """Builds the network of the paper's MNIST experiment, for any channels and classes. App. D.
 
     Deviation: images in [-1, 1], not in [0, 255].
     """
@@ -110,7 +115,16 @@ def build_model(num_channels, num_logits, seed):
     return keras.Sequential(layers)
 
 
-def train(read, labels, factors, num_channels, *, epochs, seed=0, progress=False):
+def train(
+    read: Callable[[np.ndarray], np.ndarray],
+    labels: np.ndarray,
+    factors: dict[str, list[str]],
+    num_channels: int,
+    *,
+    epochs: int,
+    seed: int = 0,
+    progress: bool = False,
+) -> Classifier:
     """Trains a classifier; every tenth image is held out to measure its accuracy.
 
     Args:
@@ -119,15 +133,12 @@ def train(read, labels, factors, num_channels, *, epochs, seed=0, progress=False
         factors: {name: values}, together L values.
         num_channels: C.
         epochs: passes over the images.
-        seed: of the weights and of the order.
-        progress: whether to show a progress bar.
-
-    Returns:
-        Classifier.
+        seed: seed of the weights and of the order.
+        progress: show a progress bar.
     """
     if sum(map(len, factors.values())) != labels.shape[1]:
         raise ValueError(
-            f"`factors` must name {labels.shape[1]} values, one a label column. "
+            f"`factors` must name {labels.shape[1]} values, one per label column. "
             f"Received: {sum(map(len, factors.values()))}."
         )
     model = build_model(num_channels, labels.shape[1], seed)
@@ -140,22 +151,22 @@ def train(read, labels, factors, num_channels, *, epochs, seed=0, progress=False
         starts = range(0, len(order), MINIBATCH)
         for start in tqdm(starts, desc=f"epoch {epoch + 1}/{epochs}", disable=not progress):
             part = np.sort(order[start : start + MINIBATCH])
-            step(tf.constant(fit(read(part))), tf.constant(labels[part], tf.float32))
+            step(tf.constant(resize(read(part))), tf.constant(labels[part], tf.float32))
     accuracy = _accuracy(model, factors, read, labels, held_out)
     return _finished(model, factors, accuracy)
 
 
-def save_classifier(path, classifier):
+def save_classifier(path: str | os.PathLike[str], classifier: Classifier) -> None:
     """Writes a classifier as one npz file, whole or not at all."""
     image_functions.write_atomically(path, _pack(classifier))
 
 
-def load_classifier(path):
-    """Reads what `save_classifier` wrote; nothing in the file is executed.
+def load_classifier(path: str | os.PathLike[str]) -> Classifier:
+    """Reads a file of `save_classifier`; nothing in the file is executed.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not a classifier.
+        ValueError: the file is not a classifier.
     """
     content = Path(path).read_bytes()
     try:
@@ -175,14 +186,16 @@ def load_classifier(path):
     return _finished(model, factors, about["accuracy"])
 
 
-def _make_step(model, factors, num_steps):
+def _make_step(
+    model: keras.Model, factors: Mapping[str, Sequence[str]], num_steps: int
+) -> Callable[[tf.Tensor, tf.Tensor], None]:
     schedule = keras.optimizers.schedules.CosineDecay(1e-3, num_steps)
     optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(model.trainable_variables)
     sizes = [len(values) for values in factors.values()]
 
     @tf.function(reduce_retracing=True)
-    def step(images, labels):
+    def step(images: tf.Tensor, labels: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             pairs = zip(tf.split(labels, sizes, 1), tf.split(model(images), sizes, 1), strict=True)
             loss = tf.add_n(
@@ -194,25 +207,33 @@ def _make_step(model, factors, num_steps):
     return step
 
 
-def _accuracy(model, factors, read, labels, indices):
-    """Share of right answers of each factor: {name: in [0, 1]}."""
+def _accuracy(
+    model: keras.Model,
+    factors: Mapping[str, Sequence[str]],
+    read: Callable[[np.ndarray], np.ndarray],
+    labels: np.ndarray,
+    indices: np.ndarray,
+) -> dict[str, float]:
+    """Share of right answers per factor: {name: in [0, 1]}."""
     right = np.zeros(len(factors))
     for start in range(0, len(indices), MINIBATCH):
         part = indices[start : start + MINIBATCH]
-        logits = model(fit(read(part)), training=False).numpy()
+        logits = model(resize(read(part)), training=False).numpy()
         pairs = zip(split(logits, factors), split(labels[part], factors), strict=True)
         right += [np.sum(a.argmax(axis=1) == b.argmax(axis=1)) for a, b in pairs]
     return dict(zip(factors, map(float, right / len(indices)), strict=True))
 
 
-def _finished(model, factors, accuracy):
+def _finished(
+    model: keras.Model, factors: dict[str, list[str]], accuracy: dict[str, float]
+) -> Classifier:
     digest = hashlib.sha256(json.dumps(factors).encode())
     for array in model.get_weights():
         digest.update(array.tobytes())
     return Classifier(model, factors, accuracy, digest.hexdigest())
 
 
-def _pack(classifier):
+def _pack(classifier: Classifier) -> bytes:
     arrays = classifier.model.get_weights()
     about = {
         "format": _FORMAT,

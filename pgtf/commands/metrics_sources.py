@@ -1,0 +1,126 @@
+"""Finds the images that python -m metrics compares: reals and fakes, from its flags."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pgtf.config import Config
+from pgtf.dataset import Dataset, open_dataset
+from pgtf.export.version_folder import served_version
+from pgtf.interop import load_pkl, load_snapshot
+from pgtf.metrics import image_sets
+from pgtf.metrics.during_training import SNAPSHOTS
+from pgtf.metrics.image_sets import ImageSet
+from pgtf.runs import run_folder
+
+Source = tuple[str, Callable[[], ImageSet]]  # name of the fakes, and the function that makes them
+
+
+def choose_run(args: argparse.Namespace) -> None:
+    """Sets --run to the newest run if no flag names images to measure."""
+    if not any((args.run, args.snapshot, args.pkl, args.saved_model, args.fakes)):
+        if not (args.dataset or args.reals):
+            args.run = str(run_of(args))
+
+
+def run_of(args: argparse.Namespace) -> Path:
+    """Finds the folder of --run, by default the newest run in --outdir."""
+    return Path(run_folder.locate(args.outdir, args.run))
+
+
+def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
+    """Opens the reals, and the dataset that they come from."""
+    if args.reals:
+        return image_sets.of_folder(args.reals), None
+    config = Config().dataset
+    if args.run:
+        config = Config.from_json((run_of(args) / run_folder.CONFIG_FILE).read_text()).dataset
+    elif not args.dataset:
+        raise ValueError("give the reals as --dataset or --reals (python -m metrics --help).")
+    path = args.dataset or config.path
+    dataset = open_dataset(path, resolution=config.resolution, max_label_size="full")
+    mirror = dataset.mirror if config.mirror_augment is None else config.mirror_augment
+    mirror_seed = args.seed if mirror else None
+    return image_sets.of_dataset(dataset, mirror_seed), dataset
+
+
+def fakes_of(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None) -> list[Source]:
+    """Lists at least one set of fakes."""
+    if args.fakes:
+        return [(args.fakes, lambda: image_sets.of_folder(args.fakes))]
+    if args.saved_model:
+        return [(args.saved_model, lambda: _saved_model(args, reals, dataset))]
+    if args.run:
+        paths = sorted(run_of(args).glob(SNAPSHOTS))
+        if not paths:
+            raise ValueError(f"{run_of(args)}: no network snapshot yet.")
+    elif args.snapshot or args.pkl:
+        paths = [Path(args.snapshot or args.pkl)]
+    else:
+        return [(reals.name, lambda: reals)]
+    load = load_pkl if args.pkl else load_snapshot
+    return [(path.name, functools.partial(_network, args, load, path, dataset)) for path in paths]
+
+
+def _network(
+    args: argparse.Namespace, load: Callable[[Path], Any], path: Path, dataset: Dataset | None
+) -> ImageSet:
+    _, _, Gs = load(path)
+    labels = _labels(path, Gs.config.label_size, dataset)
+    return image_sets.of_network(path.name, Gs, args.seed, labels)
+
+
+def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None) -> ImageSet:
+    """Fakes of a SavedModel with the signature serving_default: latents (, labels) -> images."""
+    folder = served_version(args.saved_model)
+    try:
+        model = tf.saved_model.load(str(folder))
+        function = model.signatures["serving_default"]
+        specs = function.structured_input_signature[1]
+        latent_size = specs["latents"].shape[1]
+        label_size = specs["labels"].shape[1] if "labels" in specs else 0
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"{folder}: must be a SavedModel with a signature serving_default that takes "
+            f"`latents`, as generate.py export writes ({error})."
+        ) from None
+
+    def run(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        model  # noqa: B018 (keeps the variables alive)
+        inputs = {"latents": tf.constant(latents)}
+        if labels is not None:
+            inputs["labels"] = tf.constant(labels)
+        outputs = function(**inputs)
+        if np.any(outputs.get("status", 0)):
+            raise ValueError(f"{folder}: must make finite images. Received: {outputs['status']}.")
+        found: np.ndarray = outputs["images"].numpy()
+        return found
+
+    labels = _labels(folder, label_size, dataset)
+    name = str(folder)
+    fakes = image_sets.of_generator(name, run, latent_size, reals.shape, args.seed, labels)
+    fakes.read(0, 1)  # Raises errors before the reals are read.
+    return fakes
+
+
+def _labels(
+    path: str | os.PathLike[str], label_size: int, dataset: Dataset | None
+) -> image_sets.Labels | None:
+    """Samples labels of the right length from the dataset; None for a network without labels."""
+    if not label_size:
+        return None
+    if dataset is None or dataset.label_size < label_size:
+        raise ValueError(
+            f"{path}: was trained with {label_size} label columns; give the dataset that has them "
+            "as --dataset."
+        )
+    sample = image_sets.labels_of(dataset)
+    return sample and (lambda rng, num: sample(rng, num)[:, :label_size])

@@ -1,0 +1,162 @@
+"""The interface of a metric: the facts about it, and the calls that compute it.
+
+The evaluator feeds a measure the reals once, then the fakes of snapshot after snapshot.
+"""
+
+from __future__ import annotations
+
+import abc
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+# Networks that a measure may need, by the name of their argument to Evaluator, with the remedy if
+# one is missing.
+NEEDS = {
+    "inception": "the Inception network. Give its file as --inception=FILE, or fetch it once with "
+    "python -m metrics --download_inception",
+    "classifier": "a classifier. Give its file as --classifier=FILE, or train it with "
+    "python -m metrics train_classifier",
+}
+
+
+class Batch:
+    """uint8 [n, H, W, C] with the outputs of the Inception network, computed once and on demand."""
+
+    def __init__(
+        self, images: np.ndarray, inception: Callable[[np.ndarray], Sequence[np.ndarray]]
+    ) -> None:
+        self.images, self._inception = images, inception
+
+    @functools.cached_property
+    def _outputs(self) -> Sequence[np.ndarray]:
+        return self._inception(self.images)
+
+    @property
+    def features(self) -> np.ndarray:
+        """[n, 2048]"""
+        return self._outputs[0]
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """[n, 1008]"""
+        return self._outputs[1]
+
+    def first(self, num: int) -> Batch:
+        """Returns a batch of the first images, which shares the outputs."""
+        if num >= len(self.images):
+            return self
+        return Batch(self.images[:num], lambda _: [output[:num] for output in self._outputs])
+
+
+class Measure(abc.ABC):
+    """Base class of all metrics: subclasses state their facts as class attributes.
+
+    Args:
+        num_images: number of images in each set.
+        shape: (H, W, C) of the images.
+        seed: seed of everything random.
+        network: the network that the metric `needs`, or None.
+
+    Raises:
+        ValueError: the metric cannot take images of this shape.
+    """
+
+    name: ClassVar[str]  # in --metrics and metric-NAME.jsonl
+    title: ClassVar[str]  # above its plot, with the unit
+    default_images: ClassVar[int]  # images of each set if the user gives no number
+    min_images: ClassVar[int] = 1  # the metric is not defined for fewer
+    images_per_k: ClassVar[int] = 1000  # what a k means after the number of images
+    better: ClassVar[Literal["lower", "higher"] | None] = None  # None: no snapshot is the best one
+    needs: ClassVar[str | None] = None  # key of NEEDS
+    # Attributes of that network which the value depends on, by their field in a record.
+    network_fields: ClassVar[Mapping[str, str]] = {}
+    uses_reals: ClassVar[bool] = True
+    # Key under which arrays computed from the reals are cached; None: they are too large to keep.
+    state_name: ClassVar[str | None] = None
+
+    def __init__(
+        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+    ) -> None:
+        self.num_images, self.shape, self.seed, self.network = num_images, shape, seed, network
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the fields of a record that say which network the value depends on."""
+        return {field: getattr(self.network, name) for field, name in self.network_fields.items()}
+
+    def notes(self) -> dict[str, Any]:
+        """Returns further fields for the record, on which the value does not depend."""
+        return {}
+
+    @classmethod
+    def is_plotted(cls, value_name: str) -> bool:
+        """True if a plot of the metric shows this one of its values."""
+        return True
+
+    def feed_reals(self, batch: Batch) -> None:
+        """Adds real images. Not called if `uses_reals` is False."""
+        raise NotImplementedError
+
+    def reals_state(self) -> dict[str, np.ndarray]:
+        """Returns the arrays to be cached under `state_name`."""
+        raise NotImplementedError
+
+    def restore_reals(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes the arrays of `reals_state` in place of the real images."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def begin_fakes(self) -> None:
+        """Ends the reals, or forgets the fakes that were fed before."""
+
+    @abc.abstractmethod
+    def feed_fakes(self, batch: Batch) -> None:
+        """Adds generated images."""
+
+    @abc.abstractmethod
+    def result(self) -> dict[str, Any]:
+        """Returns the values by name; the first one is the metric itself."""
+
+
+class InceptionMeasure(Measure):
+    """Base class of metrics on the outputs of the Inception network."""
+
+    needs = "inception"
+    network_fields = {"mode": "mode", "inception_sha256": "sha256"}
+
+    def notes(self) -> dict[str, Any]:
+        return {"gray_shown_as_rgb": self.shape[2] == 1}
+
+
+class FeatureMeasure(InceptionMeasure):
+    """Base class of metrics that compare the Inception features of all images."""
+
+    state_name = "features"
+
+    def __init__(
+        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+    ) -> None:
+        super().__init__(num_images, shape, seed, network)
+        self._reals: list[np.ndarray] = []
+        self._fakes: list[np.ndarray] = []
+
+    def feed_reals(self, batch: Batch) -> None:
+        self._reals.append(batch.features)
+
+    def reals_state(self) -> dict[str, np.ndarray]:
+        return {"features": np.concatenate(self._reals)}
+
+    def restore_reals(self, state: Mapping[str, np.ndarray]) -> None:
+        self._reals = [state["features"]]
+
+    def begin_fakes(self) -> None:
+        self._fakes = []
+
+    def feed_fakes(self, batch: Batch) -> None:
+        self._fakes.append(batch.features)
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the features of the reals and of the fakes: 2 x [N, 2048]."""
+        return np.concatenate(self._reals), np.concatenate(self._fakes)
