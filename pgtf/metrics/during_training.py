@@ -54,7 +54,7 @@ def prepare_on_chief(workers, text, *args):
             found.append(prepare(text, *args))
         return b""
 
-    workers.from_chief(on_chief)
+    workers.broadcast(on_chief)
     return found
 
 

@@ -230,11 +230,11 @@ def test_a_signal_ends_a_process_that_cannot_handle_it(signum, kill):
 def test_one_worker_is_chief_and_adds_up_alone():
     alone = workers.Workers(tf.distribute.get_strategy())
     assert (alone.num, alone.is_chief) == (1, True)
-    assert alone.total([1, 2]) == [1, 2]
-    assert alone.from_chief(lambda: b"read") == b"read"
+    assert alone.all_reduce_sum([1, 2]) == [1, 2]
+    assert alone.broadcast(lambda: b"read") == b"read"
 
 
 def test_a_collective_that_was_aborted_is_a_lost_worker():
     with pytest.raises(workers.WorkerLost, match="Start all workers again.*reset by peer"):
-        with workers.losses_noticed():
+        with workers.lost_workers_reported():
             raise tf.errors.UnavailableError(None, None, "Connection reset by peer\nmore")
