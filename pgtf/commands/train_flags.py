@@ -223,10 +223,8 @@ def usage() -> str:
     for name in FLAGS:
         flag = FLAGS[name]
         shown = f"[no]{name}" if flag.boolean else name
-        choices = getattr(flag.parser, "enum_values", None)
-        values = f"=<{'|'.join(choices)}>" if choices else ""
         lines += textwrap.wrap(
-            f"--{shown}{values}: {flag.help}",
+            f"--{shown}: {flag.help}",
             width,
             initial_indent="  ",
             subsequent_indent="      ",

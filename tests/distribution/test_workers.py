@@ -1,4 +1,4 @@
-"""Several workers for real: processes that find each other through TF_CONFIG, and lose one."""
+"""Jobs of several processes that find each other through TF_CONFIG, and lose one."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""train.py as a user meets it: flags, one-line errors, resuming, a full disk."""
+"""The command train.py: flags, one-line errors, resuming, a full disk."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_help_shows_the_command_and_every_flag_in_the_order_people_need_them(run
     lines = out.splitlines()
     assert max(map(len, lines)) <= 100
     listed = lines[lines.index("flags:") + 1 :]
-    names = [line.split(":")[0].split("=")[0] for line in listed if line.startswith("  --")]
+    names = [line.split(":")[0] for line in listed if line.startswith("  --")]
     assert names[:4] == ["  --dataset", "  --preset", "  --gpus", "  --total_kimg"]
     assert [name.replace("[no]", "") for name in names] == [f"  --{n}" for n in train_flags.FLAGS]
     assert names[-1].startswith("  --config.")
@@ -128,7 +128,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 
 def damage(folder, how):
-    """Spoils a dataset folder in one way."""
+    """Damages a dataset folder in one way."""
     top, labels = folder / "blocks-r03.tfrecords", folder / "blocks-rxx.labels"
     match how:
         case "a level is missing":
