@@ -1,25 +1,26 @@
-# Python 3.10-3.13 and make are all that has to be there. An environment is made once, and again
-# when a requirements or constraints file it was made from changes.
+# Needs only Python 3.10-3.13 and make. An environment is created once, and again when one of its
+# requirements or constraints files changes.
 
 VENV := .venv
 PY := $(VENV)/bin/python
-# --no-compile: Python compiles what is imported, a small part, when it is first imported.
+# --no-compile: only a small part of the files is ever imported; Python compiles those on import.
 PIP_INSTALL := -m pip install --disable-pip-version-check --no-input --no-compile -qq
 PYTHONS := 3.13 3.12 3.11 3.10
 PYTHONS_OLDEST := 3.12 3.11 3.10
 PYTHONS_ADDONS := 3.11 3.10 3.9
 PYTHON :=
 DEMO_EXPORT := serving/demo
-# A file's tests stay together: they share what is expensive to make. Each process takes 2 GB.
+# The tests of a file stay in one process, because they share expensive fixtures. A process needs
+# 2 GB of memory.
 ALL_CORES := -n auto --maxprocesses=4 --dist=loadfile
 
 .PHONY: help demo test test-slow test-oldest test-addons lint format docs clean
 
 help:  ## this list (default)
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1	/p' Makefile | expand -t 20
-	@echo 'PYTHON=/path/to/python chooses the Python of an environment that is not made yet.'
+	@echo 'PYTHON=/path/to/python selects the Python of an environment that does not exist yet.'
 
-# Needs requirements.txt only. train.py without flags: the demo preset on the demo dataset.
+# Needs requirements.txt only. train.py without flags trains the demo preset on the demo dataset.
 demo: $(VENV)/run.stamp  ## train on cartoon faces, 4x4 -> 32x32, then a grid and a SavedModel
 	$(PY) train.py
 	@run=$$(ls -d results/*-demo-demo | tail -n 1) && set -x && \
@@ -31,14 +32,14 @@ demo: $(VENV)/run.stamp  ## train on cartoon faces, 4x4 -> 32x32, then a grid an
 test: $(VENV)/dev.stamp  ## quick tests
 	$(PY) -m pytest $(ALL_CORES)
 
-test-slow: $(VENV)/dev.stamp  ## tests marked slow, or those in TESTS='files'
+test-slow: $(VENV)/dev.stamp  ## slow tests: all, or those in TESTS='files'
 	$(PY) -m pytest $(ALL_CORES) -m 'slow and not gpu' $(TESTS)
 
-test-oldest: .venv-oldest/dev.stamp  ## quick tests with the oldest versions supported
+test-oldest: .venv-oldest/dev.stamp  ## quick tests with the oldest supported versions
 	.venv-oldest/bin/python -m pytest $(ALL_CORES)
 
-# -W default: warnings of TensorFlow 2.15 are not ours to fix.
-test-addons: .venv-addons/addons.stamp  ## our reference values against tensorflow-addons
+# -W default: we cannot fix the warnings of TensorFlow 2.15.
+test-addons: .venv-addons/addons.stamp  ## compare our reference values with tensorflow-addons
 	.venv-addons/bin/python -m pytest -W default tests/addons
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy
@@ -46,18 +47,18 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-format: $(VENV)/dev.stamp  ## let ruff rewrite the sources
+format: $(VENV)/dev.stamp  ## reformat the sources with ruff
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-docs: $(VENV)/run.stamp  ## write docs/*-help.txt, the scripts' own --help, anew
+docs: $(VENV)/run.stamp  ## update docs/*-help.txt from the scripts' --help
 	docs/write_help.sh $(PY)
 
 clean:  ## remove environments and caches; datasets and results stay
 	rm -rf .venv .venv-oldest .venv-addons .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# $(call make_env,VERSIONS): keeps the target's environment if its Python is one of VERSIONS.
+# $(call make_env,VERSIONS) creates the target's environment unless its Python is one of VERSIONS.
 define make_env
 @PYTHON=$(@D)/bin/python sh .ci/find_python $(@D) $(1) >/dev/null 2>&1 || { \
 	python=$$(PYTHON='$(PYTHON)' sh .ci/find_python '$(MAKECMDGOALS)' $(1)) && \

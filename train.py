@@ -6,4 +6,5 @@ if __name__ == "__main__":
     command_line.prepare()
     from pgtf.commands.train import main
 
-    main()
+    with command_line.closed_output_ends_quietly():
+        main()

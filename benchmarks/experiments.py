@@ -13,6 +13,7 @@ from pgtf.metrics.plan import parse_plan
 from pgtf.metrics.setup import CLASSIFIER, MetricOptions, make_evaluator
 from pgtf.runs import run_folder
 from pgtf.runs.checkpoints import Checkpoints
+from pgtf.runs.identity import Source
 from pgtf.training import loop, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
@@ -115,7 +116,7 @@ def train(config, dataset, strategy, folder):
     if not ended:  # it had been trained, but not measured
         state = TrainingState(config, strategy)
         checkpoints = folder / run_folder.CHECKPOINT_FOLDER
-        Checkpoints(checkpoints, config, Workers(strategy)).restore(state)
+        Checkpoints(checkpoints, config, Source.of(dataset), Workers(strategy)).restore(state)
         ended.append(state)
     state = ended[-1]
     return state, state.progress.train_sec, state.progress.cur_nimg / 1000

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes docs/*-help.txt, the scripts' own --help, anew: make docs
+# Updates docs/*-help.txt from the scripts' --help: make docs
 set -eu
 cd "$(dirname "$0")/.."
 export COLUMNS=100 NO_COLOR=1 TF_CPP_MIN_LOG_LEVEL=3

@@ -15,7 +15,7 @@ class ScheduleState:
 
     nimg: int  # real images shown so far
     lod: float  # level of detail, 0 = full resolution
-    resolution: int  # pixels of the training images, 2**(resolution_log2 - floor(lod))
+    resolution: int  # pixels of the training images: 2**(resolution_log2 - floor(lod))
     minibatch: int  # global, over all replicas
     G_lrate: float
     D_lrate: float
@@ -28,7 +28,7 @@ class ScheduleState:
 
     @property
     def stage(self) -> tuple[int, int]:
-        """Floor and ceiling of the lod. Adam is reset when it changes: a fade begins or ends."""
+        """Changes when a fade begins and when it ends; Adam is reset then."""
         return math.floor(self.lod), math.ceil(self.lod)
 
 
@@ -39,38 +39,42 @@ class Schedule:
     The first two fields follow from the dataset and the machine.
     """
 
-    resolution_log2: Annotated[int, "log2 of the dataset's resolution: 10 = 1024x1024"] = 10
+    resolution_log2: Annotated[int, "log2 of the full resolution: 10 = 1024x1024"] = 10
     num_gpus: Annotated[int, "replicas that share a minibatch"] = 1
     lod_initial_resolution: Annotated[
-        int | None, "pixels at the start; None = full resolution, no growing"
+        int | None, "first resolution in pixels; None = the full one, no growing"
     ] = 4
-    lod_training_kimg: Annotated[float, "stable phase, thousands of reals"] = 600
-    lod_transition_kimg: Annotated[float, "fade-in phase, thousands of reals; 0 = no fade"] = 600
-    minibatch_base: Annotated[int, "global minibatch at resolutions that minibatch_dict lacks"] = 16
+    lod_training_kimg: Annotated[float, "length of a stable phase, thousands of reals"] = 600
+    lod_transition_kimg: Annotated[
+        float, "length of a fade-in, thousands of reals; 0 = no fade"
+    ] = 600
+    minibatch_base: Annotated[int, "global minibatch for resolutions not in minibatch_dict"] = 16
     minibatch_dict: Annotated[Mapping[int, int], "global minibatch by resolution"] = (
         dataclasses.field(default_factory=dict)
     )
     max_minibatch_per_gpu: Annotated[
-        Mapping[int, int], "most images on a device at a time, by resolution"
+        Mapping[int, int], "largest minibatch that fits on one device, by resolution"
     ] = dataclasses.field(default_factory=dict)
     grad_accumulation: Annotated[
-        int, "micro-batches per device and update; one at a time is in memory"
+        int, "number of parts into which each device splits its minibatch to save memory"
     ] = 1
-    G_lrate_base: Annotated[float, "learning rate of G"] = 0.001
+    G_lrate_base: Annotated[float, "learning rate of G for resolutions not in G_lrate_dict"] = 0.001
     G_lrate_dict: Annotated[Mapping[int, float], "learning rate of G by resolution"] = (
         dataclasses.field(default_factory=dict)
     )
-    D_lrate_base: Annotated[float, "learning rate of D"] = 0.001
+    D_lrate_base: Annotated[float, "learning rate of D for resolutions not in D_lrate_dict"] = 0.001
     D_lrate_dict: Annotated[Mapping[int, float], "learning rate of D by resolution"] = (
         dataclasses.field(default_factory=dict)
     )
     lrate_rampup_kimg: Annotated[
-        float, "thousands of reals until learning rates reach their full value; 0 = at once"
+        float, "length of the learning rates' ramp-up, thousands of reals; 0 = none"
     ] = 0
-    tick_kimg_base: Annotated[float, "thousands of reals between status lines"] = 160
-    tick_kimg_dict: Annotated[
-        Mapping[int, float], "thousands of reals between status lines by resolution"
-    ] = dataclasses.field(default_factory=_TICK_KIMG.copy)
+    tick_kimg_base: Annotated[
+        float, "thousands of reals per tick (status line) for resolutions not in tick_kimg_dict"
+    ] = 160
+    tick_kimg_dict: Annotated[Mapping[int, float], "thousands of reals per tick, by resolution"] = (
+        dataclasses.field(default_factory=_TICK_KIMG.copy)
+    )
 
     def __post_init__(self) -> None:
         initial, full = self.initial_resolution, 2**self.resolution_log2
@@ -106,7 +110,7 @@ class Schedule:
         return max(lod, 0.0)
 
     def at(self, nimg: int) -> ScheduleState:
-        """Values of the schedule after `nimg` images."""
+        """Returns the values for the training loop after `nimg` images."""
         lod = self.lod(nimg)
         resolution: int = 2 ** (self.resolution_log2 - math.floor(lod))
         rampup = self._lrate_rampup(nimg)
@@ -139,8 +143,8 @@ class Schedule:
     def stages(self, total_kimg: float) -> list[tuple[float, ScheduleState]]:
         """Stable phases and fades until `total_kimg`: (thousands of images at the end, state).
 
-        The state is that of one image after the stage begins, when its resolution is in force, with
-        full learning rates.
+        The state is taken one image after the stage begins, when its resolution applies, with full
+        learning rates.
         """
         begin, stages = 0.0, []
         ramped_up = dataclasses.replace(self, lrate_rampup_kimg=0)

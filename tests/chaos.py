@@ -1,9 +1,9 @@
-"""Kills a run again and again: python -m tests.chaos --kills=100
+"""Kills a run repeatedly: python -m tests.chaos --kills=100
 
 A tiny run (4x4, a fade, 8x8; a checkpoint after every call) is killed with SIGKILL at random
 instants and started again each time. In the end every snapshot, picture and line of statistics must
-equal those of a run that nobody disturbed, bit for bit. Prints the figures as one JSON line; exit
-code 1 if anything differs.
+equal those of an undisturbed run, bit for bit. Prints the figures as one JSON line; exit code 1 if
+anything differs.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pgtf.training.ticks import TIME_FIELDS
 from tests.training import jobs
 
 FIRST = "checkpoint-000000000.h5"  # written before the first iteration
-KIMG_A_KILL = 0.4  # length of the run: every life adds a little
+KIMG_PER_KILL = 0.4  # length of the run per kill: every life trains a little
 OPTIONS = (
     *jobs.TINY,
     "--config.schedule.lod_initial_resolution=4",
@@ -38,7 +38,9 @@ OPTIONS = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of the instants; default: %(default)s")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed of the instants; default: %(default)s"
+    )
     parser.add_argument("--cpu_replicas", type=int, default=0, help="default: %(default)s")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -48,14 +50,14 @@ def main():
 
 
 def torment(folder, kills, seed, cpu_replicas=0):
-    """Trains undisturbed and disturbed in `folder`: -> figures by name."""
+    """Trains undisturbed and disturbed in `folder`. Returns figures by name."""
     jobs.write_blocks(folder / "blocks")
     arguments = (*_arguments(folder, kills), f"--cpu_replicas={cpu_replicas}")
     undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
     start_sec, train_sec = _timed(arguments, undisturbed)
     rng, deaths = random.Random(seed), collections.Counter()
     for number in tqdm(range(kills), desc="kills", unit="kill"):
-        # Half of the lives end while they train; all together get through a part of the run.
+        # Half of the lives end while they train; together they get through a part of the run.
         trains = number % 2 == 1
         seconds = rng.uniform(0, train_sec / kills if trains else start_sec)
         deaths[_one_life(arguments, disturbed, seconds, trains)] += 1
@@ -67,12 +69,12 @@ def torment(folder, kills, seed, cpu_replicas=0):
         "kills_by_moment": dict(deaths),
         "compared_files": len(left),
         "different_files": names,
-        "kimg": KIMG_A_KILL * kills,
+        "kimg": KIMG_PER_KILL * kills,
     }
 
 
 def _arguments(folder, kills):
-    total_kimg = KIMG_A_KILL * kills
+    total_kimg = KIMG_PER_KILL * kills
     return (
         *OPTIONS,
         f"--dataset={folder / 'blocks'}",
@@ -88,7 +90,7 @@ def _start(arguments, outdir):
 
 
 def _timed(arguments, outdir):
-    """Trains undisturbed: -> seconds until the first tick and from there to the end."""
+    """Trains undisturbed. Returns seconds until the first tick, and from there to the end."""
     started = time.monotonic()
     process = _start(arguments, outdir)
     jobs.wait_for(lambda: jobs.num_ticks(outdir) > 0, process)
@@ -98,15 +100,15 @@ def _timed(arguments, outdir):
 
 
 def _finish(process, outdir):
-    """Waits for the end of a run, as long as it takes."""
+    """Waits for the end of a run without a time limit."""
     if jobs.wait([process], timeout_sec=None) != [0]:
         raise RuntimeError((outdir / "output.txt").read_text())
 
 
 def _one_life(arguments, outdir, seconds, trains):
-    """Starts or continues the run and kills it: -> what it was doing.
+    """Starts or continues the run and kills it. Returns the activity it was killed in.
 
-    After so many seconds of its life or, if it `trains`, from its first checkpoint on.
+    The seconds count from its start or, if it `trains`, from its first checkpoint.
     """
     before = _position(outdir)
     process = _start(arguments, outdir)
@@ -128,13 +130,13 @@ def _one_life(arguments, outdir, seconds, trains):
 
 
 def _position(outdir):
-    """The newest checkpoint's name, None before the first."""
+    """Returns the newest checkpoint's name, None before the first."""
     newest = [newest_first(folder) for folder in outdir.glob("*/checkpoint")]
     return newest[0][0].name if newest and newest[0] else None
 
 
 def _contents(outdir):
-    """Contents that must be equal, by name: snapshots, pictures, config, statistics but times."""
+    """Returns the contents to compare: snapshots, pictures, configuration, untimed statistics."""
     (folder,) = (path.parent for path in outdir.glob("*/config.json"))
     found = {path.name: path.read_bytes() for path in folder.glob("*.png")}
     found |= {path.name: path.read_bytes() for path in folder.glob("*.h5")}

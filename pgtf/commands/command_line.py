@@ -1,37 +1,44 @@
-"""How the scripts speak: no start-up chatter, and bad input in one line with exit code 2."""
+"""Output of the scripts: no start-up messages; bad input is one line and exit code 2."""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import re
+import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 from pgtf.commands import fast_sort
 
-# Notes (severity I) of TensorFlow's libraries, what absl says before the first of them, and what
-# TensorFlow 2.18 calls an error although nothing is wrong.
-_CHATTER = re.compile(
+# Notes (severity I) of TensorFlow's libraries, absl's line before the first of them, and a message
+# that TensorFlow 2.18 calls an error although nothing is wrong.
+_UNIMPORTANT = re.compile(
     rb"I\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|[EW]\d{4} \d\d:.*Attempting to register factory"
 )
-# What Keras imports if it is installed, for wrappers and plots that no script uses: two seconds.
+# Keras imports these packages if they are installed, for wrappers and plots that no script uses.
+# Hiding them saves two seconds.
 _UNUSED_BY_KERAS = ("matplotlib", "sklearn")
 
 
-def prepare():
-    """Sets up a process that runs a command; call it before NumPy or TensorFlow is imported."""
+def prepare() -> None:
+    """Sets up a process that runs a command. Call it before NumPy or TensorFlow is imported."""
     fast_sort.choose()
     import_tensorflow_quietly()
 
 
-def import_tensorflow_quietly():
-    """Imports TensorFlow; what it says meanwhile is shown unless it is chatter.
+def import_tensorflow_quietly() -> None:
+    """Imports TensorFlow, and shows its messages except the unimportant ones.
 
-    Some notes of TensorFlow 2.21 come before its settings are read (`TF_CPP_MIN_LOG_LEVEL`), and
-    from libraries that write to the process's standard error directly.
+    TensorFlow 2.21 writes some notes before it reads `TF_CPP_MIN_LOG_LEVEL`, from libraries that
+    use the process's standard error directly.
     """
     hidden = [name for name in _UNUSED_BY_KERAS if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # None: Keras finds them missing
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(hidden))  # None makes an import fail.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     shown = os.dup(2)
@@ -41,18 +48,35 @@ def import_tensorflow_quietly():
             import tensorflow  # noqa: F401
         finally:
             for name in hidden:
-                del sys.modules[name]
+                del modules[name]
             os.dup2(shown, 2)
             os.close(shown)
             said.seek(0)
             for line in said:
-                if not _CHATTER.match(line):
+                if not _UNIMPORTANT.match(line):
                     os.write(2, line)
 
 
 @contextlib.contextmanager
-def one_line_errors(kinds=(ValueError, OSError)):
-    """Turns exceptions of these kinds into one line on standard error and exit code 2."""
+def closed_output_ends_quietly() -> Iterator[None]:
+    """Context manager that exits without a message when the reader of standard output has gone.
+
+    `--help | head` closes the pipe before all is written. The exit code is that of SIGPIPE.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output again when it exits, and would report the error then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+@contextlib.contextmanager
+def one_line_errors(kinds: tuple[type[Exception], ...] = (ValueError, OSError)) -> Iterator[None]:
+    """Context manager that turns these exceptions into one line and exit code 2."""
     try:
         yield
     except kinds as error:

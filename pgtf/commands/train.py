@@ -4,227 +4,55 @@ Without flags it trains the demo preset on the demo dataset, which it draws firs
 again continues an unfinished run.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
 import shlex
 import signal
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
+import tensorflow as tf
 from absl import flags, logging
 
 from pgtf import config as configs
+from pgtf.commands import train_flags
 from pgtf.commands.command_line import one_line_errors
-from pgtf.config import EXPERIMENTS, PRESETS, catalogue
+from pgtf.config import PRESETS, Config, catalogue
+from pgtf.dataset import Dataset
 from pgtf.dataset.sources import demo
 from pgtf.distribution import all_reduce_check
 from pgtf.distribution.interrupt import Stopped, stopped_by_signals
-from pgtf.distribution.strategy import ALL_REDUCE, describe_devices, num_replicas, num_workers
-from pgtf.distribution.workers import WorkerLost, Workers, losses_noticed
-from pgtf.metrics import during_training, inception
-from pgtf.metrics.measures import MEASURES
-from pgtf.metrics.setup import CLASSIFIER, MetricOptions
-from pgtf.runs import log, run_folder
+from pgtf.distribution.strategy import describe_devices, num_replicas, num_workers
+from pgtf.distribution.workers import WorkerLost, Workers, lost_workers_reported
+from pgtf.metrics import during_training
+from pgtf.metrics.setup import MetricOptions
+from pgtf.runs import continuation, lock, log
 from pgtf.training import loop, precision, prepare
+from pgtf.training.config import RunConfig
 from pgtf.training.probe import probe
 from pgtf.training.tables import cost_table, stage_table
 
-FLAGS = flags.FlagValues()  # of this command alone, so that importing it defines nothing globally
 
-_DATASET = flags.DEFINE_string(
-    "dataset",
-    None,
-    "Folder made by dataset_tool.py (default: the preset's, datasets/demo).",
-    flag_values=FLAGS,
-)
-_PRESET = flags.DEFINE_string(
-    "preset",
-    None,
-    f"Base configuration: {', '.join(name for name in PRESETS if name not in EXPERIMENTS)}, or one "
-    "of --list_presets (default: demo; with --dataset the v2 preset of --gpus).",
-    flag_values=FLAGS,
-)
-_GPUS = flags.DEFINE_integer(
-    "gpus",
-    None,
-    "GPUs to train on, 0 = CPU (default: 1 if there is one).",
-    lower_bound=0,
-    flag_values=FLAGS,
-)
-_CPU_REPLICAS = flags.DEFINE_integer(
-    "cpu_replicas",
-    0,
-    "N > 0 splits the CPU into N replicas (default: 0).",
-    lower_bound=0,
-    flag_values=FLAGS,
-)
-_ALL_REDUCE = flags.DEFINE_enum(
-    "all_reduce",
-    "auto",
-    ALL_REDUCE,
-    "How gradients are summed over replicas; with TF_CONFIG auto, ring or nccl (default: auto).",
-    flag_values=FLAGS,
-)
-_OUTDIR = flags.DEFINE_string(
-    "outdir",
-    "results",
-    "Folder that receives <number>-<dataset>-<preset>/ (default: results).",
-    flag_values=FLAGS,
-)
-_SEED = flags.DEFINE_integer(
-    "seed", None, "Of weights, data order, latents (default: 1000).", flag_values=FLAGS
-)
-_TOTAL_KIMG = flags.DEFINE_float(
-    "total_kimg",
-    None,
-    "Length of training, thousands of images (default: the preset's).",
-    flag_values=FLAGS,
-)
-_GRAD_ACCUMULATION = flags.DEFINE_integer(
-    "grad_accumulation",
-    None,
-    "K > 1 keeps the minibatch but holds only a K-th of it in memory at a time (default: 1).",
-    flag_values=FLAGS,
-)
-_PRECISION = flags.DEFINE_enum(
-    "precision",
-    None,
-    ["fp32", "tf32", "bf16", "fp16"],
-    "What convolutions compute with; tf32 and fp16 are for GPUs (default: the preset's, fp32).",
-    flag_values=FLAGS,
-)
-_JIT = flags.DEFINE_enum(
-    "jit",
-    None,
-    ["auto", "on", "off"],
-    "Whether XLA compiles the gradients; auto measures both on GPUs, off on CPUs (default: auto).",
-    flag_values=FLAGS,
-)
-_PROFILE = flags.DEFINE_integer(
-    "profile",
-    0,
-    "Iterations to record as a TensorBoard trace (default: 0).",
-    lower_bound=0,
-    flag_values=FLAGS,
-)
-_CHECKPOINT_MINUTES = flags.DEFINE_float(
-    "checkpoint_minutes",
-    10,
-    "Most work that a crash can cost, in minutes (default: 10).",
-    flag_values=FLAGS,
-)
-_RESUME_PKL = flags.DEFINE_string(
-    "resume_pkl",
-    None,
-    "Begin with the networks of a pickle or snapshot (default: new ones).",
-    flag_values=FLAGS,
-)
-_RESUME_KIMG = flags.DEFINE_float(
-    "resume_kimg",
-    0,
-    "With --resume_pkl: thousands of images they have seen (default: 0).",
-    flag_values=FLAGS,
-)
-_ALLOW_CONFIG_CHANGE = flags.DEFINE_bool(
-    "allow_config_change",
-    False,
-    "Continue a run although options differ (default: no).",
-    flag_values=FLAGS,
-)
-_PREEMPT_EXIT_CODE = flags.DEFINE_integer(
-    "preempt_exit_code", None, "Exit code after SIGTERM (default: 143).", flag_values=FLAGS
-)
-_ON_DIVERGENCE = flags.DEFINE_enum(
-    "on_divergence",
-    "stop",
-    ["stop", "rollback"],
-    "When gradients stay non-finite: stop, or go back to the last checkpoint and continue with "
-    "other random draws (default: stop).",
-    flag_values=FLAGS,
-)
-_METRICS = flags.DEFINE_string(
-    "metrics",
-    None,
-    f"What to measure snapshots by, NAME[:NUMBER[k]],...[@every=N], of {', '.join(MEASURES)} "
-    "(default: nothing).",
-    flag_values=FLAGS,
-)
-_INCEPTION = flags.DEFINE_string(
-    "inception",
-    None,
-    f"With --metrics: {inception.GRAPH_NAME} (default: in ~/.cache/pgtf).",
-    flag_values=FLAGS,
-)
-_INCEPTION_SHA256 = flags.DEFINE_string(
-    "inception_sha256", None, "Refuse another file than this (default: any).", flag_values=FLAGS
-)
-_FID_MODE = flags.DEFINE_enum(
-    "fid_mode",
-    "legacy",
-    inception.MODES,
-    "How images are resized for Inception (default: legacy, as the original).",
-    flag_values=FLAGS,
-)
-_CLASSIFIER = flags.DEFINE_string(
-    "classifier",
-    None,
-    f"Of the metric modes (default: {CLASSIFIER} in the dataset).",
-    flag_values=FLAGS,
-)
-_PROBE = flags.DEFINE_bool(
-    "probe",
-    False,
-    "Run a few iterations of every stage, print time and memory of each, stop (default: no).",
-    flag_values=FLAGS,
-)
-_NEW = flags.DEFINE_bool(
-    "new", False, "Start another run, do not continue (default: no).", flag_values=FLAGS
-)
-_DRY_RUN = flags.DEFINE_bool(
-    "dry_run",
-    False,
-    "Print the configuration and the table of stages, then stop (default: no).",
-    flag_values=FLAGS,
-)
-_LIST_PRESETS = flags.DEFINE_bool(
-    "list_presets",
-    False,
-    "Print all presets with source, parameters, schedule and the paper's result, then stop "
-    "(default: no).",
-    flag_values=FLAGS,
-)
-_MEANINGS = configs.documentation(PRESETS["demo"])
-_FIELDS = {
-    name: flags.DEFINE_string(
-        f"config.{name}",
-        None,
-        f"{_MEANINGS[name]}; {configs.describe(kind)} (default: preset's).",
-        flag_values=FLAGS,
-    )
-    for name, kind in configs.fields(PRESETS["demo"])
-}
-
-
-def main():
+def main() -> None:
+    """Runs the command with the flags of this process."""
     logging.use_absl_handler()
-    flags.FLAGS(sys.argv[:1])  # absl's own, which its log handler reads
-    run(parse_flags(sys.argv))
+    flags.FLAGS(sys.argv[:1])  # absl's log handler reads its own flags.
+    run(train_flags.parse(sys.argv, __doc__ or ""))
 
 
-def parse_flags(argv):
-    """Parses flags and returns the rest. Prints --help; a bad flag is one line, exit code 2."""
-    if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
-        print(f"{__doc__}\nflags:\n{FLAGS.module_help(__name__)}")
-        sys.exit(0)
-    with one_line_errors(flags.Error):
-        return FLAGS(argv)
+def run(arguments: Sequence[str]) -> None:
+    """Trains as the flags say; `arguments` holds the rest of the command line.
 
-
-def run(argv):
-    """Trains as the flags say; `argv` holds what is left of them."""
+    Exits with a code that is not 0 after an error or a signal.
+    """
     try:
-        with losses_noticed(), stopped_by_signals():
-            signum = _run(argv)
+        with lost_workers_reported(), stopped_by_signals():
+            signum = _run(arguments)
     except WorkerLost as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(_exit_code(signal.SIGTERM))
@@ -236,125 +64,174 @@ def run(argv):
         sys.exit(_exit_code(signum))
 
 
-def _run(argv):
-    """Does what the flags ask for: -> number of the signal that ended it early, or None."""
+def _run(arguments: Sequence[str]) -> int | None:
+    """Does what the flags ask for. Returns the number of a signal that ended it early, or None."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"train.py takes only --flags. Received: {' '.join(argv[1:])}")
-        if _LIST_PRESETS.value:
-            print(catalogue.table())
-            return None
+        if len(arguments) > 1:
+            raise ValueError(f"train.py takes only --flags. Received: {' '.join(arguments[1:])}")
+    if train_flags.LIST_PRESETS.value:
+        print(catalogue.table())
+        return None
+    with one_line_errors():
         preset, config = _configured()
-        asked = config.dataset.mirror_augment
-        if _DRY_RUN.value:
-            replicas = num_replicas(_GPUS.value, _CPU_REPLICAS.value)
-            config, dataset, _ = _prepared(config, replicas)
-            print(config.to_json(), stage_table(config), sep="\n")
-            mirror = prepare.describe_mirror(config, _mirror_stated_by(preset), dataset)
-            print(mirror, file=sys.stderr)  # standard output stays easy to parse
-            return None
-        log.to_terminal()
+    if train_flags.DRY_RUN.value:
+        _dry_run(preset, config)
+        return None
+    log.to_terminal()
+    with one_line_errors():
         strategy = all_reduce_check.tested_strategy(
-            _GPUS.value, _CPU_REPLICAS.value, _ALL_REDUCE.value
+            train_flags.GPUS.value,
+            train_flags.CPU_REPLICAS.value,
+            train_flags.ALL_REDUCE_NAME.value,
         )
         precision.configure(config.training.precision)
-        workers = Workers(strategy)
-        config, dataset, start = _prepared(config, strategy.num_replicas_in_sync, workers)
-        prepare.check_workers(config, workers)
-        devices = describe_devices(strategy, config.training.precision)
-        if _PROBE.value:
-            costs = probe(config, dataset, strategy)
-            print(devices, cost_table(costs), sep="\n")
-            if errors := [cost.error for cost in costs if cost.error]:
-                raise ValueError(errors[0])
-            return None
-        stated_by = _mirror_stated_by(preset)
-        options = {"new": _NEW.value, "allow_change": _ALLOW_CONFIG_CHANGE.value}
-        run = (_OUTDIR.value, preset, config, dataset)
-        config = prepare.as_begun(asked, workers, *run, **options)
-        measures = _measures(workers, config, dataset)
-        folder, finished = run_folder.open_together(
-            workers, _OUTDIR.value, preset, config, dataset, **options
-        )
-    if finished:
-        print(f"{folder} is finished. Train it longer with --total_kimg=N, or another with --new.")
+    if train_flags.PROBE.value:
+        _probe(config, strategy)
         return None
+    return _train(preset, config, strategy)
+
+
+def _dry_run(preset: str, config: Config) -> None:
+    """Prints the configuration made for the dataset, and the stages."""
+    with one_line_errors():
+        replicas = num_replicas(train_flags.GPUS.value, train_flags.CPU_REPLICAS.value)
+        made, dataset, _ = _prepared(config, replicas)
+        report = f"{made.to_json()}\n{stage_table(made)}"
+        mirror = prepare.describe_mirror(made, _mirror_stated_by(preset), dataset)
+    print(report)
+    print(mirror, file=sys.stderr)  # Standard output stays easy to parse.
+
+
+def _probe(config: Config, strategy: tf.distribute.Strategy) -> None:
+    """Prints the time and memory of every stage."""
+    with one_line_errors():
+        workers = Workers(strategy)
+        made, dataset, _ = _prepared(config, strategy.num_replicas_in_sync, workers)
+        prepare.check_workers(made, workers)
+        costs = probe(made, dataset, strategy)
+    print(describe_devices(strategy, config.training.precision), cost_table(costs), sep="\n")
+    if errors := [cost.error for cost in costs if cost.error]:
+        with one_line_errors():
+            raise ValueError(errors[0])
+
+
+def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int | None:
+    """Trains in a run folder. Returns the number of the signal that ended it early, or None."""
+    with one_line_errors():
+        workers = Workers(strategy)
+        made, dataset, start = _prepared(config, strategy.num_replicas_in_sync, workers)
+        prepare.check_workers(made, workers)
+        outdir, new = train_flags.OUTDIR.value, train_flags.NEW.value
+        allow_change = train_flags.ALLOW_CONFIG_CHANGE.value
+        made = prepare.with_stored_mirror(
+            config.dataset.mirror_augment,
+            workers,
+            outdir,
+            preset,
+            made,
+            dataset,
+            new=new,
+            allow_change=allow_change,
+        )
+        measures = _measures(workers, made, dataset)
+        opened = continuation.open_together(
+            workers,
+            lambda: continuation.open_run(outdir, preset, made, dataset, new, allow_change),
+        )
+    if opened.finished:
+        for note in opened.notes:
+            logging.info("%s", note)
+        print(
+            f"{opened.folder} is finished. Train it longer with --total_kimg=N, or another with "
+            "--new."
+        )
+        return None
+    notes = [
+        *opened.notes,
+        f"{made.to_json()}\n{stage_table(made)}",
+        prepare.describe_mirror(made, _mirror_stated_by(preset), dataset),
+        describe_devices(strategy, made.training.precision),
+    ]
+    options = loop.RunOptions(
+        start=start,
+        callbacks=[measure(opened.folder) for measure in measures],
+        checkpoint_sec=train_flags.CHECKPOINT_MINUTES.value * 60,
+        allow_config_change=allow_change,
+        on_divergence=train_flags.ON_DIVERGENCE.value,
+        profile_steps=train_flags.PROFILE.value,
+    )
     with one_line_errors((OSError, MemoryError, ValueError, loop.Diverged)):
-        with run_folder.claimed(folder) if workers.is_chief else contextlib.nullcontext():
-            if workers.is_chief:
-                log.to_file(folder / "log.txt")
-            logging.info("%s\n%s", config.to_json(), stage_table(config))
-            logging.info("%s", prepare.describe_mirror(config, stated_by, dataset))
-            logging.info("%s", devices)
-            return loop.run(
-                config,
-                dataset,
-                strategy,
-                folder,
-                loop.RunOptions(
-                    start=start,
-                    callbacks=[measure(folder) for measure in measures],
-                    checkpoint_sec=_CHECKPOINT_MINUTES.value * 60,
-                    allow_config_change=_ALLOW_CONFIG_CHANGE.value,
-                    on_divergence=_ON_DIVERGENCE.value,
-                    profile_steps=_PROFILE.value,
-                ),
-            )
+        with _logged(workers, opened.folder):
+            for note in notes:
+                logging.info("%s", note)
+            return loop.run(made, dataset, strategy, opened.folder, options)
 
 
-def _command():
-    """What to type to go on."""
+@contextlib.contextmanager
+def _logged(workers: Workers, folder: Path) -> Iterator[None]:
+    """Context manager in which the chief owns the run folder and logs into it."""
+    if not workers.is_chief:
+        yield
+        return
+    with lock.claimed(folder):
+        log.to_file(folder / "log.txt")
+        yield
+
+
+def _command() -> str:
+    """Returns the command line that continues this run."""
     again = [word for word in sys.argv if not re.fullmatch("--?new(=.*)?", word)]
     return shlex.join([sys.executable, *again])
 
 
-def _exit_code(signum):
-    if signum == signal.SIGTERM and _PREEMPT_EXIT_CODE.value is not None:
-        return _PREEMPT_EXIT_CODE.value
-    return 128 + signum
+def _exit_code(signum: int) -> int:
+    code: int | None = train_flags.PREEMPT_EXIT_CODE.value
+    return code if signum == signal.SIGTERM and code is not None else 128 + signum
 
 
-def _measures(workers, config, dataset):
-    """What `--metrics` asks for, on the chief: [function: run folder -> action], one or none."""
+def _measures(workers: Workers, config: RunConfig, dataset: Dataset) -> list[Any]:
+    """Returns the measures of `--metrics` on the chief: none, or one function of the run folder."""
     options = MetricOptions(
-        inception=_INCEPTION.value,
-        inception_sha256=_INCEPTION_SHA256.value,
-        fid_mode=_FID_MODE.value,
-        classifier=_CLASSIFIER.value,
+        inception=train_flags.INCEPTION.value,
+        inception_sha256=train_flags.INCEPTION_SHA256.value,
+        fid_mode=train_flags.FID_MODE.value,
+        classifier=train_flags.CLASSIFIER_FILE.value,
     )
     mirror = config.dataset.mirror_augment
-    return during_training.prepare_on_chief(workers, _METRICS.value, dataset, options, mirror)
+    return during_training.prepare_on_chief(
+        workers, train_flags.METRICS.value, dataset, options, mirror
+    )
 
 
-def _configured():
-    """Preset and flags: -> (name of the preset, Config)."""
-    preset = _PRESET.value
+def _configured() -> tuple[str, Config]:
+    """Returns the name of the preset, and its configuration with the changes of the flags."""
+    preset = train_flags.PRESET.value
     if preset is None:
-        replicas = (_GPUS.value or 1) * max(num_workers(), 1)
-        preset = "demo" if _DATASET.value is None else configs.preset_for(replicas)
-    precision = _PRECISION.value or _FIELDS["training.precision"].value
+        replicas = (train_flags.GPUS.value or 1) * max(num_workers(), 1)
+        preset = "demo" if train_flags.DATASET.value is None else configs.preset_for(replicas)
+    precision = train_flags.PRECISION.value or train_flags.FIELDS["training.precision"].value
     config = configs.named(preset, precision)
     kinds = dict(configs.fields(config))
     changes = {
         name: configs.parse(name, flag.value, kinds[name])
-        for name, flag in _FIELDS.items()
+        for name, flag in train_flags.FIELDS.items()
         if flag.value is not None
     }
     shortcuts = {
-        "dataset.path": _DATASET.value,
-        "training.seed": _SEED.value,
-        "training.total_kimg": _TOTAL_KIMG.value,
-        "schedule.grad_accumulation": _GRAD_ACCUMULATION.value,
-        "training.precision": _PRECISION.value,
-        "training.jit": _JIT.value,
+        "dataset.path": train_flags.DATASET.value,
+        "training.seed": train_flags.SEED.value,
+        "training.total_kimg": train_flags.TOTAL_KIMG.value,
+        "schedule.grad_accumulation": train_flags.GRAD_ACCUMULATION.value,
+        "training.precision": train_flags.PRECISION.value,
+        "training.jit": train_flags.JIT.value,
     }
     changes |= {name: value for name, value in shortcuts.items() if value is not None}
     return preset, config.replace(changes)
 
 
-def _mirror_stated_by(preset):
-    """Preset or flag that states mirror_augment; None = the dataset's default."""
-    flag = _FIELDS["dataset.mirror_augment"].value
+def _mirror_stated_by(preset: str) -> str | None:
+    """Returns the preset or flag that states mirror_augment; None = the dataset's default."""
+    flag = train_flags.FIELDS["dataset.mirror_augment"].value
     if flag is not None and flag.lower() != "none":
         return "--config.dataset.mirror_augment"
     if flag is None and PRESETS[preset].dataset.mirror_augment is not None:
@@ -362,22 +239,24 @@ def _mirror_stated_by(preset):
     return None
 
 
-def _prepared(config, replicas, workers=None):
-    """`prepare.fit` of what the flags say, after drawing the demo dataset if it is meant."""
+def _prepared(
+    config: Config, replicas: int, workers: Workers | None = None
+) -> tuple[RunConfig, Dataset, prepare.Start | None]:
+    """Calls `prepare.prepare` as the flags say. Draws the demo dataset first if it is missing."""
     path = config.dataset.path
 
-    def create_demo():
+    def create_demo() -> bytes:
         if not os.path.exists(path):
             demo.create(path)
         return b""
 
     if config.dataset == PRESETS["demo"].dataset:
-        create_demo() if workers is None else workers.from_chief(create_demo)
-    return prepare.fit(
+        create_demo() if workers is None else workers.broadcast(create_demo)
+    return prepare.prepare(
         config,
         replicas,
-        resume_pkl=_RESUME_PKL.value,
-        resume_kimg=_RESUME_KIMG.value,
-        # A preset's resolution is for its own dataset; another one may have no finer levels.
-        may_shrink=_FIELDS["dataset.resolution"].value is None,
+        resume_pkl=train_flags.RESUME_PKL.value,
+        resume_kimg=train_flags.RESUME_KIMG.value,
+        # A preset's resolution is meant for its own dataset; another one may lack finer levels.
+        may_shrink=train_flags.FIELDS["dataset.resolution"].value is None,
     )

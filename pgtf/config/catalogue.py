@@ -14,7 +14,7 @@ _TITLES = (
     "expected in the paper",
 )
 _RELEASE, _PAPER_NETWORK = "TensorFlow release", (23_079_115, 23_087_249)
-# Presets that are none of the paper's experiments: source, parameters of G and D.
+# Presets that are not experiments of the paper: source, parameters of G and D.
 _OTHERS = {
     "v1-1gpu": (f"{_RELEASE}; App. A.1", _PAPER_NETWORK),
     "v2-1gpu": (_RELEASE, _PAPER_NETWORK),
@@ -24,7 +24,7 @@ _OTHERS = {
     "demo": ("this project", (211_580, 212_433)),
 }
 _NOTES = """\
-kimg = thousands of reals; 800+800 = stable phase + fade; - = no figure that we are certain of.
+kimg = thousands of reals; 800+800 = stable phase + fade; - = no figure known for certain.
 SWD at 128, 64, 32, 16, and their mean. MNIST-1K, modes found: base < ournorm < mbstddev, which is
 about progression, and k4 < k2. Reconstructed: the release has no configuration of this experiment.
 The phases of Table 1 are the release's; the paper's text has 600+600:
@@ -32,7 +32,7 @@ The phases of Table 1 are the release's; the paper's text has 600+600:
 
 
 def table() -> str:
-    """One line a preset under titles, and notes."""
+    """Returns one line per preset under a line of titles, then notes."""
     rows = [_TITLES, *(_row(name, config) for name, config in PRESETS.items())]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_TITLES))]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -6,7 +6,7 @@ from pgtf.training.config import RunConfig
 
 
 def check(config: RunConfig) -> None:
-    """Raises ValueError unless the parts fit each other, the replicas, and the groups of D.
+    """Raises ValueError unless the parts fit each other, the replicas and D's groups.
 
     Args:
         config: made for a dataset and a number of replicas: `Config.for_dataset`.
@@ -24,7 +24,7 @@ def check(config: RunConfig) -> None:
 
 
 def _check_networks(config: RunConfig) -> None:
-    """Raises the errors of building the networks, before there is a run folder."""
+    """Raises the errors of building the networks before a run folder is created."""
     resolution = config.schedule.initial_resolution
     for name, network in (("G", config.G), ("D", config.D)):
         if not network.progressive and resolution < network.resolution:

@@ -1,5 +1,7 @@
 """One typed configuration for a training run: presets, single overrides, JSON in and out."""
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
 import json
@@ -32,8 +34,8 @@ class Config:
     schedule: Schedule = Schedule()
     training: TrainingConfig = TrainingConfig()
 
-    def replace(self, changes: Mapping[str, Any]) -> "Config":
-        """A copy with fields changed by dotted name: {"schedule.minibatch_base": 8}.
+    def replace(self, changes: Mapping[str, Any]) -> Config:
+        """Returns a copy with fields changed by dotted name: {"schedule.minibatch_base": 8}.
 
         Raises:
             ValueError: for a name that is no field; names the nearest one.
@@ -59,10 +61,10 @@ class Config:
         label_size: int,
         num_gpus: int,
         mirror: bool = False,
-    ) -> "Config":
-        """A copy that fits a dataset and a number of replicas.
+    ) -> Config:
+        """Returns a copy made for a dataset and a number of replicas.
 
-        `mirror` is the dataset's default of mirror_augment; a value of the configuration wins.
+        `mirror` is the dataset's default of mirror_augment; a value in the configuration wins.
         """
         shape = {
             "num_channels": num_channels,
@@ -80,15 +82,15 @@ class Config:
         return self.replace(changes)
 
     def check(self) -> None:
-        """Raises ValueError unless the parts fit each other; for a configuration made to fit."""
+        """Raises ValueError unless the parts fit each other. Call it after `for_dataset`."""
         checks.check(self)
 
     def to_json(self) -> str:
-        """Readable JSON, fields in the order of their definition."""
+        """Returns readable JSON, with the fields in the order of their definition."""
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, text: str) -> "Config":
+    def from_json(cls, text: str) -> Config:
         """Reads what `to_json` wrote; ValueError names unknown fields and wrong types."""
         groups = json.loads(text)
         if not isinstance(groups, dict) or not all(isinstance(v, dict) for v in groups.values()):
@@ -101,8 +103,8 @@ class Config:
                 changes[name] = _from_json(name, value, known[name]) if name in known else value
         return cls().replace(changes)
 
-    def differences(self, other: "Config") -> list[str]:
-        """One line a field whose value differs, `other` being the newer configuration."""
+    def differences(self, other: Config) -> list[str]:
+        """Returns one line per field whose value differs; `other` is the newer configuration."""
         return [
             f"{name}: {_value(self, name)!r} -> {_value(other, name)!r}"
             for name, _ in fields(self)
@@ -119,7 +121,7 @@ def fields(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def documentation(config: Config) -> dict[str, str]:
-    """What every field means, with its unit, by dotted name."""
+    """Returns the meaning of every field, with its unit, by dotted name."""
     texts = {}
     for group in dataclasses.fields(config):
         owner = type(getattr(config, group.name))
@@ -157,7 +159,7 @@ def parse(name: str, text: str, kind: Any) -> Any:
 
 
 def describe(kind: Any) -> str:
-    """How a type is written on the command line."""
+    """Returns how a type is written on the command line."""
     if len(choices := _choices(kind)) > 1:
         return " or ".join(map(describe, choices))
     if typing.get_origin(kind) is Mapping:
@@ -169,7 +171,7 @@ def describe(kind: Any) -> str:
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:
-    """The members of a union; a type that is none is its only member."""
+    """Returns the members of a union; any other type is its only member."""
     unions = (types.UnionType, typing.Union)
     return typing.get_args(kind) if typing.get_origin(kind) in unions else (kind,)
 

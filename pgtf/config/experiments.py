@@ -1,6 +1,6 @@
 """The paper's experiments as the original Theano release configured them, as presets.
 
-Each is written as what differs from one base, or from the row before it in the paper's tables.
+Each lists its differences from one base, or from the previous row in the paper's tables.
 """
 
 import dataclasses
@@ -17,23 +17,23 @@ from pgtf.training.config import TrainingConfig
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A preset with what is known about it."""
+    """A preset with its source, parameter counts and results in the paper."""
 
     config: Config
-    source: str  # where its options come from
-    G_parameters: int  # trainable, of the whole network with all its RGB layers
+    source: str  # section or table of the paper
+    G_parameters: int  # trainable, in the whole network with all its RGB layers
     D_parameters: int
-    paper: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)  # its results
+    paper: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)  # results
 
     @property
     def expected(self) -> str:
-        """The paper's result in a few words."""
+        """Result in the paper, in a few words."""
         results = [f"{k} {'/'.join(f'{v:g}' for v in values)}" for k, values in self.paper.items()]
         return "; ".join(results) or "-"
 
 
 # Config base of the release. The minibatch statistic spans the whole minibatch, pooling in D comes
-# after the activation, and the schedule is looked at in every iteration.
+# after the activation, and the schedule advances in every iteration.
 BASE = Config(
     dataset=DatasetConfig(max_label_size=0, strict_uint8_fade=True),
     G=GeneratorConfig(num_channels=3, latent_size=512, fused_scale=False, wscale_constant="rms"),
@@ -62,7 +62,7 @@ _LSUN = (
     "conferenceroom cow diningroom diningtable dog horse kitchen livingroom motorbike person "
     "pottedplant restaurant sheep sofa tower train tvmonitor"
 ).split()
-_LSUN_WHOLE = ("bedroom", "dog")  # all images, not mirrored; of the others the first 100,000
+_LSUN_WHOLE = ("bedroom", "dog")  # all images, not mirrored; the others use their first 100,000
 
 
 def _phases(kimg: float) -> dict[str, Any]:
@@ -70,12 +70,12 @@ def _phases(kimg: float) -> dict[str, Any]:
 
 
 def _both(**options: Any) -> dict[str, Any]:
-    """The same options for G and D."""
+    """Returns the same options for G and D."""
     return {f"{network}.{name}": value for network in "GD" for name, value in options.items()}
 
 
 def _config(dataset: str, resolution_log2: int, mirror: bool, *changes: dict[str, Any]) -> Config:
-    """BASE on a dataset, with changes of which later ones win."""
+    """Returns BASE on a dataset with changes; later ones win."""
     merged: dict[str, Any] = {
         "dataset.path": f"datasets/{dataset}",
         "dataset.mirror_augment": mirror,
@@ -114,7 +114,7 @@ def _lsun() -> dict[str, Experiment]:
 
 
 def _ablation_rows() -> dict[str, tuple[dict[str, Any], tuple[int, int]]]:
-    """Changes and parameters (G, D) of each row of Table 1; each adds to one before it."""
+    """Returns changes and parameters (G, D) of each row of Table 1; each adds to an earlier one."""
     common = _phases(800) | _both(fmap_base=2048)
     common |= {
         "schedule.minibatch_dict": {},
@@ -124,7 +124,7 @@ def _ablation_rows() -> dict[str, tuple[dict[str, Any], tuple[int, int]]]:
     low_lrate = {"schedule.G_lrate_base": 1e-4, "schedule.D_lrate_base": 1e-4}
     plain = _both(use_wscale=False) | {"G.use_pixelnorm": False, "D.mbstd_group_size": 0}
     d = common | plain | low_lrate
-    # "Gulrajani et al. 2017" is its training and normalization on this paper's network.
+    # "Gulrajani et al. 2017" means that paper's training and normalization on this paper's network.
     b = d | {
         "G.latent_size": 128,
         "G.normalize_latents": False,
@@ -136,7 +136,7 @@ def _ablation_rows() -> dict[str, tuple[dict[str, Any], tuple[int, int]]]:
         "schedule.minibatch_base": 64,
         "training.D_repeats": 5,
         "training.adam_beta2": 0.9,
-        # The half-life in images is that of 0.999 at minibatch 16, one D update for one of G.
+        # Same half-life in images as 0.999 at minibatch 16 with one D update per G update.
         "training.G_smoothing": 0.999**20,
     }
     a = b | _phases(0) | {"schedule.lod_initial_resolution": None}
@@ -144,7 +144,7 @@ def _ablation_rows() -> dict[str, tuple[dict[str, Any], tuple[int, int]]]:
     e = d | {"D.mbstd_group_size": "all"}
     f = e | _both(use_wscale=True) | {"schedule.G_lrate_base": 1e-3, "schedule.D_lrate_base": 1e-3}
     g = f | {"G.use_pixelnorm": True}
-    # Reconstructed: "non-crippled network, longer training"; the length is that of the base.
+    # Reconstructed: "non-crippled network, longer training"; the length is taken from BASE.
     h = g | _both(fmap_base=8192) | {"training.total_kimg": BASE.training.total_kimg}
     old, new = (10_487_090, 13_632_301), (13_629_810, 13_636_897)
     return {
@@ -191,7 +191,7 @@ def _ablation() -> dict[str, Experiment]:
     experiments: dict[str, Experiment] = {}
     datasets: dict[str, tuple[str, bool, dict[str, Any]]] = {
         "celeba128": ("celeba", True, {}),
-        "bedroom128": ("lsun-bedroom", False, {"dataset.resolution": 128}),  # 256 are stored
+        "bedroom128": ("lsun-bedroom", False, {"dataset.resolution": 128}),  # stored at 256
     }
     for name, (folder, mirror, more) in datasets.items():
         for row, (changes, counts) in _ablation_rows().items():

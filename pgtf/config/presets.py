@@ -10,13 +10,13 @@ from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 from pgtf.schedule import Schedule
 from pgtf.training.config import TrainingConfig
 
-# What 16 GB of GPU memory held in the original release, by resolution.
+# Largest minibatch in 16 GB of GPU memory in the original release, by resolution.
 _MAX_MINIBATCH_PER_GPU = {256: 16, 512: 8, 1024: 4}
 _MAX_MINIBATCH_PER_GPU_HALF = {512: 16, 1024: 8}
 
 
 def max_minibatch_per_gpu(precision: str) -> dict[int, int]:
-    """The original's memory limits by resolution; bf16 takes as little memory as its fp16."""
+    """Returns the original's memory limits by resolution. bf16 needs as little memory as fp16."""
     is_half = precision in HALF_PRECISIONS
     return dict(_MAX_MINIBATCH_PER_GPU_HALF if is_half else _MAX_MINIBATCH_PER_GPU)
 
@@ -27,7 +27,7 @@ def _v2(
     minibatch_dict: Mapping[int, int],
     lrate_dict: Mapping[int, float],
 ) -> Config:
-    """A preset of the original release for one machine: larger minibatches, 12 million images."""
+    """Returns a preset of the original release for one machine: larger minibatches, 12M images."""
     schedule = Schedule(
         num_gpus=num_gpus,
         minibatch_base=minibatch_base,
@@ -98,7 +98,7 @@ PRESETS: dict[str, Config] = {
 
 
 def named(name: str, precision: str | None = None) -> Config:
-    """The preset of this name, with the original's memory limits for a precision (None = its own).
+    """Returns a preset, with the original's memory limits for a precision (None = its own).
 
     Raises:
         ValueError: for an unknown name; names the nearest one.
@@ -117,7 +117,7 @@ def named(name: str, precision: str | None = None) -> Config:
 
 
 def preset_for(num_gpus: int) -> str:
-    """Name of the v2 preset for a number of GPUs; ValueError when there is none."""
+    """Returns the name of the v2 preset for a number of GPUs, or raises ValueError."""
     name = f"v2-{num_gpus}gpu" if num_gpus == 1 else f"v2-{num_gpus}gpus"
     if name not in PRESETS:
         known = ", ".join(sorted(PRESETS.keys() - EXPERIMENTS.keys()))

@@ -21,21 +21,23 @@ RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords")
 
 @dataclasses.dataclass(frozen=True)
 class DatasetConfig:
-    """Which images to train on, and how they are fed."""
+    """Options of the training images and of reading them."""
 
     path: Annotated[str, "folder made by dataset_tool.py or by the original release"] = (
         "datasets/demo"
     )
-    resolution: Annotated[int | None, "pixels; None = all, smaller = ignore finer levels"] = None
+    resolution: Annotated[
+        int | None, "full resolution in pixels, finer levels are ignored; None = all levels"
+    ] = None
     max_label_size: Annotated[
-        int | Literal["full"] | None, "label columns used; None = 0, but say so"
+        int | Literal["full"] | None, "number of label columns used; None = 0, with a warning"
     ] = None
     mirror_augment: Annotated[
-        bool | None, "whether to flip each real with probability 0.5; None = the dataset's default"
+        bool | None, "mirror each real with probability 0.5; None = the dataset's default"
     ] = None
     prefetch: Annotated[int, "minibatches read ahead"] = 4
     strict_uint8_fade: Annotated[
-        bool, "cut fading reals down to whole grey levels, as the original Theano release"
+        bool, "truncate fading reals to whole gray levels, as the original Theano release"
     ] = False
 
 

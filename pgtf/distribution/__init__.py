@@ -1,1 +1,1 @@
-"""Strategies, workers, and what keeps a distributed job alive."""
+"""Strategies, workers, and protection of a distributed job against hangs and signals."""

@@ -1,10 +1,12 @@
-"""Whether the replicas can sum over each other: tried in a process that can be killed.
+"""Checks, in a process that can be killed, that the replicas can sum their values.
 
-A collective that hangs (a driver, a wrong network interface) cannot be cancelled from inside the
-process. Run as a module it is that process:
+A collective that hangs (because of a driver or a wrong network interface) cannot be cancelled from
+inside its process. This module is also what the child process runs:
 
     python -m pgtf.distribution.all_reduce_check '[2, 0, "nccl"]'
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -19,20 +21,24 @@ from absl import logging
 from pgtf.distribution.strategy import make_strategy, num_workers
 from pgtf.distribution.watchdog import time_limit
 
-WAIT_FOR_WORKERS_SEC = 600.0  # from the start of this worker to that of the last one
-TIMEOUT_SEC = 180.0  # TensorFlow's start included
+WAIT_FOR_WORKERS_SEC = 600.0  # this worker's wait for the last one to start
+TIMEOUT_SEC = 180.0  # includes the start of TensorFlow
 REMEDIES = (
     "Try another --all_reduce (one-device always works; with TF_CONFIG: ring), or set "
     "NCCL_P2P_DISABLE=1, or NCCL_SOCKET_IFNAME to the interface; NCCL_DEBUG=INFO says more"
 )
-SIZES = (1, 1000, 1_000_000)  # float32 values: latency, a layer, more than one package
+SIZES = (1, 1000, 1_000_000)  # float32 values: latency only, one layer, several packets
 
 
-def tested_strategy(num_gpus, cpu_replicas, all_reduce):
-    """`make_strategy` of these arguments, after a sum over its replicas has worked.
+def tested_strategy(
+    num_gpus: int | None, cpu_replicas: int, all_reduce: str
+) -> tf.distribute.Strategy:
+    """Returns `make_strategy` of these arguments, after a sum over its replicas has worked.
+
+    Kills the process if not all workers start in time.
 
     Raises:
-        ValueError: as `make_strategy` and `run`. Waiting for workers in vain ends the process.
+        ValueError: as `make_strategy` and `run` do.
     """
     devices = (num_gpus, cpu_replicas, all_reduce)
     if not num_workers():
@@ -51,8 +57,10 @@ def tested_strategy(num_gpus, cpu_replicas, all_reduce):
     return strategy
 
 
-def run(num_gpus, cpu_replicas, all_reduce, timeout_sec=TIMEOUT_SEC):
-    """Tries `make_strategy(num_gpus, cpu_replicas, all_reduce)` of one machine in a child process.
+def run(
+    num_gpus: int | None, cpu_replicas: int, all_reduce: str, timeout_sec: float = TIMEOUT_SEC
+) -> None:
+    """Sums over the replicas of one machine, those of `make_strategy`, in a child process.
 
     Raises:
         ValueError: if the sum is wrong, fails, or takes longer than `timeout_sec`; names remedies.
@@ -78,18 +86,20 @@ def run(num_gpus, cpu_replicas, all_reduce, timeout_sec=TIMEOUT_SEC):
         )
 
 
-def run_with_other_workers(strategy, timeout_sec=TIMEOUT_SEC):
-    """Tries the same in this process, on all workers; a hang ends the process."""
+def run_with_other_workers(
+    strategy: tf.distribute.Strategy, timeout_sec: float = TIMEOUT_SEC
+) -> None:
+    """Sums over the replicas of all workers, in this process. A hang kills the process."""
     message = f"the sum over all workers hangs: no result in {timeout_sec:g} seconds. {REMEDIES}."
     with time_limit(timeout_sec, message):
         check_sums(strategy)
 
 
-def check_sums(strategy):
-    """Sums 1, 2, 3, ... over the replicas; ArithmeticError if one gets another result."""
+def check_sums(strategy: tf.distribute.Strategy) -> None:
+    """Sums 1, 2, 3, ... over the replicas. Raises ArithmeticError if one gets a wrong result."""
     replicas = strategy.num_replicas_in_sync
 
-    def on_replica(size):
+    def on_replica(size: int) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         number = tf.cast(context.replica_id_in_sync_group + 1, tf.float32)
         return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.fill([size], number))

@@ -1,33 +1,38 @@
-"""Which devices train, and the tf.distribute strategy that joins them."""
+"""Choice of the training devices and of the tf.distribute strategy that joins them."""
+
+from __future__ import annotations
 
 import json
 import os
 import platform
 import re
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-# What joins the replicas, by the name that --all_reduce has for it.
+# The all-reduce implementations, by their names in --all_reduce.
 ALL_REDUCE = ("auto", "nccl", "hierarchical", "one-device", "ring")
-_ONE_MACHINE = {
+_ONE_MACHINE: dict[str, Any] = {
     "auto": lambda: None,  # TensorFlow's choice: NCCL between GPUs, one device otherwise
     "nccl": tf.distribute.NcclAllReduce,
     "hierarchical": tf.distribute.HierarchicalCopyAllReduce,
     "one-device": tf.distribute.ReductionToOneDevice,
 }
-_SEVERAL_MACHINES = {
+_SEVERAL_MACHINES: dict[str, Any] = {
     "auto": tf.distribute.experimental.CommunicationImplementation.AUTO,
     "nccl": tf.distribute.experimental.CommunicationImplementation.NCCL,
     "ring": tf.distribute.experimental.CommunicationImplementation.RING,
 }
 
 
-def make_strategy(num_gpus=None, cpu_replicas=0, all_reduce="auto"):
-    """Chooses the strategy; must come before anything runs on TensorFlow's devices.
+def make_strategy(
+    num_gpus: int | None = None, cpu_replicas: int = 0, all_reduce: str = "auto"
+) -> tf.distribute.Strategy:
+    """Makes the strategy. Call it before anything runs on TensorFlow's devices.
 
-    With TF_CONFIG in the environment this process is one worker of several, which must all call
-    it; it returns when all have. Without, all replicas are in this process.
+    With TF_CONFIG in the environment this process is one of several workers. All of them must call
+    it; it returns when all have. Without TF_CONFIG all replicas are in this process.
 
     Args:
         num_gpus: GPUs of this machine to train on; None = one if there is any, 0 = CPU.
@@ -35,11 +40,11 @@ def make_strategy(num_gpus=None, cpu_replicas=0, all_reduce="auto"):
         all_reduce: one of ALL_REDUCE.
 
     Returns:
-        A tf.distribute strategy; the default one, without overhead, for a single device.
+        A tf.distribute strategy; for a single device the default one, which has no overhead.
 
     Raises:
-        ValueError: if there are fewer GPUs than asked for, if arguments exclude each other, or if
-            TF_CONFIG cannot be understood.
+        ValueError: if there are fewer GPUs than requested, if arguments exclude each other, or if
+            TF_CONFIG is invalid.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if num_gpus and cpu_replicas:
@@ -78,11 +83,11 @@ def make_strategy(num_gpus=None, cpu_replicas=0, all_reduce="auto"):
     return tf.distribute.MirroredStrategy(devices, cross_device_ops=_ONE_MACHINE[all_reduce]())
 
 
-def num_workers():
-    """Workers that TF_CONFIG lists; 0 without TF_CONFIG or without a cluster in it.
+def num_workers() -> int:
+    """Returns the number of workers in TF_CONFIG; 0 without TF_CONFIG or a cluster in it.
 
     Raises:
-        ValueError: if this process can be no worker of the cluster; says why.
+        ValueError: if this process cannot be a worker of the cluster; names the reason.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:
@@ -110,20 +115,20 @@ def num_workers():
     return sum(sizes.values())
 
 
-def _num_addresses(addresses):
-    """Length of a list of "host:port"; ValueError if it is something else."""
+def _num_addresses(addresses: Any) -> int:
+    """Returns the length of a list of "host:port". Raises ValueError for anything else."""
     if not isinstance(addresses, list) or not all(re.search(r".:\d+$", a) for a in addresses):
         raise ValueError
     return len(addresses)
 
 
-def num_replicas(num_gpus, cpu_replicas):
-    """How many replicas `make_strategy` would join, without touching a device."""
+def num_replicas(num_gpus: int | None, cpu_replicas: int) -> int:
+    """Returns the number of replicas `make_strategy` would join, without touching a device."""
     return max(num_gpus or 0, cpu_replicas, 1) * max(num_workers(), 1)
 
 
-def describe_devices(strategy, precision="fp32"):
-    """One line for the log: devices of the replicas, versions, precision."""
+def describe_devices(strategy: tf.distribute.Strategy, precision: str = "fp32") -> str:
+    """Returns one line for the log: the replicas' devices, versions, precision."""
     gpus = tf.config.get_visible_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
     where = ", ".join(map(str, names)) if names else "the CPU (no GPU is used)"
@@ -135,15 +140,15 @@ def describe_devices(strategy, precision="fp32"):
     )
 
 
-def _check_all_reduce(name, num_devices, num_gpus):
-    """Raises ValueError unless the strategy for these devices has this way to all-reduce."""
+def _check_all_reduce(name: str, num_devices: int, num_gpus: int) -> None:
+    """Raises ValueError unless the strategy for these devices has this all-reduce."""
     several = num_workers() > 0
     known = _SEVERAL_MACHINES if several else _ONE_MACHINE
     if not several and num_devices == 1:
         known = {"auto": None}
-    lacking = set() if num_gpus else {"nccl"}  # it has no CPU kernel
+    lacking = set() if num_gpus else {"nccl"}  # NCCL has no CPU kernel
     if num_devices % 2:
-        lacking.add("hierarchical")  # TensorFlow sums two halves and forgets an odd device
+        lacking.add("hierarchical")  # TensorFlow sums two halves and ignores an odd device
     choices = [choice for choice in known if choice not in lacking]
     if name not in choices:
         where = "several workers" if several else f"{num_devices} device(s)"
@@ -154,7 +159,7 @@ def _check_all_reduce(name, num_devices, num_gpus):
         )
 
 
-def _split_cpu(replicas):
+def _split_cpu(replicas: int) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     device = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(cpu, [device] * replicas)

@@ -1,24 +1,27 @@
-"""An end for what hangs."""
+"""Kills the process if a block of code exceeds a time limit."""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
-# Runs beside this process: TensorFlow holds Python's lock while it waits for workers, so that no
-# thread could end it and no handler of a signal runs. That a signal came still shows in the pipe,
-# but for a SIGTERM to this process alone, which TensorFlow takes.
+# This code runs in a second process. TensorFlow holds Python's lock while it waits for workers, so
+# no thread could end the wait and no signal handler runs. Signals still arrive in the pipe, except
+# a SIGTERM to this process alone, which TensorFlow handles itself.
 _CODE = """
 import os, select, signal, sys, time
 parent, seconds, message = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 def stop(*_):
-    time.sleep(1)  # for an end in order, if the parent can
+    time.sleep(1)  # the parent may still be able to exit in order
     if os.getppid() == parent:
         os.kill(parent, signal.SIGKILL)
     sys.exit()
 stopping = (signal.SIGINT, signal.SIGTERM)
-for number in stopping:  # of Ctrl-C and of schedulers, for the whole group
+for number in stopping:  # Ctrl-C and schedulers signal the whole process group
     signal.signal(number, stop)
 end = time.monotonic() + seconds
 while select.select([0], [], [], max(end - time.monotonic(), 0))[0]:
@@ -33,10 +36,11 @@ os.kill(parent, signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def time_limit(seconds, message):
-    """Ends this process with one line and SIGKILL when what is inside `with` takes longer.
+def time_limit(seconds: float, message: str) -> Iterator[None]:
+    """Context manager that kills this process (SIGKILL) if its block takes longer than `seconds`.
 
-    It ends it too, silently, a second after SIGINT or SIGTERM. In the main thread only.
+    Prints `message` as one line on standard error first. Also kills the process, without a message,
+    one second after SIGINT or SIGTERM. For the main thread only.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

@@ -72,7 +72,7 @@ def prepare_on_chief(
             found.append(prepare(text, dataset, options, mirror_augment))
         return b""
 
-    workers.from_chief(on_chief)
+    workers.broadcast(on_chief)
     return found
 
 

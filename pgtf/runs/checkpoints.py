@@ -1,15 +1,21 @@
-"""Checkpoints of a run: written and checked by the chief, and sent by it to the other workers."""
+"""Checkpoints of a run: written and checked by the chief, which sends them to other workers."""
+
+from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from absl import logging
 
 from pgtf.interop import hdf5
 from pgtf.runs import identity
+from pgtf.runs.interfaces import RunConfig, State, Workers
 from pgtf.runs.run_folder import STATS_FILE, newest_first
 
-KEPT = 2  # the newest, and the one before in case the newest is damaged
+KEPT = 2  # the newest, and the previous one in case the newest is damaged
 _FORMAT = "pgtf-checkpoint"
 
 
@@ -20,15 +26,22 @@ class ConfigChanged(ValueError):
 class Checkpoints:
     """The rolling checkpoints in a folder, for one configuration."""
 
-    def __init__(self, folder, config, source, workers, allow_config_change=False):
-        """Keeps its arguments.
+    def __init__(
+        self,
+        folder: Path,
+        config: RunConfig,
+        source: identity.Source,
+        workers: Workers,
+        allow_config_change: bool = False,
+    ) -> None:
+        """Stores the arguments.
 
         Args:
-            folder: where they are; made when the first is written. Only the chief looks at it.
-            config: the configuration of the run, stored and compared.
-            source: identity.Source, the dataset of the run, stored and compared.
-            workers: workers.Workers.
-            allow_config_change: whether to continue from a checkpoint of another configuration.
+            folder: folder of the checkpoints, created with the first one. Only the chief reads it.
+            config: configuration of the run, stored and compared.
+            source: dataset of the run, stored and compared.
+            workers: workers of the run.
+            allow_config_change: continue from a checkpoint of another configuration.
         """
         self._folder = folder
         self._config = config
@@ -36,11 +49,11 @@ class Checkpoints:
         self._workers = workers
         self._allow_config_change = allow_config_change
 
-    def save(self, state):
+    def save(self, state: State) -> None:
         """Writes a checkpoint on the chief, then removes all but the newest ones.
 
         Raises:
-            OSError: if it cannot be written; those before it are untouched.
+            OSError: if it cannot be written; earlier ones are untouched.
         """
         if not self._workers.is_chief:
             return
@@ -54,39 +67,39 @@ class Checkpoints:
         for old in newest_first(self._folder)[KEPT:]:
             old.unlink()
 
-    def restore(self, state, healthy=False):
-        """Puts the newest intact checkpoint into `state`, on all workers.
+    def restore(self, state: State, healthy: bool = False) -> bool:
+        """Loads the newest intact checkpoint into `state`, on all workers.
 
         Args:
             state: TrainingState; unchanged when there is no checkpoint.
-            healthy: whether to pass over those written while updates were being skipped.
+            healthy: ignore checkpoints that were written while updates were being skipped.
 
         Returns:
-            Whether there was one.
+            True if there was one.
 
         Raises:
             ConfigChanged: if its configuration differs; names the differences.
-            OSError: if it cannot be read now; it may be intact, and none before it is used.
+            OSError: if it cannot be read now. It may be intact, so no earlier one is used.
             ValueError: if there are checkpoints but all are damaged.
         """
-        content = self._workers.from_chief(lambda: self._restore_on_chief(state, healthy))
+        content = self._workers.broadcast(lambda: self._restore_on_chief(state, healthy))
         if content and not self._workers.is_chief:
             state.unpack(*hdf5.parse(content, "checkpoint of the chief"), "checkpoint of the chief")
         return bool(content)
 
-    def _restore_on_chief(self, state, healthy):
-        """As `restore`, but for the chief: -> what the other workers need, b"" for nothing."""
+    def _restore_on_chief(self, state: State, healthy: bool) -> bytes:
+        """Does `restore` on the chief. Returns the bytes for the other workers; b"" if none."""
         for path in newest_first(self._folder):
             try:
                 content = hdf5.read_content(path)
                 groups, attributes = hdf5.parse(content, path)
             except ValueError as error:  # damaged; an OSError says nothing about the content
                 logging.warning("%s Trying the checkpoint before.", error)
-                # Out of the way: it must not count as one of those kept.
+                # A damaged file must not count as one of those kept.
                 path.rename(path.with_suffix(".damaged"))
                 continue
             self._check(attributes, path)
-            if healthy and json.loads(attributes["progress"])["skipped_in_row"]:
+            if healthy and json.loads(str(attributes["progress"]))["skipped_in_row"]:
                 continue
             state.unpack(groups, attributes, path)
             logging.info("Resuming from %s", path)
@@ -95,8 +108,8 @@ class Checkpoints:
             self._check_that_nothing_is_lost()
         return b""
 
-    def _check_that_nothing_is_lost(self):
-        """Without a checkpoint a run begins, unless it has begun before."""
+    def _check_that_nothing_is_lost(self) -> None:
+        """Raises ValueError if a run without intact checkpoints has been trained before."""
         remedy = "Start another run with --new, perhaps from the last snapshot with --resume_pkl."
         if any(self._folder.glob("*.damaged")):
             raise ValueError(f"{self._folder}: all checkpoints are damaged. {remedy}")
@@ -105,15 +118,14 @@ class Checkpoints:
                 f"{self._folder}: no checkpoint, but the run has begun. Bring it back. {remedy}"
             )
 
-    def _check(self, attributes, path):
+    def _check(self, attributes: Mapping[str, Any], path: Path) -> None:
         if attributes.get("format") != _FORMAT:
             raise ValueError(f"{path}: not a checkpoint of a training run.")
         if self._allow_config_change:
             return
         before = type(self._config).from_json(attributes["config"])
         source = identity.Source.from_json(attributes.get("dataset"), before)
-        # There is none when only the program is newer: its new fields have the value they always
-        # had.
+        # A newer program alone makes no difference: its new fields default to the old behaviour.
         if differences := identity.differences(before, source, self._config, self._source):
             raise ConfigChanged(
                 f"{path} is of another configuration: {'; '.join(differences)}. Continue it all "
@@ -122,5 +134,5 @@ class Checkpoints:
             )
 
 
-def _sha256(text):
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

@@ -18,30 +18,30 @@ class TrainingConfig:
 
     seed: Annotated[int, "random seed for weights, data order, latents and mixing factors"] = 1000
     total_kimg: Annotated[float, "length of training, thousands of real images shown"] = 15000
-    minibatch_repeats: Annotated[int, "iterations between evaluations of the schedule"] = 4
-    D_repeats: Annotated[int, "n_critic: D updates for one G update"] = 1
+    minibatch_repeats: Annotated[int, "iterations per step of the schedule"] = 4
+    D_repeats: Annotated[int, "n_critic: D updates per G update"] = 1
     G_smoothing: Annotated[float, "decay of the moving average of G"] = 0.999
     G_smoothing_per: Annotated[
         Literal["D_update", "G_update"],
-        "update of the average: after each D update, or once before each G update",
+        "when the moving average is updated: after each D update, or once before each G update",
     ] = "D_update"
     update_order: Annotated[
         Literal["alternating", "simultaneous"],
-        "G after D with draws of its own, or both at once on the same images and latents",
+        "G after D on new latents, or both at once on the same images and latents",
     ] = "alternating"
     reset_opt_for_new_lod: Annotated[bool, "reset Adam when a fade begins and when it ends"] = True
     adam_beta1: Annotated[float, "decay of Adam's first moment"] = 0.0
     adam_beta2: Annotated[float, "decay of Adam's second moment"] = 0.99
-    adam_epsilon: Annotated[float, "added to the root of the second moment"] = 1e-8
+    adam_epsilon: Annotated[float, "number added to the root of the second moment"] = 1e-8
     precision: Annotated[
         Literal["fp32", "tf32", "bf16", "fp16"],
-        "number format of convolutions; weights, statistics, losses and norms are always fp32",
+        "precision of convolutions; weights, statistics, losses and gradient norms are always fp32",
     ] = "fp32"
     jit: Annotated[
-        Literal["auto", "on", "off"], "gradients compiled by XLA; auto = where it was faster"
+        Literal["auto", "on", "off"], "compile the gradients with XLA; auto = where it is faster"
     ] = "auto"
     max_skipped: Annotated[
-        int, "consecutive iterations with a non-finite gradient that end the run"
+        int, "the run stops after this many iterations in a row with a non-finite gradient"
     ] = 50
     image_snapshot_ticks: Annotated[int, "ticks between image grids"] = 1
     network_snapshot_ticks: Annotated[int, "ticks between network snapshots"] = 10
@@ -87,6 +87,20 @@ class RunConfig(Protocol):
 
     def replace(self, changes: Mapping[str, Any]) -> RunConfig: ...
 
+    def for_dataset(
+        self,
+        resolution_log2: int,
+        num_channels: int,
+        label_size: int,
+        num_gpus: int,
+        mirror: bool = False,
+    ) -> RunConfig: ...
+
+    def check(self) -> None: ...
+
     def to_json(self) -> str: ...
 
-    def differences(self, other: RunConfig) -> list[str]: ...
+    @classmethod
+    def from_json(cls, text: str) -> Any: ...  # a RunConfig of the same class
+
+    def differences(self, other: Any) -> list[str]: ...

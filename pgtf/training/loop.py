@@ -92,12 +92,12 @@ def run(
             _begin(state, config, dataset, options)
             checkpoints.save(state)  # at once, so that a disk too small for it shows now
         if workers.is_chief:
-            run_folder.accept(folder, config, source)
+            run_folder.accept_config(folder, config, source)
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
         job = _Job(config, dataset, strategy, folder, options, workers.is_chief)
         _train(job, state, checkpoints, interrupt)
         # Barrier: some launchers kill all workers when the first one exits.
-        workers.total([0])
+        workers.all_reduce_sum([0])
     if state.progress.cur_nimg < _total_nimg(config):
         return interrupt.signum
     if workers.is_chief:

@@ -1,26 +1,41 @@
-"""What a run begins with: the dataset, a configuration that fits it, networks of a file."""
+"""Preparation of a run: the dataset, a configuration made for it, networks read from a file."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
+from typing import Any
 
 from pgtf import interop
-from pgtf.dataset import open_dataset
-from pgtf.runs import run_folder
+from pgtf.dataset import Dataset, open_dataset
+from pgtf.distribution.workers import Workers
+from pgtf.networks import Discriminator, Generator
+from pgtf.runs import continuation
+from pgtf.training.config import RunConfig
+
+Start = tuple[Generator, Discriminator, Generator, int]  # G, D, Gs, nimg
 
 
-def fit(config, replicas, resume_pkl=None, resume_kimg=0.0, may_shrink=False):
-    """Opens what a configuration names.
+def prepare(
+    config: RunConfig,
+    replicas: int,
+    resume_pkl: str | None = None,
+    resume_kimg: float = 0.0,
+    may_shrink: bool = False,
+) -> tuple[RunConfig, Dataset, Start | None]:
+    """Opens the dataset and the networks that a configuration names, and checks that they fit.
 
     Args:
-        config: the whole configuration.
-        replicas: how many share a minibatch.
+        config: whole configuration.
+        replicas: number of replicas that share a minibatch.
         resume_pkl: pickle or snapshot whose networks the run begins with, or None.
-        resume_kimg: thousands of images that these have seen.
-        may_shrink: whether a dataset without the configured resolution is used at its own.
+        resume_kimg: thousands of images that these networks have seen.
+        may_shrink: use a dataset that lacks the configured resolution at its own.
 
     Returns:
-        The configuration fitted to dataset and replicas, the Dataset, and what `loop.run` takes as
-        `start`: (G, D, Gs, nimg) or None.
+        The configuration made for the dataset and the replicas, the dataset, and the networks to
+        begin with, which `loop.RunOptions` takes as `start`.
 
     Raises:
         OSError, ValueError: if something cannot be opened, or does not fit.
@@ -37,11 +52,16 @@ def fit(config, replicas, resume_pkl=None, resume_kimg=0.0, may_shrink=False):
     if resume_pkl is not None:
         is_snapshot = resume_pkl.endswith(".h5")
         G, D, Gs = (interop.load_snapshot if is_snapshot else interop.load_pkl)(resume_pkl)
-        config = dataclasses.replace(config, G=G.config, D=D.config)
+        config = config.replace(_fields("G", G.config) | _fields("D", D.config))
         start = (G, D, Gs, round(resume_kimg * 1000))
-    shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
-    fitted = config.for_dataset(*shape, replicas, mirror=dataset.mirror)
-    # Depends on the precision, not on the dataset.
+    fitted = config.for_dataset(
+        dataset.resolution_log2,
+        dataset.num_channels,
+        dataset.label_size,
+        replicas,
+        mirror=dataset.mirror,
+    )
+    # The epsilon depends on the precision, not on the dataset.
     config = config.replace({"G.pixelnorm_epsilon": fitted.G.pixelnorm_epsilon})
     if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
         raise ValueError(
@@ -52,50 +72,61 @@ def fit(config, replicas, resume_pkl=None, resume_kimg=0.0, may_shrink=False):
     return fitted, dataset, start
 
 
-def check_workers(config, workers):
+def check_workers(config: RunConfig, workers: Workers) -> None:
     """Raises ValueError on every worker unless all have the same configuration."""
-    chiefs = type(config).from_json(workers.from_chief(lambda: config.to_json().encode()))
+    chiefs = type(config).from_json(workers.broadcast(lambda: config.to_json().encode()).decode())
     differences = chiefs.differences(config)
-    if workers.total([len(differences)])[0]:
+    if workers.all_reduce_sum([len(differences)])[0]:
         here = "; ".join(differences) or "that of the chief"
         raise ValueError(f"the configuration must be the same on all workers. Received: {here}.")
 
 
-def as_begun(asked, workers, outdir, preset, config, dataset, **options):
+def with_stored_mirror(
+    asked: bool | None,
+    workers: Workers,
+    outdir: str | Path,
+    preset: str,
+    config: RunConfig,
+    dataset: Dataset,
+    *,
+    new: bool = False,
+    allow_change: bool = False,
+) -> RunConfig:
     """Takes mirror_augment from the run that will continue, unless preset or flags state it.
 
-    A run keeps the value it began with, even if the dataset's default was another one then.
+    A run keeps the value it began with, even if the dataset's default has changed since.
 
     Args:
         asked: mirror_augment of preset and flags, None = the dataset's default.
-        workers: pgtf.distribution.workers.Workers; all of them take the chief's value.
-        outdir, preset, config, dataset: as for `run_folder.open_run`.
-        options: further arguments of `run_folder.open_run`.
+        workers: workers of the run; all of them take the chief's value.
+        outdir, preset, config, dataset, new, allow_change: as for `continuation.open_run`.
 
     Returns:
         The configuration to train with.
     """
 
-    def on_chief():
-        begun = config
+    def on_chief() -> bytes:
+        value = config.dataset.mirror_augment
         if asked is None:
-            run = (outdir, preset, config, dataset)
-            begun = run_folder.with_mirror_of_run(*run, **options)
-        return json.dumps(begun.dataset.mirror_augment).encode()
+            begun = continuation.with_mirror_of_run(
+                outdir, preset, config, dataset, new, allow_change
+            )
+            value = begun.dataset.mirror_augment
+        return json.dumps(value).encode()
 
-    return config.replace({"dataset.mirror_augment": json.loads(workers.from_chief(on_chief))})
+    return config.replace({"dataset.mirror_augment": json.loads(workers.broadcast(on_chief))})
 
 
-def describe_mirror(config, stated_by, dataset):
-    """Says in one line if reals are mirrored, and why.
+def describe_mirror(config: RunConfig, stated_by: str | None, dataset: Dataset) -> str:
+    """Returns one line: the state of mirror augmentation, and the reason for it.
 
     Args:
         config: configuration to train with.
         stated_by: preset or flag that states mirror_augment, None = the dataset's default.
-        dataset: opened Dataset.
+        dataset: opened dataset.
     """
     words = {True: "on", False: "off"}
-    value = config.dataset.mirror_augment
+    value = bool(config.dataset.mirror_augment)
     if stated_by is not None:
         reason = f"stated by {stated_by}"
     elif value == dataset.mirror:
@@ -107,3 +138,8 @@ def describe_mirror(config, stated_by, dataset):
             f"--config.dataset.mirror_augment={str(dataset.mirror).lower()}"
         )
     return f"Mirror augmentation: {words[value]} ({reason})"
+
+
+def _fields(group: str, options: Any) -> dict[str, Any]:
+    """Returns the fields of a dataclass by dotted name."""
+    return {f"{group}.{name}": value for name, value in dataclasses.asdict(options).items()}

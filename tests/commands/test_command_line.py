@@ -1,4 +1,6 @@
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -49,6 +51,23 @@ def test_keras_leaves_alone_what_no_script_uses_and_others_can_import_it():
     for name in ("matplotlib", "sklearn"):
         look = f"; import sys; print('{name}' in sys.modules, file=sys.stderr); import {name}"
         assert said(QUIETLY + look) == "False\n"
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000], ids=["at the end", "meanwhile"])
+def test_an_output_that_nobody_reads_to_its_end_is_no_error(size):
+    """As `--help | head` does; Python flushes a short text only when it exits."""
+    code = "from pgtf.commands.command_line import closed_output_ends_quietly as quietly\n"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}with quietly(): print('x' * {size})"],
+            cwd=ROOT,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 def test_an_error_of_several_lines_becomes_one(capsys):

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first is a wish while training, all others end what is going on."""
+"""SIGINT and SIGTERM: the first during training is noted, all others end the process."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Which devices are chosen, and what is said when they cannot be."""
+"""Choice of devices, checks of the all-reduce, time limits."""
 
 import json
 import os
@@ -18,7 +18,7 @@ WORKERS = {"worker": ["a:1", "b:1"]}
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """A machine with two GPUs, as far as one can see from outside."""
+    """Imitates a machine with two GPUs."""
     devices = [types.SimpleNamespace(name=f"/physical_device:GPU:{i}") for i in range(2)]
     known = {"GPU": devices, "CPU": tf.config.list_physical_devices("CPU")}
     monkeypatch.setattr(tf.config, "list_physical_devices", known.get)
@@ -76,7 +76,7 @@ def test_gpus_and_cpu_replicas_exclude_each_other():
         (0, 2, "nccl", "auto or hierarchical or one-device for 2"),  # it has no CPU kernel
         (0, 2, "ring", "auto or hierarchical or one-device for 2"),
         (2, 0, "ring", "auto or nccl or hierarchical or one-device for 2"),
-        (0, 3, "hierarchical", "auto or one-device for 3"),  # it would leave one of them out
+        (0, 3, "hierarchical", "auto or one-device for 3"),  # it would ignore one of them
         (0, 0, "one-device", "auto for 1"),
         (1, 0, "nccl", "auto for 1"),
     ],
@@ -209,7 +209,7 @@ def test_signals_that_a_process_handles_do_not_prolong_its_limit():
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("kill", [os.kill, os.killpg])
 def test_a_signal_ends_a_process_that_cannot_handle_it(signum, kill):
-    """As one that waits for workers: Python's lock is held, so handlers do not run."""
+    """A process that waits for workers holds Python's lock, so handlers do not run."""
     code = (
         "from pgtf.distribution.watchdog import time_limit; import ctypes, signal, time\n"
         f"signal.signal({signum:d}, lambda *_: print('handled'))\n"
@@ -230,11 +230,11 @@ def test_a_signal_ends_a_process_that_cannot_handle_it(signum, kill):
 def test_one_worker_is_chief_and_adds_up_alone():
     alone = workers.Workers(tf.distribute.get_strategy())
     assert (alone.num, alone.is_chief) == (1, True)
-    assert alone.total([1, 2]) == [1, 2]
-    assert alone.from_chief(lambda: b"read") == b"read"
+    assert alone.all_reduce_sum([1, 2]) == [1, 2]
+    assert alone.broadcast(lambda: b"read") == b"read"
 
 
 def test_a_collective_that_was_aborted_is_a_lost_worker():
     with pytest.raises(workers.WorkerLost, match="Start all workers again.*reset by peer"):
-        with workers.losses_noticed():
+        with workers.lost_workers_reported():
             raise tf.errors.UnavailableError(None, None, "Connection reset by peer\nmore")

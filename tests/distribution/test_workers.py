@@ -1,4 +1,4 @@
-"""Several workers for real: processes that find each other through TF_CONFIG, and lose one."""
+"""Jobs of several processes that find each other through TF_CONFIG, and lose one."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ OPTIONS = (
     *jobs.TINY,
     "--config.dataset.resolution=4",  # traced in half the time
     "--config.schedule.lod_initial_resolution=4",
-    "--config.schedule.minibatch_base=12",  # 2 workers: 6 a replica, 3 workers: 4
+    "--config.schedule.minibatch_base=12",  # 2 workers: 6 per replica, 3 workers: 4
     "--config.D.mbstd_group_size=2",
     f"--config.schedule.tick_kimg_base={TICK_NIMG / 1000}",
     "--checkpoint_minutes=0",
@@ -31,7 +31,7 @@ def options(dataset_folder):
 
 
 def run_job(number, options, folder):
-    """Starts or continues a job and waits for its end: -> its outdir."""
+    """Starts or continues a job and waits for its end. Returns its outdir."""
     folder.mkdir(exist_ok=True)
     outdir = folder / "results"
     codes = jobs.wait(jobs.start_workers(number, (*options, f"--outdir={outdir}"), folder))
@@ -40,7 +40,7 @@ def run_job(number, options, folder):
 
 
 def disturb(number, options, folder, victim, signum):
-    """Starts or continues a job and sends one worker a signal: -> exit codes of all."""
+    """Starts or continues a job and sends one worker a signal. Returns all exit codes."""
     outdir = folder / "results"
     before = jobs.num_ticks(outdir)
     workers = jobs.start_workers(number, (*options, f"--outdir={outdir}"), folder)
@@ -95,9 +95,9 @@ def test_a_signal_to_one_worker_stops_all_with_a_checkpoint_and_only_the_chief_w
 
 
 def test_two_workers_train_as_two_replicas_of_one_machine(options, tmp_path):
-    """So every image of a minibatch is seen by one of them, and none by both.
+    """Every image of a minibatch is seen by exactly one of them.
 
-    For eight iterations: round-off differs, and grows to something else within a hundred.
+    Eight iterations: the round-off differs, and would grow large within a hundred.
     """
     options = (*options, f"--total_kimg={TICK_NIMG / 1000}")
     workers = jobs.snapshot_arrays(run_job(2, options, tmp_path / "workers"))
@@ -109,8 +109,8 @@ def test_two_workers_train_as_two_replicas_of_one_machine(options, tmp_path):
 
 
 def test_a_worker_that_nobody_joins_says_so_and_ends(dataset_folder):
-    code = "import sys, train; train.self_test.WAIT_FOR_WORKERS_SEC = 3; sys.argv[0] = 'train.py'; "
-    code += "train.app.run(train.main, flags_parser=train.parse_flags)"
+    code = "from pgtf.distribution import all_reduce_check; from pgtf.commands import train; "
+    code += "all_reduce_check.WAIT_FOR_WORKERS_SEC = 3; train.main()"
     config, _ = jobs.tf_configs(2)
     done = subprocess.run(
         [sys.executable, "-c", code, f"--dataset={dataset_folder}", "--preset=demo"],

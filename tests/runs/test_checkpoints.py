@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold, which one is used, and when one is refused."""
+"""Checkpoints: their content, the choice of one, and reasons to refuse one."""
 
 import dataclasses
 import errno

@@ -1,4 +1,4 @@
-"""Starts train.py in processes of its own: alone, or as the workers of one job."""
+"""Starts train.py in separate processes: alone, or as the workers of one job."""
 
 import json
 import os
@@ -30,7 +30,7 @@ TIMEOUT_SEC = 300
 
 
 def write_blocks(folder, num_images=40, resolution_log2=3):
-    """Makes a dataset of blocky images, 8x8, with labels of four classes in a new folder."""
+    """Creates a folder with a dataset of blocky images and labels of four classes."""
     folder.mkdir()
     corners = np.random.default_rng(0).integers(0, 256, (num_images, 3, 4, 4), np.uint8)
     for log2 in range(2, resolution_log2 + 1):
@@ -41,7 +41,7 @@ def write_blocks(folder, num_images=40, resolution_log2=3):
 
 
 def start(arguments, output, **environment):
-    """Starts train.py, its output going to a file; what it leaves when killed lies beside that."""
+    """Starts train.py with its output in a file, and its temporary files in that file's folder."""
     command = [sys.executable, "train.py", *map(str, arguments)]
     environment = os.environ | {"TMPDIR": str(output.parent)} | environment
     with open(output, "w") as file:
@@ -49,7 +49,7 @@ def start(arguments, output, **environment):
 
 
 def start_workers(number, arguments, folder):
-    """Starts a job of several workers on this machine, with TF_CONFIG and nothing else."""
+    """Starts a job of several workers on this machine, connected by TF_CONFIG alone."""
     configs = tf_configs(number)
     return [
         start(arguments, folder / f"worker-{index}.txt", TF_CONFIG=config)
@@ -58,14 +58,14 @@ def start_workers(number, arguments, folder):
 
 
 def tf_configs(number):
-    """TF_CONFIG of each worker of a job on the loopback interface."""
+    """Returns TF_CONFIG for each worker of a job on the loopback interface."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(number)]}
     tasks = [{"type": "worker", "index": index} for index in range(number)]
     return [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
 
 
 def wait(processes, timeout_sec=TIMEOUT_SEC):
-    """Exit codes of all processes; none is left behind."""
+    """Returns the exit codes of all processes. Kills those that exceed the time limit."""
     try:
         return [process.wait(timeout_sec) for process in processes]
     finally:
@@ -75,21 +75,21 @@ def wait(processes, timeout_sec=TIMEOUT_SEC):
 
 
 def wait_for(condition, process):
-    """Waits until condition() is true while the process runs."""
+    """Waits until condition() is true. Raises TimeoutError if the process ends first."""
     end = time.monotonic() + TIMEOUT_SEC
     while not condition():
         if process.poll() is not None or time.monotonic() > end:
-            raise TimeoutError(f"in vain; exit code {process.poll()}")
+            raise TimeoutError(f"the condition never held; exit code {process.poll()}")
         time.sleep(0.02)
 
 
 def num_ticks(outdir):
-    """Lines in the stats.jsonl of the only run, 0 when there is none yet."""
+    """Counts the lines of the only run's stats.jsonl; 0 if there is none yet."""
     return sum(len(path.read_text().splitlines()) for path in outdir.glob("*/stats.jsonl"))
 
 
 def snapshot_arrays(outdir):
-    """Weights of G, D and Gs in the last snapshot of the only run: {name: array}."""
+    """Returns the weights of G, D and Gs in the only run's last snapshot: {name: array}."""
     found = {}
     with h5py.File(sorted(outdir.glob("*/network-snapshot-*.h5"))[-1]) as file:
         file.visititems(lambda name, item: found.update({name: np.array(item)}))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.training import jobs
 
-# Runs in a private file system, which ends with the shell.
+# Runs on a private file system, which ends with the shell.
 SCRIPT = """
 set -e
 mount -t tmpfs -o size=$1k tmpfs "$2"
@@ -48,7 +48,7 @@ def undisturbed(dataset_folder, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="no right to mount a file system of one's own")
-# KiB: a checkpoint is 290, a snapshot 134, the pictures 12.
+# Sizes in KiB: a checkpoint has 290, a snapshot 134, the pictures 12.
 @pytest.mark.parametrize("size", [304, 632, 716])
 def test_training_stops_with_one_line_and_continues_when_there_is_room(
     dataset_folder, undisturbed, tmp_path, size

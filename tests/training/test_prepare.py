@@ -1,4 +1,4 @@
-"""What a run begins with."""
+"""Preparation of a run: configuration, mirroring, networks of a file."""
 
 import dataclasses
 import shutil
@@ -10,12 +10,12 @@ import pytest
 from pgtf import interop
 from pgtf.dataset import open_dataset
 from pgtf.networks import Discriminator, Generator
-from pgtf.runs import run_folder
+from pgtf.runs import continuation, run_folder
 from pgtf.training import prepare
 
 
 def workers_of(chiefs, num_elsewhere=0):
-    """Stands for workers whose chief has this configuration; `summed` lists what each one sent."""
+    """Imitates workers whose chief has this configuration; `summed` lists what each one sent."""
     summed = []
 
     def total(values):
@@ -23,7 +23,7 @@ def workers_of(chiefs, num_elsewhere=0):
         return (np.array(values) + num_elsewhere).tolist()
 
     return types.SimpleNamespace(
-        from_chief=lambda make: chiefs.to_json().encode(), total=total, summed=summed
+        broadcast=lambda make: chiefs.to_json().encode(), all_reduce_sum=total, summed=summed
     )
 
 
@@ -64,7 +64,7 @@ def test_mirror_augment_is_the_datasets_unless_it_is_stated(
     dataset_folder, tmp_path, config, name, mirror, asked
 ):
     changes = named(dataset_folder, tmp_path, name) | {"dataset.mirror_augment": asked}
-    fitted, dataset, _ = prepare.fit(config.replace(changes), 1)
+    fitted, dataset, _ = prepare.prepare(config.replace(changes), 1)
     assert dataset.mirror is mirror
     assert fitted.dataset.mirror_augment is (mirror if asked is None else asked)
 
@@ -75,11 +75,13 @@ def test_a_run_goes_on_with_the_value_it_began_with_unless_it_is_stated(
 ):
     began = config.replace({"dataset.mirror_augment": stored})
     now = config.replace({"dataset.mirror_augment": not stored})
-    folder, _ = run_folder.open_run(tmp_path, "demo", began, dataset)
+    folder = continuation.open_run(tmp_path, "demo", began, dataset).folder
 
     def chosen(config=now, asked=None, **options):
-        workers = types.SimpleNamespace(from_chief=lambda make: make())
-        begun = prepare.as_begun(asked, workers, tmp_path, "demo", config, dataset, **options)
+        workers = types.SimpleNamespace(broadcast=lambda make: make())
+        begun = prepare.with_stored_mirror(
+            asked, workers, tmp_path, "demo", config, dataset, **options
+        )
         return begun.dataset.mirror_augment
 
     assert chosen() is stored
@@ -91,16 +93,16 @@ def test_a_run_goes_on_with_the_value_it_began_with_unless_it_is_stated(
         assert chosen(other) is stored
         assert chosen(other, allow_change=True) is stored
         run_folder.mark_finished(folder)
-    second, _ = run_folder.open_run(tmp_path, "demo", other, dataset, new=True)
+    second = continuation.open_run(tmp_path, "demo", other, dataset, new=True).folder
     run_folder.mark_finished(second)
     assert chosen(other) is not stored
     assert chosen() is stored  # the first run, which is finished
 
 
 def test_all_workers_take_the_value_of_the_chief(tmp_path, config, dataset):
-    sent = types.SimpleNamespace(from_chief=lambda make: b"true")
+    sent = types.SimpleNamespace(broadcast=lambda make: b"true")
     for asked in (None, False):
-        begun = prepare.as_begun(asked, sent, tmp_path, "demo", config, dataset)
+        begun = prepare.with_stored_mirror(asked, sent, tmp_path, "demo", config, dataset)
         assert begun.dataset.mirror_augment is True
 
 
@@ -129,7 +131,7 @@ def test_networks_of_a_file_are_trained_in_any_precision(config, dataset, tmp_pa
     path = tmp_path / "network.h5"
     interop.save_snapshot(path, G, D, G)
     asked = config.replace({"training.precision": precision, "dataset.max_label_size": 0})
-    fitted, _, start = prepare.fit(asked, 1, resume_pkl=str(path), resume_kimg=0.5)
+    fitted, _, start = prepare.prepare(asked, 1, resume_pkl=str(path), resume_kimg=0.5)
     epsilon = 1e-8 if precision == "fp32" else 1e-4
     assert fitted.G == dataclasses.replace(G.config, pixelnorm_epsilon=epsilon)
     assert (fitted.D, fitted.training.precision) == (D.config, precision)

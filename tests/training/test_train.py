@@ -1,4 +1,4 @@
-"""train.py as a user meets it: flags, one-line errors, resuming, a full disk."""
+"""The command train.py: flags, one-line errors, resuming, a full disk."""
 
 import json
 import os
@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from pgtf.commands import train
+from pgtf.commands import train, train_flags
 from pgtf.config import PRESETS, Config
 from tests.training import jobs
 
-ROOT = pathlib.Path(train.__file__).parent
+ROOT = pathlib.Path(__file__).parents[2]
 TINY = (
     "--preset=demo",
     "--config.G.fmap_base=32",
@@ -36,18 +36,18 @@ TINY = (
 
 @pytest.fixture
 def run(tmp_path, capfd):
-    """Calls train.main with flags: -> (exit code, standard output, standard error)."""
+    """Runs train.py's command with flags. Returns exit code, standard output, standard error."""
 
     def call(*arguments):
-        before = flagsaver.save_flag_values(train.FLAGS)
+        before = flagsaver.save_flag_values(train_flags.FLAGS)
         try:
             argv = ["train.py", f"--outdir={tmp_path / 'results'}", *arguments]
-            train.run(train.parse_flags(argv))
+            train.run(train_flags.parse(argv, train.__doc__))
             code = 0
         except SystemExit as error:
             code = error.code
         finally:
-            flagsaver.restore_flag_values(before, train.FLAGS)
+            flagsaver.restore_flag_values(before, train_flags.FLAGS)
         return code, *capfd.readouterr()
 
     return call
@@ -58,6 +58,20 @@ def start(arguments, **options):
     command = [sys.executable, "train.py", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=ROOT, **pipes, **options)
+
+
+def test_help_shows_the_command_and_every_flag_in_the_order_people_need_them(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    assert out.startswith("Trains a network: python train.py --dataset=")
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 100
+    listed = lines[lines.index("flags:") + 1 :]
+    names = [line.split(":")[0] for line in listed if line.startswith("  --")]
+    assert names[:4] == ["  --dataset", "  --preset", "  --gpus", "  --total_kimg"]
+    assert [name.replace("[no]", "") for name in names] == [f"  --{n}" for n in train_flags.FLAGS]
+    assert names[-1].startswith("  --config.")
 
 
 def test_dry_run_prints_the_configuration_and_the_stages_and_writes_nothing(
@@ -114,7 +128,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 
 def damage(folder, how):
-    """Spoils a dataset folder in one way."""
+    """Damages a dataset folder in one way."""
     top, labels = folder / "blocks-r03.tfrecords", folder / "blocks-rxx.labels"
     match how:
         case "a level is missing":
@@ -193,6 +207,9 @@ def test_a_finished_run_of_a_moved_dataset_is_finished_and_can_be_trained_longer
     assert (
         f"the dataset moved: continuing with {path} instead of {tmp_path / 'blocks'}" in caplog.text
     )
+    text = (folder / "log.txt").read_text()
+    assert f"{folder}: continuing to 0.128 kimg instead of 0.064" in text
+    assert f"{folder}: the dataset moved: continuing with {path} instead of" in text
     config = json.loads((folder / "config.json").read_text())
     assert (config["dataset"]["path"], config["training"]["total_kimg"]) == (str(path), 0.128)
     code, out, _ = run(f"--dataset={path}", *TINY, "--total_kimg=0.064")

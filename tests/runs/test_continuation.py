@@ -1,0 +1,216 @@
+"""The run that a command continues."""
+
+import concurrent.futures
+import shutil
+import time
+
+import pytest
+
+from pgtf.dataset import open_dataset
+from pgtf.dataset.tfrecords import open_records, to_records
+from pgtf.runs import continuation, run_folder
+from pgtf.runs.identity import Source
+
+
+def finish(folder, nimg=288):
+    """Leaves in a folder what a run that showed `nimg` images would."""
+    (folder / "checkpoint").mkdir(exist_ok=True)
+    (folder / "checkpoint" / f"checkpoint-{nimg:09d}.h5").touch()
+    (folder / "finished").touch()
+
+
+def brighten(folder, index):
+    """Changes one image in all levels of a dataset."""
+    for path in folder.glob("*.tfrecords"):
+        (images,) = open_records(str(path))
+        images[index] ^= 255
+        path.write_bytes(to_records(images).tobytes())
+
+
+def test_runs_are_numbered_and_found_again_by_dataset_preset_and_configuration(
+    start, dataset_folder, tmp_path
+):
+    assert start() == ("000-blocks-demo", False)
+    assert start() == ("000-blocks-demo", False)
+    shutil.copytree(dataset_folder, tmp_path / "faces")
+    brighten(tmp_path / "faces", 3)
+    assert start(dataset=open_dataset(tmp_path / "faces", max_label_size=0))[0] == "001-faces-demo"
+    assert start("v2-1gpu")[0] == "002-blocks-v2-1gpu"
+
+
+def test_new_starts_another_run(start):
+    assert start() == ("000-blocks-demo", False)
+    assert start(new=True) == ("001-blocks-demo", False)
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_a_changed_configuration_is_refused_with_the_difference(start, folder, config, is_finished):
+    if is_finished:
+        finish(folder)
+    changed = config.replace({"training.seed": 7, "training.total_kimg": 9.0})
+    stage = "finished" if is_finished else "unfinished"
+    with pytest.raises(
+        ValueError, match=rf" is {stage} and .*: training.seed: 1000 -> 7\. .*--new"
+    ):
+        start(config=changed)
+    assert [path.name for path in folder.parent.iterdir()] == ["000-blocks-demo"]
+
+
+def test_a_finished_run_is_reported_even_after_a_newer_one(start, folder, config):
+    finish(folder)
+    changed = config.replace({"training.seed": 7})
+    assert start(config=changed, new=True) == ("001-blocks-demo", False)
+    assert start() == ("000-blocks-demo", True)
+    finish(folder.with_name("001-blocks-demo"))
+    assert start() == ("000-blocks-demo", True)
+
+
+def test_a_changed_configuration_becomes_that_of_the_run_only_when_it_is_accepted(
+    start, folder, config, dataset
+):
+    finish(folder)
+    changed = config.replace({"training.seed": 7})
+    assert start(config=changed, allow_change=True) == (folder.name, False)
+    assert start() == (folder.name, True)
+    run_folder.accept_config(folder, changed, Source.of(dataset))
+    assert start(config=changed) == (folder.name, False)
+
+
+@pytest.mark.parametrize(
+    ("trained", "is_finished", "asked", "is_enough", "line"),
+    [
+        (288, True, 0.5, False, "continuing to 0.5 kimg instead of 0.288"),
+        (288, True, 0.2, True, "was trained to 0.288 kimg already, 0.2 are asked"),
+        (96, False, 0.5, False, "continuing to 0.5 kimg instead of 0.288"),
+        (96, False, 0.1, False, "continuing to 0.1 kimg instead of 0.288"),
+        (96, False, 0.096, True, "was trained to 0.096 kimg already, 0.096 are asked"),
+    ],
+)
+def test_another_length_continues_the_run_or_is_reached_already(
+    start, folder, config, caplog, trained, is_finished, asked, is_enough, line
+):
+    finish(folder, trained)
+    if not is_finished:
+        (folder / "finished").unlink()
+    with caplog.at_level("INFO", logger="absl"):
+        found = start(config=config.replace({"training.total_kimg": asked}))
+    assert found == (folder.name, is_enough)
+    assert line in caplog.text
+
+
+def test_of_two_runs_that_only_differ_in_length_the_asked_one_is_found(start, folder, config):
+    finish(folder)
+    longer = config.replace({"training.total_kimg": 0.5})
+    assert start(config=longer, new=True) == ("001-blocks-demo", False)
+    assert start() == ("000-blocks-demo", True)
+    assert start(config=longer) == ("001-blocks-demo", False)
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+@pytest.mark.parametrize("spelling", ["slash", "relative", "link", "moved", "renamed"])
+def test_a_run_is_found_again_however_its_dataset_is_spelled(
+    start, folder, dataset_folder, tmp_path, monkeypatch, caplog, spelling, is_finished
+):
+    path, moved = f"{dataset_folder}/", spelling in ("moved", "renamed")
+    if spelling == "relative":
+        monkeypatch.chdir(dataset_folder.parent)
+        path = dataset_folder.name
+    if spelling == "link":
+        path = tmp_path / "blocks"
+        path.symlink_to(dataset_folder)
+    if moved:
+        path = tmp_path / ("job-17/blocks" if spelling == "moved" else "17")
+        shutil.copytree(dataset_folder, path)
+    if is_finished:
+        finish(folder)
+    with caplog.at_level("INFO", logger="absl"):
+        found = start(dataset=open_dataset(path, max_label_size=0))
+    assert found == (folder.name, is_finished)
+    said = f"the dataset moved: continuing with {path} instead of {dataset_folder}"
+    assert (said in caplog.text) == (moved and not is_finished)
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_a_dataset_whose_content_changed_under_its_path_is_refused(
+    start, dataset_folder, tmp_path, is_finished
+):
+    path = tmp_path / "blocks"
+    shutil.copytree(dataset_folder, path)
+    name, _ = start(dataset=open_dataset(path, max_label_size=0))
+    if is_finished:
+        finish(tmp_path / "results" / name)
+    brighten(path, 39)
+    changed = open_dataset(path, max_label_size=0)
+    with pytest.raises(ValueError, match=f"the content of the dataset {path} was changed"):
+        start(dataset=changed)
+    assert start(dataset=changed, allow_change=True) == (name, False)
+
+
+def test_another_dataset_of_the_same_name_begins_beside_a_finished_run_only(
+    start, folder, dataset_folder, tmp_path
+):
+    path = tmp_path / "other" / "blocks"
+    shutil.copytree(dataset_folder, path)
+    brighten(path, 0)
+    other = open_dataset(path, max_label_size=0)
+    with pytest.raises(ValueError, match=f"unfinished .*dataset.path: .* -> '{path}'"):
+        start(dataset=other)
+    finish(folder)
+    assert start(dataset=other) == ("001-blocks-demo", False)
+    assert start() == ("000-blocks-demo", True)
+
+
+def test_a_run_of_before_there_were_fingerprints_is_found_by_the_path(
+    start, folder, dataset_folder, tmp_path
+):
+    (folder / "identity.json").unlink()
+    assert start(dataset=open_dataset(f"{dataset_folder}/", max_label_size=0))[0] == folder.name
+    finish(folder)
+    shutil.copytree(dataset_folder, tmp_path / "blocks")
+    with pytest.raises(ValueError, match="finished .*dataset.path: .*--new"):
+        start(dataset=open_dataset(tmp_path / "blocks", max_label_size=0))
+
+
+def test_another_resolution_of_the_same_dataset_is_no_other_content(
+    start, folder, dataset_folder, config
+):
+    half = open_dataset(dataset_folder, resolution=4, max_label_size="full")
+    changed = config.replace({"dataset.resolution": 4})
+    with pytest.raises(ValueError, match=r"configuration: dataset.resolution: None -> 4\. "):
+        start(config=changed, dataset=half)
+
+
+def test_runs_that_begin_at_the_same_time_get_numbers_of_their_own(tmp_path, start, monkeypatch):
+    store = continuation.store_config
+    monkeypatch.setattr(continuation, "store_config", lambda *args: time.sleep(0.1) or store(*args))
+    presets = ["a", "b", "a", "c"]
+    with concurrent.futures.ThreadPoolExecutor(len(presets)) as pool:
+        runs = [pool.submit(start, preset, new=True) for preset in presets]
+        names = sorted(run.result()[0] for run in runs)
+    assert [name[:4] for name in names] == ["000-", "001-", "002-", "003-"]
+    assert sorted(name[11:] for name in names) == sorted(presets)
+
+
+def test_a_process_killed_while_it_made_the_folder_leaves_nothing_in_the_way(
+    tmp_path, start, monkeypatch
+):
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(continuation, "store_config", killed)
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    assert start() == ("000-blocks-demo", False)
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["000-blocks-demo"]
+    assert (tmp_path / "results" / "000-blocks-demo" / "config.json").exists()
+
+
+def test_a_run_is_not_made_through_a_link(start, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / ".000-blocks-demo.tmp").symlink_to(elsewhere)
+    name, _ = start()
+    assert not (tmp_path / "results" / name).is_symlink()
+    assert list(elsewhere.iterdir()) == []
