@@ -1,4 +1,4 @@
-"""What the first edition left on disks still opens, continues to the same bits and serves.
+"""Files of the first edition still open, continue to the same bits and serve.
 
 tests/data/first-edition says how the files were made. The numbers of a resumed run depend on the
 processor, whose kernels add in another order: its exact bits are demanded on processors of which

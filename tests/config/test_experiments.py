@@ -27,7 +27,7 @@ CELEBAHQ_NAMES = ("celebahq-1024-wgangp", "celebahq-1024-lsgan")
 
 
 def described(name):
-    """What the data say of an experiment, merged with the base; None = no such difference."""
+    """An experiment as the stored data describe it, merged with the base; None = no difference."""
     source = name
     if name.startswith("lsun-"):
         source = "lsun-bedroom-256" if name in ("lsun-bedroom-256", "lsun-dog-256") else None

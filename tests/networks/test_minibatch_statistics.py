@@ -14,7 +14,7 @@ def x(rng):
 
 
 def appended(x, **options):
-    """What a layer appends to [N, H, W, C]."""
+    """Maps that a layer appends to [N, H, W, C]."""
     y = MinibatchStatistic(**{"group_size": "all"} | options)(x).numpy()
     np.testing.assert_array_equal(y[..., : x.shape[-1]], x)
     return y[..., x.shape[-1] :]

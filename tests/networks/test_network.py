@@ -1,4 +1,4 @@
-"""What G and D have in common: sizes, levels of detail, seeds, shared weights."""
+"""The common part of G and D: sizes, levels of detail, seeds, shared weights."""
 
 import keras
 import numpy as np

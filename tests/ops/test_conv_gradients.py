@@ -158,7 +158,7 @@ def test_a_tape_does_not_look_into_convolutions(monkeypatch):
     kinds = {node.op for function in graph.library.function for node in function.node_def}
     kinds |= {node.op for node in graph.node}
     assert "StatelessWhile" in kinds
-    # What a loop would keep for its gradient, and what that would take from there.
+    # Operations with which a loop keeps values for its gradient, and takes them from there.
     assert not kinds & {"TensorListPushBack", "TensorListPopBack"}
 
 

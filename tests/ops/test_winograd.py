@@ -98,7 +98,7 @@ def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit
         for node in function.node_def
         if node.op == "BatchMatMulV2"
     }
-    # Of tiles, forward; maps of the images in weight gradients.
+    # Two loops over tiles in the forward pass; weight gradients loop over maps of the images.
     assert made == (set() if at_a_time == 6 else {at_a_time * size**2 // 4, 3})
 
 
