@@ -57,12 +57,14 @@ def test_keras_leaves_alone_what_no_script_uses_and_others_can_import_it():
 def test_an_output_that_nobody_reads_to_its_end_is_no_error(size):
     """As `--help | head` does; Python flushes a short text only when it exits."""
     code = "from pgtf.commands.command_line import closed_output_ends_quietly as quietly\n"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "w") as closed:
         done = subprocess.run(
             [sys.executable, "-c", f"{code}with quietly(): print('x' * {size})"],
             cwd=ROOT,
+            env=buffered,
             stdout=closed,
             stderr=subprocess.PIPE,
             text=True,
