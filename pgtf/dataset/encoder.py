@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset import tfrecords
-from pgtf.dataset.partial import write_records
 from pgtf.dataset.pyramid import pyramid
+from pgtf.dataset.record_files import write_records
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,8 +34,9 @@ from pgtf.dataset import tfrecords
 from pgtf.dataset.encoder import Encoder, Load, Rejected
 from pgtf.dataset.folder import CONTACT_SHEET, META_FILE, MIN_RESOLUTION_LOG2
 from pgtf.dataset.ownership import refuse_existing
-from pgtf.dataset.partial import PartialFolder, write_records
+from pgtf.dataset.partial import PartialFolder
 from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
