@@ -22,7 +22,7 @@ from tests.dataset.commands import ROOT, run, save_pictures
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """Where the input of a case is: stored, or made from its recipe when first asked for."""
+    """Function that returns the path of a case's input, stored or made from its recipe."""
     root = tmp_path_factory.mktemp("inputs")
 
     def find(stored, recipe):

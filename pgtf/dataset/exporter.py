@@ -41,7 +41,7 @@ from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
-SHUFFLE_SEED = 123  # of the original release
+SHUFFLE_SEED = 123  # as in the original release
 CHUNK_BYTES = 1 << 22  # full-resolution pixels per task of a worker
 MAX_CHUNK = 1024  # images per task
 TASKS_PER_WORKER = 4  # smallest number, even if tasks are small then

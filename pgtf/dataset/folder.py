@@ -88,12 +88,12 @@ class Dataset:
     """An open dataset folder; `open_dataset` fills it without reading all images."""
 
     path: str
-    name: str  # of the folder
+    name: str  # name of the folder
     resolution_log2: int
     num_channels: int
     num_images: int
     label_size: int  # columns in use
-    label_names: tuple[str, ...]  # of the columns in use; empty if the folder does not name them
+    label_names: tuple[str, ...]  # names of the columns in use, if known
     files: Mapping[int, RecordFile]  # by resolution_log2, from 2 upwards
     label_file: Labels | None  # None = unlabelled
     meta: Mapping[str, Any]  # content of dataset.json, {} when absent

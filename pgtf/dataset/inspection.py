@@ -20,7 +20,7 @@ from pgtf.dataset.folder import Dataset, open_dataset
 from pgtf.dataset.pyramid import pyramid
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
-CHUNK_BYTES = 1 << 22  # of full-resolution pixels per task
+CHUNK_BYTES = 1 << 22  # full-resolution pixels per task
 
 
 def verify(path: str, num_workers: int | None = None) -> Dataset:

@@ -19,7 +19,7 @@ class FileLabels:
     """Labels in the order of the files."""
 
     values: np.ndarray  # float32 [n, L], or class numbers [n]
-    names: list[str]  # of the columns; empty if not known
+    names: list[str]  # names of the columns, if known
 
 
 def read_labels(source: str, image_dir: str, names: Sequence[str]) -> FileLabels:

@@ -19,7 +19,7 @@ import PIL.ImageOps
 Transform = Literal["none", "center-crop", "pad", "resize"]
 Alpha = Literal["error", "drop", "white", "black"]
 
-PLAIN_MODES = {"L": 1, "RGB": 3}  # what the original accepts -> channels
+PLAIN_MODES = {"L": 1, "RGB": 3}  # mode that the original accepts -> channels
 UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
 UINT16_TO_UINT8 = 257  # 65535 / 255
 # Signature, length and name of IHDR; then width, height, bits, color type, 2 methods, interlacing.
