@@ -248,19 +248,14 @@ def _chunks(items: Iterable[Any], first: int, size: int) -> Iterator[tuple[int, 
         first += len(chunk)
 
 
-def _log2s(shape: tuple[int, int, int]) -> range:
-    """Levels as log2 of their resolution, finest first."""
-    return range(shape[1].bit_length() - 1, MIN_RESOLUTION_LOG2 - 1, -1)
-
-
 def _record_sizes(name: str, shape: tuple[int, int, int]) -> dict[str, int]:
     """Returns {file name: bytes per record}, finest level first."""
-    return {
-        f"{name}-r{log2:02d}.tfrecords": tfrecords.layout(
-            (shape[0], 1 << log2, 1 << log2)
-        ).record_size
-        for log2 in _log2s(shape)
-    }
+    finest = shape[1].bit_length() - 1
+    sizes = {}
+    for log2 in range(finest, MIN_RESOLUTION_LOG2 - 1, -1):
+        level = (shape[0], 1 << log2, 1 << log2)
+        sizes[f"{name}-r{log2:02d}.tfrecords"] = tfrecords.layout(level).record_size
+    return sizes
 
 
 def _check_arguments(
