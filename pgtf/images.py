@@ -1,7 +1,7 @@
-"""Dynamic range, rounding to uint8, grids and PNG files: the one place that does it.
+"""Dynamic range, rounding to uint8, grids and PNG files.
 
-Arrays are NHWC in [-1, 1] unless said otherwise; grayscale has C = 1. TensorFlow is imported by the
-one function that needs it, so that the dataset tool and its workers stay small.
+Arrays are NHWC in [-1, 1] unless said otherwise; grayscale has C = 1. Only the function that needs
+TensorFlow imports it, so that the dataset tool and its workers stay small.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import IO, Any
 import numpy as np
 import PIL.Image
 
-DRANGE = (-1.0, 1.0)  # of every image tensor in this package
+DRANGE = (-1.0, 1.0)  # range of every image tensor in this package
 UINT8_DRANGE = (0.0, 255.0)
-# What one picture on a screen of that size holds: (width, height), fewest and most cells a side.
+# Screen -> its (width, height) in pixels and the smallest number of (columns, rows).
 SCREENS = {"1080p": ((1920, 1080), (3, 2)), "4k": ((3840, 2160), (7, 4))}
 MAX_GRID_SIDE = 32
 
@@ -49,23 +49,23 @@ def to_uint8(images: np.ndarray, drange: tuple[float, float] = DRANGE) -> np.nda
 
 
 def tensor_to_uint8(images: Any) -> Any:
-    """`to_uint8` for TensorFlow tensors in [-1, 1], usable inside tf.function."""
+    """Does `to_uint8` for TensorFlow tensors in [-1, 1], also inside tf.function."""
     import tensorflow as tf
 
     x = adjust_drange(images, DRANGE, UINT8_DRANGE)
-    return tf.saturate_cast(tf.round(x), tf.uint8)  # tf.round rounds half to even
+    return tf.saturate_cast(tf.round(x), tf.uint8)  # tf.round rounds half to even.
 
 
 def image_grid(images: np.ndarray, grid_size: tuple[int, int] | None = None) -> np.ndarray:
     """Tiles images row by row: [N, H, W, C] or [N, H, W] -> [rows * H, columns * W(, C)].
 
     Args:
-        images: any dtype; kept.
+        images: any dtype, which the result has too.
         grid_size: (columns, rows); None = the smallest nearly square grid. Cells without an image
             are 0, which is mid-gray in the range [-1, 1].
 
     Raises:
-        ValueError: the grid has fewer cells than there are images.
+        ValueError: there are more images than cells.
     """
     images = np.asarray(images)
     num = len(images)
@@ -86,7 +86,7 @@ def image_grid(images: np.ndarray, grid_size: tuple[int, int] | None = None) -> 
 
 
 def snapshot_grid_size(screen: str | None, resolution: int) -> tuple[int, int]:
-    """(columns, rows) of images that fill a screen ("1080p", "4k"); another name gives one cell."""
+    """Columns and rows of images that fill a screen ("1080p", "4k"); (1, 1) for another name."""
     if screen not in SCREENS:
         return 1, 1
     (width, height), (min_columns, min_rows) = SCREENS[screen]
@@ -96,10 +96,10 @@ def snapshot_grid_size(screen: str | None, resolution: int) -> tuple[int, int]:
 
 
 def row_per_class(labels: Iterable[np.ndarray], grid_size: tuple[int, int]) -> list[int]:
-    """Places in a stream of label rows [L] that fill a grid whose row r shows class r mod L.
+    """Chooses label rows [L] from a stream for a grid whose row r shows class r mod L: -> indices.
 
-    The stream is read once, in order; items that do not match the row in turn are passed over.
-    Without labels (L = 0) the first columns * rows items are taken.
+    Reads the stream once, in order, and skips items that do not match the row in turn. Without
+    labels (L = 0), takes the first columns * rows items.
     """
     columns, rows = grid_size
     chosen: list[int] = []
@@ -135,7 +135,7 @@ def png_bytes(image: np.ndarray, drange: tuple[float, float] = DRANGE) -> bytes:
 def save_png(
     path: str | os.PathLike[str], image: np.ndarray, drange: tuple[float, float] = DRANGE
 ) -> None:
-    """Writes one image as a PNG file that appears whole or not at all: see `to_pil`."""
+    """Writes one image as a PNG file, which appears whole or not at all: see `to_pil`."""
     write_atomically(path, png_bytes(image, drange))
 
 
@@ -145,19 +145,19 @@ def save_image_grid(
     grid_size: tuple[int, int] | None = None,
     drange: tuple[float, float] = DRANGE,
 ) -> None:
-    """Writes `image_grid` of [N, H, W, C] as a PNG file."""
+    """Writes images [N, H, W, C] as one PNG file: see `image_grid`."""
     save_png(path, image_grid(images, grid_size), drange)
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file under a temporary name beside it, syncs and renames it."""
+    """Writes a file under a temporary name beside it, syncs it and renames it."""
     path = os.fspath(path)
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with errors_that_name(path):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
-            # "x" follows no link that a received folder may have under this name.
+            # "x" follows no link, which a folder from elsewhere may hold under this name.
             with open(temporary, "xb") as file:
                 file.write(content)
                 file.flush()
@@ -170,10 +170,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def open_no_link(path: str | os.PathLike[str], mode: str) -> IO[Any]:
-    """Opens a regular file in a folder that others may have filled, to append to it ("a", "ab+").
+    """Opens a regular file for appending ("a", "ab+") in a folder that others may have filled.
 
     Raises:
-        ValueError: if it is a link, which would lead the writing elsewhere, or no file at all.
+        ValueError: it is a link, which may lead elsewhere, or not a regular file.
     """
 
     def opener(name: str, flags: int) -> int:
@@ -193,9 +193,9 @@ def open_no_link(path: str | os.PathLike[str], mode: str) -> IO[Any]:
 
 @contextlib.contextmanager
 def errors_that_name(path: str) -> Iterator[None]:
-    """Has a failure to write name what was to be written.
+    """Context manager that makes errors of writing name `path`.
 
-    Python names nothing when a disk is full, and the file of a temporary name otherwise.
+    On a full disk Python names no file, and otherwise only a temporary name.
     """
     try:
         yield

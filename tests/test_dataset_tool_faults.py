@@ -1,4 +1,4 @@
-"""What else may go wrong: permissions, full disks, interruptions, what is there already."""
+"""Other faults: permissions, full disks, interruptions, existing files."""
 
 import os
 import pathlib

@@ -108,6 +108,55 @@ def test_a_wrong_arrow_is_seen_in_every_spelling(module, source):
     assert len(forbidden(module, source)) == 1
 
 
+def longest_module(name):
+    """pgtf.dataset.folder.open_dataset -> pgtf.dataset.folder; anything foreign -> ""."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def in_circles(imports):
+    """Modules that import themselves by way of others, of {module: set of modules}."""
+
+    def reached(module):
+        seen, rest = set(), [module]
+        while rest:
+            new = imports[rest.pop()] - seen
+            seen |= new
+            rest += new
+        return seen
+
+    return [module for module in imports if module in reached(module)]
+
+
+@pytest.fixture(scope="module")
+def graph():
+    """Imports of every module, those in functions included.
+
+    A name that a package re-exports leads to the package, which leads to the module that defines
+    it. Python also runs a package before each of its modules; that is no import of ours.
+    """
+    found = {
+        module: {
+            longest_module(name)
+            for name in imported_modules(module, _source(path), path.name == "__init__.py")
+        }
+        for path, module in zip(LIBRARY, MODULES, strict=True)
+    }
+    return {module: names - {"", module} for module, names in found.items()}
+
+
+def test_no_modules_import_each_other_in_a_circle(graph):
+    assert sum(map(len, graph.values())) > len(graph)
+    assert in_circles(graph) == []
+
+
+def test_a_circle_through_a_package_is_seen(graph):
+    changed = graph | {"pgtf.dataset.tfrecords": {"pgtf.dataset"}}
+    expected = {f"pgtf.dataset{x}" for x in ("", ".folder", ".tfrecords")}
+    assert expected <= set(in_circles(changed))
+
+
 def test_config_takes_only_dataclasses_and_interfaces_from_other_rooms():
     names = {
         name

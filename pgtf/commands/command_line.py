@@ -80,6 +80,16 @@ def one_line_errors(kinds: tuple[type[Exception], ...] = (ValueError, OSError)) 
     try:
         yield
     except kinds as error:
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = " ".join(_describe(error).split()) or type(error).__name__
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
+
+
+def _describe(error):
+    """Returns the message; for a folder of images in place of a dataset, the command it needs."""
+    from pgtf.dataset import NoDataset  # `prepare` must run before NumPy is imported
+    from pgtf.dataset.sources.images import suggested_command
+
+    if isinstance(error, NoDataset) and (command := suggested_command(error.path)):
+        return f"{error.path}: holds images; make a dataset of them first: {command}"
+    return str(error)

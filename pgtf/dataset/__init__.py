@@ -1,5 +1,5 @@
-"""Datasets: files of images in, minibatches out. TensorFlow is imported by `pipeline` only."""
+"""Datasets: image files in, minibatches out. Only `pipeline` and `labels` import TensorFlow."""
 
-from pgtf.dataset.folder import Dataset, DatasetConfig, open_dataset
+from pgtf.dataset.folder import Dataset, DatasetConfig, NoDataset, open_dataset
 
-__all__ = ["Dataset", "DatasetConfig", "open_dataset"]
+__all__ = ["Dataset", "DatasetConfig", "NoDataset", "open_dataset"]

@@ -1,4 +1,4 @@
-"""What the sub-commands of dataset_tool.py have in common: flags, help, the summary at the end."""
+"""The common parts of dataset_tool.py's sub-commands: flags, help and the final summary."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from pgtf.dataset.exporter import Options, Summary
 
-MAX_LISTED = 12  # label names in a summary
+MAX_LISTED = 12  # label names, or kinds of files, in a summary
 
 
 class Commands:
-    """Adds sub-commands that look alike."""
+    """Adds sub-commands with the same layout of help and the same common flags."""
 
     def __init__(self, subparsers: Any):
         self._subparsers = subparsers
@@ -22,7 +22,7 @@ class Commands:
     def add(
         self, name: str, help: str, example: str, run: Callable[[argparse.Namespace], None]
     ) -> argparse.ArgumentParser:
-        """Adds a command; the caller adds its arguments."""
+        """Adds a command without arguments; the caller adds them to the result."""
         parser: argparse.ArgumentParser = self._subparsers.add_parser(
             name,
             help=help,
@@ -40,7 +40,15 @@ class Commands:
         create: Callable[[argparse.Namespace, Options], Summary],
         *source: str,
     ) -> argparse.ArgumentParser:
-        """Adds a command that creates a dataset; `source`: name and help of what it is made of."""
+        """Adds a command that creates a dataset.
+
+        Args:
+            name: name of the command.
+            help: one sentence.
+            example: arguments that work.
+            create: creates the dataset from the parsed arguments.
+            source: name and help of the positional argument that names the source, if any.
+        """
 
         def run(args: argparse.Namespace) -> None:
             print_summary(create(args, Options(args.num_workers, args.resume)))
@@ -49,13 +57,15 @@ class Commands:
         parser.add_argument("tfrecord_dir", help="dataset folder to create; must not exist")
         if source:
             parser.add_argument(source[0], help=source[1])
-        parser.add_argument("--num_workers", type=positive, help="processes (default: one a core)")
+        parser.add_argument(
+            "--num_workers", type=positive, help="processes (default: one per core)"
+        )
         parser.add_argument("--resume", action="store_true", help="continue an interrupted job")
         return parser
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on, for argparse."""
+    """Parses an integer of at least 1, for argparse."""
     value = int(text)
     if value < 1:
         raise ValueError
@@ -63,7 +73,7 @@ def positive(text: str) -> int:
 
 
 def natural(text: str) -> int:
-    """A whole number from 0 on, for argparse."""
+    """Parses an integer of at least 0, for argparse."""
     value = int(text)
     if value < 0:
         raise ValueError
@@ -71,19 +81,17 @@ def natural(text: str) -> int:
 
 
 def print_summary(summary: Summary) -> None:
-    """Prints what a create command made, and what it could not use."""
+    """Prints the new dataset and the files that were not used."""
     if summary.rejected:
         rows = [(_one_line(x.name), x.reason) for x in summary.rejected]
         width = max(len(name) for name, _ in rows)
         print(f"Rejected, {len(rows)} in all:")
         for name, why in rows:
             print(f"  {name:{width}}  {why}")
-    if summary.passed_over:
-        kinds = collections.Counter(
-            os.path.splitext(name)[1].lower() for name in summary.passed_over
-        )
+    if summary.skipped:
+        kinds = collections.Counter(os.path.splitext(name)[1].lower() for name in summary.skipped)
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
-        print(f"Passed over    {len(summary.passed_over)} files that are no images: {counts}")
+        print(f"Skipped        {len(summary.skipped)} files that are not images: {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
     names = ", ".join(map(_one_line, summary.label_names[:MAX_LISTED]))
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
@@ -99,24 +107,24 @@ def print_summary(summary: Summary) -> None:
 
 
 def _one_line(name: str) -> str:
-    """The name of a file or folder, which may hold line breaks."""
+    """Replaces line breaks, which names of files and folders may hold, by spaces."""
     return " ".join(name.splitlines())
 
 
 def add_conversion(
     p: argparse.ArgumentParser, channels: int | None = None, transform: str = "none"
 ) -> None:
-    """Flags that say how images of any size and kind are made alike."""
+    """Adds the flags that convert images of any size and kind to one shape."""
     if channels:
         p.add_argument("--resolution", type=positive, required=True, help="pixels")
     else:
-        help = "pixels (default: that of the first image)"
+        help = "pixels (default: as the first image)"
         p.add_argument("--resolution", type=positive, help=help)
     p.add_argument(
         "--transform",
         choices=("none", "center-crop", "pad", "resize"),
         default=transform,
-        help="how images of another size are fitted (default: %(default)s)",
+        help="how to fit images of another size (default: %(default)s)",
     )
     p.add_argument(
         "--channels",
@@ -129,5 +137,5 @@ def add_conversion(
         "--alpha",
         choices=("error", "drop", "white", "black"),
         default="error",
-        help="what becomes of transparent pixels (default: %(default)s)",
+        help="what to do with transparent pixels (default: %(default)s)",
     )

@@ -1,12 +1,12 @@
-"""CRC-32C (Castagnoli) of many equally long records at once, in NumPy: TFRecord files need it.
+"""CRC-32C (Castagnoli) of many records of equal length, in NumPy, for TFRecord files.
 
 A message is a polynomial over GF(2) whose first byte has the highest degree; its CRC is that
-polynomial times x^32, modulo P. Two things make that quick without compiled code:
+polynomial times x^32, modulo P. Two facts make it fast without compiled code:
 
 - P divides x^5685 + x^1362 + x^426 + 1, hence also (squared three times) the same sum with x^8 in
-  place of x. So any byte may be cleared by XORing it to the places 4323, 5259 and 5685 bytes behind
-  it: long messages shrink to 5685 bytes by XORs of whole blocks.
-- What is left goes through tables: the CRC is the XOR of one table entry per byte, 64 at a time.
+  place of x. So any byte may be cleared by XORing it onto the bytes 4323, 5259 and 5685 places
+  after it: XORs of whole blocks shorten a message to 5685 bytes.
+- The CRC of the rest is the XOR of one table entry per byte, 64 bytes at a time.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import numpy as np
 POLYNOMIAL = 0x82F63B78  # P of CRC-32C without x^32, lowest degree in the highest bit
 FOLD = (4323, 5259, 5685)  # a - b, a - c and a of x^a + x^b + x^c + 1, here in bytes
 ROW = 64  # bytes per table look-up
-CACHED = (
-    1 << 16
-)  # bytes of folded messages at a time, so that their table indices stay in the cache
+# Bytes of folded messages at a time. Their table indices stay in the cache.
+CACHED = 1 << 16
 MASK_DELTA = 0xA282EAD8  # TFRecord files store a rotated CRC plus this constant
 
 
 def crc32c(messages: np.ndarray) -> np.ndarray:
-    """CRC-32C of each row: uint8 [N, L] -> uint32 [N]; L >= 4."""
+    """Computes the CRC-32C of each row: uint8 [N, L] -> uint32 [N]; L >= 4."""
     num, length = messages.shape
     step = max(CACHED // min(length, FOLD[-1]), 1)
     crcs = [_crc32c(messages[start : start + step]) for start in range(0, num, step)]
@@ -44,7 +43,7 @@ def _crc32c(messages: np.ndarray) -> np.ndarray:
 
 
 def masked_crc32c(messages: np.ndarray) -> np.ndarray:
-    """The form in which TFRecord files store it: uint8 [N, L] -> little-endian uint32 [N]."""
+    """Computes CRCs as TFRecord files store them: uint8 [N, L] -> little-endian uint32 [N]."""
     crc = crc32c(messages)
     return ((crc >> 15 | crc << 17) + np.uint32(MASK_DELTA)).astype("<u4")
 
@@ -72,14 +71,14 @@ def _look_up(work: np.ndarray, level: int) -> np.ndarray:
 
 @functools.cache
 def _tables(level: int) -> np.ndarray:
-    """[ROW * 256]: what a byte at each place of a row adds to the CRC.
+    """Contribution of each byte value at each place of a row to the CRC: uint32 [ROW * 256].
 
-    At level 0 the row holds message bytes, at level k 16 CRCs, each of ROW * 16^(k-1) bytes.
+    A row holds message bytes at level 0, and 16 CRCs, each of ROW * 16^(k-1) bytes, at level k.
     """
     values = np.arange(256, dtype=np.uint32)
     if level == 0:
         step = _power(8)
-        columns = [_multiply(values, step)]  # of the last place; a byte enters with its own x^8
+        columns = [_multiply(values, step)]  # the last place, where a byte counts times x^8
     else:
         step = _power(8 * ROW * (ROW // 4) ** (level - 1))
         columns = [np.concatenate([values << np.uint32(8 * byte) for byte in range(4)])]
@@ -89,7 +88,7 @@ def _tables(level: int) -> np.ndarray:
 
 
 def _power(degree: int) -> np.ndarray:
-    """x^degree modulo P: uint32 [1]."""
+    """Computes x^degree modulo P: uint32 [1]."""
     power = np.array([1 << 31], np.uint32)  # 1: lowest degree in the highest bit
     square = np.array([1 << 30], np.uint32)  # x
     while degree:
@@ -101,7 +100,7 @@ def _power(degree: int) -> np.ndarray:
 
 
 def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Products modulo P of polynomials [N] and [1]; the highest bit is degree 0."""
+    """Multiplies polynomials [N] by one [1], modulo P; the highest bit is degree 0."""
     product = np.zeros_like(a)
     for degree in range(32):
         if int(b[0]) >> (31 - degree) & 1:

@@ -1,4 +1,4 @@
-"""dataset.json, the file in a dataset folder that says what the original's files do not."""
+"""dataset.json: facts about a dataset that the original's files do not hold."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-META_FILE = "dataset.json"  # our own; absent from the original's folders
+META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1
 # Original release, config.py: the datasets whose line sets train.mirror_augment.
 MIRRORED_NAMES = re.compile(r"celebahq|celeba|lsun-.+-100k")
 
 
 def read_description(path: str) -> dict[str, Any]:
-    """Reads the dataset.json of a dataset folder. Without that file the result is empty.
+    """Reads the dataset.json of a dataset folder; {} if there is none.
 
     Raises:
         ValueError: the file is damaged, or a field has a wrong type.
@@ -46,12 +46,12 @@ def read_description(path: str) -> dict[str, Any]:
 
 
 def default_mirror(name: str, meta: Mapping[str, Any]) -> bool:
-    """Default of mirror_augment: `mirror` of dataset.json, or the original's for a folder name."""
+    """Default of mirror_augment: `mirror` in dataset.json, or the original's for a folder name."""
     return bool(meta.get("mirror", MIRRORED_NAMES.fullmatch(name)))
 
 
 def mirror_source(path: str, name: str, meta: Mapping[str, Any]) -> str:
-    """Says in a few words where `default_mirror` comes from."""
+    """Describes in a few words the source of `default_mirror`."""
     if "mirror" in meta:
         return f"the default in {path}/{META_FILE}"
     if default_mirror(name, meta):

@@ -1,4 +1,4 @@
-"""What a worker does with some items of a source: images, pyramid, records."""
+"""The work of a worker process: items of a source -> images -> pyramid -> records."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset import tfrecords
-from pgtf.dataset.partial import write_records
 from pgtf.dataset.pyramid import pyramid
+from pgtf.dataset.record_files import write_records
 
 
 @dataclasses.dataclass(frozen=True)
 class Rejected:
-    """What `load` gives in place of an image that it cannot make."""
+    """Result of `load` for an item that is not a usable image."""
 
-    name: str  # of the file or record
+    name: str  # file or record
     reason: str
 
 
@@ -26,15 +26,15 @@ Load = Callable[[list[Any]], Iterable[np.ndarray | Rejected]]
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-    """What became of some items."""
+    """Result of encoding some items."""
 
-    records: list[np.ndarray]  # uint8 [n, record size] by level; empty if written already
+    records: list[np.ndarray]  # uint8 [n, record size] per level; empty if written already
     num_records: int
     num_items: int
-    rejected: dict[int, tuple[str, str]]  # place -> name, reason
+    rejected: dict[int, tuple[str, str]]  # place among the items -> (name, reason)
 
     def first(self, limit: int) -> Encoded:
-        """Only what belongs to the first `limit` images."""
+        """Returns the part that belongs to the first `limit` images."""
         if self.num_records <= limit:
             return self
         places = [place for place in range(self.num_items) if place not in self.rejected]
@@ -45,11 +45,11 @@ class Encoded:
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """What a worker does with some items: images, pyramid, records."""
+    """Encodes (number of the first item, items) as records."""
 
     load: Load
     shape: tuple[int, int, int]
-    paths: tuple[str, ...] | None  # files for record i = item i; None = hand the records over
+    paths: tuple[str, ...] | None  # write item i as record i of these files; None = return records
 
     def __call__(self, task: tuple[int, list[Any]]) -> Encoded:
         first, items = task

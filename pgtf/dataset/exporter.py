@@ -1,7 +1,7 @@
-"""Images -> a dataset folder: multi-resolution TFRecords, in parallel, whole or not at all.
+"""Images -> a dataset folder: multi-resolution TFRecords, written in parallel, whole or not at all.
 
 A source hands over its items (file names, numbers, arrays: whatever it likes) in the order of the
-records, and a function that makes images of them; the function runs in the workers:
+records, and a function that converts them to images in the workers:
 
     export(
         "datasets/cats",
@@ -12,8 +12,8 @@ records, and a function that makes images of them; the function runs in the work
         job={"command": "create_cats", "folder": folder},
     )
 
-The folder appears under its name when it is complete. Until then it is NAME.partial; an interrupted
-job leaves that behind, and `resume=True` continues it to the same bytes.
+The folder appears under its name when it is complete. Until then it is NAME.partial, which an
+interrupted job leaves behind; `resume=True` continues the job to the same bytes.
 """
 
 from __future__ import annotations
@@ -31,33 +31,35 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf.dataset import tfrecords
+from pgtf.dataset.description import META_FILE
 from pgtf.dataset.encoder import Encoder, Load, Rejected
-from pgtf.dataset.folder import CONTACT_SHEET, META_FILE, MIN_RESOLUTION_LOG2
+from pgtf.dataset.folder import CONTACT_SHEET, MIN_RESOLUTION_LOG2
 from pgtf.dataset.ownership import refuse_existing
-from pgtf.dataset.partial import PartialFolder, write_records
+from pgtf.dataset.partial import PartialFolder
 from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
-SHUFFLE_SEED = 123  # of the original release
-CHUNK_BYTES = 1 << 22  # of full-resolution pixels per task of a worker
+SHUFFLE_SEED = 123  # as in the original release
+CHUNK_BYTES = 1 << 22  # full-resolution pixels per task of a worker
 MAX_CHUNK = 1024  # images per task
-TASKS_PER_WORKER = 4  # at least, for small datasets
-BYTES_PER_WORKER = 1 << 24  # of pixels that make it worth starting a worker
+TASKS_PER_WORKER = 4  # smallest number, even if tasks are small then
+BYTES_PER_WORKER = 1 << 24  # With fewer bytes of pixels a worker is not worth starting.
 SPARE_BYTES = 1 << 20  # disk space for the contact sheet and the like
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to write; every create command has these as flags."""
+    """Options of every create command."""
 
-    num_workers: int | None = None  # processes at most; None = one a core
+    num_workers: int | None = None  # processes at most; None = one per core
     resume: bool = False  # continue an interrupted job
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What was written."""
+    """Facts about a dataset that was written."""
 
     path: str
     num_images: int
@@ -69,25 +71,25 @@ class Summary:
     seconds: float
     contact_sheet: str
     rejected: tuple[Rejected, ...]
-    passed_over: tuple[str, ...] = ()  # files in the source that are no images
+    skipped: tuple[str, ...] = ()  # files in the source that are not images
 
 
 def shuffled(num_items: int) -> np.ndarray:
-    """The order in which the original release writes so many images: int64 [num_items]."""
+    """Order in which the original release writes `num_items` images: int64 [num_items]."""
     order = np.arange(num_items)
     np.random.RandomState(SHUFFLE_SEED).shuffle(order)
     return order
 
 
 def random_state(name: str, seed: int) -> np.random.RandomState:
-    """The random numbers of a seed that the user gave as argument `name`."""
+    """Random numbers of a seed, which was given as argument `name`."""
     if not 0 <= seed < 1 << 32:
         raise ValueError(f"`{name}` must be 0 to {(1 << 32) - 1}. Received: {name}={seed}.")
     return np.random.RandomState(seed)
 
 
 def load_arrays(items: list[np.ndarray]) -> list[np.ndarray]:
-    """The `load` of sources whose items are the images themselves."""
+    """Returns the items: the `load` of sources whose items are images."""
     return items
 
 
@@ -111,20 +113,19 @@ def export(
 
     Args:
         tfrecord_dir: folder to create; must not exist.
-        items: what `load` takes, in the order of the records; read lazily.
-        num_items: how many there are.
-        load: makes images, in a worker: list of items -> as many uint8 [C, R, R] or Rejected.
-            A function, or an instance that can be pickled.
+        items: inputs of `load` in the order of the records; read lazily.
+        num_items: number of items.
+        load: runs in a worker: list of items -> as many uint8 [C, R, R] or Rejected. A function,
+            or an instance that can be pickled.
         shape: [C, R, R] of every image; C is 1 or 3, R a power of two from 4 on.
-        job: what the images are made of, JSON, and the `command` that makes them; `resume`
-            continues the same job only.
+        job: the `command` and the source of its images, JSON; `resume` continues the same job only.
         labels: [num_items, L], row i for item i, stored as float32; or class numbers [num_items],
             stored as one-hot codes of length highest + 1. None = unlabelled.
-        label_names: of the L columns, if known.
+        label_names: names of the L columns, if known.
         meta: more entries for dataset.json; see `write_meta`.
-        max_images: write at most so many.
-        max_errors: how many items may be rejected, None = any number; one more ends the job.
-        report: name of a file in the folder that `load` appends to, synced with the records.
+        max_images: number of records to write at most.
+        max_errors: number of items that may be rejected, None = any; one more ends the job.
+        report: name of a file in the folder that `load` appends to; synced with the records.
         options: see there.
 
     Raises:
@@ -149,6 +150,19 @@ def export(
         sidecars = labels, label_names, meta, job["command"]
         num_images = _write_sidecars(folder, name, shape, *sidecars)
         folder.publish()
+    rejected = tuple(Rejected(*why) for _, why in sorted(folder.rejected.items()))
+    return _summarize(target, num_images, shape, label_size, label_names, rejected, start)
+
+
+def _summarize(
+    target: str,
+    num_images: int,
+    shape: tuple[int, int, int],
+    label_size: int,
+    label_names: tuple[str, ...],
+    rejected: tuple[Rejected, ...],
+    start: float,
+) -> Summary:
     return Summary(
         path=target,
         num_images=num_images,
@@ -159,7 +173,7 @@ def export(
         num_bytes=sum(entry.stat().st_size for entry in os.scandir(target)),
         seconds=time.perf_counter() - start,
         contact_sheet=os.path.join(target, CONTACT_SHEET),
-        rejected=tuple(Rejected(*why) for _, why in sorted(folder.rejected.items())),
+        rejected=rejected,
     )
 
 
@@ -175,7 +189,7 @@ def _write_records(
 ) -> None:
     num_workers = options.num_workers or default_num_workers()
     num_workers = min(num_workers, 1 + num_items * int(np.prod(shape)) // BYTES_PER_WORKER)
-    # Where nothing may be rejected, item i is record i: workers write without being told where.
+    # If nothing may be rejected, item i is record i, and workers can write the records themselves.
     is_direct = max_errors == 0
     end = limit if is_direct else num_items
     encode = Encoder(load, shape, folder.record_paths if is_direct else None)
@@ -207,7 +221,7 @@ def _write_sidecars(
     meta: Mapping[str, Any] | None,
     source: str,
 ) -> int:
-    """Writes what stands beside the records; returns the number of images."""
+    """Writes the files beside the records; returns the number of images."""
     kept = np.delete(np.arange(folder.num_items), list(folder.rejected))[: folder.num_records]
     if not len(kept):
         name, reason = folder.rejected[0]
@@ -227,26 +241,21 @@ def _label_file(name: str) -> str:
 
 
 def _chunks(items: Iterable[Any], first: int, size: int) -> Iterator[tuple[int, list[Any]]]:
-    """Yields (number of the first, items) for `size` items at a time."""
+    """Yields (number of the first item, items) for `size` items at a time."""
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield first, chunk
         first += len(chunk)
 
 
-def _log2s(shape: tuple[int, int, int]) -> range:
-    """log2 of the levels' resolutions, finest first."""
-    return range(shape[1].bit_length() - 1, MIN_RESOLUTION_LOG2 - 1, -1)
-
-
 def _record_sizes(name: str, shape: tuple[int, int, int]) -> dict[str, int]:
-    """File name -> bytes of a record, finest level first."""
-    return {
-        f"{name}-r{log2:02d}.tfrecords": tfrecords.layout(
-            (shape[0], 1 << log2, 1 << log2)
-        ).record_size
-        for log2 in _log2s(shape)
-    }
+    """Returns {file name: bytes per record}, finest level first."""
+    finest = shape[1].bit_length() - 1
+    sizes = {}
+    for log2 in range(finest, MIN_RESOLUTION_LOG2 - 1, -1):
+        level = (shape[0], 1 << log2, 1 << log2)
+        sizes[f"{name}-r{log2:02d}.tfrecords"] = tfrecords.layout(level).record_size
+    return sizes
 
 
 def _check_arguments(

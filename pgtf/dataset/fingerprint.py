@@ -1,4 +1,4 @@
-"""Identity of a dataset by its content, so that a folder may be moved or named in another way."""
+"""Identity of a dataset by its content, so that its folder may be moved or renamed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from pgtf.dataset.folder import Dataset
 from pgtf.dataset.tfrecords import FOOTER
 
 WHOLE_BYTES = 1 << 24  # a file of at most 16 MiB is hashed whole
-NUM_SAMPLES = 64  # of a larger file
-LABEL_BYTES = 4096  # of one sample of a label file
+NUM_SAMPLES = 64  # samples of a larger file
+LABEL_BYTES = 4096  # bytes per sample of a label file
 
 
 def fingerprint(dataset: Dataset) -> dict[str, str]:
-    """Hashes the files that decide the data of a run: {"4x4": "<hex>", ..., "labels": "<hex>"}.
+    """Hashes the data that a run uses: {"4x4": "<hex>", ..., "labels": "<hex>"}.
 
-    Holds the levels in use, and the labels if they are. A file of at most 16 MiB is hashed whole:
-    the 4x4 level of 100,000 RGB images is one, so an image that was replaced, added, removed or
-    reordered is noticed if its 4x4 average differs. Of a larger file this hashes the size and the
-    CRC-32C of the first, the last and 62 evenly spaced records (each covers all pixels of its
-    image); of a larger label file the size and as many blocks of 4 KiB.
+    The result has a part per level in use, and one for labels if they are used. A file of at most
+    16 MiB is hashed whole. The 4x4 level of 100,000 RGB images is such a file, so the fingerprint
+    detects an image that was replaced, added, removed or reordered if its 4x4 average differs. For
+    a larger file, the size and the CRC-32C of the first, the last and 62 evenly spaced records are
+    hashed (each CRC covers all pixels of its image); for a larger label file, the size and as many
+    blocks of 4 KiB.
 
-    Does not depend on names and times of files, nor on dataset.json, so that copies and moved
-    folders are equal. Cannot notice a change of a few records of the large files that keeps their
-    size and the smaller levels, nor damaged pixels under an unchanged CRC, which reading notices.
+    Names and times of files and dataset.json do not matter, so copies and moved folders are equal.
+    A change of a few records of the large files that keeps their size and the smaller levels is not
+    detected, nor are damaged pixels under an unchanged CRC, which reading detects.
     """
     parts = {}
     for log2, file in dataset.files.items():
@@ -40,7 +41,7 @@ def fingerprint(dataset: Dataset) -> dict[str, str]:
 
 
 def agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """True if two fingerprints have parts in common, and these are equal.
+    """True if two fingerprints share parts and all shared parts are equal.
 
     A run at a lower resolution, or without labels, uses fewer parts of the same dataset.
     """
@@ -49,13 +50,13 @@ def agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 
 def _spread(number: int) -> list[int]:
-    """At most NUM_SAMPLES evenly spaced indices below `number`, the first and last among them."""
+    """Returns at most NUM_SAMPLES evenly spaced indices below `number`, with the first and last."""
     samples = min(NUM_SAMPLES, number)
     return sorted({i * (number - 1) // max(samples - 1, 1) for i in range(samples)})
 
 
 def _hash(title: str, path: str, offsets: Iterable[int], num_bytes: int = LABEL_BYTES) -> str:
-    """SHA-256 of a title and a file: of all its bytes, or of some at each offset if it is large."""
+    """SHA-256 of a title and a file: all bytes, or `num_bytes` at each offset if it is large."""
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         digest = hashlib.sha256(f"{title} {size}\n".encode())

@@ -21,7 +21,7 @@ RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords")
 
 @dataclasses.dataclass(frozen=True)
 class DatasetConfig:
-    """Options of the training images and of reading them."""
+    """Selects the training images and sets how they are fed."""
 
     path: Annotated[str, "folder made by dataset_tool.py or by the original release"] = (
         "datasets/demo"
@@ -30,10 +30,10 @@ class DatasetConfig:
         int | None, "full resolution in pixels, finer levels are ignored; None = all levels"
     ] = None
     max_label_size: Annotated[
-        int | Literal["full"] | None, "number of label columns used; None = 0, with a warning"
+        int | Literal["full"] | None, "label columns used; None = 0, with a warning"
     ] = None
     mirror_augment: Annotated[
-        bool | None, "mirror each real with probability 0.5; None = the dataset's default"
+        bool | None, "flip each real with probability 0.5; None = the dataset's default"
     ] = None
     prefetch: Annotated[int, "minibatches read ahead"] = 4
     strict_uint8_fade: Annotated[
@@ -41,9 +41,27 @@ class DatasetConfig:
     ] = False
 
 
+class NoDataset(ValueError):
+    """A folder holds no dataset.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: no dataset in it, no file NAME-rLL.tfrecords. "
+            "Create it with dataset_tool.py."
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """A label file, read row by row so that memory does not grow with it."""
+    """A label file, read row by row so that memory does not grow with its size."""
 
     path: str
     shape: tuple[int, int]  # images, columns
@@ -51,7 +69,7 @@ class Labels:
     offset: int  # bytes before the first row
 
     def at(self, index: int) -> int:
-        """Offset of a row in the file."""
+        """Returns the offset of a row in the file."""
         return self.offset + index * self.shape[1] * self.dtype.itemsize
 
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -69,31 +87,32 @@ class Labels:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """An opened dataset folder: what is known without reading its images. See `open_dataset`."""
+    """An open dataset folder; `open_dataset` fills it without reading all images."""
 
     path: str
-    name: str  # of the folder
+    name: str  # name of the folder
     resolution_log2: int
     num_channels: int
     num_images: int
     label_size: int  # columns in use
-    label_names: tuple[str, ...]  # of the columns in use; empty when the folder does not say
+    label_names: tuple[str, ...]  # names of the columns in use, if known
     files: Mapping[int, RecordFile]  # by resolution_log2, from 2 upwards
     label_file: Labels | None  # None = unlabelled
     meta: Mapping[str, Any]  # content of dataset.json, {} when absent
 
     @property
     def resolution(self) -> int:
+        """Pixels per side of the finest level in use."""
         return 1 << self.resolution_log2
 
     @property
     def mirror(self) -> bool:
-        """Default of `mirror_augment`, from dataset.json or the original's for this name."""
+        """Default of `mirror_augment`: that of dataset.json, or the original's for this name."""
         return default_mirror(self.name, self.meta)
 
     @property
     def mirror_source(self) -> str:
-        """Says in a few words where the default of `mirror_augment` comes from."""
+        """Describes in a few words the source of `mirror`."""
         return mirror_source(self.path, self.name, self.meta)
 
     def read_images(
@@ -104,7 +123,7 @@ class Dataset:
         return self.files[level].read(indices).transpose(0, 2, 3, 1)
 
     def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Reads labels by record number: [n] -> float32 [n, label_size], also when that is 0."""
+        """Reads labels by record number: [n] -> float32 [n, label_size]; label_size may be 0."""
         if self.label_file is None or self.label_size == 0:
             return np.zeros((len(indices), 0), np.float32)
         return self.label_file.read(indices)[:, : self.label_size]
@@ -116,16 +135,17 @@ def open_dataset(
     resolution: int | None = None,
     max_label_size: int | Literal["full"] | None = None,
 ) -> Dataset:
-    """Opens a dataset folder and checks that it is whole, without reading all of it.
+    """Opens a dataset folder and checks that it is complete, without reading all of it.
 
     Args:
         path: folder made by dataset_tool.py or by the original release.
-        resolution: use the levels up to this one only, in pixels; None = all.
-        max_label_size: use so many label columns ("full" = all); None = none, with a warning for a
-            labelled dataset.
+        resolution: finest level to use, in pixels; None = all levels.
+        max_label_size: number of label columns to use ("full" = all); None = none, with a warning
+            if the dataset is labelled.
 
     Raises:
-        OSError: there is no such folder, or a file cannot be read.
+        OSError: the folder does not exist, or a file cannot be read.
+        NoDataset: the folder holds no record file.
         ValueError: a level is missing, or a file is truncated, foreign or of the wrong length.
     """
     path = os.fspath(path)
@@ -160,13 +180,7 @@ def open_dataset(
 def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:
     matches = [match for name in sorted(names) if (match := RECORDS_NAME.fullmatch(name))]
     if not matches:
-        from pgtf.dataset.sources.images import suggested_command  # imports us
-
-        if command := suggested_command(path):
-            raise ValueError(f"{path}: holds images; make a dataset of them first: {command}")
-        raise ValueError(
-            f"{path}: no dataset in it, no file NAME-rLL.tfrecords. Create it with dataset_tool.py."
-        )
+        raise NoDataset(path)
     if len(basenames := {match["name"] for match in matches}) > 1:
         raise ValueError(f"{path}: must hold one dataset. Received: {sorted(basenames)}.")
     files = {int(match["log2"]): open_records(f"{path}/{match[0]}") for match in matches}
@@ -194,6 +208,7 @@ def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:
 
 
 def _end_of_shorter(*files: RecordFile) -> str:
+    """Describes the end of the file with the fewest records."""
     shorter = min(files, key=lambda file: file.num_records)
     offset = shorter.num_records * shorter.record_size
     return f"{shorter.path} ends at record {shorter.num_records} (offset {offset})"

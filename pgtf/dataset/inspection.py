@@ -1,7 +1,8 @@
-"""Looking at datasets: check, compare, extract, show."""
+"""Checks, compares and extracts datasets."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import os
@@ -13,19 +14,17 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import images as images_lib
+from pgtf.dataset.commands import Commands
 from pgtf.dataset.description import META_FILE
 from pgtf.dataset.folder import Dataset, open_dataset
 from pgtf.dataset.pyramid import pyramid
-from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
-CHUNK_BYTES = 1 << 22  # of full-resolution pixels per task
-SHEET = (12, 8)  # columns, rows of a page
-MAX_SHEET_LOG2 = 7  # pages show at most 128x128
+CHUNK_BYTES = 1 << 22  # full-resolution pixels per task
 
 
 def verify(path: str, num_workers: int | None = None) -> Dataset:
-    """Checks every record of a dataset: CRC, keys and shape, pyramid, counts, labels, description.
+    """Checks all of a dataset: CRC, keys and shape of each record, pyramid, counts, labels, meta.
 
     Raises:
         ValueError: the first fault, with file, record and offset.
@@ -77,10 +76,12 @@ def _check_meta(dataset: Dataset) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _CheckRecords:
+    """Checks records in a worker."""
+
     dataset: Dataset
 
     def __call__(self, indices: range) -> str | None:
-        """Says what is wrong with these records, if anything."""
+        """Describes the first fault of these records; None if there is none."""
         files = self.dataset.files
         levels = {}
         for log2 in sorted(files, reverse=True):
@@ -104,16 +105,16 @@ class _CheckRecords:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How far two datasets agree."""
+    """Agreement of two datasets."""
 
     num_compared: int
     num_images: tuple[int, int]
     identical_images: int
-    identical_labels: int | None  # None = not compared
+    identical_labels: int | None  # None if labels were not compared
 
 
 def compare(path_a: str, path_b: str, ignore_labels: bool = False) -> Comparison:
-    """Compares two datasets image by image, and prints the numbers of those that differ."""
+    """Compares two datasets image by image; prints the numbers of those that differ."""
     datasets = [open_dataset(path, max_label_size="full") for path in (path_a, path_b)]
     num = min(dataset.num_images for dataset in datasets)
     identical = {"Image": 0, "Label": 0}
@@ -137,7 +138,7 @@ def compare(path_a: str, path_b: str, ignore_labels: bool = False) -> Comparison
 
 
 def _same(arrays: list[np.ndarray]) -> np.ndarray:
-    """Which rows of two arrays agree: bool [n]; none when their shapes differ."""
+    """True for rows that two arrays share: bool [n]; all False if their shapes differ."""
     a, b = arrays
     if a.shape != b.shape:
         return np.zeros(len(a), bool)
@@ -146,7 +147,7 @@ def _same(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
-    """Writes all images of a dataset as img00000000.png and so on; returns their number."""
+    """Writes all images of a dataset as img00000000.png, ...; returns their number."""
     dataset = open_dataset(path, max_label_size=0)
     output_dir = output_dir.rstrip("/")
     if os.path.isdir(output_dir) and os.listdir(output_dir):
@@ -176,6 +177,8 @@ def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class _WritePngs:
+    """Writes images in a worker; returns their number."""
+
     dataset: Dataset
     folder: str
 
@@ -185,70 +188,46 @@ class _WritePngs:
         return len(indices)
 
 
-def contact_sheet(dataset: Dataset, start: int = 0) -> np.ndarray:
-    """A page of images from number `start` on: uint8 [H, W, C]."""
-    columns, rows = SHEET
-    indices = range(start, min(start + columns * rows, dataset.num_images))
-    level = min(dataset.resolution_log2, MAX_SHEET_LOG2)
-    return images_lib.image_grid(dataset.read_images(indices, level), SHEET)
-
-
-def display(path: str, save: str | None) -> str | None:
-    """Shows a dataset in a window, page by page; where that cannot be, or to `save`, writes a page.
-
-    Returns:
-        Path of the page, or None if a window was shown.
-    """
-    dataset = open_dataset(path, max_label_size=0)
-    if save is None and has_screen() and show_pages(dataset):
-        return None
-    save = save or f"{dataset.name}-contact-sheet.png"
-    images_lib.save_png(save, contact_sheet(dataset))
-    return save
-
-
-def has_screen() -> bool:
-    """Whether windows can be opened."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def show_pages(dataset: Dataset) -> bool:
-    """Shows one page after the other, until the window is closed: a key or click turns the page.
-
-    Returns:
-        Whether there was a window: matplotlib also needs a toolkit, such as Tk or Qt, to open one.
-    """
-    plt = import_optional("matplotlib.pyplot", "matplotlib")
-    columns, rows = SHEET
-    figure, axes = plt.subplots(figsize=(columns, rows))
-    if figure.canvas.required_interactive_framework is None:
-        plt.close(figure)
-        return False
-    figure.subplots_adjust(0, 0, 1, 1)
-    axes.axis("off")
-    for start in _pages(dataset):
-        page = contact_sheet(dataset, start)
-        axes.imshow(page if page.shape[2] == 3 else page[:, :, 0], cmap="gray", vmin=0, vmax=255)
-        last = min(start + columns * rows, dataset.num_images) - 1
-        figure.canvas.manager.set_window_title(f"{dataset.path}: images {start} to {last}")
-        figure.canvas.draw_idle()
-        while plt.fignum_exists(figure.number) and figure.waitforbuttonpress() is None:
-            pass
-        if not plt.fignum_exists(figure.number):
-            break
-    plt.close(figure)
-    return True
-
-
-def _pages(dataset: Dataset) -> Iterator[int]:
-    yield from range(0, dataset.num_images, SHEET[0] * SHEET[1])
-
-
 def _ranges(dataset: Dataset, num_images: int | None = None) -> Iterator[range]:
-    """Record numbers in chunks that fit in memory; of the first `num_images`."""
+    """Yields ranges of record numbers, up to `num_images`, whose images fit in memory."""
     num = dataset.num_images if num_images is None else num_images
     step = max(CHUNK_BYTES // dataset.files[dataset.resolution_log2].record_size, 1)
     for start in range(0, num, step):
         yield range(start, min(start + step, num))
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds extract, compare and verify to the sub-commands of dataset_tool.py."""
+    help = "Write the images as PNG files."
+    p = commands.add("extract", help, "datasets/cats cats", _run_extract)
+    p.add_argument("tfrecord_dir", help="dataset folder")
+    p.add_argument("output_dir", help="folder to create")
+    help = "Compare two datasets."
+    p = commands.add("compare", help, "datasets/cats datasets/more", _run_compare)
+    p.add_argument("tfrecord_dir_a", help="dataset folder")
+    p.add_argument("tfrecord_dir_b", help="dataset folder to compare it with")
+    p.add_argument("--ignore_labels", type=int, choices=(0, 1), default=0, help="(default: 0)")
+    p = commands.add("verify", "Check every record of a dataset.", "datasets/cats", _run_verify)
+    p.add_argument("tfrecord_dir", help="dataset folder")
+
+
+def _run_extract(args: argparse.Namespace) -> None:
+    num = extract(args.tfrecord_dir, args.output_dir)
+    print(f"Extracted {num} images to {args.output_dir}.")
+
+
+def _run_compare(args: argparse.Namespace) -> None:
+    result = compare(args.tfrecord_dir_a, args.tfrecord_dir_b, args.ignore_labels)
+    if result.num_images[0] != result.num_images[1]:
+        print("Numbers of images differ: {} and {}".format(*result.num_images))
+    print(f"Identical images: {result.identical_images} / {result.num_compared}")
+    if result.identical_labels is not None:
+        print(f"Identical labels: {result.identical_labels} / {result.num_compared}")
+
+
+def _run_verify(args: argparse.Namespace) -> None:
+    dataset = verify(args.tfrecord_dir)
+    print(
+        f"{dataset.path} is whole: {dataset.num_images} images, resolutions 4 to "
+        f"{dataset.resolution}, {dataset.label_size or 'no'} label columns."
+    )

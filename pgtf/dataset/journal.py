@@ -1,7 +1,8 @@
-"""progress.jsonl: the job that fills a folder, the names of its files, and how far they are good.
+"""progress.jsonl: the job that fills a folder, the names of its files, and its checkpoints.
 
-The first line names the job and its files. Every other line is a checkpoint. A line that a crash
-cut has no line break and is dropped. Other damage is refused: a guess could lose hours of work.
+The first line names the job and its files. Every other line is a checkpoint. A crash may leave a
+last line without a line break, which is dropped. Other damage is an error: a guess could lose hours
+of work.
 """
 
 from __future__ import annotations
@@ -14,26 +15,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 JOURNAL = "progress.jsonl"
-# For names that somebody else may have put there: do not follow a link, do not wait for a pipe.
+# Flags for names that somebody else may have used: follow no link, do not wait for a pipe.
 CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A state that is on the disk."""
+    """Progress of a job, once the data that it counts are on the disk."""
 
-    items: int = 0  # consumed
-    records: int = 0  # written
-    rejected: Mapping[int, tuple[str, str]] = dataclasses.field(default_factory=dict)  # new ones
-    num_rejected: int = 0  # in all
+    items: int = 0  # consumed so far
+    records: int = 0  # written so far
+    # Items rejected since the previous checkpoint: number -> (name, reason).
+    rejected: Mapping[int, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    num_rejected: int = 0  # rejected so far
 
 
 class Journal:
     """An open journal, locked against other processes.
 
     Attributes:
-        job: the job that wrote it; None = nobody wrote it yet.
-        files: names of the files that this job makes in the folder.
+        job: the job that wrote it; None = the journal is empty.
+        files: names of the files that this job writes in the folder.
         checkpoints: oldest first.
     """
 
@@ -47,12 +49,12 @@ class Journal:
         self.job: Any = None
         self.files: tuple[str, ...] = ()
         self.checkpoints: list[Checkpoint] = []
-        self._ends: list[int] = []  # offset behind each line
+        self._ends: list[int] = []  # offset of the end of each line
         self._folder = folder
         self._file = open(
             os.path.join(folder, JOURNAL),
             "a+b",
-            buffering=0,  # closing a buffer that a full disk did not take would be another error
+            buffering=0,  # On a full disk, closing a buffer would raise another error.
             opener=lambda path, flags: os.open(path, flags | CAREFULLY, 0o666),
         )
         try:
@@ -66,6 +68,7 @@ class Journal:
         """Empties the journal and names the job."""
         self._file.truncate(0)
         self._append({"job": job, "files": list(files)})
+        self.files = tuple(files)
 
     def add(self, checkpoint: Checkpoint) -> None:
         """Appends a checkpoint and syncs it."""
@@ -78,7 +81,7 @@ class Journal:
         )
 
     def keep(self, num_checkpoints: int) -> None:
-        """Cuts everything behind so many checkpoints."""
+        """Deletes all but the first `num_checkpoints` checkpoints."""
         del self.checkpoints[num_checkpoints:]
         self._file.truncate(self._ends[num_checkpoints])
 
@@ -118,18 +121,18 @@ class Journal:
             self._ends.append(end)
 
     def _damage(self, number: int) -> str:
-        way_on = "Restore it, or delete the folder."
+        remedy = "Restore it, or delete the folder."
         if number > 2:
-            way_on = (
+            remedy = (
                 "Delete the lines from there on to continue from the one before with --resume, "
                 "or delete the folder."
             )
         what = "does not name a job" if number == 1 else "is damaged"
-        return f"{self._folder}: line {number} of {JOURNAL} {what}. {way_on}"
+        return f"{self._folder}: line {number} of {JOURNAL} {what}. {remedy}"
 
 
 def _first_line(content: Any) -> tuple[Any, tuple[str, ...]]:
-    """The job and the names of its files. ValueError: it is no first line."""
+    """Returns the job and the names of its files; ValueError if this is not a first line."""
     if not isinstance(content, dict) or not isinstance(content.get("job"), dict):
         raise ValueError
     files = content.get("files", [])
@@ -139,12 +142,12 @@ def _first_line(content: Any) -> tuple[Any, tuple[str, ...]]:
 
 
 def _is_name(name: Any) -> bool:
-    """True for the name of a file of the folder itself: never a path to another place."""
+    """True if this names a file in the folder itself, and not a path to another place."""
     return isinstance(name, str) and name not in ("", ".", "..", JOURNAL) and "/" not in name
 
 
 def _checkpoint(content: Any, before: Checkpoint) -> Checkpoint:
-    """The checkpoint that follows `before`. ValueError: it cannot be one."""
+    """Returns the checkpoint that follows `before`; ValueError if it cannot be one."""
     if not isinstance(content, dict):
         raise ValueError
     items, records, entries = (content.get(name) for name in ("items", "records", "rejected"))

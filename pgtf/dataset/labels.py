@@ -11,17 +11,19 @@ ROWS_AT_A_TIME = 4096
 
 
 class LabelTable:
-    """Label rows by record number. Stores each distinct row once: a million one-hot labels of
-    1000 classes take 8 MB instead of 4 GB.
+    """Label rows by record number, with each distinct row stored once.
+
+    A million one-hot labels of 1000 classes take 8 MB instead of 4 GB.
 
     Attributes:
-        num_images: rows of the dataset.
+        num_images: images in the dataset.
         label_size: columns in use; may be 0.
     """
 
     def __init__(self, dataset: Dataset) -> None:
+        """Reads all labels of a dataset."""
         self.num_images, self.label_size = dataset.num_images, dataset.label_size
-        numbers: dict[bytes, int] = {}  # of the distinct rows
+        numbers: dict[bytes, int] = {}  # distinct row -> its number
         number_of_image = np.zeros(dataset.num_images, np.int32)
         for start in range(0, dataset.num_images if dataset.label_size else 0, ROWS_AT_A_TIME):
             indices = range(start, min(start + ROWS_AT_A_TIME, dataset.num_images))

@@ -1,7 +1,7 @@
-"""Folders and files that somebody else may have put where a job wants to write.
+"""Protection of files that somebody else may have put where a job is about to write.
 
 Only files that a journal names are deleted. A folder without a journal, or with a link in it, is
-refused: it may be anybody's, and so may be what a link leads to.
+refused: the folder, or the target of the link, may belong to anybody.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Callable, Collection
 
 from pgtf.dataset.journal import JOURNAL
 
-# The end of a file name under which `images.write_atomically` did not complete another.
+# `images.write_atomically` leaves a name with this ending if the process is killed.
 TEMPORARY = re.compile(r"\.\d+\.tmp$")
 
 
 def refuse_existing(target: str, argument: str = "tfrecord_dir") -> None:
-    """Refuses a target, named by an argument, that is no name for a new folder.
+    """Refuses a target that cannot be a new folder; errors name the argument.
 
     Raises:
-        ValueError: it is no name.
+        ValueError: the target is not a name for a folder.
         FileExistsError: it exists.
     """
     name = os.path.basename(target)
@@ -37,7 +37,7 @@ def refuse_existing(target: str, argument: str = "tfrecord_dir") -> None:
 
 
 def enter(path: str) -> None:
-    """Creates NAME.partial. Raises FileExistsError if what is there was left by no job."""
+    """Creates NAME.partial. Raises FileExistsError if it exists and no job left it."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     try:
         os.mkdir(path)
@@ -46,12 +46,12 @@ def enter(path: str) -> None:
 
 
 def refuse_foreign(path: str) -> None:
-    """Raises FileExistsError if NAME.partial exists and was left by no job."""
+    """Raises FileExistsError if NAME.partial exists and no job left it."""
     if not os.path.lexists(path):
         return
     _refuse_odd(path, os.lstat(path), stat.S_ISDIR)
     names = sorted(os.listdir(path))
-    if names and JOURNAL not in names:  # a job that ended before it wrote anything left neither
+    if names and JOURNAL not in names:  # A job that ended at once leaves an empty folder.
         raise FileExistsError(
             f"{path}: was not left by this tool: it holds {names[0]!r} and no {JOURNAL}. "
             "Move it away, or choose another name."
@@ -63,7 +63,7 @@ def refuse_foreign(path: str) -> None:
         for name in files:
             found = os.lstat(os.path.join(folder, name))
             _refuse_odd(path, found, stat.S_ISREG, name)
-            if found.st_nlink > 1 and folder == path:  # `rank_images` links files one level deeper
+            if found.st_nlink > 1 and folder == path:  # `rank_images` makes links one level deeper.
                 raise FileExistsError(
                     f"{path}: {name!r} in it is a file with another name too (a hard link). "
                     "Replace it by a copy, or choose another name."
@@ -81,12 +81,12 @@ def _refuse_odd(
 
 
 def remove_files(folder: str, names: Collection[str]) -> None:
-    """Deletes the files of these names, which must be all that a folder holds but its journal.
+    """Deletes the files with these names; the folder may hold only them and its journal.
 
     Raises:
-        FileExistsError: the folder holds something else; nothing is deleted.
+        FileExistsError: the folder holds something else; nothing is deleted then.
     """
-    ours, others = _sorted_out(folder, names)
+    ours, others = _sort_out(folder, names)
     if others:
         raise FileExistsError(
             f"{folder}: {others[0]!r} in it is no file that {JOURNAL} names. "
@@ -97,8 +97,8 @@ def remove_files(folder: str, names: Collection[str]) -> None:
 
 
 def remove_folder(folder: str, names: Collection[str]) -> None:
-    """Deletes the files of these names, and the folder if it holds nothing else."""
-    ours, others = _sorted_out(folder, names)
+    """Deletes the files with these names, and the folder if it holds nothing else."""
+    ours, others = _sort_out(folder, names)
     for name in ours:
         os.unlink(os.path.join(folder, name))
     if not others:
@@ -106,8 +106,8 @@ def remove_folder(folder: str, names: Collection[str]) -> None:
         os.rmdir(folder)
 
 
-def _sorted_out(folder: str, names: Collection[str]) -> tuple[list[str], list[str]]:
-    """Files in a folder of these names, or on the way to them, and the rest but the journal."""
+def _sort_out(folder: str, names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Returns files with these (or their temporary) names, and others except the journal."""
     ours: list[str] = []
     others: list[str] = []
     with os.scandir(folder) as entries:

@@ -1,8 +1,8 @@
 """Files -> minibatches, in an order that is a pure function of (seed, position).
 
-Positions count images: position p belongs to epoch p // n, and each epoch goes through the n
-records in an order of its own. That order is a permutation that can be evaluated anywhere, so there
-is no shuffle buffer, nothing to save, and memory does not depend on the size of the dataset.
+Positions count images: position p belongs to epoch p // n, and each epoch reads the n records in
+another order. That order is a permutation that can be evaluated anywhere, so there is no shuffle
+buffer, nothing to save, and memory does not depend on the size of the dataset.
 Everything runs inside tf.data: no Python thread can slow training down or outlive it.
 """
 
@@ -17,9 +17,9 @@ from pgtf.dataset.labels import LabelTable
 from pgtf.dataset.tfrecords import RecordFile, layout
 from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange
 
-NUM_READERS = 4  # records read at the same time; hides the latency of disks
+NUM_READERS = 4  # Reading so many records in parallel hides the latency of disks.
 MAX_BUFFER = 1 << 18  # bytes read at once
-ROUNDS = 6  # of the Feistel network; 4 suffice if the round functions are ideal
+ROUNDS = 6  # rounds of the Feistel network; 4 suffice if the round functions are ideal
 
 
 def record_order(seed: int, positions: Any, num_images: int) -> tf.Tensor:
@@ -32,7 +32,7 @@ def record_order(seed: int, positions: Any, num_images: int) -> tf.Tensor:
     def walk(records: tf.Tensor) -> tuple[tf.Tensor]:
         return (tf.where(records < end, records, _permute(records, epochs, seed, num_images)),)
 
-    # Cycle walking: permuting until the result is a record; under 4 turns on average.
+    # Cycle walking: permute until the result is a record; under 4 turns on average.
     (records,) = tf.while_loop(
         lambda records: tf.reduce_any(records >= end),
         walk,
@@ -58,12 +58,12 @@ def batches(
         dataset: from `open_dataset`.
         resolution_log2: which level to read.
         minibatch: global minibatch, over all shards.
-        seed: of the order.
-        position: images already shown; any value continues the very stream that starts at 0.
-        shard: (index, count): deliver only slice `index` of `count` equal slices of every
+        seed: seed of the order.
+        position: images already shown; any value continues the stream that starts at 0.
+        shard: (index, count): deliver only slice `index` of the `count` equal slices of every
             minibatch, so that `count` readers together read what one would.
         prefetch: minibatches read ahead.
-        labels: those of the dataset, when there is a table already.
+        labels: the dataset's table if it exists already; None = make one.
 
     Returns:
         Elements (uint8 images [n, R, R, C], float32 labels [n, L]), n = minibatch / count; L may
@@ -108,7 +108,7 @@ def process_reals(
             averages.
         mirror_uniform: [N] uniform draws in [0, 1); images with u >= 0.5 are flipped, none when
             None.
-        strict_uint8: whether what has faded is cut down to whole grey levels.
+        strict_uint8: round faded pixels down to integers, as the original Theano release.
     """
     x = tf.cast(images, tf.float32)
     if not strict_uint8:
@@ -143,7 +143,7 @@ def _positions(minibatch: int, position: int, shard: tuple[int, int]) -> tf.data
 
 
 def _read(path: str, size: int, record: tf.Tensor) -> tf.data.Dataset:
-    """The serialized Example of one record; its CRC is checked."""
+    """Reads the serialized Example of one record, and checks its CRC."""
     handle = tf.raw_ops.TFRecordDatasetV2(
         filenames=[path],
         compression_type="",
@@ -161,7 +161,7 @@ def _decode(file: RecordFile, records: tf.Tensor) -> tf.Tensor:
 
 
 def _permute(places: tf.Tensor, epochs: tf.Tensor, seed: int, num_images: int) -> tf.Tensor:
-    """A bijection, per seed and epoch, of the smallest range 0 .. 4^k - 1 that holds num_images.
+    """Permutes the smallest range 0 .. 4^k - 1 that holds num_images, per seed and epoch.
 
     A balanced Feistel network (Luby and Rackoff 1988): each round XORs a hash of one half of the
     bits onto the other. uint64 [n] -> uint64 [n].
@@ -178,7 +178,7 @@ def _permute(places: tf.Tensor, epochs: tf.Tensor, seed: int, num_images: int) -
 
 
 def _mix(x: tf.Tensor) -> tf.Tensor:
-    """SplitMix64's step (Steele et al. 2014): a random-looking bijection of uint64."""
+    """Applies SplitMix64's step (Steele et al. 2014), a pseudo-random bijection of uint64."""
     x += _constant(0x9E3779B97F4A7C15)
     x = _xor_shifted(x, 30) * _constant(0xBF58476D1CE4E5B9)
     x = _xor_shifted(x, 27) * _constant(0x94D049BB133111EB)

@@ -13,20 +13,20 @@ from pgtf.dataset.description import META_FILE, META_FORMAT
 from pgtf.dataset.folder import CONTACT_SHEET
 from pgtf.dataset.tfrecords import open_records
 
-LABEL_BYTES = 1 << 22  # of rows written at a time
+LABEL_BYTES = 1 << 22  # bytes of rows written at a time
 SHEET_SIDE = 8  # images along each side of a contact sheet
-SHEET_LOG2 = 7  # a contact sheet shows at most 128x128
+SHEET_LOG2 = 7  # A contact sheet shows at most 128x128.
 
 
 def label_size_of(labels: np.ndarray | None) -> int:
-    """Columns of the label file: of a matrix, or of the one-hot codes of class numbers."""
+    """Number of label columns of a matrix, or of the one-hot codes of class numbers."""
     if labels is None:
         return 0
     return int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
 
 
 def write_labels(path: str, labels: np.ndarray, label_size: int) -> None:
-    """Writes a .npy file of float32 [n, L], a part at a time: one-hot codes may be huge."""
+    """Writes a .npy file of float32 [n, L], in parts because one-hot codes may be huge."""
     shape = (len(labels), label_size)
     with open(path, "wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -47,7 +47,7 @@ def write_meta(
     meta: Mapping[str, Any] | None,
     source: str,
 ) -> None:
-    """Writes dataset.json, which holds what the original's files do not say.
+    """Writes dataset.json, which holds facts that the original's files do not.
 
     Args:
         path: dataset folder.
@@ -56,7 +56,7 @@ def write_meta(
         label_names: names of the label columns, if known.
         meta: more entries, for example `mirror`, the default of mirror_augment. Without `mirror`
             the name of the folder decides, as in the original release: see `Dataset.mirror`.
-        source: create command that made the dataset.
+        source: name of the create command.
     """
     content = {
         "format": META_FORMAT,
@@ -73,7 +73,7 @@ def write_meta(
 
 
 def write_contact_sheet(path: str, name: str, shape: tuple[int, int, int], num_images: int) -> None:
-    """Writes a picture of the first images."""
+    """Writes a grid of the first images."""
     log2 = min(shape[1].bit_length() - 1, SHEET_LOG2)
     file = open_records(f"{path}/{name}-r{log2:02d}.tfrecords")
     images = file.read(range(min(num_images, SHEET_SIDE**2)))

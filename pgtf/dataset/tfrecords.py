@@ -1,10 +1,10 @@
-"""The record format of the original release, and nothing else knows it.
+"""The record format of the original release; only this module knows it.
 
 A TFRecord file is a row of records: payload length (uint64), masked CRC-32C of those 8 bytes,
 payload, masked CRC-32C of the payload; little-endian. The payload is a serialized tf.train.Example
 with two features: `data`, the uint8 pixels in C, H, W order, and `shape`, the int64 list [C, H, W].
 We write the keys in alphabetical order; the original wrote them in random order, so both are read.
-All records of a file have one shape and so one size: record i is found without an index.
+All records of a file have one shape and therefore one size: record i needs no index.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from pgtf.dataset.crc32c import masked_crc32c
 
 HEADER = 12  # bytes: length and its CRC
 FOOTER = 4  # bytes: CRC of the payload
-MAX_PAYLOAD = 1 << 30  # a longer first record is taken for a foreign file
-READ_BYTES = 1 << 24  # of records at a time when a file is read from end to end
+MAX_PAYLOAD = 1 << 30  # A file with a longer first record counts as foreign.
 # Field numbers in tf.train.Example and what it holds; all are length-delimited (wire type 2):
 # Example.features, Features.feature, the map entry's key and value, Feature.bytes_list and
 # int64_list, BytesList.value and Int64List.value (packed).
@@ -33,14 +32,15 @@ Shape = tuple[int, int, int]  # C, H, W
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where the bytes of a record are, for one image shape and key order."""
+    """Layout of a record's bytes for one image shape and key order."""
 
     shape: Shape
-    prefix: bytes  # header and payload up to the pixels
-    suffix: bytes  # payload behind the pixels
+    prefix: bytes  # header and payload before the pixels
+    suffix: bytes  # payload after the pixels
 
     @property
     def num_pixel_bytes(self) -> int:
+        """Bytes of the pixels alone."""
         channels, height, width = self.shape
         return channels * height * width
 
@@ -51,7 +51,7 @@ class Layout:
 
 
 def layout(shape: Shape, data_first: bool = True) -> Layout:
-    """The layout of records that hold images of this shape."""
+    """Computes the layout of records with images of this shape."""
     num_bytes = int(np.prod(shape))
     packed = b"".join(_varint(size) for size in shape)
     shape_entry = _field(
@@ -59,7 +59,7 @@ def layout(shape: Shape, data_first: bool = True) -> Layout:
         _field(ENTRY_KEY, b"shape")
         + _field(ENTRY_VALUE, _field(FEATURE_INT64, _field(LIST_VALUE, packed))),
     )
-    head, size = b"", num_bytes  # what precedes the pixels in the data entry, from the inside out
+    head, size = b"", num_bytes  # tags before the pixels in the data entry, from the inside out
     for number in (LIST_VALUE, FEATURE_BYTES, ENTRY_VALUE):
         head = _tag(number, size) + head
         size = num_bytes + len(head)
@@ -101,14 +101,13 @@ class RecordFile:
         """Bytes of each record."""
         return layout(self.shape).record_size
 
-    def read(self, indices: Sequence[int] | np.ndarray, check: bool = True) -> np.ndarray:
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads records by number: [n] -> uint8 [n, C, H, W].
 
-        No page of the file is mapped, so memory does not grow with the file.
+        The file is not mapped into memory, so memory does not grow with its size.
 
         Args:
             indices: record numbers in any order, repeats allowed.
-            check: whether to compare the CRC of the pixels too; costs about 0.5 ns a byte.
 
         Raises:
             ValueError: a record is damaged.
@@ -125,17 +124,10 @@ class RecordFile:
                     )
         finally:
             os.close(descriptor)
-        return self._pixels(raw, indices, check)
+        return self._pixels(raw, indices)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Yields all images in order, checked, in arrays [n, C, H, W] of some 16 MiB."""
-        step = max(READ_BYTES // self.record_size, 1)
-        for start in range(0, self.num_records, step):
-            yield self.read(range(start, min(start + step, self.num_records)))
-
-    def _pixels(
-        self, raw: np.ndarray, indices: Sequence[int] | np.ndarray, check: bool
-    ) -> np.ndarray:
+    def _pixels(self, raw: np.ndarray, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Compares the frame and CRCs of records, and returns their pixels."""
         images = np.empty((len(raw), *self.shape), np.uint8)
         unknown = np.ones(len(raw), bool)
         for at in (layout(self.shape), layout(self.shape, data_first=False)):
@@ -144,9 +136,8 @@ class RecordFile:
             fits &= (raw[:, end:-FOOTER] == np.frombuffer(at.suffix, np.uint8)).all(axis=1)
             images[fits] = raw[fits, begin:end].reshape(-1, *self.shape)
             unknown &= ~fits
-        if check:
-            stored = raw[:, -FOOTER:].copy().view("<u4")[:, 0]
-            unknown |= stored != masked_crc32c(raw[:, HEADER:-FOOTER])
+        stored = raw[:, -FOOTER:].copy().view("<u4")[:, 0]
+        unknown |= stored != masked_crc32c(raw[:, HEADER:-FOOTER])
         if unknown.any():
             index = int(indices[int(unknown.argmax())])
             raise ValueError(
@@ -198,7 +189,7 @@ def open_records(path: str) -> RecordFile:
 
 
 def _shape_of(path: str, payload: bytes) -> Shape:
-    """Parses one Example far enough to find its image shape."""
+    """Parses one Example until its image shape is known."""
     try:
         features = dict(_fields(payload))[EXAMPLE_FEATURES]
         entries = [dict(_fields(entry)) for _, entry in _fields(features)]
@@ -220,7 +211,7 @@ def _shape_of(path: str, payload: bytes) -> Shape:
 
 
 def _varint(value: int) -> bytes:
-    """Protocol Buffers' variable-length integer: 7 bits a byte, lowest first."""
+    """Encodes Protocol Buffers' variable-length integer: 7 bits per byte, lowest first."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

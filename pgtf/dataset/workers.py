@@ -1,8 +1,8 @@
 """An ordered map over worker processes, with a bounded number of results in memory.
 
-Workers are plain Python processes that import the function's module and nothing of the caller's
-main script: scripts need no `__main__` guard, and TensorFlow is not copied into every worker.
-Arrays come back through a file in memory, many times quicker than through a pipe.
+Workers are plain Python processes that import the function's module, not the caller's main script:
+scripts need no `__main__` guard, and workers do not load TensorFlow. Arrays return through a file
+in memory, many times faster than through a pipe.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ import numpy as np
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-TASKS_AHEAD = 2  # tasks handed out per worker before the oldest result is taken
-# Each worker is one process on one core: threads inside it would only compete.
+TASKS_AHEAD = 2  # tasks per worker in progress while the caller waits for the oldest result
+# Each worker is one process on one core, so threads inside it would only compete.
 SINGLE_THREADED = {
     name: "1"
     for name in (
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
         "MKL_NUM_THREADS",
-        "TF_NUM_INTRAOP_THREADS",  # a restoration network may run in a worker
+        "TF_NUM_INTRAOP_THREADS",  # A restoration network may run in a worker.
         "TF_NUM_INTEROP_THREADS",
     )
 }
 
 
 def default_num_workers() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -57,7 +57,7 @@ def ordered_map(
     Args:
         function: a function, or instance of a class, that can be pickled: it and its module are
             imported by the workers. An exception in it is raised here.
-        tasks: read lazily, at most TASKS_AHEAD a worker in advance.
+        tasks: read lazily, at most TASKS_AHEAD per worker in advance.
         num_workers: processes; 1 = work in this process.
 
     Raises:
@@ -76,7 +76,7 @@ def ordered_map(
         finally:
             idle.put(worker)
 
-    # One thread a worker: it sends a task and waits for the result.
+    # One thread per worker sends a task and waits for the result.
     pool = ThreadPoolExecutor(num_workers)
     pending: collections.deque[Future[Any]] = collections.deque()
     try:
@@ -118,11 +118,11 @@ class _Worker:
         theirs.close()
 
     def begin(self, function: Callable[[Any], Any]) -> None:
-        """Says what to do with the tasks."""
+        """Sends the function that the worker will apply to its tasks."""
         self._connection.send(function)
 
     def call(self, task: Any) -> Any:
-        """Has the worker run one task."""
+        """Runs one task in the worker; raises its exception."""
         try:
             self._connection.send(task)
             failed, pickled, sizes = self._connection.recv()
@@ -134,14 +134,14 @@ class _Worker:
             ) from error
         buffers = [np.empty(size, np.uint8) for size in sizes]
         _transfer(os.preadv, self._arrays, [buffer.data for buffer in buffers])
-        # Nothing from outside: our own worker pickled it, as multiprocessing's would.
+        # Unpickling is safe: our own worker wrote this.
         result = pickle.Unpickler(io.BytesIO(pickled), buffers=buffers).load()
         if failed:
             raise result
         return result
 
     def stop(self) -> None:
-        """Ends the process, at work or not."""
+        """Ends the process, even if it is at work."""
         self._process.terminate()
         self._process.wait()
         os.close(self._arrays)
@@ -150,8 +150,8 @@ class _Worker:
 
 
 def serve(connection_descriptor: int, arrays: int) -> None:
-    """What a worker process does: receives a function, then tasks until the caller is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who stops us
+    """Runs in a worker process: receives a function, then tasks until the caller is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, which stops us.
     connection = Connection(connection_descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
         function = connection.recv()
@@ -165,7 +165,7 @@ def serve(connection_descriptor: int, arrays: int) -> None:
 
 
 def _attempt(function: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
-    """Calls the function -> (whether it failed, result or exception)."""
+    """Calls the function: -> (True if it failed, result or exception)."""
     try:
         return False, function(task)
     except Exception as error:
@@ -177,7 +177,7 @@ def _attempt(function: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
 
 
 def _memory_file() -> int:
-    """Descriptor of a file without a name, in memory where the system can do that."""
+    """Opens a file without a name, in memory if the system can: -> descriptor."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("arrays")
     with tempfile.TemporaryFile() as file:
@@ -185,7 +185,7 @@ def _memory_file() -> int:
 
 
 def _transfer(operation: Callable[..., int], descriptor: int, buffers: Sequence[Any]) -> None:
-    """Reads or writes buffers one behind the other, from the start of the file."""
+    """Reads or writes buffers one after the other, from the start of the file."""
     offset = 0
     for buffer in buffers:
         rest = memoryview(buffer)

@@ -4,9 +4,11 @@ import signal
 import subprocess
 import sys
 
+import PIL.Image
 import pytest
 
 from pgtf.commands.command_line import one_line_errors
+from pgtf.dataset import open_dataset
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 QUIETLY = "from pgtf.commands.command_line import import_tensorflow_quietly as quietly; quietly()"
@@ -82,3 +84,18 @@ def test_an_error_of_several_lines_becomes_one(capsys):
 def test_other_errors_pass():
     with pytest.raises(KeyError), one_line_errors():
         raise KeyError("a mistake of ours")
+
+
+@pytest.mark.parametrize("kinds", [(ValueError, OSError), (MemoryError, ValueError)])
+def test_a_folder_of_images_in_place_of_a_dataset_is_answered_by_a_command(kinds, tmp_path, capsys):
+    with pytest.raises(SystemExit), one_line_errors(kinds):
+        open_dataset(tmp_path)
+    assert "no dataset in it" in capsys.readouterr().err
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    with pytest.raises(SystemExit), one_line_errors(kinds):
+        open_dataset(tmp_path)
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"error: {tmp_path}: holds images; make a dataset of them first: python "
+    )
+    assert error.count("\n") == 1

@@ -55,7 +55,7 @@ def test_labels_name_every_value_of_every_factor():
 
 @pytest.fixture(scope="module")
 def seen():
-    """What a linear map of the 32x32 pixels makes of faces that it was not fitted to."""
+    """Scores of a linear map of the 32x32 pixels for new faces, and the true factors."""
     images, values = draw(2400)
     x = images[:, :, ::2, ::2].reshape(2400, -1) / 255.0
     x = np.concatenate([x, np.ones((2400, 1))], axis=1)

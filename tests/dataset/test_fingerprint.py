@@ -33,7 +33,8 @@ def of(path, **options):
 
 def edit(path, change):
     """Rewrites a level file after `change(images)`."""
-    (images,) = open_records(str(path))
+    file = open_records(str(path))
+    images = file.read(range(file.num_records))
     path.write_bytes(to_records(change(images)).tobytes())
 
 

@@ -1,11 +1,12 @@
 import json
+import pickle
 import shutil
 
 import numpy as np
 import pytest
 from absl import logging
 
-from pgtf.dataset import open_dataset, tfrecords
+from pgtf.dataset import NoDataset, open_dataset, tfrecords
 from tests.dataset import original
 
 
@@ -185,8 +186,12 @@ def test_a_damaged_folder_is_refused_in_one_line(spoil, message, folder):
 def test_no_folder_and_no_dataset_are_told_apart(tmp_path):
     with pytest.raises(OSError, match="nowhere: no such dataset folder"):
         open_dataset(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no dataset in it"):
+    with pytest.raises(NoDataset, match="no dataset in it") as caught:
         open_dataset(tmp_path)
+    assert isinstance(caught.value, ValueError)
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert error.path == str(tmp_path)
+        assert str(error).startswith(f"{tmp_path}: ")
 
 
 @pytest.mark.parametrize("resolution", [32, 12, 2])

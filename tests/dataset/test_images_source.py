@@ -1,7 +1,6 @@
 """Folders as real people have them."""
 
 import os
-import re
 
 import numpy as np
 import PIL.features
@@ -16,6 +15,7 @@ from pgtf.dataset.exporter import Options
 from pgtf.dataset.sources import images
 from pgtf.dataset.sources.images import ImageOptions
 from tests.dataset import original
+from tests.dataset.commands import run
 from tests.dataset.folders import create, save, shades
 
 
@@ -56,9 +56,9 @@ def test_images_of_odd_names_are_taken_and_other_files_counted(tmp_path, capsys)
         (tmp_path / "in" / name).write_text("no image")
     summary = create(tmp_path, shuffle=False)
     assert sorted(shades(tmp_path / "out")) == list(range(6))
-    assert summary.passed_over == ("labels.csv", "more.txt", "notes.txt", "paper.pdf")
+    assert summary.skipped == ("labels.csv", "more.txt", "notes.txt", "paper.pdf")
     print_summary(summary)
-    line = "Passed over    4 files that are no images: 2 .txt, 1 .csv, 1 .pdf\n"
+    line = "Skipped        4 files that are not images: 2 .txt, 1 .csv, 1 .pdf\n"
     assert line in capsys.readouterr().out
 
 
@@ -174,14 +174,16 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path):
 
 
 def suggestion(tmp_path):
-    with pytest.raises(ValueError, match="holds images; make a dataset of them first") as caught:
-        open_dataset(tmp_path / "in")
-    return re.search("first: python dataset_tool.py (.*)", str(caught.value))[1]
+    return images.suggested_command(str(tmp_path / "in")).removeprefix("python dataset_tool.py ")
 
 
-def test_a_folder_of_images_is_told_the_command_it_needs(tmp_path):
+def test_a_folder_of_images_is_told_the_command_it_needs(tmp_path, capsys):
     save(tmp_path / "in" / "x.png", 1)
-    assert suggestion(tmp_path) == f"create_from_images datasets/in {tmp_path}/in"
+    command = f"create_from_images datasets/in {tmp_path}/in"
+    assert suggestion(tmp_path) == command
+    assert run("verify", tmp_path / "in") == 2
+    expected = f"{tmp_path}/in: holds images; make a dataset of them first: "
+    assert capsys.readouterr().err == f"error: {expected}python dataset_tool.py {command}\n"
 
 
 def test_the_suggested_dataset_is_not_the_folder_itself(tmp_path, monkeypatch):

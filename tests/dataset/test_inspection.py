@@ -165,13 +165,6 @@ def test_a_disk_too_full_for_pictures_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(PIL.Image.Image, "save", no_space)
     with pytest.raises(OSError, match="No space left on device: '.*/out'"):
         inspection.extract(str(folder), str(tmp_path / "out"))
-    monkeypatch.undo()
-    monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(OSError, match="No space left on device: '.*/page.png'"):
-        inspection.display(str(folder), str(tmp_path / "page.png"))
-    monkeypatch.undo()
-    with pytest.raises(FileNotFoundError, match="'.*/nowhere/page.png'"):
-        inspection.display(str(folder), str(tmp_path / "nowhere" / "page.png"))
     assert [x.name for x in tmp_path.iterdir()] == ["demo"]
 
 
@@ -192,44 +185,3 @@ def test_copies_are_identical_and_others_are_not(folder, tmp_path, capsys):
     result = inspection.compare(str(folder), str(tmp_path / "fewer"))
     assert (result.num_compared, result.num_images, result.identical_images) == (15, (20, 15), 0)
     assert capsys.readouterr().out.count("Image ") == 15
-
-
-def test_pages_of_a_contact_sheet_go_on_where_the_last_ended(folder):
-    dataset = open_dataset(folder, max_label_size=0)
-    page = inspection.contact_sheet(dataset, start=5)
-    assert page.shape == (8 * 16, 12 * 16, 3)
-    np.testing.assert_array_equal(page[:16, :16], dataset.read_images([5])[0])
-    np.testing.assert_array_equal(page[16:32, 32:48], dataset.read_images([19])[0])
-    assert page[32:].max() == 0
-
-
-def test_a_screen_without_a_toolkit_gets_a_contact_sheet(folder, monkeypatch):
-    plt = pytest.importorskip("matplotlib.pyplot")
-    plt.switch_backend("agg")
-    monkeypatch.chdir(folder.parent)
-    monkeypatch.setattr(inspection, "has_screen", lambda: True)
-    assert inspection.display(str(folder), None) == "demo-contact-sheet.png"
-    assert (folder.parent / "demo-contact-sheet.png").stat().st_size > 0
-    assert plt.get_fignums() == []
-
-
-def test_a_window_shows_page_after_page(folder, monkeypatch):
-    plt = pytest.importorskip("matplotlib.pyplot")
-    plt.switch_backend("agg")
-    pages = []
-
-    class Figure(plt.Figure):
-        def waitforbuttonpress(self, timeout=-1):
-            pages.append(np.asarray(self.axes[0].images[-1].get_array()))
-            return True
-
-    subplots = plt.subplots
-    monkeypatch.setattr(plt, "subplots", lambda **kw: subplots(FigureClass=Figure, **kw))
-    monkeypatch.setattr(inspection, "SHEET", (4, 3))
-    monkeypatch.setattr(inspection, "has_screen", lambda: True)
-    canvas = type(plt.figure().canvas)
-    monkeypatch.setattr(canvas, "required_interactive_framework", "one")
-    assert inspection.display(str(folder), None) is None
-    assert len(pages) == 2  # 20 images, 12 a page
-    dataset = open_dataset(folder, max_label_size=0)
-    np.testing.assert_array_equal(pages[1], inspection.contact_sheet(dataset, 12))

@@ -6,7 +6,8 @@ import os
 import pytest
 
 from pgtf.dataset.journal import Journal
-from pgtf.dataset.partial import PartialFolder, write_records
+from pgtf.dataset.partial import PartialFolder
+from pgtf.dataset.record_files import write_records
 from tests.dataset import loads
 from tests.dataset.commands import run
 from tests.dataset.exports import JOB, files_of, interrupted, make

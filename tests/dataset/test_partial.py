@@ -169,7 +169,7 @@ def test_data_are_on_the_disk_before_anything_says_so(tmp_path, monkeypatch):
         assert events == begun
         (tmp_path / "set.partial" / "report").write_text("x")
         folder.advance(0, 0, {})
-        folder._end_sync()
+        folder._saver.wait()
         data = ["set.partial/a", "set.partial/b", "set.partial/report"]
         assert events[3:] == [*((name, 1) for name in data), ("set.partial/progress.jsonl", 2)]
         del events[:]

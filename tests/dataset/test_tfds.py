@@ -15,7 +15,7 @@ class Labels:
 
 
 class Features:
-    """What we use of FeaturesDict, which is no dictionary: it has no `get`."""
+    """Stands for FeaturesDict, which is not a dictionary: it has no `get`."""
 
     def __init__(self, **features):
         self._features = features
@@ -32,7 +32,7 @@ class Features:
 
 @pytest.fixture
 def package(monkeypatch, rng):
-    """What we use of tensorflow_datasets, with one dataset of five images and one of none."""
+    """Stands for tensorflow_datasets, with one dataset of five images and one without images."""
     images = rng.integers(0, 256, (5, 12, 8, 3), np.uint8)
     examples = tf.data.Dataset.from_tensor_slices({"image": images, "label": [1, 0, 1, 1, 0]})
     infos = {

@@ -22,7 +22,8 @@ def finish(folder, nimg=288):
 def brighten(folder, index):
     """Changes one image in all levels of a dataset."""
     for path in folder.glob("*.tfrecords"):
-        (images,) = open_records(str(path))
+        file = open_records(str(path))
+        images = file.read(range(file.num_records))
         images[index] ^= 255
         path.write_bytes(to_records(images).tobytes())
 

@@ -84,7 +84,7 @@ def create(
     build = _build_all if len(found) <= faces.keep else _build_best
     summary = build(target, found, Maker(image_dir, landmark_file, faces), job, options)
     return Built(
-        dataclasses.replace(summary, passed_over=tuple(others)),
+        dataclasses.replace(summary, skipped=tuple(others)),
         len(found),
         os.path.join(target, SCORES_FILE),
         os.path.join(target, SHEET_FILE),

@@ -22,7 +22,8 @@ from pgtf.dataset.exporter import Options
 from pgtf.dataset.faces.photographs import LoadPhotographs
 from pgtf.dataset.faces.quality import quality
 from pgtf.dataset.ownership import refuse_existing
-from pgtf.dataset.partial import PartialFolder, write_records
+from pgtf.dataset.partial import PartialFolder
+from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import fit
 from pgtf.dataset.workers import default_num_workers, ordered_map

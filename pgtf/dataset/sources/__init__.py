@@ -1,1 +1,4 @@
-"""One file per source of images; each turns what people have into uint8 images for the exporter."""
+"""One file per source of images: it converts them for the exporter, and registers its command.
+
+A new source is a file here and a line in the table of pgtf/commands/dataset.py.
+"""

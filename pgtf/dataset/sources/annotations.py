@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-MAX_CLASSES = 1_000_000  # a higher class number is no class number: one-hot codes take 4 bytes each
+MAX_CLASSES = 1_000_000  # A one-hot code takes 4 bytes per class, so higher numbers are errors.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class FileLabels:
     """Labels in the order of the files."""
 
     values: np.ndarray  # float32 [n, L], or class numbers [n]
-    names: list[str]  # of the columns; empty if not known
+    names: list[str]  # names of the columns, if known
 
 
 def read_labels(source: str, image_dir: str, names: Sequence[str]) -> FileLabels:
@@ -63,8 +63,8 @@ def _combine(source: str, labels: list[Any], columns: list[str]) -> FileLabels:
         if len({len(label) for label in labels}) > 1:
             raise ValueError(f"{source}: all labels must have as many numbers.")
         return FileLabels(_matrix(source, labels), columns)
-    if all(type(label) is int for label in labels):  # no truth values, which Python counts as such
-        # As Python's numbers first: NumPy's do not hold all that a file may.
+    if all(type(label) is int for label in labels):  # `type`, because bool is a subclass of int
+        # Check Python's numbers: a file may hold some that are too large for NumPy.
         _check_range(source, min(labels), max(labels))
         return FileLabels(np.array(labels), [])
     if all(isinstance(label, str) for label in labels):
@@ -77,15 +77,15 @@ def _combine(source: str, labels: list[Any], columns: list[str]) -> FileLabels:
 
 
 def _classes(labels: Sequence[str]) -> FileLabels:
-    """Class names, numbered in alphabetical order."""
+    """Numbers class names in alphabetical order."""
     names, numbers = np.unique(labels, return_inverse=True)
-    # Names of folders may hold bytes that no text file can.
+    # A folder's name may hold bytes that are not UTF-8, which dataset.json cannot store.
     readable = [name.encode("utf-8", "backslashreplace").decode() for name in names.tolist()]
     return FileLabels(numbers, readable)
 
 
 def _by_name(path: str, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Label of each file; one that is named twice must have the same label."""
+    """Collects {file: label}; a file that is named twice must have the same label."""
     found: dict[str, Any] = {}
     for name, label in pairs:
         key = os.path.normpath(name)
@@ -137,7 +137,7 @@ def read_matrix(path: str, num_images: int) -> np.ndarray:
     """Reads a .npy file with a row per image: -> float32 [n, L], or class numbers [n].
 
     Raises:
-        ValueError: it is no such file.
+        ValueError: the file is damaged, or holds something else.
         OSError: it cannot be read.
     """
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import glob
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import PIL.Image
 
+from pgtf.dataset.commands import Commands
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.sources.pictures import FILE_ERRORS, reason
@@ -36,7 +38,7 @@ def create(
         celeba_dir: folder that contains img_align_celeba_png.
         cx, cy: center of the crop, pixels.
         options: see there.
-        num_images: how many there must be.
+        num_images: number that the folder must hold.
     """
     if not (RADIUS <= cx <= WIDTH - RADIUS and RADIUS <= cy <= HEIGHT - RADIUS):
         raise ValueError(
@@ -82,3 +84,22 @@ class _Crop:
             raise ValueError(f"must be RGB, {WIDTH}x{HEIGHT}; found an array of {image.shape}")
         rows = slice(self.cy - RADIUS, self.cy + RADIUS)
         return image[rows, self.cx - RADIUS : self.cx + RADIUS].transpose(2, 0, 1)
+
+
+def add_command(commands: Commands) -> None:
+    """Adds create_celeba to the sub-commands of dataset_tool.py."""
+    p = commands.add_create(
+        "create_celeba",
+        "CelebA at 128x128.",
+        "datasets/celeba ~/celeba",
+        _run,
+        "celeba_dir",
+        f"folder with {IMAGE_FOLDER}",
+    )
+    help = "center of the crop (default: %(default)s)"
+    p.add_argument("--cx", type=int, default=CENTER_X, help=help)
+    p.add_argument("--cy", type=int, default=CENTER_Y, help=help)
+
+
+def _run(args: argparse.Namespace, options: Options) -> Summary:
+    return create(args.tfrecord_dir, args.celeba_dir, args.cx, args.cy, options)

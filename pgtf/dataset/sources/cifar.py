@@ -1,7 +1,8 @@
-"""CIFAR-10 and CIFAR-100, as folders or as the archives of their home page."""
+"""CIFAR-10 and CIFAR-100, as folders or as the archives on their home page."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import tarfile
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
 from pgtf.dataset.sources import pickles
 
@@ -30,7 +32,7 @@ def create_cifar10(
         tfrecord_dir: dataset folder to create.
         cifar10_dir: folder with data_batch_1 to 5, or cifar-10-python.tar.gz.
         options: see there.
-        num_images: how many the five files together must hold.
+        num_images: number that the five files must hold together.
     """
     files = [f"data_batch_{number}" for number in range(1, 6)]
     batches = [_read(cifar10_dir, "cifar-10-batches-py", name) for name in files]
@@ -50,13 +52,13 @@ def create_cifar100(
         tfrecord_dir: dataset folder to create.
         cifar100_dir: folder with train (and meta, for the names), or cifar-100-python.tar.gz.
         options: see there.
-        num_images: how many there must be.
+        num_images: number that the file must hold.
     """
     batches = [_read(cifar100_dir, "cifar-100-python", "train")]
     try:
         _, meta = _read(cifar100_dir, "cifar-100-python", "meta")
         names = [str(name) for name in meta["fine_label_names"]]
-    except (FileNotFoundError, KeyError, TypeError):  # not needed for training
+    except (FileNotFoundError, KeyError, TypeError):  # Training does not need names.
         names = []
     return _create(tfrecord_dir, cifar100_dir, batches, "fine_labels", names, num_images, options)
 
@@ -94,7 +96,7 @@ def _create(
 
 
 def _read(source: str, inner: str, name: str) -> tuple[str, Any]:
-    """Unpickles a file of the archive, or of a folder that it was unpacked to."""
+    """Unpickles a file from the archive, or from the folder of the unpacked archive."""
     if os.path.isfile(source):
         path = f"{source}:{inner}/{name}"
         try:
@@ -111,7 +113,7 @@ def _read(source: str, inner: str, name: str) -> tuple[str, Any]:
         if os.path.isfile(path):
             with open(path, "rb") as file:
                 return path, pickles.load_arrays(file, path)
-    raise FileNotFoundError(f"{source}: must contain {name}, or be the archive of the home page.")
+    raise FileNotFoundError(f"{source}: must contain {name}, or be the archive from its home page.")
 
 
 def _images(path: str, batch: Any) -> np.ndarray:
@@ -140,3 +142,31 @@ def _labels(path: str, batch: Any, key: str) -> np.ndarray:
             f"Received: {labels.min()} to {labels.max()}."
         )
     return labels
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds create_cifar10 and create_cifar100 to the sub-commands of dataset_tool.py."""
+    commands.add_create(
+        "create_cifar10",
+        "CIFAR-10.",
+        "datasets/cifar10 ~/cifar10",
+        _run_cifar10,
+        "cifar10_dir",
+        "folder with data_batch_1 to 5, or cifar-10-python.tar.gz",
+    )
+    commands.add_create(
+        "create_cifar100",
+        "CIFAR-100.",
+        "datasets/cifar100 ~/cifar100",
+        _run_cifar100,
+        "cifar100_dir",
+        "folder with train, or cifar-100-python.tar.gz",
+    )
+
+
+def _run_cifar10(args: argparse.Namespace, options: Options) -> Summary:
+    return create_cifar10(args.tfrecord_dir, args.cifar10_dir, options)
+
+
+def _run_cifar100(args: argparse.Namespace, options: Options) -> Summary:
+    return create_cifar100(args.tfrecord_dir, args.cifar100_dir, options)

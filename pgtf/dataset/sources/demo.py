@@ -1,19 +1,22 @@
 """Procedural cartoon faces with known factors: a dataset that needs no download.
 
 A face is a stack of flat shapes, each a signed distance turned into coverage, so that edges are
-smooth at any resolution. Everything about image i follows from the seed and i. Only exactly rounded
-operations touch the pixels, so that the same bytes come out on every machine.
+smooth at any resolution. Image i depends on the seed and i only. Only exactly rounded operations
+touch the pixels, so that every machine computes the same bytes.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 
 import numpy as np
 
+from pgtf.dataset.commands import Commands, positive
 from pgtf.dataset.exporter import Options, Summary, export, random_state
 
-BATCH_PIXELS = 1 << 14  # drawn at a time, so that the layers stay in the cache
+NUM_IMAGES, RESOLUTION, SEED = 10_000, 32, 0  # defaults of create_demo
+BATCH_PIXELS = 1 << 14  # Drawing so many pixels at a time keeps the layers in the cache.
 
 Rgb = tuple[int, int, int]
 
@@ -48,7 +51,7 @@ EYES: dict[str, Rgb] = {
 MOUTH = ("smile", "open", "straight")
 GLASSES = ("none", "dark")
 
-# Name -> values; the labels are their one-hot codes, one after the other.
+# Name -> values; a label is the concatenation of their one-hot codes.
 FACTORS: dict[str, tuple[str, ...]] = {
     "skin": tuple(SKIN),
     "hair": tuple(HAIR),
@@ -59,7 +62,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "background": tuple(BACKGROUND),
     "shirt": tuple(SHIRT),
 }
-NUM_POSE = 7  # continuous variations: where the head is, its size and tilt, gaze, parting, width
+NUM_POSE = 7  # continuous variations: position (2), size and tilt of the head, gaze, parting, width
 
 INK: Rgb = (40, 34, 48)
 LENS: Rgb = (16, 20, 32)
@@ -71,12 +74,12 @@ SHADOW = (0.88, 0.78, 0.74)  # factors of red, green, blue
 
 
 def sample_faces(num_images: int, seed: int) -> np.ndarray:
-    """Uniform draws in [0, 1) that determine faces: float64 [n, D]; row i does not depend on n."""
+    """Samples faces, uniform in [0, 1): float64 [n, D]; row i is the same for any n."""
     return random_state("seed", seed).uniform(size=(num_images, len(FACTORS) + NUM_POSE))
 
 
 def factor_values(faces: np.ndarray) -> np.ndarray:
-    """Which value of each factor faces have: [n, D] -> int64 [n, factors]; independent, uniform."""
+    """Value of each factor, independent and uniform: [n, D] -> int64 [n, factors]."""
     sizes = [len(values) for values in FACTORS.values()]
     return (faces[:, : len(FACTORS)] * sizes).astype(np.int64)
 
@@ -121,6 +124,7 @@ class _Canvas:
         self._image = np.empty((len(self._x), 3, resolution, resolution), np.float32)
 
     def draw(self) -> np.ndarray:
+        """Draws all layers: -> uint8 [n, 3, R, R]."""
         self._background()
         self._long_hair()
         self._body()
@@ -136,7 +140,7 @@ class _Canvas:
     def _ellipse(
         self, x: float | np.ndarray, y: float, a: float, b: float, stretch: float | np.ndarray = 1
     ) -> np.ndarray:
-        """Center and semi-axes; `stretch` widens it."""
+        """Ellipse with center (x, y) and semi-axes (a * stretch, b)."""
         dx, dy = (self._x - x) / (a * stretch), (self._y - y) / b
         distance: np.ndarray = (np.sqrt(dx * dx + dy * dy) - 1) * min(a, b)
         return distance
@@ -149,7 +153,7 @@ class _Canvas:
     def _paint(
         self, distance: np.ndarray, color: Rgb | np.ndarray, opacity: float | np.ndarray = 1
     ) -> None:
-        """Lays a color, or one for each image [n, 3], over a shape, with an edge of one pixel."""
+        """Paints a color, or one per image [n, 3], over a shape, with an edge of one pixel."""
         cover = np.clip(0.5 - distance / self._pixel, 0, 1) * opacity
         color = np.asarray(color, np.float32).reshape(-1, 3, 1, 1)
         self._image += cover[:, np.newaxis] * (color - self._image)
@@ -164,7 +168,7 @@ class _Canvas:
         return shadow
 
     def _is(self, factor: str, value: str) -> np.ndarray:
-        """Opacity that shows a layer only where a factor has this value: [n, 1, 1]."""
+        """Opacity of a layer that only images with this value of a factor have: [n, 1, 1]."""
         shown: np.ndarray = self._value[factor] == FACTORS[factor].index(value)
         return shown[:, np.newaxis, np.newaxis].astype(np.float32)
 
@@ -249,9 +253,9 @@ class _Draw:
 
 def create(
     tfrecord_dir: str,
-    num_images: int = 10_000,
-    resolution: int = 32,
-    seed: int = 0,
+    num_images: int = NUM_IMAGES,
+    resolution: int = RESOLUTION,
+    seed: int = SEED,
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Summary:
     """Creates a dataset of cartoon faces, labelled with all factors."""
@@ -268,3 +272,17 @@ def create(
         meta={"mirror": False, "factors": {name: list(values) for name, values in FACTORS.items()}},
         options=options,
     )
+
+
+def add_command(commands: Commands) -> None:
+    """Adds create_demo to the sub-commands of dataset_tool.py."""
+    help = "Cartoon faces with known factors; needs no input."
+    p = commands.add_create("create_demo", help, "datasets/demo", _run)
+    help = "(default: %(default)s)"
+    p.add_argument("--num_images", type=positive, default=NUM_IMAGES, help=help)
+    p.add_argument("--resolution", type=positive, default=RESOLUTION, help=f"pixels {help}")
+    p.add_argument("--seed", type=int, default=SEED, help=help)
+
+
+def _run(args: argparse.Namespace, options: Options) -> Summary:
+    return create(args.tfrecord_dir, args.num_images, args.resolution, args.seed, options)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
 from typing import Any
 
-import h5py
 import numpy as np
 
+from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.annotations import read_matrix
@@ -21,6 +22,8 @@ def create(
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Summary:
     """Creates a dataset from the largest image array of the file, and from NAME-labels.npy."""
+    import h5py  # here: other commands start faster without it
+
     try:
         file = h5py.File(hdf5_filename, "r")
     except FileNotFoundError:
@@ -53,7 +56,7 @@ def _largest_images(path: str, file: Any) -> Any:
     arrays = [
         array
         for name, array in file.items()
-        if name.startswith("data") and isinstance(array, h5py.Dataset) and array.ndim == 4
+        if name.startswith("data") and getattr(array, "ndim", None) == 4  # A group has no `ndim`.
     ]
     if not arrays:
         raise ValueError(f"{path}: must hold arrays data4x4, data8x8, ... Received: {list(file)}.")
@@ -77,3 +80,20 @@ def _read_images(path: str, data: Any, order: np.ndarray) -> Iterator[np.ndarray
             yield data[int(index)]
         except OSError as error:
             raise ValueError(f"{path} image {index}: damaged ({error}).") from error
+
+
+def add_command(commands: Commands) -> None:
+    """Adds create_from_hdf5 to the sub-commands of dataset_tool.py."""
+    p = commands.add_create(
+        "create_from_hdf5",
+        "An HDF5 file of the 2017 release.",
+        "datasets/cats ~/cats.h5",
+        _run,
+        "hdf5_filename",
+        "HDF5 file; labels are taken from NAME-labels.npy beside it",
+    )
+    p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
+
+
+def _run(args: argparse.Namespace, options: Options) -> Summary:
+    return create(args.tfrecord_dir, args.hdf5_filename, bool(args.shuffle), options)

@@ -1,7 +1,8 @@
-"""A folder of image files, as people have them."""
+"""A folder of image files of any kind."""
 
 from __future__ import annotations
 
+import argparse
 import collections
 import dataclasses
 import hashlib
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import PIL.Image
 
+from pgtf.dataset.commands import Commands, add_conversion, natural, positive
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
@@ -29,26 +31,26 @@ from pgtf.dataset.sources.pictures import (
     reason,
 )
 
-SURVEYED = 200  # files looked at to suggest a command
+SURVEYED = 200  # files opened to suggest a command
 MAX_SUGGESTED = 1024  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageOptions:
-    """How files become images; with the defaults the folder is treated as the original does."""
+    """Options of the conversion. The defaults change nothing, as in the original release."""
 
     shuffle: bool = True
     resolution: int | None = None  # pixels; None = that of the first image
-    transform: Transform = "none"  # how an image of another size is fitted
+    transform: Transform = "none"  # fits images of another size
     channels: int | None = None  # 1 or 3; None = those of the first image
-    alpha: Alpha = "error"  # what becomes of transparent pixels
+    alpha: Alpha = "error"  # treatment of transparent pixels
     labels: str | None = None  # "folders", or a .csv, .json or .npy file; None = unlabelled
     max_images: int | None = None
-    max_errors: int = 0  # unusable files that are skipped before the job gives up
+    max_errors: int = 0  # unusable files to skip; one more ends the job
 
     @property
     def strict(self) -> bool:
-        """Whether files must be plain RGB or gray already, as for the original."""
+        """True if files must be plain RGB or gray already, as for the original."""
         conversions = (self.resolution, self.channels, self.transform, self.alpha)
         return conversions == (None, None, "none", "error")
 
@@ -59,9 +61,9 @@ def create(
     images: ImageOptions = ImageOptions(),  # noqa: B008 (frozen)
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Summary:
-    """Creates a dataset of the image files in a folder and the folders below it.
+    """Creates a dataset from the image files in a folder and the folders below it.
 
-    The files are taken in the order of their names, then shuffled as the original does.
+    Sorts the files by name, then shuffles them as the original does.
     """
     if images.transform != "none" and images.resolution is None:
         raise ValueError(
@@ -85,14 +87,14 @@ def create(
         max_errors=images.max_errors,
         options=options,
     )
-    return dataclasses.replace(summary, passed_over=tuple(others))
+    return dataclasses.replace(summary, skipped=tuple(others))
 
 
 def list_images(image_dir: str) -> tuple[list[str], list[str]]:
-    """Paths below a folder, sorted: its image files, and the others; hidden files are in neither.
+    """Returns the sorted paths of image files, and of others, below a folder; skips hidden files.
 
-    A file is taken for an image if its extension is an image's, if it has none, or if it holds one
-    all the same.
+    A file counts as an image if it has the extension of an image, or none, or if Pillow can open
+    it.
     """
     if not os.path.isdir(image_dir):
         raise FileNotFoundError(f"{image_dir}: no such folder of images.")
@@ -109,7 +111,7 @@ def list_images(image_dir: str) -> tuple[list[str], list[str]]:
 
 
 def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
-    """Paths of the files in a folder and below; links to a folder on the way here are no way on."""
+    """Yields paths of files in a folder and below; follows no link back to a folder in `above`."""
     real = os.path.realpath(folder)
     if real in above:
         return
@@ -120,7 +122,7 @@ def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
             is_link = entry.is_symlink()
             if os.path.isdir(entry.path) if is_link else entry.is_dir():
                 yield from _walk(entry.path, above | {real})
-            elif is_link or entry.is_file():  # no pipe: reading it would wait for ever
+            elif is_link or entry.is_file():  # Reading a pipe would wait forever.
                 yield entry.path
 
 
@@ -133,7 +135,7 @@ def _holds_image(path: str) -> bool:
 
 
 def suggested_command(path: str) -> str | None:
-    """The create_from_images command for a folder of images; None if it holds none."""
+    """Suggests the create_from_images command for a folder; None if it holds no images."""
     try:
         names, _ = list_images(path)
     except (OSError, ValueError):
@@ -162,7 +164,7 @@ def suggested_command(path: str) -> str | None:
 
 
 def _free_name(path: str) -> str:
-    """datasets/NAME after a folder of images, or NAME-2 and so on where that exists."""
+    """Returns datasets/NAME for a folder NAME, or datasets/NAME-2 and so on if that exists."""
     name = os.path.join("datasets", os.path.basename(os.path.abspath(path)))
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(name for name in names if not os.path.lexists(name))
@@ -185,7 +187,7 @@ class _LoadFiles:
 
 
 def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> Conversion:
-    """Takes what is not given from the first file that can be read."""
+    """Takes the channels and resolution that are not given from the first readable file."""
     if images.channels is not None and images.resolution is not None:
         channels, side = images.channels, images.resolution
     else:
@@ -213,7 +215,7 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
 def _first_picture(
     image_dir: str, names: Sequence[str], max_errors: int
 ) -> tuple[str, tuple[int, int], str]:
-    """Mode, size and path of the first file that can be read, if not too many before it cannot."""
+    """Mode, size and path of the first readable file, which `max_errors` others may precede."""
     for place, name in enumerate(names):
         path = os.path.join(image_dir, name)
         try:
@@ -227,9 +229,38 @@ def _first_picture(
 
 
 def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str, object]:
-    """What an interrupted job must have in common with the one that continues it."""
+    """Describes the job; one that resumes it must have the same description."""
     options = dataclasses.asdict(images)
-    del options["max_errors"]  # how it often ended
+    del options["max_errors"]  # A job that met too many is resumed with a higher limit.
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
     folder = os.path.abspath(image_dir)
     return {"command": "create_from_images", "image_dir": folder, "files": files} | options
+
+
+def add_command(commands: Commands) -> None:
+    """Adds create_from_images to the sub-commands of dataset_tool.py."""
+    p = commands.add_create(
+        "create_from_images",
+        "The image files in a folder and the folders below it.",
+        "datasets/cats ~/cats --resolution=128 --transform=center-crop --channels=3",
+        _run,
+        "image_dir",
+        "folder of images; without the flags below they must be RGB or gray and all of one size, "
+        "square, a power of two",
+    )
+    p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
+    add_conversion(p)
+    help = (
+        "folders: the name of an image's folder is its class; or a .csv, .json or .npy file "
+        "(default: unlabelled)"
+    )
+    p.add_argument("--labels", help=help)
+    p.add_argument("--max_images", type=positive, help="images to write at most (default: all)")
+    help = "unusable files to skip and list (default: %(default)s)"
+    p.add_argument("--max_errors", type=natural, default=0, help=help)
+
+
+def _run(args: argparse.Namespace, options: Options) -> Summary:
+    names = [field.name for field in dataclasses.fields(ImageOptions)]
+    chosen = ImageOptions(**{name: getattr(args, name) for name in names})
+    return create(args.tfrecord_dir, args.image_dir, chosen, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import os
 import zlib
@@ -9,12 +10,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pgtf.dataset.commands import Commands, positive
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, random_state, shuffled
 
 NUM_IMAGES = 60_000
 PADDED = 32  # 28 pixels and a border of 2 black ones
 NAMES = [str(digit) for digit in range(10)]
 COLORED_IMAGES, COLORED_SEED = 1_000_000, 123  # Paper, Appendix D (App. E of the ICLR version)
+SOURCE = ("mnist_dir", "folder with train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz")
 
 
 def create_mnist(
@@ -49,7 +52,7 @@ def create_mnistrgb(
     options: Options = Options(),  # noqa: B008 (frozen)
     num_digits: int = NUM_IMAGES,
 ) -> Summary:
-    """Creates images of three MNIST digits drawn at random, one in each color channel."""
+    """Creates images of three random MNIST digits, one per color channel."""
     random = random_state("random_seed", random_seed)
     digits = _read_images(mnist_dir, num_digits)
 
@@ -103,3 +106,25 @@ def _read_idx(folder: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if len(shape) == 1 and values.max() > 9:
         raise ValueError(f"{path}: labels must be 0 to 9. Received: {values.max()}.")
     return values.reshape(shape)
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds create_mnist and create_mnistrgb to the sub-commands of dataset_tool.py."""
+    example = "datasets/mnist ~/mnist"
+    commands.add_create("create_mnist", "MNIST, gray 32x32.", example, _run_mnist, *SOURCE)
+    help = "Random MNIST digits in the three color channels."
+    example = "datasets/mnistrgb ~/mnist"
+    p = commands.add_create("create_mnistrgb", help, example, _run_mnistrgb, *SOURCE)
+    help = "(default: %(default)s)"
+    p.add_argument("--num_images", type=positive, default=COLORED_IMAGES, help=help)
+    p.add_argument("--random_seed", type=int, default=COLORED_SEED, help=help)
+
+
+def _run_mnist(args: argparse.Namespace, options: Options) -> Summary:
+    return create_mnist(args.tfrecord_dir, args.mnist_dir, options)
+
+
+def _run_mnistrgb(args: argparse.Namespace, options: Options) -> Summary:
+    return create_mnistrgb(
+        args.tfrecord_dir, args.mnist_dir, args.num_images, args.random_seed, options
+    )

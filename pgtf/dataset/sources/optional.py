@@ -1,4 +1,4 @@
-"""Packages that one command each needs."""
+"""Packages that only some commands need."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def import_optional(module: str, package: str) -> Any:
-    """Imports a module, or says in one line what to install.
+    """Imports a module; if that fails, names the package to install.
 
     Raises:
-        ValueError: it is not installed, or does not work here.
+        ValueError: the package is not installed, or does not work here.
     """
     try:
         return importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Reads pickled arrays without executing anything: only what arrays need may be looked up."""
+"""Reads pickled arrays without executing anything: only globals that arrays need are found."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ def load_arrays(file: IO[bytes], path: str) -> Any:
     """Unpickles lists, dictionaries, strings, numbers and arrays.
 
     Raises:
-        ValueError: the pickle holds anything else, or is damaged; nothing of it has been run.
+        ValueError: the pickle holds anything else, or is damaged; none of it was executed.
     """
     try:
         # latin1: Python 2 wrote the bytes of arrays as strings.
         return _ArrayUnpickler(file, encoding="latin1").load()
-    except Exception as error:  # a damaged pickle raises nearly anything
+    except Exception as error:  # A damaged pickle raises nearly anything.
         what = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path}: not a pickle of arrays ({what}).") from error
 
 
 def _reconstruct(kind: type, shape: Any, dtype: Any) -> np.ndarray:
-    """NumPy's empty array, to be filled by its state."""
+    """Stands for NumPy's function: an empty array, which the pickle's state fills."""
     return np.ndarray((0,), np.uint8)
 
 
 def _frombuffer(buffer: Any, dtype: np.dtype[Any], shape: Any, order: str) -> np.ndarray:
-    """Arrays as protocol 5 writes them."""
+    """Rebuilds an array of protocol 5."""
     return np.frombuffer(buffer, dtype).reshape(shape, order="F" if order == "F" else "C")
 
 
@@ -37,11 +37,11 @@ def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Bytes as newer Pythons write them for older ones."""
+    """Rebuilds bytes that a newer Python wrote for an older one."""
     return text.encode("latin1")
 
 
-# What may be looked up, and what is called in its place.
+# Globals that a pickle may name -> the object used for each.
 ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
@@ -61,6 +61,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     """Refuses every global but those that rebuild NumPy arrays and bytes."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """Returns the object for a global; called by `pickle.Unpickler`."""
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which arrays do not need")
         return ALLOWED[module, name]

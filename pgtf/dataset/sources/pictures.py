@@ -1,4 +1,4 @@
-"""Image files -> uint8 arrays of one shape, whatever may be odd about real people's files."""
+"""Image files of any kind -> uint8 arrays of one shape."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import PIL.ImageOps
 Transform = Literal["none", "center-crop", "pad", "resize"]
 Alpha = Literal["error", "drop", "white", "black"]
 
-PLAIN_MODES = {"L": 1, "RGB": 3}  # what the original accepts -> channels
+PLAIN_MODES = {"L": 1, "RGB": 3}  # mode that the original accepts -> channels
 UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
 UINT16_TO_UINT8 = 257  # 65535 / 255
 # Signature, length and name of IHDR; then width, height, bits, color type, 2 methods, interlacing.
 PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-# Everything that Pillow raises for files that are damaged or no images.
+# Pillow raises all of these for damaged files and files that are not images.
 FILE_ERRORS = (
     OSError,
     ValueError,
@@ -38,22 +38,23 @@ FILE_ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """How files become images [channels, resolution, resolution]."""
+    """Conversion of files to images [channels, resolution, resolution]."""
 
     channels: int
     resolution: int
     transform: Transform = "none"
-    alpha: Alpha = "error"  # what to do with transparent images
-    strict: bool = True  # accept plain RGB and gray only and change nothing, as the original does
+    alpha: Alpha = "error"  # treatment of transparent images
+    strict: bool = True  # accept only plain RGB and gray, change nothing, as the original
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """[C, R, R] of the images."""
         return self.channels, self.resolution, self.resolution
 
 
 @contextlib.contextmanager
 def open_picture(path: str) -> Iterator[PIL.Image.Image]:
-    """Opens an image file; Pillow's doubts about a file that it reads all the same are not shown.
+    """Opens an image file without showing Pillow's warnings about files that it can read.
 
     Raises:
         ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
@@ -85,7 +86,7 @@ def read_picture(path: str, conversion: Conversion) -> np.ndarray:
 
 
 def to_pixels(picture: PIL.Image.Image, conversion: Conversion) -> np.ndarray:
-    """RGB or gray -> uint8 [C, R, R]; ValueError if it is not of the wanted shape."""
+    """RGB or gray -> uint8 [C, R, R]; ValueError if its shape is another."""
     pixels = np.asarray(picture)
     pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     if pixels.shape != conversion.shape:
@@ -100,17 +101,17 @@ def to_pixels(picture: PIL.Image.Image, conversion: Conversion) -> np.ndarray:
 
 
 def normalize(picture: PIL.Image.Image, conversion: Conversion) -> PIL.Image.Image:
-    """Makes a picture upright, sRGB or gray, opaque, and of the wanted size."""
+    """Makes a picture upright, sRGB or gray, opaque, and fits it to the resolution."""
     picture = to_plain(picture, conversion.alpha)
     picture = picture.convert("L" if conversion.channels == 1 else "RGB")
     return fit(picture, conversion.resolution, conversion.transform)
 
 
 def to_plain(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
-    """Makes a picture upright, of 8 bits, sRGB where its colors are known, and opaque.
+    """Makes a picture upright, 8-bit, opaque, and sRGB if it has a color profile.
 
     Raises:
-        ValueError: it is transparent, and `alpha` is "error"; or it has no known range.
+        ValueError: it is transparent and `alpha` is "error", or its range is not known.
     """
     picture = PIL.ImageOps.exif_transpose(picture)
     return _flatten(to_srgb(_to_8_bits(picture)), alpha)
@@ -122,7 +123,7 @@ def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     if not profile:
         return picture
     alpha = picture.getchannel("A") if picture.mode in ("LA", "RGBA") else None
-    # A broken profile says nothing, nor does one of colors for a gray picture.
+    # Ignore a broken profile, and a color profile of a gray picture.
     with contextlib.suppress(PIL.ImageCms.PyCMSError, OSError):
         source = PIL.ImageCms.ImageCmsProfile(io.BytesIO(profile))
         colors = picture.convert(picture.mode[:-1]) if alpha else picture
@@ -137,7 +138,7 @@ def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def fit(picture: PIL.Image.Image, resolution: int, transform: Transform) -> PIL.Image.Image:
-    """Makes a picture resolution x resolution in the way that `transform` says."""
+    """Makes a picture resolution x resolution by the given transform."""
     width, height = picture.size
     if (width, height) == (resolution, resolution) or transform == "none":
         return picture
@@ -145,7 +146,8 @@ def fit(picture: PIL.Image.Image, resolution: int, transform: Transform) -> PIL.
     if transform == "center-crop":
         left, top = (width - short) // 2, (height - short) // 2
         picture = picture.crop((left, top, left + short, top + short))
-    elif transform == "pad":  # after resizing: a square around a panorama may not fit in memory
+    elif transform == "pad":
+        # Resize first: the square around a panorama may not fit in memory.
         inner = tuple(max(round(side * resolution / long), 1) for side in (width, height))
         picture = picture.resize((inner[0], inner[1]), PIL.Image.Resampling.LANCZOS)
         square = PIL.Image.new(picture.mode, (resolution, resolution))  # black
@@ -155,7 +157,7 @@ def fit(picture: PIL.Image.Image, resolution: int, transform: Transform) -> PIL.
 
 
 def reason(error: Exception) -> str:
-    """What was wrong with a file, in one line that does not repeat its name."""
+    """Describes in one line, without the file's name, why it could not be read."""
     if isinstance(error, PIL.UnidentifiedImageError):
         return "not an image, or of a kind that cannot be read"
     if isinstance(error, OSError) and error.strerror:
@@ -164,7 +166,7 @@ def reason(error: Exception) -> str:
 
 
 def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Modes of more or less than 8 bits, and palettes -> L, LA, RGB, RGBA or CMYK."""
+    """Converts other bit depths and palettes to L, LA, RGB, RGBA or CMYK."""
     if picture.mode in UINT16_MODES:
         values = np.asarray(picture).astype(np.float64)
         values = np.rint(values / UINT16_TO_UINT8).clip(0, 255).astype(np.uint8)
@@ -198,14 +200,14 @@ def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
 
 
 def _read_plain_png(path: str, conversion: Conversion) -> np.ndarray | None:
-    """Reads a PNG that is as wanted, 8-bit, several times as fast as Pillow: -> [C, H, W].
+    """Reads an 8-bit PNG of the right shape several times as fast as Pillow: -> [C, H, W].
 
-    None if the file is anything else, or damaged, or kornia_rs is not installed: Pillow then reads
-    it, or says what is wrong. The checksums of chunks are compared, that of the compressed stream
-    within them is not.
+    Returns None if the file is anything else, or damaged, or kornia_rs is not installed: Pillow
+    then reads it, or reports the error. Compares the checksums of chunks, but not that of the
+    compressed stream inside them.
     """
     side, color = conversion.resolution, {1: 0, 3: 2}[conversion.channels]
-    # Of another size nothing must be decoded: it may be one that no memory holds.
+    # Compare the size before decoding: another one may not fit in memory.
     head = PNG_HEAD + struct.pack(">IIBBBBB", side, side, 8, color, 0, 0, 0)
     with open(path, "rb") as file:
         if file.read(len(head)) != head:

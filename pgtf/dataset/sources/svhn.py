@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 
 import numpy as np
 
+from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
 from pgtf.dataset.sources import pickles
 
@@ -29,7 +31,7 @@ def create_svhn(
         svhn_dir: folder with train_32x32.mat, or with train_1.pkl to train_3.pkl, each a pickled
             pair (uint8 images [n, 3, 32, 32], uint8 labels [n]).
         options: see there.
-        num_images: how many there must be.
+        num_images: number that the files must hold.
     """
     read = _read_pickles if os.path.exists(os.path.join(svhn_dir, PICKLES[0])) else _read_mat
     images, labels = read(svhn_dir)
@@ -86,7 +88,23 @@ def _read_mat(folder: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         content = scipy.io.loadmat(path, variable_names=["X", "y"])
         images, labels = content["X"].transpose(3, 2, 0, 1), content["y"].ravel()
-    except Exception as error:  # a damaged file raises nearly anything
+    except Exception as error:  # A damaged file raises nearly anything.
         what = " ".join(str(error).split())
         raise ValueError(f"{path}: not the MATLAB file of SVHN ({what}).") from error
     return images, np.where(labels == 10, 0, labels)  # MATLAB counts from 1: 10 is the digit 0
+
+
+def add_command(commands: Commands) -> None:
+    """Adds create_svhn to the sub-commands of dataset_tool.py."""
+    commands.add_create(
+        "create_svhn",
+        "Street View House Numbers, cropped digits.",
+        "datasets/svhn ~/svhn",
+        _run,
+        "svhn_dir",
+        "folder with train_32x32.mat, or with train_1.pkl to train_3.pkl",
+    )
+
+
+def _run(args: argparse.Namespace, options: Options) -> Summary:
+    return create_svhn(args.tfrecord_dir, args.svhn_dir, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import textwrap
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import PIL.Image
 
+from pgtf.dataset.commands import Commands, add_conversion
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export
 from pgtf.dataset.sources.optional import import_optional
@@ -22,8 +24,8 @@ def create(
     tfds = import_optional("tensorflow_datasets", "tensorflow-datasets")
     try:
         examples, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
-    except Exception as error:  # every source of data fails in its own way
-        what = textwrap.shorten(str(error), 300)  # an unknown name is answered with all there are
+    except Exception as error:  # Every source of data fails in its own way.
+        what = textwrap.shorten(str(error), 300)  # TFDS answers an unknown name with all names.
         raise ValueError(f"TFDS cannot load {name}, split {split} ({what}).") from None
     if "image" not in info.features:
         raise ValueError(f"{name} must have images. Received: {', '.join(info.features)}.")
@@ -57,3 +59,24 @@ class _Convert:
                 yield to_pixels(normalize(picture, self.conversion), self.conversion)
             except (TypeError, ValueError) as error:
                 yield Rejected(f"example {number}", reason(error))
+
+
+def add_command(commands: Commands) -> None:
+    """Adds create_from_tfds to the sub-commands of dataset_tool.py."""
+    p = commands.add_create(
+        "create_from_tfds",
+        "A dataset of the package tensorflow-datasets.",
+        "datasets/flowers tf_flowers --resolution=128",
+        _run,
+        "name",
+        "name of the dataset in the package, for example tf_flowers",
+    )
+    p.add_argument("--split", default="train", help="(default: %(default)s)")
+    add_conversion(p, channels=3, transform="center-crop")
+
+
+def _run(args: argparse.Namespace, options: Options) -> Summary:
+    conversion = Conversion(
+        args.channels, args.resolution, args.transform, args.alpha, strict=False
+    )
+    return create(args.tfrecord_dir, args.name, args.split, conversion, options)
