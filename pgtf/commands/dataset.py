@@ -65,9 +65,11 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def open_restorer(path: str, task: str) -> Network:
-    """A restoration network, for create_faces."""
+    """Opens a restoration network, for create_faces."""
     from pgtf.restoration.restorer import Restorer
 
+    # The workers inherit it; the network imports TensorFlow, whose notes nobody needs.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     return Restorer.open(path, task)
 
 
