@@ -16,7 +16,7 @@ def one_hot(numbers: Any, label_size: int) -> np.ndarray:
 def parse_label(
     label_size: int, names: Sequence[str], class_: str | None = None, label: str | None = None
 ) -> np.ndarray | None:
-    """Reads one label, float32 [label_size], from a class or from numbers; None if neither is given.
+    """Reads one label, float32 [label_size], from a class or numbers; None without either.
 
     Args:
         label_size: number of label columns of the network.
