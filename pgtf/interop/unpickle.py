@@ -93,12 +93,55 @@ def read_pickle(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{path}: not a pickle, or a damaged one ({reason}).") from None
 
 
-class _Machine:
-    """The stack, the marks and the memo of one run."""
+class _Stack:
+    """The values, marks and memo of one run."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}  # a dict, so that a huge index costs nothing
+
+    def pop(self) -> Any:
+        """Takes the top value, which must not be a mark."""
+        value = self.stack.pop()
+        if isinstance(value, _Mark):
+            raise PickleError("damaged pickle: a mark where a value was expected.")
+        return value
+
+    def pop_to_mark(self) -> list[Any]:
+        """Takes all values above the last mark, and the mark."""
+        items = []
+        while not isinstance(value := self.stack.pop(), _Mark):
+            items.append(value)
+        return items[::-1]
+
+    def top(self, kind: type) -> Any:
+        """Returns the top value, which must be of a kind, and leaves it there."""
+        if not isinstance(self.stack[-1], kind):
+            raise PickleError(f"damaged pickle: {kind.__name__} expected.")
+        return self.stack[-1]
+
+    def set_items(self, values: list[Any]) -> None:
+        """Adds alternating keys and values to the dict on top."""
+        if len(values) % 2 or not all(isinstance(key, str) for key in values[::2]):
+            raise PickleError("damaged pickle: a dict's keys must be text.")
+        self.top(dict).update(zip(values[::2], values[1::2], strict=True))
+
+    def put(self, key: int) -> None:
+        """Stores the top value in the memo."""
+        value = self.stack[-1]
+        if isinstance(value, _Unbuilt):
+            value.memo_keys.append(key)
+        self.memo[key] = value
+
+    def replace(self, unbuilt: _Unbuilt, value: Any) -> None:
+        """Pushes a built value and puts it in the memo in place of the unbuilt one."""
+        for key in unbuilt.memo_keys:
+            self.memo[key] = value
+        self.stack.append(value)
+
+
+class _Machine(_Stack):
+    """Executes instructions; it has one method, op_<name>, for each that is allowed."""
 
     def run(self, data: bytes) -> Any:
         """Executes the instructions up to STOP. Returns the object on the stack."""
@@ -121,23 +164,6 @@ class _Machine:
                 detail = f" {argument[:80]!r}" if isinstance(argument, str) else ""
                 raise PickleError(f"refused instruction {name}{detail}; not a network pickle.")
         raise PickleError("not a pickle, or a truncated one.")
-
-    def pop(self) -> Any:
-        value = self.stack.pop()
-        if isinstance(value, _Mark):
-            raise PickleError("damaged pickle: a mark where a value was expected.")
-        return value
-
-    def pop_to_mark(self) -> list[Any]:
-        items = []
-        while not isinstance(value := self.stack.pop(), _Mark):
-            items.append(value)
-        return items[::-1]
-
-    def top(self, kind: type) -> Any:
-        if not isinstance(self.stack[-1], kind):
-            raise PickleError(f"damaged pickle: {kind.__name__} expected.")
-        return self.stack[-1]
 
     # Instructions that make and fill containers.
 
@@ -176,23 +202,12 @@ class _Machine:
     def op_setitems(self, _: Any) -> None:
         self.set_items(self.pop_to_mark())
 
-    def set_items(self, values: list[Any]) -> None:
-        if len(values) % 2 or not all(isinstance(key, str) for key in values[::2]):
-            raise PickleError("damaged pickle: a dict's keys must be text.")
-        self.top(dict).update(zip(values[::2], values[1::2], strict=True))
-
     # Instructions that store values in the memo and fetch them.
-
-    def put(self, key: int) -> None:
-        value = self.stack[-1]
-        if isinstance(value, _Unbuilt):
-            value.memo_keys.append(key)
-        self.memo[key] = value
 
     def op_memoize(self, _: Any) -> None:
         self.put(len(self.memo))
 
-    op_put = op_binput = op_long_binput = put
+    op_put = op_binput = op_long_binput = _Stack.put
 
     def op_get(self, key: int) -> None:
         self.stack.append(self.memo[key])
@@ -211,6 +226,7 @@ class _Machine:
         self.push_global(module, name)
 
     def push_global(self, module: str, name: str) -> None:
+        """Pushes an allowed name; refuses all others."""
         full_name = f"{module}.{name}"
         # A name with dots could borrow a part of the module's: ("numpy", "core.multiarray.scalar").
         if "." in name or full_name not in _ALLOWED:
@@ -259,11 +275,6 @@ class _Machine:
                 self.replace(target, np.dtype(target.dtype_name).newbyteorder(order))
             case _:
                 raise _misuse("BUILD", target)
-
-    def replace(self, unbuilt: _Unbuilt, value: Any) -> None:
-        for key in unbuilt.memo_keys:
-            self.memo[key] = value
-        self.stack.append(value)
 
 
 def _misuse(opcode: str, target: Any) -> PickleError:
