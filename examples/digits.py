@@ -1,4 +1,4 @@
-"""Handwritten digits, from scikit-learn's scans to generated ones and a judgement of them.
+"""Handwritten digits: exports scikit-learn's scans, and judges generated digits by a classifier.
 
 python examples/digits.py export datasets/digits-png
 python dataset_tool.py create_from_images datasets/digits datasets/digits-png
@@ -6,13 +6,16 @@ python train.py --dataset=datasets/digits --preset=demo ...   (README, "Real ima
 python generate.py images --run=... --seeds=0-999 --out=digits-fakes
 python examples/digits.py judge digits-fakes
 
-Three scans as the colour planes of an image, a small MNIST-1K (docs/experiments.md):
+A small MNIST-1K, whose images hold three scans as colour planes (docs/experiments.md):
 python examples/digits.py stack datasets/stacked     writes .../gray and .../rgb
 """
+
+from __future__ import annotations
 
 import argparse
 import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -22,7 +25,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # this checkout, for `stack`
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # finds pgtf in this checkout
 
 from pgtf.dataset import exporter
 
@@ -30,13 +33,13 @@ CONFIDENT = 0.9
 STACKED, SIDE, SEED = 20_000, 16, 123  # images, pixels, seed of MNIST-1K
 
 
-def scans():
-    """1,797 scans as uint8 [N, 8, 8], and their classes [N]; scikit-learn stores 0 ... 16."""
+def scans() -> tuple[np.ndarray, np.ndarray]:
+    """Returns 1,797 scans, uint8 [N, 8, 8], and their classes [N]; scikit-learn stores 0 ... 16."""
     digits = load_digits()
     return np.rint(digits.images * (255 / 16)).astype(np.uint8), digits.target
 
 
-def export(folder):
+def export(folder: pathlib.Path) -> None:
     """Writes the scans as gray PNG files <number>-<class>.png."""
     folder.mkdir(parents=True)
     for number, (image, label) in enumerate(zip(*scans(), strict=True)):
@@ -44,12 +47,13 @@ def export(folder):
     print(f"Wrote {number + 1} images to {folder}")
 
 
-def stack(folder):
-    """Writes the scans with labels, and images of three scans drawn at random, as datasets."""
+def stack(folder: pathlib.Path) -> None:
+    """Writes two datasets: the scans with labels, and images of three random scans each."""
     images, labels = scans()
     enlarged = [PIL.Image.fromarray(x).resize((SIDE, SIDE), PIL.Image.BICUBIC) for x in images]
     planes = np.stack([np.asarray(image) for image in enlarged])
     chosen = np.random.RandomState(SEED).randint(len(planes), size=(STACKED, 3))
+    options: dict[str, Any]
     for name, items, options in (
         ("gray", planes[:, np.newaxis], {"labels": np.eye(10, dtype=np.float32)[labels]}),
         ("rgb", planes[chosen], {}),
@@ -65,8 +69,8 @@ def stack(folder):
         )
 
 
-def judge(folder):
-    """Prints how a classifier trained on the scans sees the images of a folder."""
+def judge(folder: pathlib.Path) -> None:
+    """Prints how a classifier trained on the scans judges the images of a folder."""
     images, labels = scans()
     train_x, test_x, train_y, test_y = train_test_split(
         images.reshape(len(images), -1), labels, test_size=0.2, random_state=0, stratify=labels
@@ -90,7 +94,8 @@ def judge(folder):
     print("confident digits per class               " + " ".join(map(str, classes)))
 
 
-def main():
+def main() -> None:
+    """Runs the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

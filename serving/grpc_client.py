@@ -3,9 +3,13 @@
 Needs tensorflow-serving-api, pillow and numpy. Writes seed0000.png and so on.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -20,13 +24,19 @@ MAX_MESSAGE_BYTES = 2**31 - 1
 class Client:
     """A connection to the model server."""
 
-    def __init__(self, target):
+    def __init__(self, target: str) -> None:
         options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
         self._channel = grpc.insecure_channel(target, options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
-    def predict(self, model, signature, timeout_sec=60, **inputs):
-        """Asks one signature: arrays by name -> arrays by name; grpc.RpcError if it is refused."""
+    def predict(
+        self, model: str, signature: str, timeout_sec: float = 60, **inputs: Any
+    ) -> dict[str, np.ndarray]:
+        """Asks one signature. Takes and returns arrays by name.
+
+        Raises:
+            grpc.RpcError: if the server refuses the request or cannot be reached.
+        """
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = model, signature
         for name, value in inputs.items():
@@ -34,12 +44,15 @@ class Client:
         reply = self._stub.Predict(request, timeout_sec)
         return {name: tf.make_ndarray(value) for name, value in reply.outputs.items()}
 
-    def close(self):
+    def close(self) -> None:
+        """Closes the connection."""
         self._channel.close()
 
 
-def fetch(client, model, seeds, class_id=None):
-    """Images of seeds, with a class for a model with labels: -> uint8 [N, R, R, C].
+def fetch(
+    client: Client, model: str, seeds: Sequence[int], class_id: int | None = None
+) -> np.ndarray:
+    """Fetches the images of seeds, of a class for a model with labels: uint8 [N, R, R, C].
 
     Raises:
         ValueError: if the server says that a row is bad.
@@ -54,12 +67,15 @@ def fetch(client, model, seeds, class_id=None):
     return answer["images"]
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", help="name of the model")
-    parser.add_argument("seeds", type=int, nargs="+", help="an image each")
-    parser.add_argument("--class_id", type=int, help="class, for a model with labels")
-    parser.add_argument("--target", default="localhost:8500", help="(default: %(default)s)")
+    parser.add_argument("seeds", type=int, nargs="+", help="seeds, one image each")
+    parser.add_argument(
+        "--class_id", type=int, help="number of the class, for a model with labels (default: none)"
+    )
+    parser.add_argument("--target", default="localhost:8500", help="address (default: %(default)s)")
     parser.add_argument("--out", default=".", help="folder for the images (default: %(default)s)")
     args = parser.parse_args(argv)
     client = Client(args.target)

@@ -3,23 +3,32 @@
 Needs nothing but Python. Writes seed0000.png and so on.
 """
 
+from __future__ import annotations
+
 import argparse
 import base64
 import json
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def fetch(url, model, seeds, class_id=None, timeout_sec=60):
-    """Images of seeds, with a class for a model with labels: -> a list of PNG files, as bytes.
+def fetch(
+    url: str,
+    model: str,
+    seeds: Sequence[int],
+    class_id: int | None = None,
+    timeout_sec: float = 60,
+) -> list[bytes]:
+    """Fetches the images of seeds as PNG files, of a class for a model with labels.
 
     Raises:
         ValueError: if the server refuses the request, or says that a row is bad.
         OSError: if it cannot be reached.
     """
-    inputs = {"seed": seeds}
+    inputs = {"seed": list(seeds)}
     if class_id is not None:
         inputs["class_id"] = [class_id] * len(seeds)
     body = json.dumps({"signature_name": "png", "inputs": inputs}).encode()
@@ -37,12 +46,17 @@ def fetch(url, model, seeds, class_id=None, timeout_sec=60):
     return [base64.b64decode(image["b64"]) for image in outputs["image_bytes"]]
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", help="name of the model")
-    parser.add_argument("seeds", type=int, nargs="+", help="an image each")
-    parser.add_argument("--class_id", type=int, help="class, for a model with labels")
-    parser.add_argument("--url", default="http://localhost:8501", help="(default: %(default)s)")
+    parser.add_argument("seeds", type=int, nargs="+", help="seeds, one image each")
+    parser.add_argument(
+        "--class_id", type=int, help="number of the class, for a model with labels (default: none)"
+    )
+    parser.add_argument(
+        "--url", default="http://localhost:8501", help="address (default: %(default)s)"
+    )
     parser.add_argument("--out", default=".", help="folder for the images (default: %(default)s)")
     args = parser.parse_args(argv)
     try:

@@ -1,4 +1,4 @@
-"""generate.py: what its sub-commands write, and how they refuse bad input."""
+"""generate.py: the files its sub-commands write, and bad input that they refuse."""
 
 import io
 import json
@@ -57,7 +57,7 @@ def run(*argv):
 
 
 def refusal(capsys, *argv):
-    """The one line that a bad command leaves on standard error."""
+    """Runs a bad command. Returns the one line that it leaves on standard error."""
     with pytest.raises(SystemExit) as stopped:
         run(*argv)
     assert stopped.value.code == 2
@@ -77,7 +77,7 @@ def expected_pixels(network, seeds, labels=None):
     return images.to_uint8(network(latents, labels).numpy())
 
 
-def test_images_writes_the_pixels_of_gs_one_file_a_seed(outdir, Gs, tmp_path):
+def test_images_writes_the_pixels_of_gs_one_file_per_seed(outdir, Gs, tmp_path):
     run("images", "--run=0", f"--outdir={outdir}", "--seeds=0-2,40", f"--out={tmp_path}/out")
     names = ["seed0000.png", "seed0001.png", "seed0002.png", "seed0040.png"]
     assert sorted(os.listdir(tmp_path / "out")) == names
@@ -100,7 +100,7 @@ def test_without_run_the_newest_run_is_used_and_results_lie_in_it(outdir, labell
     assert np.abs(pixels(path).astype(int) - expected[0]).max() <= 1
 
 
-def test_random_state_draws_latents_as_the_original_release(outdir, Gs, tmp_path):
+def test_random_state_samples_latents_as_the_original_release(outdir, Gs, tmp_path):
     flags = ["--random_state=1000", "--num=1000", "--indices=477,56"]
     run("images", f"--run={outdir}/000-faces-demo", *flags, f"--out={tmp_path}/out")
     latents = np.random.RandomState(1000).randn(1000, tiny.LATENT_SIZE)[[477, 56]]
@@ -109,7 +109,7 @@ def test_random_state_draws_latents_as_the_original_release(outdir, Gs, tmp_path
         assert np.abs(pixels(tmp_path / "out" / name).astype(int) - image).max() <= 1
 
 
-def test_a_pickle_of_the_original_release_draws_its_images(tmp_path):
+def test_a_pickle_of_the_original_release_gives_its_images(tmp_path):
     path = Path(__file__).parent / "data" / "reference" / "networks" / "net-d-nosrc.pkl"
     flags = [f"--pkl={path}", "--random_state=1000", "--indices=3", f"--out={tmp_path}/out"]
     run("images", *flags)
@@ -161,7 +161,7 @@ def test_a_grid_is_nearly_square(outdir, Gs, tmp_path):
     assert np.abs(grid[32:, :16].astype(int) - expected[32:, :16]).max() <= 1
 
 
-def test_a_grid_of_a_labelled_network_has_a_row_for_every_class(outdir, labelled_Gs, tmp_path):
+def test_a_grid_of_a_labelled_network_has_one_row_per_class(outdir, labelled_Gs, tmp_path):
     run("grid", f"--outdir={outdir}", "--seeds=3,4", f"--out={tmp_path}/grid.png")
     grid = pixels(tmp_path / "grid.png")
     assert grid.shape == (3 * 8, 2 * 8, 3)

@@ -85,7 +85,7 @@ def one_line_errors(kinds: tuple[type[Exception], ...] = (ValueError, OSError)) 
         sys.exit(2)
 
 
-def _describe(error):
+def _describe(error: BaseException) -> str:
     """Returns the message; for a folder of images in place of a dataset, the command it needs."""
     from pgtf.dataset import NoDataset  # `prepare` must run before NumPy is imported
     from pgtf.dataset.sources.images import suggested_command

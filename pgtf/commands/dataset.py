@@ -86,4 +86,6 @@ def _open_restorer(path: str, task: str) -> Network:
     """Opens a restoration network for create_faces."""
     from pgtf.restoration.restorer import Restorer
 
+    # The workers inherit it; the network imports TensorFlow, whose notes nobody needs.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     return Restorer.open(path, task)

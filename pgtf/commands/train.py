@@ -197,7 +197,7 @@ def _measures(workers: Workers, config: RunConfig, dataset: Dataset) -> list[Any
         fid_mode=train_flags.FID_MODE.value,
         classifier=train_flags.CLASSIFIER_FILE.value,
     )
-    mirror = config.dataset.mirror_augment
+    mirror = bool(config.dataset.mirror_augment)  # set by prepare
     return during_training.prepare_on_chief(
         workers, train_flags.METRICS.value, dataset, options, mirror
     )

@@ -1,4 +1,4 @@
-"""What a trained generator is turned into: pictures, films and SavedModels."""
+"""Turns a trained generator into pictures, films, pages and SavedModels."""
 
 from pgtf.export.export import export_generator
 from pgtf.export.model_card import sha256

@@ -1,29 +1,35 @@
-"""A generator as one ONNX or TensorFlow Lite file, checked against the SavedModel's answers."""
+"""Writes a generator as one ONNX or TensorFlow Lite file, checked against the SavedModel."""
+
+from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pgtf import images
 from pgtf.export.export import NUM_CHECKED
-from pgtf.export.self_check import MAX_LEVELS
+from pgtf.export.self_check import largest_difference
 from pgtf.export.serving_files import sample_inputs
 from pgtf.export.signatures import Facts, make_module
+from pgtf.networks import Generator
 
 ONNX_OPSET = 17
 SIGNATURE = "serving_default"
 
 
-def export_edge(Gs, path, file_format):
+def export_edge(Gs: Generator, path: str | os.PathLike[str], file_format: str) -> None:
     """Writes one file: latents [N, latent_size] (+ labels [N, label_size]) -> images uint8 NHWC.
 
-    N is free; there is no `status`, because nobody else's rows are in the batch. Before the file
-    appears, its runtime draws images on the CPU, which must be within one gray level of those of
-    the SavedModel.
+    N is free. There is no `status`, because nobody else's rows are in the batch. Before the file
+    appears, its runtime generates images on the CPU, which must be within one gray level of the
+    SavedModel's.
 
     Args:
         Gs: the generator; exported at its own lod.
@@ -43,17 +49,13 @@ def export_edge(Gs, path, file_format):
         specs = signature.structured_input_signature[1]
         inputs = sample_inputs(specs, NUM_CHECKED)
         expected = signature(**{name: tf.constant(x) for name, x in inputs.items()})["images"]
-    content = convert(_draw_function(Gs, list(specs.values())), packages)
-    answer = run(content, inputs, packages)
-    if answer.shape != expected.shape:
-        raise ValueError(f"{path}: shape {answer.shape}, the SavedModel's is {expected.shape}.")
-    levels = int(np.abs(answer.astype(int) - expected.numpy()).max())
-    if levels > MAX_LEVELS:
-        raise ValueError(f"{path}: a pixel is {levels} levels off the SavedModel's; not written.")
+    content = convert(_inference_function(Gs, list(specs.values())), packages)
+    largest_difference(f"{path} was not written", run(content, inputs, packages), expected.numpy())
     images.write_atomically(path, content)
 
 
-def _packages(file_format):
+def _packages(file_format: str) -> Any:
+    """Imports the packages of a format: (tf2onnx, onnxruntime), or None if it needs none."""
     if file_format != "onnx":
         return None
     try:
@@ -66,54 +68,60 @@ def _packages(file_format):
     return tf2onnx, onnxruntime
 
 
-def _draw_function(Gs, specs):
-    """The network alone, of operations that both formats have."""
+def _inference_function(Gs: Generator, specs: Sequence[tf.TensorSpec]) -> Any:
+    """Makes a tf.function of the network alone, with operations that both formats have."""
     model, alpha = Gs.model_at(Gs.lod)
     alpha = float(alpha)
 
-    def draw(*values):
+    def generate(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = {spec.name: value for spec, value in zip(specs, values, strict=True)}
         inputs = Gs.inputs(rows["latents"], rows.get("labels"), tf.constant(alpha))
         x = images.adjust_drange(model(inputs), images.DRANGE, images.UINT8_DRANGE)
         return {"images": tf.cast(tf.minimum(tf.maximum(tf.round(x), 0.0), 255.0), tf.uint8)}
 
-    return tf.function(draw, input_signature=specs, autograph=False)
+    return tf.function(generate, input_signature=specs, autograph=False)
 
 
-def _to_tflite(draw, packages):
+def _to_tflite(generate: Any, packages: None) -> bytes:
     module = tf.Module()
-    module.draw = draw
+    module.generate = generate
     with tempfile.TemporaryDirectory() as folder:
-        function = draw.get_concrete_function()
+        function = generate.get_concrete_function()
         module.variables_used = list(function.graph.variables)
         tf.saved_model.save(module, folder, {SIGNATURE: function})
-        return tf.lite.TFLiteConverter.from_saved_model(folder, [SIGNATURE]).convert()
+        content: bytes = tf.lite.TFLiteConverter.from_saved_model(folder, [SIGNATURE]).convert()
+    return content
 
 
-def _run_tflite(content, inputs, packages):
+def _run_tflite(content: bytes, inputs: Mapping[str, np.ndarray], packages: None) -> np.ndarray:
     with warnings.catch_warnings():
-        # The interpreter moves to a package of its own; TensorFlow 2.18-2.21 still has it.
+        # The interpreter will move to its own package; TensorFlow 2.18-2.21 still have it.
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)
         runner = tf.lite.Interpreter(model_content=content).get_signature_runner(SIGNATURE)
-    return runner(**inputs)["images"]
+    answer: np.ndarray = runner(**inputs)["images"]
+    return answer
 
 
-def _to_onnx(draw, packages):
+def _to_onnx(generate: Any, packages: Any) -> bytes:
     tf2onnx, _ = packages
-    logging.getLogger("tf2onnx").setLevel(
-        logging.ERROR
-    )  # it warns of optimizations that do not fit
-    model, _ = tf2onnx.convert.from_function(draw, draw.input_signature, opset=ONNX_OPSET)
+    # It warns about optimizations that do not apply.
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    model, _ = tf2onnx.convert.from_function(generate, generate.input_signature, opset=ONNX_OPSET)
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
-    return model.SerializeToString()
+    content: bytes = model.SerializeToString()
+    return content
 
 
-def _run_onnx(content, inputs, packages):
+def _run_onnx(content: bytes, inputs: Mapping[str, np.ndarray], packages: Any) -> np.ndarray:
     _, onnxruntime = packages
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
-    return session.run(["images"], {name: inputs[name] for name in names})[0]
+    answer: np.ndarray = session.run(["images"], {name: inputs[name] for name in names})[0]
+    return answer
 
 
-FORMATS = {"onnx": (_to_onnx, _run_onnx), "tflite": (_to_tflite, _run_tflite)}
+FORMATS: dict[str, tuple[Any, Any]] = {
+    "onnx": (_to_onnx, _run_onnx),
+    "tflite": (_to_tflite, _run_tflite),
+}

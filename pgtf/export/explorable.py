@@ -1,18 +1,24 @@
-"""What the web page needs to know of a model, live or exported."""
+"""Models as the web page of `explore` uses them, live or exported."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pgtf import images
-from pgtf.export import draws
+from pgtf.export.labels import one_hot
+from pgtf.export.source import Source
 from pgtf.export.version_folder import served_version
 from pgtf.networks import latents_from_seeds
 
 
 class LiveModel:
-    """A generator in memory; can be seen at every level of detail."""
+    """A generator in memory, which has every level of detail."""
 
-    def __init__(self, source):
+    def __init__(self, source: Source) -> None:
         self._Gs = source.Gs
         self.name = source.path.stem
         self.latent_size = source.Gs.latent_size
@@ -21,18 +27,18 @@ class LiveModel:
         self.lod = source.Gs.lod
         self.max_lod = source.Gs.resolution_log2 - 2  # 4x4
 
-    def draw(self, latents, class_id, lod=None):
-        """Latents [N, latent_size], one class or None -> images uint8 [N, R, R, C]."""
+    def generate(self, latents: np.ndarray, class_id: int, lod: float | None = None) -> np.ndarray:
+        """Generates images of one class: [N, latent_size] -> uint8 [N, R, R, C]."""
         labels = _labels(self, class_id, len(latents))
         return images.to_uint8(self._Gs.run(latents, labels, lod))
 
 
 class ServedModel:
-    """An exported SavedModel; has one level of detail."""
+    """An exported SavedModel, which has one level of detail."""
 
     max_lod = None
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         folder = served_version(folder)
         try:
             self._model = tf.saved_model.load(str(folder))
@@ -46,17 +52,23 @@ class ServedModel:
         self.label_size = int(facts["label_size"].numpy()[0])
         self.label_names = tuple(name.decode() for name in facts["label_names"].numpy()[0])
 
-    def draw(self, latents, class_id, lod=None):
-        """Latents [N, latent_size], one class or None -> images uint8 [N, R, R, C]."""
+    def generate(self, latents: np.ndarray, class_id: int, lod: float | None = None) -> np.ndarray:
+        """Generates images of one class: [N, latent_size] -> uint8 [N, R, R, C]."""
         labels = _labels(self, class_id, len(latents))
         inputs = {} if labels is None else {"labels": tf.constant(labels)}
-        return self._signature(latents=tf.constant(latents), **inputs)["images"].numpy()
+        answer = self._signature(latents=tf.constant(latents), **inputs)["images"]
+        pixels: np.ndarray = answer.numpy()
+        return pixels
 
 
-def latents_of(model, seeds):
-    """Latents of integer seeds, as in every command: -> float32 [N, latent_size]."""
-    return latents_from_seeds(np.asarray(seeds, np.int64), model.latent_size).numpy()
+Model = LiveModel | ServedModel
 
 
-def _labels(model, class_id, num):
-    return draws.one_hot([class_id] * num, model.label_size) if model.label_size else None
+def latents_of(model: Model, seeds: Any) -> np.ndarray:
+    """Samples the latents of seeds, as in every command: float32 [N, latent_size]."""
+    latents: np.ndarray = latents_from_seeds(np.asarray(seeds, np.int64), model.latent_size).numpy()
+    return latents
+
+
+def _labels(model: Model, class_id: int, num: int) -> np.ndarray | None:
+    return one_hot([class_id] * num, model.label_size) if model.label_size else None

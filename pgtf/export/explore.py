@@ -1,24 +1,28 @@
 """A local web page to walk through a model: seeds, grid, interpolation, growing. Needs gradio."""
 
+from __future__ import annotations
+
 import atexit
 import random
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pgtf import images
 from pgtf.export import film
-from pgtf.export.explorable import latents_of
-from pgtf.export.walk import on_arc
+from pgtf.export.explorable import Model, latents_of
+from pgtf.export.walk import interpolate
 
-MIN_GRADIO = 6  # its first version that takes the theme when it launches
+MIN_GRADIO = 6  # the first version that takes the theme when it launches
 DISPLAY_SIDE = 384  # pixels; smaller images are shown enlarged, and downloaded as they are
 CELL_SIDE = 128
 MAX_SEED = 2**31 - 1
 MAX_GRID = 36
-LIVE = {"trigger_mode": "always_last", "show_progress": "hidden"}  # of events of sliders
+LIVE = {"trigger_mode": "always_last", "show_progress": "hidden"}  # options of slider events
 CSS = """
 .gradio-container { max-width: 960px !important; width: 100% !important; margin: auto !important; }
 #title h1 { font-size: 1.6rem; margin: 0.4rem 0 0; }
@@ -32,15 +36,17 @@ CSS = """
 """
 
 
-def explore(model, host, port, open_browser=False, wait=True):
-    """Opens the page of a model: -> (app, address); `wait` returns when the user stops it.
+def explore(
+    model: Model, host: str, port: int | None, open_browser: bool = False, wait: bool = True
+) -> tuple[Any, str]:
+    """Opens the page of a model. Returns (app, address).
 
     Args:
-        model: LiveModel or ServedModel.
+        model: the model to show.
         host: address to listen on; 127.0.0.1 = this machine only.
         port: number, None = the next free one from 7860.
-        open_browser: whether to open the page in the browser.
-        wait: whether to stay until interrupted.
+        open_browser: opens the page in the browser.
+        wait: returns only when the user stops the page.
 
     Raises:
         ValueError: if gradio is missing.
@@ -67,9 +73,9 @@ def explore(model, host, port, open_browser=False, wait=True):
     return app, address
 
 
-def build(gr, model):
-    """The page as gradio.Blocks."""
-    folder = tempfile.mkdtemp(prefix="explore-")  # of what can be downloaded
+def build(gr: Any, model: Model) -> Any:
+    """Builds the page as gradio.Blocks."""
+    folder = tempfile.mkdtemp(prefix="explore-")  # holds the files for download
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     view = _View(gr, model, Path(folder))
     with gr.Blocks(title=f"{model.name} - explore", analytics_enabled=False) as page:
@@ -87,23 +93,26 @@ def build(gr, model):
             view.add_between()
         if model.max_lod is not None:
             with gr.Tab("Growing"):
-                view.add_growing()
+                view.add_growing(model.max_lod)
     return page
 
 
 class _View:
-    """The tabs of the page, and what they show."""
+    """The tabs of the page and their contents."""
 
-    def __init__(self, gr, model, folder):
+    def __init__(self, gr: Any, model: Model, folder: Path) -> None:
         self._gr, self._model, self._folder = gr, model, folder
 
-    def picture(self, begin, end, t, lod, class_id=0):
-        """Image and latents between two seeds: -> uint8 [R, R, C], [latent_size]."""
+    def picture(
+        self, begin: float, end: float, t: float, lod: float, class_id: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Generates the image between two seeds. Returns it, [R, R, C], and its latents [1, L]."""
         ends = latents_of(self._model, [int(begin), int(end)])
-        latents = ends[0] if begin == end else on_arc(*ends, t)
-        return self._model.draw(latents[np.newaxis], class_id, lod)[0], latents
+        latents = ends[:1] if begin == end else interpolate(ends[:1], ends[1:], [t]).numpy()
+        return self._model.generate(latents, class_id, lod)[0], latents
 
-    def add_one(self):
+    def add_one(self) -> None:
+        """Adds one image, chosen by its seed."""
         gr = self._gr
         with gr.Row():
             with gr.Column(scale=1, min_width=240):
@@ -115,18 +124,19 @@ class _View:
             picture = self._image(scale=2, elem_id="one")
         outputs = [picture, png, latent]
 
-        def show(seed, class_id):
+        def show(seed: float, class_id: int) -> tuple[np.ndarray, str, str]:
             image, latents = self.picture(seed, seed, 0, self._model.lod, class_id)
             stem = self._folder / f"seed{int(seed):04d}"
             images.save_png(f"{stem}.png", image)
-            np.save(f"{stem}-latent.npy", latents[np.newaxis])
+            np.save(f"{stem}-latent.npy", latents)
             return _enlarged(image, DISPLAY_SIDE), f"{stem}.png", f"{stem}-latent.npy"
 
         inputs = [seed, class_id]
         self._react(show, inputs, outputs, [seed.change, class_id.change])
         another.click(lambda: random.randint(0, MAX_SEED), outputs=seed, show_progress="hidden")
 
-    def add_grid(self):
+    def add_grid(self) -> None:
+        """Adds the images of successive seeds."""
         gr = self._gr
         with gr.Row():
             first = self._seed("First seed", 0, "first")
@@ -137,16 +147,18 @@ class _View:
             elem_classes="cells", object_fit="contain", buttons=[],
         )  # fmt: skip
 
-        def show(first, number, class_id):
+        def show(first: float, number: float, class_id: int) -> list[tuple[np.ndarray, str]]:
             seeds = range(int(first), int(first) + int(number))
-            drawn = self._model.draw(latents_of(self._model, seeds), class_id, self._model.lod)
-            pairs = zip(drawn, seeds, strict=True)
+            latents = latents_of(self._model, seeds)
+            fakes = self._model.generate(latents, class_id, self._model.lod)
+            pairs = zip(fakes, seeds, strict=True)
             return [(_enlarged(image, CELL_SIDE), f"seed {seed}") for image, seed in pairs]
 
         inputs = [first, number, class_id]
         self._react(show, inputs, cells, [first.change, number.change, class_id.change])
 
-    def add_between(self):
+    def add_between(self) -> None:
+        """Adds the arc between two seeds."""
         gr = self._gr
         with gr.Row():
             with gr.Column(scale=1, min_width=240):
@@ -156,43 +168,46 @@ class _View:
                 class_id = self._class()
             picture = self._image(scale=2, elem_id="between")
 
-        def show(begin, end, t, class_id):
+        def show(begin: float, end: float, t: float, class_id: int) -> np.ndarray:
             image, _ = self.picture(begin, end, t, self._model.lod, class_id)
             return _enlarged(image, DISPLAY_SIDE)
 
         inputs = [begin, end, t, class_id]
         self._react(show, inputs, picture, [begin.change, end.change, t.change, class_id.change])
 
-    def add_growing(self):
+    def add_growing(self, max_lod: int) -> None:
+        """Adds one image at any level of detail."""
         gr = self._gr
         with gr.Row():
             with gr.Column(scale=1, min_width=240):
                 seed = self._seed("Seed", 0, "grown")
-                # It counts against the level of detail: the image grows from left to right.
+                # The slider counts opposite to lod, so that the image grows from left to right.
                 steps = gr.Slider(
                     0,
-                    self._model.max_lod,
-                    self._model.max_lod - self._model.lod,
+                    max_lod,
+                    max_lod - self._model.lod,
                     step=0.05,
                     label="Growth",
-                    info=f"0 = 4x4, {self._model.max_lod} = {4 << self._model.max_lod}x"
-                    f"{4 << self._model.max_lod}; between them the next resolution fades in",
+                    info=f"0 = 4x4, {max_lod} = {4 << max_lod}x{4 << max_lod}; between them the "
+                    "next resolution fades in",
                     elem_id="growth",
                 )
                 class_id = self._class()
             picture = self._image(scale=2, elem_id="growing")
 
-        def show(seed, steps, class_id):
-            image, _ = self.picture(seed, seed, 0, self._model.max_lod - steps, class_id)
+        def show(seed: float, steps: float, class_id: int) -> np.ndarray:
+            image, _ = self.picture(seed, seed, 0, max_lod - steps, class_id)
             return _enlarged(image, DISPLAY_SIDE)
 
         inputs = [seed, steps, class_id]
         self._react(show, inputs, picture, [seed.change, steps.change, class_id.change])
 
-    def _react(self, show, inputs, outputs, events):
-        """Shows once when the page loads, then on every event."""
+    def _react(
+        self, show: Callable[..., Any], inputs: list[Any], outputs: Any, events: Sequence[Any]
+    ) -> None:
+        """Calls `show` once when the page loads, then on every event."""
 
-        def checked(*values):
+        def checked(*values: Any) -> Any:
             if any(value is None or value < 0 for value in values):
                 raise self._gr.Error("A seed is a number from 0 upwards.")
             return show(*values)
@@ -200,17 +215,17 @@ class _View:
         for event in (self._gr.context.Context.root_block.load, *events):
             event(checked, inputs, outputs, **LIVE)
 
-    def _seed(self, label, value, elem_id):
+    def _seed(self, label: str, value: int, elem_id: str) -> Any:
         return self._gr.Number(
             value, label=label, precision=0, minimum=0, maximum=MAX_SEED, elem_id=elem_id
         )
 
-    def _class(self):
-        """A choice of the class, by name; absent without labels."""
+    def _class(self) -> Any:
+        """Adds a menu of the classes, by name; hidden without labels."""
         choices = [(name, i) for i, name in enumerate(self._model.label_names)] or [("none", 0)]
         return self._gr.Dropdown(choices, value=0, label="Class", visible=len(choices) > 1)
 
-    def _image(self, **options):
+    def _image(self, **options: Any) -> Any:
         return self._gr.Image(
             format="png",
             interactive=False,
@@ -221,13 +236,13 @@ class _View:
         )
 
 
-def _enlarged(image, side):
+def _enlarged(image: np.ndarray, side: int) -> np.ndarray:
     """Repeats pixels up to about `side`, and gives gray images three channels."""
-    image = film.zoomed(image, max(side // image.shape[0], 1))
-    return np.broadcast_to(image, (*image.shape[:2], 3))
+    return film.to_rgb(film.zoomed(image, max(side // image.shape[0], 1)))
 
 
-def _gradio():
+def _gradio() -> Any:
+    """Imports gradio; raises ValueError if it is missing or too old."""
     remedy = f"pip install 'gradio>={MIN_GRADIO}'."
     try:
         import gradio

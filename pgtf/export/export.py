@@ -1,23 +1,37 @@
 """Writes a generator as a version of a model that TensorFlow Serving loads."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pgtf import images
 from pgtf.export import serving_files
+from pgtf.export.labels import one_hot
 from pgtf.export.model_card import write_model_card
 from pgtf.export.self_check import self_check
 from pgtf.export.signatures import Facts, make_module
 from pgtf.export.version_folder import new_version
-from pgtf.networks import latents_from_seeds
+from pgtf.networks import Generator, latents_from_seeds
 
-NUM_CHECKED = 4  # images of every signature
+NUM_CHECKED = 4  # images that are compared per signature
+
+Specs = Mapping[str, tf.TensorSpec]  # inputs or outputs of a signature by name
 
 
-def export_generator(Gs, out, *, version=None, facts=None):
-    """Writes `out`/<version>/, a SavedModel that loads without this package: -> its path.
+def export_generator(
+    Gs: Generator,
+    out: str | os.PathLike[str],
+    *,
+    version: int | None = None,
+    facts: Facts | None = None,
+) -> Path:
+    """Writes `out`/<version>/, a SavedModel that loads without this package. Returns its path.
 
     The generator is exported at its own lod, so a snapshot taken while the network grows gives
     images of its stage's resolution. Beside the model lie warm-up requests, batching parameters
@@ -28,7 +42,7 @@ def export_generator(Gs, out, *, version=None, facts=None):
         Gs: the generator, usually the moving average.
         out: folder of the model; its name is the model's name unless `facts` say otherwise.
         version: integer above 0; None = the next free one.
-        facts: `Facts` for the model card and the signature `info`; None = the name alone.
+        facts: facts for the model card and the signature `info`; None = the name alone.
 
     Raises:
         FileExistsError: if the version is there already.
@@ -39,33 +53,34 @@ def export_generator(Gs, out, *, version=None, facts=None):
     facts = facts or Facts(name=out.resolve().name)
     module, functions = make_module(Gs, facts)
     specs = {name: _specs(function) for name, function in functions.items()}
-    inputs = {name: of for name, (of, _) in specs.items()}
+    inputs = {name: taken for name, (taken, _) in specs.items()}
     try:
-        with new_version(out, version) as (folder, version):
+        with new_version(out, version) as (folder, number):
             tf.saved_model.save(module, str(folder), functions)
             report = self_check(folder, _expected(Gs, inputs))
             sizes = serving_files.batch_sizes(2 ** Gs.stage(Gs.lod)[0])
             serving_files.write_batching_parameters(folder / serving_files.BATCHING_FILE, sizes)
             warmup = folder / serving_files.WARMUP_FILE
             serving_files.write_warmup_requests(warmup, facts.name, inputs, sizes)
-            write_model_card(folder, version, Gs, facts, specs, report)
+            write_model_card(folder, number, Gs, facts, specs, report)
     except tf.errors.OpError as error:  # TensorFlow's own kind of OSError
         raise OSError(f"{out}: cannot be written: {error.message}") from error
-    return out / str(version)
+    return out / str(number)
 
 
-def _specs(function):
-    """Inputs and outputs of a signature: -> ({name: TensorSpec}, {name: TensorSpec})."""
+def _specs(function: Any) -> tuple[Specs, Specs]:
+    """Returns the inputs and the outputs of a signature."""
     return function.structured_input_signature[1], function.structured_outputs
 
 
-def _expected(Gs, inputs):
-    """Inputs of every signature and what the live network makes of them, for `self_check`."""
-    expected, numbers = {}, np.arange(NUM_CHECKED)
+def _expected(Gs: Generator, inputs: Mapping[str, Specs]) -> dict[str, np.ndarray]:
+    """Makes inputs for every signature and the live network's answers, for `self_check`."""
+    expected: dict[str, np.ndarray] = {}
+    numbers = np.arange(NUM_CHECKED)
     for signature, specs in inputs.items():
         rows = serving_files.sample_inputs(specs, NUM_CHECKED)
         if "t" in rows:
-            rows["t"] = (numbers % 2).astype(np.float32)  # the ends
+            rows["t"] = (numbers % 2).astype(np.float32)  # both ends of the arc
         if "class_id" in rows:
             rows["class_id"] = numbers % Gs.config.label_size
         expected |= {f"inputs/{signature}/{name}": value for name, value in rows.items()}
@@ -74,13 +89,21 @@ def _expected(Gs, inputs):
     return expected
 
 
-def _live_images(Gs, latents=None, labels=None, seed=None, class_id=None, latents_end=None, t=None):
-    """What a signature should answer to these inputs: -> uint8 [N, R, R, C]."""
-    with tf.device("CPU:0"):  # as the fresh process
+def _live_images(
+    Gs: Generator,
+    latents: Any = None,
+    labels: np.ndarray | None = None,
+    seed: np.ndarray | None = None,
+    class_id: np.ndarray | None = None,
+    latents_end: np.ndarray | None = None,
+    t: np.ndarray | None = None,
+) -> np.ndarray:
+    """Generates the images that a signature should answer to these inputs: uint8 [N, R, R, C]."""
+    with tf.device("CPU:0"):  # The fresh process has no other device.
         if seed is not None:
             latents = latents_from_seeds(seed, Gs.latent_size).numpy()
         if class_id is not None:
-            labels = np.eye(Gs.config.label_size, dtype=np.float32)[class_id]
+            labels = one_hot(class_id, Gs.config.label_size)
         if t is not None:
             latents = np.where(t[:, np.newaxis] == 0, latents, latents_end)
         fakes = Gs.run(latents, labels)

@@ -1,11 +1,15 @@
 """Films: MP4 through the ffmpeg that imageio-ffmpeg brings along, GIF and WebP through Pillow."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -13,11 +17,11 @@ import PIL.Image
 SUFFIXES = (".mp4", ".gif", ".webp")
 MP4_CRF = 10  # x264's constant rate factor: 0 = without loss, 51 = worst
 
-ENCODER_ERRORS = (OSError, RuntimeError)  # the latter is Pillow's for a WebP that is too large
+ENCODER_ERRORS = (OSError, RuntimeError)  # Pillow raises the latter if a WebP is too large.
 
 
-def film_path(out, default):
-    """The file to write: `out`, or `default` as MP4, without imageio-ffmpeg as WebP.
+def film_path(out: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:
+    """Returns the file to write: `out`, or `default` as MP4, without imageio-ffmpeg as WebP.
 
     Raises:
         ValueError: if `out` has another suffix, or is MP4 and imageio-ffmpeg is missing.
@@ -33,22 +37,22 @@ def film_path(out, default):
     return path
 
 
-def write_film(path, frames, fps):
+def write_film(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float) -> None:
     """Writes a film that appears whole or not at all; the suffix decides the format.
 
     Args:
         path: file that ends in .mp4, .gif or .webp.
-        frames: iterable of uint8 [H, W, 3] or [H, W, 1], of one size.
+        frames: uint8 [H, W, 3] or [H, W, 1], all of one size.
         fps: frames per second; GIF rounds their time to hundredths of a second.
 
     Raises:
         OSError: if the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the suffix is the format
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # The suffix decides the format.
     writer = _write_mp4 if path.suffix.lower() == ".mp4" else _write_with_pillow
     try:
-        writer(temporary, (_rgb(frame) for frame in frames), fps)
+        writer(temporary, (to_rgb(frame) for frame in frames), fps)
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -58,16 +62,18 @@ def write_film(path, frames, fps):
         raise
 
 
-def zoomed(image, zoom):
-    """Repeats pixels: [H, W, C] -> [H * zoom, W * zoom, C]."""
-    return image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+def zoomed(image: np.ndarray, zoom: int) -> np.ndarray:
+    """Repeats pixels: [..., H, W, C] -> [..., H * zoom, W * zoom, C]."""
+    return image.repeat(zoom, axis=-3).repeat(zoom, axis=-2)
 
 
-def _rgb(frame):
+def to_rgb(frame: np.ndarray) -> np.ndarray:
+    """Gives gray images three channels: [H, W, 1 or 3] -> [H, W, 3]."""
     return np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3)))
 
 
-def _ffmpeg():
+def _ffmpeg() -> Any:
+    """Imports imageio_ffmpeg; None if it is missing."""
     try:
         import imageio_ffmpeg
     except ImportError:
@@ -75,35 +81,43 @@ def _ffmpeg():
     return imageio_ffmpeg
 
 
-def _write_mp4(path, frames, fps):
+def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     first = next(frames)
     height, width = first.shape[:2]
     source = f"-f rawvideo -pix_fmt rgb24 -video_size {width}x{height} -framerate {fps} -i -"
-    # yuv420p is what every player shows; it needs even sides, as all powers of two are.
+    # Every player shows yuv420p. It needs even sides, which powers of two are.
     codec = f"-c:v libx264 -crf {MP4_CRF} -pix_fmt yuv420p"
     command = [_ffmpeg().get_ffmpeg_exe(), "-loglevel", "error", *source.split(), *codec.split()]
     with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen([*command, f"file:{path}"], stdin=subprocess.PIPE, stderr=said) as ffmpeg,
+        tempfile.TemporaryFile() as messages,
+        subprocess.Popen(
+            [*command, f"file:{path}"], stdin=subprocess.PIPE, stderr=messages
+        ) as ffmpeg,
     ):
         try:
-            with contextlib.suppress(BrokenPipeError):  # it says why
+            with contextlib.suppress(BrokenPipeError):  # Its messages say why.
+                pipe: Any = ffmpeg.stdin
                 for frame in itertools.chain([first], frames):
-                    ffmpeg.stdin.write(frame)
+                    pipe.write(frame)
         except BaseException:
             ffmpeg.kill()
             raise
         finally:
-            ffmpeg.communicate()  # closes its input and waits
+            ffmpeg.communicate()  # Closes its input and waits for its end.
         if ffmpeg.returncode:
-            said.seek(0)
-            reason = said.readline().decode(errors="replace").strip()
+            messages.seek(0)
+            reason = messages.readline().decode(errors="replace").strip()
             raise OSError(f"ffmpeg: {reason or f'exit code {ffmpeg.returncode}'}")
 
 
-def _write_with_pillow(path, frames, fps):
+def _write_with_pillow(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     first, *rest = (PIL.Image.fromarray(frame) for frame in frames)
-    options = {"append_images": rest, "duration": 1000 / fps, "loop": 0, "save_all": True}
+    options: dict[str, Any] = {
+        "append_images": rest,
+        "duration": 1000 / fps,
+        "loop": 0,
+        "save_all": True,
+    }
     if path.suffix.lower() == ".webp":
         options |= {"quality": 90, "method": 4}
     first.save(path, **options)

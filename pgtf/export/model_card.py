@@ -1,25 +1,41 @@
-"""model_card.json: what a served model is, where it came from and how it was checked."""
+"""Writes model_card.json: facts about a served model, its origin, and the checks it passed."""
+
+from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from pgtf.export.signatures import Facts
+from pgtf.networks import Generator
+
 CARD_FILE = "model_card.json"
 
 
-def write_model_card(folder, version, Gs, facts, signatures, report):
+def write_model_card(
+    folder: Path,
+    version: int,
+    Gs: Generator,
+    facts: Facts,
+    signatures: Mapping[str, tuple[Mapping[str, tf.TensorSpec], Mapping[str, tf.TensorSpec]]],
+    report: Mapping[str, Any],
+) -> None:
     """Writes the card of a finished version folder.
 
     Args:
-        folder: of the SavedModel; the SHA-256 of every file in it is noted.
+        folder: the SavedModel; the card holds the SHA-256 of every file in it.
         version: number of the version.
         Gs: the exported generator.
-        facts: `signatures.Facts`.
+        facts: facts beyond the weights.
         signatures: {name: ({name of input: TensorSpec}, {name of output: TensorSpec})}.
-        report: of `self_check`.
+        report: result of `self_check`.
     """
     resolution_log2, alpha = Gs.stage(Gs.lod)
     fading = "" if alpha == 1 else f", {float(alpha):.0%} faded in"
@@ -61,8 +77,8 @@ def write_model_card(folder, version, Gs, facts, signatures, report):
     (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
 
 
-def sha256(path):
-    """SHA-256 of a file, in hexadecimal."""
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Computes the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         digest = hashlib.sha256()
         while block := file.read(2**20):
@@ -70,8 +86,8 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def _described(specs):
-    """{"latents": TensorSpec} -> {"latents": "float32 [N, 512]"}."""
+def _described(specs: Mapping[str, tf.TensorSpec]) -> dict[str, str]:
+    """Formats specifications: {"latents": TensorSpec} -> {"latents": "float32 [N, 512]"}."""
     return {
         name: f"{spec.dtype.name} [{', '.join(['N', *map(str, spec.shape[1:])])}]"
         for name, spec in sorted(specs.items())

@@ -1,7 +1,12 @@
 """Finds the latent vector whose image is closest to a given one."""
 
+from __future__ import annotations
+
 import dataclasses
 import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,12 +15,14 @@ from tqdm import tqdm
 
 from pgtf import images, ops
 from pgtf.export import film
+from pgtf.export.labels import one_hot
+from pgtf.networks import Generator
 
-NUM_CANDIDATES = 512  # random latents, of which the best are improved
+NUM_CANDIDATES = 512  # random latents; the search improves the best of them
 NUM_STARTS = 8
 MINIBATCH = 16
-LEARNING_RATE = 0.1  # of Adam, falling to 0 along a cosine
-COARSEST = 4  # pixels a side of the last scale
+LEARNING_RATE = 0.1  # Adam's, falling to 0 along a cosine
+COARSEST = 4  # side of the last scale, pixels
 EVERY = 5  # steps between two frames of the film
 FILM_FPS = 15
 MIN_FILM_SIDE = 256  # pixels; films of smaller images are enlarged
@@ -23,7 +30,7 @@ MIN_FILM_SIDE = 256  # pixels; films of smaller images are enlarged
 
 @dataclasses.dataclass(frozen=True)
 class Projection:
-    """What `project` found."""
+    """The result of `project`."""
 
     latents: np.ndarray  # [latent_size] float32, of unit mean square
     label: np.ndarray | None  # [label_size], None for a network without labels
@@ -31,15 +38,15 @@ class Projection:
     loss: float
     history: list[np.ndarray]  # the best image so far, every few steps
 
-    def levels_off(self, target):
-        """Root mean square difference of the pixels, in gray levels of 255."""
+    def levels_off(self, target: np.ndarray) -> float:
+        """Computes the root mean square difference of the pixels, in gray levels of 255."""
         return 127.5 * float(np.sqrt(np.mean(np.square(self.image - target))))
 
 
-def multi_scale_loss(fakes, target):
-    """Mean square difference, averaged over halved resolutions: [N, R, R, C], [R, R, C] -> [N].
+def multi_scale_loss(fakes: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Averages the mean square difference over halved resolutions: [N, R, R, C], [R, R, C] -> [N].
 
-    The fine scales see edges, the coarse ones still lead the way when edges do not overlap yet.
+    The fine scales see edges; the coarse scales guide the search while edges do not overlap yet.
     """
     difference, losses = fakes - target, []
     while True:
@@ -49,15 +56,22 @@ def multi_scale_loss(fakes, target):
         difference = tf.nn.avg_pool2d(difference, 2, 2, "VALID")
 
 
-def project(Gs, target, *, label=None, num_steps=300, seed=0):
+def project(
+    Gs: Generator,
+    target: np.ndarray,
+    *,
+    label: np.ndarray | None = None,
+    num_steps: int = 300,
+    seed: int = 0,
+) -> Projection:
     """Searches the latents of an image with Adam, from the best of many random ones.
 
     Args:
         Gs: generator; used at its own lod.
-        target: [R, R, C] in [-1, 1], of the resolution of that lod.
+        target: [R, R, C] in [-1, 1], at the resolution of that lod.
         label: [label_size]; None lets the search choose among the classes.
-        num_steps: of Adam.
-        seed: of the random latents.
+        num_steps: number of Adam steps.
+        seed: random seed for the first latents.
     """
     search = _Search(Gs, target)
     latents, labels = _best_candidates(search, label, seed)
@@ -66,7 +80,8 @@ def project(Gs, target, *, label=None, num_steps=300, seed=0):
         keras.optimizers.schedules.CosineDecay(LEARNING_RATE, num_steps)
     )
     optimizer.build([z])
-    best, history = (np.inf, None, None), []
+    best: Any = (np.inf, None, None)  # loss, (latents, label), image
+    history = []
     for step in tqdm(range(num_steps + 1), unit="step", disable=None):
         losses, fakes, gradients = search.gradients(z, labels)
         i = int(np.argmin(losses))
@@ -82,21 +97,22 @@ def project(Gs, target, *, label=None, num_steps=300, seed=0):
 
 
 class _Search:
-    """The loss of latents and its gradient, traced once."""
+    """Computes the loss of latents and its gradient in one traced function."""
 
-    def __init__(self, Gs, target):
+    def __init__(self, Gs: Generator, target: np.ndarray) -> None:
         self.Gs = Gs
         self._model, self._alpha = Gs.model_at(Gs.lod)
         self._target = tf.constant(target, tf.float32)
         self.gradients = tf.function(self._gradients, reduce_retracing=True)
 
-    def losses(self, latents, labels):
+    def losses(self, latents: Any, labels: np.ndarray | None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Computes the loss per latent and the images: [N, latent_size] -> [N], [N, R, R, C]."""
         inputs = self.Gs.inputs(latents, labels, self._alpha)
-        with ops.implementation("training"):  # whose gradients are faster
+        with ops.implementation("training"):  # its gradients are faster
             fakes = self._model(inputs)
         return multi_scale_loss(fakes, self._target), fakes
 
-    def _gradients(self, latents, labels):
+    def _gradients(self, latents: Any, labels: np.ndarray | None) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
             latents = tf.convert_to_tensor(latents)
             tape.watch(latents)
@@ -104,16 +120,16 @@ class _Search:
         return losses, fakes, tape.gradient(losses, latents)
 
 
-def save_projection(found, target, paths):
-    """Writes what was found.
+def save_projection(found: Projection, target: np.ndarray, paths: Sequence[Path]) -> None:
+    """Writes the latents that were found, their image, and the film of the search.
 
     Args:
-        found: Projection.
+        found: result of `project`.
         target: [R, R, C] in [-1, 1].
-        paths: of latents.npz, the image, the pair of images and the film.
+        paths: files for the latents (.npz), the image, the pair of images and the film.
     """
     latents_path, image_path, pair_path, film_path = paths
-    arrays = {"latents": found.latents[np.newaxis]}
+    arrays: dict[str, Any] = {"latents": found.latents[np.newaxis]}
     if found.label is not None:
         arrays["labels"] = found.label[np.newaxis]
     buffer = io.BytesIO()
@@ -127,14 +143,15 @@ def save_projection(found, target, paths):
     film.write_film(film_path, frames, FILM_FPS)
 
 
-def _best_candidates(search, label, seed):
-    """The latents (and labels) of the smallest loss among random ones."""
+def _best_candidates(
+    search: _Search, label: np.ndarray | None, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the random latents (and labels) with the smallest losses."""
     config, rng = search.Gs.config, np.random.RandomState(seed)
     latents = rng.randn(NUM_CANDIDATES, search.Gs.latent_size).astype(np.float32)
     latents, labels = _on_sphere(latents), None
     if config.label_size:
-        classes = np.eye(config.label_size, dtype=np.float32)
-        labels = classes[np.arange(NUM_CANDIDATES) % config.label_size]
+        labels = one_hot(np.arange(NUM_CANDIDATES), config.label_size)
         labels = labels if label is None else np.tile(label, (NUM_CANDIDATES, 1))
     losses = [
         search.gradients(latents[part], _row(labels, part))[0]
@@ -144,10 +161,10 @@ def _best_candidates(search, label, seed):
     return latents.numpy()[best], _row(labels, best)
 
 
-def _on_sphere(latents):
+def _on_sphere(latents: Any) -> tf.Tensor:
     """Scales latent vectors to unit mean square, as G does: [N, latent_size] -> same."""
     return latents * tf.math.rsqrt(tf.reduce_mean(tf.square(latents), axis=1, keepdims=True))
 
 
-def _row(labels, index):
+def _row(labels: np.ndarray | None, index: Any) -> Any:
     return None if labels is None else labels[index]

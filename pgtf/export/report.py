@@ -1,34 +1,55 @@
 """One self-contained HTML page about a training run: it loads nothing and needs no server."""
 
+from __future__ import annotations
+
 import base64
 import html
 import io
+import os
 import string
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import PIL.Image
 
 from pgtf import images
 from pgtf.export.charts import line_chart
+from pgtf.export.timelapse import Moment, upper_left
 
 TEMPLATE = Path(__file__).with_name("report.html")
-MAX_GRIDS = 30  # in the page, spread over the run
-MAX_SIZE = (640, 384)  # pixels of a grid; its upper left part is shown, enlarged to the page
+MAX_GRIDS = 30  # grids in the page, spread over the run
+MAX_SIZE = (640, 384)  # pixels of the upper left part of a grid that the page shows
 LOSSES = {"G_loss": "G loss", "D_loss": "D loss"}
 SCORES = {"real_scores": "D(real)", "fake_scores": "D(fake)", "mixed_norms": "gradient norm"}
 
+Stats = Sequence[Mapping[str, Any]]  # lines of stats.jsonl
+Metrics = Mapping[str, Mapping[str, Mapping[float, float]]]  # {metric: {label: {kimg: value}}}
 
-def write_report(path, title, subtitle, *, moments, stats, metrics, stages, neighbours, config):
+
+def write_report(
+    path: str | os.PathLike[str],
+    title: str,
+    subtitle: str,
+    *,
+    moments: Sequence[Moment],
+    stats: Stats,
+    metrics: Metrics,
+    stages: Sequence[Sequence[Any]],
+    neighbours: np.ndarray | str,
+    config: Mapping[str, Mapping[str, Any]],
+) -> None:
     """Writes the page, whole or not at all.
 
     Args:
         path: file to write.
         title: name of the run.
         subtitle: a sentence below it.
-        moments: of `timelapse.moments`.
-        stats: lines of stats.jsonl as dicts.
-        metrics: {metric: {label: {kimg: value}}}.
-        stages: rows of the stage table, the first one the titles; numbers and text.
+        moments: result of `timelapse.moments`.
+        stats: lines of stats.jsonl, at least one.
+        metrics: values by metric, curve and kimg.
+        stages: rows of the stage table, numbers and text; the first row holds the titles.
         neighbours: uint8 [H, W, C], fakes above the training images closest to them, or a
             sentence that says why there is none.
         config: {group: {field: value}}.
@@ -48,11 +69,11 @@ def write_report(path, title, subtitle, *, moments, stats, metrics, stages, neig
     images.write_atomically(path, page.encode())
 
 
-def _section(title, content):
+def _section(title: str, content: str) -> str:
     return f"<section><h2>{html.escape(title)}</h2>{content}</section>"
 
 
-def _summary(stats, metrics):
+def _summary(stats: Stats, metrics: Metrics) -> str:
     last = stats[-1]
     facts = {
         "images shown": f"{last['kimg']:,.0f} kimg",
@@ -71,15 +92,15 @@ def _summary(stats, metrics):
     return f"<section><dl>{''.join(rows)}</dl></section>"
 
 
-def _player(moments):
-    """A slider through the image grids, and the latest one without JavaScript."""
+def _player(moments: Sequence[Moment]) -> str:
+    """Makes a slider through the image grids; without JavaScript the latest grid is shown."""
     chosen = [
         moments[round(i * (len(moments) - 1) / max(MAX_GRIDS - 1, 1))] for i in range(MAX_GRIDS)
     ]
     chosen = list(dict.fromkeys(chosen))
     last = len(chosen) - 1
     shots = "".join(
-        f'<img class="moment wide" src="{_data_url(_shrunk(moment.path))}" '
+        f'<img class="moment wide" src="{_data_url(upper_left(moment.path, MAX_SIZE))}" '
         f'alt="{html.escape(moment.caption)}"{"" if i == last else " hidden"}>'
         for i, moment in enumerate(chosen)
     )
@@ -90,7 +111,7 @@ def _player(moments):
     )
 
 
-def _training_charts(stats):
+def _training_charts(stats: Stats) -> str:
     charts = [
         line_chart(
             {
@@ -105,11 +126,11 @@ def _training_charts(stats):
     return "".join(charts)
 
 
-def _bands(stats):
-    """Where the resolution was what: -> [(first kimg, last kimg, "8x8")].
+def _bands(stats: Stats) -> list[tuple[float, float, str]]:
+    """Lists the spans of the resolutions: [(first kimg, last kimg, "8x8"), ...].
 
-    A line of statistics tells the resolution at its end, so the first line of another one is where
-    it begins.
+    A line of statistics holds the resolution at its end, so a resolution begins with the first line
+    that names it.
     """
     bands, begin = [], 0.0
     for line, following in zip(stats, [*stats[1:], None], strict=True):
@@ -120,7 +141,7 @@ def _bands(stats):
     return bands
 
 
-def _metric_charts(metrics):
+def _metric_charts(metrics: Metrics) -> str:
     if not metrics:
         return '<p class="note">None was measured. python -m metrics measures a run.</p>'
     charts = []
@@ -131,7 +152,7 @@ def _metric_charts(metrics):
     return "".join(charts)
 
 
-def _neighbours(neighbours):
+def _neighbours(neighbours: np.ndarray | str) -> str:
     if isinstance(neighbours, str):
         return f'<p class="note">{html.escape(neighbours)}</p>'
     note = "First row: generated. Below each: the training images at the smallest pixel difference."
@@ -140,7 +161,7 @@ def _neighbours(neighbours):
     return f'<p class="note">{note}</p><img class="wide" alt="{alt}" src="{url}">'
 
 
-def _configuration(config):
+def _configuration(config: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         (f"{group}.{field}", value)
         for group, fields in config.items()
@@ -150,7 +171,7 @@ def _configuration(config):
     return f"<details><summary>{len(rows)} fields</summary>{table}</details>"
 
 
-def _table(titles, rows, kind=""):
+def _table(titles: Iterable[Any], rows: Iterable[Sequence[Any]], kind: str = "") -> str:
     head = "".join(f"<th>{html.escape(str(title))}</th>" for title in titles)
     body = "".join(
         f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows
@@ -158,13 +179,7 @@ def _table(titles, rows, kind=""):
     return f'<div class="scroll"><table class="{kind}"><tr>{head}</tr>{body}</table></div>'
 
 
-def _shrunk(path):
-    with PIL.Image.open(path) as file:
-        width, height = map(min, file.size, MAX_SIZE)
-        return file.crop((0, 0, width, height)).convert("RGB")
-
-
-def _data_url(image):
+def _data_url(image: PIL.Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=85)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

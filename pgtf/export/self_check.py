@@ -4,29 +4,36 @@ The file is also the program of that process: python self_check.py FOLDER EXPECT
 the CPU and cannot import this package, as on a server.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-MAX_LEVELS = 1  # largest difference of a pixel, of 255
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+MAX_LEVELS = 1  # largest difference that a pixel may have, of 255
 LATENCY_BATCHES = (1, 8)
 LATENCY_REPEATS = 5
-LATENCY_SEC = 2.0  # no further repeat after this time
+LATENCY_SEC = 2.0  # No repeat begins after this time.
 
 
-def self_check(folder, expected):
-    """Checks a SavedModel in a fresh process: -> dict of what was found and measured.
+def self_check(folder: str | os.PathLike[str], expected: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks a SavedModel in a fresh process. Returns differences and latencies by name.
 
     Args:
-        folder: of the SavedModel.
-        expected: dict of arrays: inputs of the signatures as "inputs/<signature>/<input>", and
-            the answers of the live network as "images/<signature>", uint8 NHWC.
+        folder: the SavedModel.
+        expected: inputs of the signatures as "inputs/<signature>/<input>", and the answers of the
+            live network as "images/<signature>", uint8 NHWC.
 
     Raises:
         ValueError: if it does not load, lacks a signature or answers differently.
@@ -45,20 +52,21 @@ def self_check(folder, expected):
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ValueError(f"the exported model failed its check: {reason}")
-    return json.loads(done.stdout.splitlines()[-1])
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
-def _check(folder, expected):
-    """Runs in the fresh process: -> the report."""
+def _check(folder: str, expected: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Loads and compares in the fresh process. Returns the report."""
     import tensorflow as tf
 
-    sys.modules["pgtf"] = None  # importing it would raise
+    sys.modules["pgtf"] = None  # type: ignore[assignment]  # Importing it now raises.
     signatures = tf.saved_model.load(folder).signatures
     cases: dict[str, dict[str, tf.Tensor]] = {}
     for key, value in expected.items():
-        kind, signature, *name = key.split("/")
+        kind, signature, *rest = key.split("/")
         if kind == "inputs":
-            cases.setdefault(signature, {})[name[0]] = tf.constant(value)
+            cases.setdefault(signature, {})[rest[0]] = tf.constant(value)
     if sorted(cases) != sorted(signatures):
         raise ValueError(f"signatures {sorted(signatures)}, expected {sorted(cases)}.")
     differences = {}
@@ -77,8 +85,8 @@ def _check(folder, expected):
     }
 
 
-def _compare(name, outputs, expected):
-    """Largest difference of an answer and the live images in levels; raises if it is too large."""
+def _compare(name: str, outputs: dict[str, np.ndarray], expected: np.ndarray) -> int:
+    """Computes the largest difference between an answer and the live images, in gray levels."""
     import tensorflow as tf
 
     status = outputs.pop("status")
@@ -91,6 +99,15 @@ def _compare(name, outputs, expected):
         if not np.isfinite(answer).all():
             raise ValueError(f"{name}: not all values are finite.")
         answer = np.rint(answer * 255)
+    return largest_difference(name, answer, expected)
+
+
+def largest_difference(name: str, answer: np.ndarray, expected: np.ndarray) -> int:
+    """Computes the largest difference between two sets of uint8 images, in gray levels.
+
+    Raises:
+        ValueError: if the shapes differ, or a pixel by more than one level; begins with `name`.
+    """
     if answer.shape != expected.shape:
         raise ValueError(f"{name}: shape {answer.shape}, expected {expected.shape}.")
     levels = int(np.abs(answer.astype(int) - expected).max())
@@ -99,8 +116,8 @@ def _compare(name, outputs, expected):
     return levels
 
 
-def _latency(signature, inputs, num):
-    """Median time of a warm request in milliseconds."""
+def _latency(signature: Any, inputs: Mapping[str, tf.Tensor], num: int) -> float:
+    """Measures the median time of a warm request, in milliseconds."""
     import tensorflow as tf
 
     inputs = {key: tf.repeat(value[:1], num, axis=0) for key, value in inputs.items()}
@@ -109,10 +126,10 @@ def _latency(signature, inputs, num):
         begin = time.perf_counter()
         signature(**inputs)["images"].numpy()
         times.append(time.perf_counter() - begin)
-    return round(1000 * float(np.median(times[1:] or times)), 2)  # the first one traces
+    return round(1000 * float(np.median(times[1:] or times)), 2)  # The first request traces.
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # the folder of this file, whose modules are no top-level modules
+    sys.path.pop(0)  # This is the folder of this file, whose modules are not top-level modules.
     with np.load(sys.argv[2]) as file:
         print(json.dumps(_check(sys.argv[1], dict(file))))

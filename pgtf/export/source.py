@@ -1,12 +1,16 @@
-"""A trained generator, where it came from, and what to ask it for."""
+"""A trained generator with its origin, and the labels it can be asked for."""
+
+from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pgtf.export import draws
+from pgtf.export.labels import one_hot, parse_label
 from pgtf.interop import load_meta, load_pkl, load_snapshot
 from pgtf.networks import Generator
 
@@ -16,45 +20,49 @@ class Source:
     """The moving average Gs of a snapshot or a pickle."""
 
     Gs: Generator
-    path: Path  # of the file; results lie beside it unless --out says otherwise
-    meta: dict[str, Any]  # what training noted in the snapshot; {} for a pickle
+    path: Path  # its file; results lie beside it unless --out says otherwise
+    meta: dict[str, Any]  # notes of the training in the snapshot; {} for a pickle
 
     @classmethod
-    def of_snapshot(cls, path):
+    def from_snapshot(cls, path: str | os.PathLike[str]) -> Source:
+        """Loads a snapshot."""
         return cls(load_snapshot(path)[2], Path(path), load_meta(path))
 
     @classmethod
-    def of_pkl(cls, path):
+    def from_pkl(cls, path: str | os.PathLike[str]) -> Source:
+        """Loads a pickle of the original release."""
         return cls(load_pkl(path)[2], Path(path), {})
 
     @property
-    def label_size(self):
-        return self.Gs.config.label_size
+    def label_size(self) -> int:
+        """Number of label columns, 0 without labels."""
+        return int(self.Gs.config.label_size)
 
     @property
-    def label_names(self):
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the label columns, () if unknown."""
         return tuple(self.meta.get("label_names", ()))
 
     @property
-    def kimg(self):
-        """Thousands of real images shown in training, or None."""
+    def kimg(self) -> int | None:
+        """Thousands of real images shown in training, None if unknown."""
         cur_nimg = self.meta.get("cur_nimg")
         return None if cur_nimg is None else round(cur_nimg / 1000)
 
-    def beside(self, suffix):
-        """A path beside the file, of the same stem."""
+    def beside(self, suffix: str) -> Path:
+        """Returns a path beside the file, with the same stem."""
         return self.path.with_name(self.path.stem + suffix)
 
-    def label(self, class_=None, label=None):
-        """The label [label_size] that --class or --label describe, None without them."""
-        return draws.parse_label(self.label_size, self.label_names, class_, label)
+    def label(self, class_: str | None = None, label: str | None = None) -> np.ndarray | None:
+        """Reads the label [label_size] that --class or --label describe, None without them."""
+        return parse_label(self.label_size, self.label_names, class_, label)
 
-    def labels(self, label, numbers):
-        """Rows of one label, or without one the classes in turn: -> [N, label_size].
+    def labels(self, label: np.ndarray | None, numbers: Sequence[int]) -> np.ndarray | None:
+        """Makes rows of one label, or without one of the classes in turn: [N, label_size].
 
         Args:
             label: [label_size], or None for class number modulo label_size.
-            numbers: of the images, such as their seeds.
+            numbers: numbers of the images, such as their seeds.
 
         Returns:
             float32 rows; None for a network without labels.
@@ -62,5 +70,5 @@ class Source:
         if not self.label_size:
             return None
         if label is None:
-            return draws.one_hot(numbers, self.label_size)
+            return one_hot(numbers, self.label_size)
         return np.tile(label, (len(numbers), 1))

@@ -1,9 +1,14 @@
 """The film of a training run: its image grids with kimg, lod and time written below them."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
+import os
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -20,7 +25,7 @@ _GRID = re.compile(r"fakes(\d+)\.png")
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """One image grid of a run, and what was true when it was drawn."""
+    """One image grid of a run, with the statistics of that time."""
 
     path: Path
     kimg: float
@@ -29,17 +34,18 @@ class Moment:
     train_hours: float | None
 
     @property
-    def caption(self):
+    def caption(self) -> str:
+        """The text below the grid."""
         parts = [f"{self.kimg:g} kimg"]
         if self.lod is not None:
             parts += [f"{self.resolution}x{self.resolution}", f"lod {self.lod:.2f}"]
-            hours, minutes = divmod(round(self.train_hours * 60), 60)
+            hours, minutes = divmod(round((self.train_hours or 0.0) * 60), 60)
             parts += [f"{hours}h {minutes:02d}m"]
         return "   ".join(parts)
 
 
-def moments(folder, stats_file):
-    """All image grids of a run folder in order, with their lines of statistics.
+def moments(folder: str | os.PathLike[str], stats_file: str) -> list[Moment]:
+    """Lists all image grids of a run folder in order, with their lines of statistics.
 
     Raises:
         ValueError: if there is no grid yet.
@@ -54,15 +60,15 @@ def moments(folder, stats_file):
     stats = read_stats(Path(folder) / stats_file)
     found = []
     for kimg, path in grids:
-        # The name holds whole thousands; the line is the first that reaches them.
+        # The file name holds whole thousands; its line is the first that reaches them.
         line = next((line for line in stats if int(line["kimg"]) >= kimg), None) if kimg else None
         values = line or dict.fromkeys(("lod", "resolution", "train_hours"))
         found.append(Moment(path, kimg, values["lod"], values["resolution"], values["train_hours"]))
     return found
 
 
-def read_stats(path):
-    """Lines of stats.jsonl, oldest first; a torn last line is left out."""
+def read_stats(path: Path) -> list[dict[str, Any]]:
+    """Reads the lines of stats.jsonl, oldest first; leaves out a torn last line."""
     lines = []
     for text in path.read_text().splitlines() if path.exists() else ():
         try:
@@ -72,12 +78,14 @@ def read_stats(path):
     return [line for line in lines if isinstance(line, dict)]
 
 
-def frames(found, hold, box=None):
-    """Yields a film of moments, the last one `hold` times: uint8 [H, W, 3].
+def frames(
+    found: Sequence[Moment], hold: int, box: tuple[int, int] | None = None
+) -> Iterator[np.ndarray]:
+    """Yields the frames of a film, uint8 [H, W, 3].
 
     Args:
-        found: list of moments in order.
-        hold: number of frames.
+        found: moments in order.
+        hold: number of frames that show the last moment.
         box: (width, height) in pixels of the part of the grid to show, from the upper left
             corner; None = all of it.
     """
@@ -89,17 +97,22 @@ def frames(found, hold, box=None):
         yield frame
 
 
-def _frame(moment, progress, box):
-    """A grid with its caption and a bar of the progress below it."""
-    with PIL.Image.open(moment.path) as file:
-        width, height = map(min, file.size, box or file.size)
-        grid = file.convert("RGB").crop((0, 0, width, height))
+def upper_left(path: Path, size: tuple[int, int] | None = None) -> PIL.Image.Image:
+    """Reads the upper left part of an image file, at most (width, height); None = all of it."""
+    with PIL.Image.open(path) as file:
+        width, height = map(min, file.size, size or file.size)
+        return file.convert("RGB").crop((0, 0, width, height))
+
+
+def _frame(moment: Moment, progress: float, box: tuple[int, int] | None) -> np.ndarray:
+    """Draws a grid with its caption and a progress bar below it."""
+    grid = upper_left(moment.path, box)
     zoom = max(-(-MIN_WIDTH // grid.width), 1)
     if max(grid.size) > MAX_SIDE:
         grid.thumbnail((MAX_SIDE, MAX_SIDE), PIL.Image.Resampling.BOX)
     elif zoom > 1:
         grid = grid.resize((grid.width * zoom, grid.height * zoom), PIL.Image.Resampling.NEAREST)
-    width, height = (side - side % 2 for side in grid.size)  # films need even sides
+    width, height = (side - side % 2 for side in grid.size)  # Films need even sides.
     frame = PIL.Image.new("RGB", (width, height + STRIP_HEIGHT), BACKGROUND)
     frame.paste(grid)
     draw = PIL.ImageDraw.Draw(frame)

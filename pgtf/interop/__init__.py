@@ -1,4 +1,4 @@
-"""Networks in files: the snapshots of this program, the pickles of the original releases."""
+"""Networks in files: snapshots of this program and pickles of the original releases."""
 
 from pgtf.interop.original import load_pkl
 from pgtf.interop.snapshots import load_meta, load_snapshot, save_snapshot

@@ -1,41 +1,47 @@
 """Named arrays in one HDF5 file that appears whole or not at all, with a checksum and no code.
 
-The same content gives the same bytes: no times, no addresses, names in alphabetical order. Behind
-what HDF5 wrote stands a line "sha256:<hex>" of all bytes before it, which HDF5 readers ignore, so
-that damage is found before the HDF5 library meets it (which may crash on a damaged file).
+The same content gives the same bytes: no times, no addresses, names in alphabetical order. The last
+line, "sha256:<hex>" of all bytes before it, is ignored by HDF5 readers. Here it reveals damage
+before the HDF5 library, which may crash on a damaged file, reads the content.
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO, Any
 
 import h5py
 import numpy as np
 
+PathLike = str | os.PathLike[str]
 Groups = dict[str, dict[str, np.ndarray]]
 Attributes = dict[str, str | int | float]
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
-CHECKSUM_SIZE = len("\nsha256:\n") + 64  # bytes of the last line
+CHECKSUM_SIZE = len("\nsha256:\n") + 64  # length of the last line, bytes
 NUMERIC_KINDS = "biuf"  # bool, int, unsigned, float; anything else would need an interpreter
 
 
-def write_hdf5(path, groups: Mapping[str, Mapping[str, np.ndarray]], attributes: Attributes):
+def write_hdf5(
+    path: PathLike, groups: Mapping[str, Mapping[str, np.ndarray]], attributes: Attributes
+) -> None:
     """Writes `groups` of named arrays and root `attributes`, replacing the file in one step.
 
     Args:
         path: file to write; until it is complete, `<path>.tmp` is written beside it.
         groups: {"G": {"4x4/Conv/weight": array}}; a group's name has no slash.
-        attributes: of the file: strings, integers and floats.
+        attributes: root attributes: strings, integers and floats.
 
     Raises:
         OSError: if the file cannot be written; the previous file is then untouched.
     """
     arrays = _flat(groups)
-    # The image is made in memory (the size of the weights), because HDF5 can neither report a
+    # The file is built in memory (the size of the weights), because HDF5 can neither report a
     # full disk as such nor close its file after one.
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
@@ -53,8 +59,8 @@ def write_hdf5(path, groups: Mapping[str, Mapping[str, np.ndarray]], attributes:
         replace_file(path, content)
 
 
-def read_hdf5(path) -> tuple[Groups, Attributes]:
-    """Reads what `write_hdf5` wrote: (groups, attributes), the arrays in memory.
+def read_hdf5(path: PathLike) -> tuple[Groups, Attributes]:
+    """Reads what `write_hdf5` wrote. Returns (groups, attributes), the arrays in memory.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -64,17 +70,18 @@ def read_hdf5(path) -> tuple[Groups, Attributes]:
     return parse(read_content(path), path)
 
 
-def read_content(path) -> bytes:
+def read_content(path: PathLike) -> bytes:
     """Reads all bytes of a file, for `parse`. Raises FileNotFoundError or OSError, naming it."""
     with _reading(path) as file:
-        return file.read()
+        content: bytes = file.read()
+    return content
 
 
-def parse(content, source) -> tuple[Groups, Attributes]:
-    """Checks and unpacks the bytes of a file of `write_hdf5`: (groups, attributes).
+def parse(content: bytes, source: PathLike) -> tuple[Groups, Attributes]:
+    """Checks and unpacks the bytes of a file of `write_hdf5`. Returns (groups, attributes).
 
-    HDF5 never meets the file system here, so that it asks for no lock (some file systems have
-    none), and whatever it raises is about the content.
+    HDF5 never touches the file system here, so it asks for no lock (some file systems have none),
+    and whatever it raises is about the content.
 
     Args:
         content: all bytes of the file.
@@ -97,10 +104,10 @@ def parse(content, source) -> tuple[Groups, Attributes]:
         return groups, _attributes(file, source)
 
 
-def read_attributes(path) -> Attributes:
-    """The attributes of a file of `write_hdf5`, without reading (and checking) its arrays.
+def read_attributes(path: PathLike) -> Attributes:
+    """Reads the attributes of a file of `write_hdf5`, without reading (and checking) its arrays.
 
-    Raises as `read_hdf5`.
+    Raises the errors of `read_hdf5`.
     """
     with _reading(path) as file:
         _check_magic(file.read(len(MAGIC)), path)
@@ -108,7 +115,7 @@ def read_attributes(path) -> Attributes:
             return _attributes(content, path)
 
 
-def replace_file(path, data):
+def replace_file(path: PathLike, data: bytes | memoryview) -> None:
     """Writes bytes to `<path>.tmp`, flushes them to the disk and renames the file to `path`.
 
     Raises:
@@ -118,7 +125,7 @@ def replace_file(path, data):
     temporary = path.with_name(path.name + ".tmp")
     try:
         temporary.unlink(missing_ok=True)
-        # "x" follows no link that a received folder may have under this name.
+        # Mode "x" follows no link that a received folder may have under this name.
         with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
@@ -133,7 +140,7 @@ def replace_file(path, data):
         raise
 
 
-def _fsync_folder(folder):
+def _fsync_folder(folder: Path) -> None:
     if os.name == "nt":
         return  # Windows cannot open folders
     descriptor = os.open(folder, os.O_RDONLY)
@@ -143,7 +150,7 @@ def _fsync_folder(folder):
         os.close(descriptor)
 
 
-def _flat(groups):
+def _flat(groups: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     arrays = {}
     for group, members in groups.items():
         if "/" in group:
@@ -156,17 +163,17 @@ def _flat(groups):
     return arrays
 
 
-def _checksum_line(digest):
+def _checksum_line(digest: Any) -> bytes:
     return f"\nsha256:{digest.hexdigest()}\n".encode()
 
 
-def _check_magic(begin, source):
+def _check_magic(begin: bytes, source: PathLike) -> None:
     if begin != MAGIC:
         raise ValueError(f"{source}: not an HDF5 file.")
 
 
 @contextlib.contextmanager
-def _reading(path):
+def _reading(path: PathLike) -> Iterator[IO[bytes]]:
     """Opens a file for reading; failures to open or read it name it and say that it is untouched.
 
     Raises:
@@ -187,19 +194,19 @@ def _reading(path):
 
 
 @contextlib.contextmanager
-def _opened(content, source):
-    """Opens an HDF5 file by an open Python file, `content`."""
+def _opened(content: IO[bytes], source: PathLike) -> Iterator[h5py.File]:
+    """Opens HDF5 content through an open Python file."""
     try:
         with h5py.File(content, "r") as file:
             yield file
     except (OSError, KeyError, RuntimeError) as error:  # h5py raises these on damaged files
-        if isinstance(error, OSError) and error.errno:  # not of HDF5 but of reading `content`
+        if isinstance(error, OSError) and error.errno:  # It comes from reading, not from HDF5.
             raise
         raise ValueError(f"{source}: damaged HDF5 file ({error}).") from None
 
 
-def _attributes(file, path):
-    attributes = {}
+def _attributes(file: h5py.File, path: PathLike) -> Attributes:
+    attributes: Attributes = {}
     for name, value in file.attrs.items():
         attributes[name] = value.item() if isinstance(value, np.generic) else value
         if not isinstance(attributes[name], str | int | float):
@@ -207,9 +214,9 @@ def _attributes(file, path):
     return attributes
 
 
-def _read_groups(file, groups, path):
-    def read(name, item):
-        # Links are not followed by visititems; external and virtual data would be other files.
+def _read_groups(file: h5py.File, groups: Groups, path: PathLike) -> None:
+    def read(name: str, item: Any) -> None:
+        # visititems follows no links; external and virtual data would come from other files.
         if not isinstance(item, h5py.Dataset):
             return
         group, _, member = name.partition("/")

@@ -1,18 +1,23 @@
-"""Networks of the original TensorFlow release and of its Theano predecessor -> ours."""
+"""Loads networks of the original TensorFlow release and of its Theano predecessor."""
+
+from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from pgtf.interop import theano, weights
 from pgtf.interop.unpickle import StoredNetwork, read_pickle
-from pgtf.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from pgtf.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, Network
 
 _KINDS = {"G_paper": "G", "D_paper": "D"}  # build functions of the TensorFlow release
 _CONFIGS = {"G": GeneratorConfig, "D": DiscriminatorConfig}
-_VERSION = 2  # of the pickled state; the release wrote no other
+_VERSION = 2  # version of the pickled state; the release wrote no other
 
-# Options of the original that change how the graph is built, not what it computes.
+# These options of the original change how the graph is built, not what it computes.
 # Deviation: networks stored with `dtype` float16 are computed in float32.
 _IGNORED = {
     "G": {"dtype", "structure", "is_template_graph", "mbstd_group_size"},  # the last is D's
@@ -20,12 +25,12 @@ _IGNORED = {
 }
 
 
-def load_pkl(path):
-    """Reads a network pickle of the original releases: path -> (G, D, Gs).
+def load_pkl(path: str | os.PathLike[str]) -> tuple[Generator, Discriminator, Generator]:
+    """Reads a network pickle of the original releases. Returns (G, D, Gs).
 
     The pickle is read as data: neither the source text in it nor anything it names is executed.
-    Both layouts are known, that of the TensorFlow release (2018) and the Theano one (2017), whose
-    weights are converted. Weights, options and the stored lod come out as our networks.
+    It may have the layout of the TensorFlow release (2018) or of the Theano release (2017), whose
+    weights are converted. The networks have the weights, options and lod that were stored.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -34,7 +39,7 @@ def load_pkl(path):
     """
     stored = read_pickle(path)
     stored = stored if isinstance(stored, tuple | list) else (stored,)
-    networks = []
+    networks: list[Any] = []
     for index, network in enumerate(stored):
         if not isinstance(network, StoredNetwork):
             raise ValueError(f"{path}: no network. Received: {type(network).__name__}.")
@@ -47,8 +52,8 @@ def load_pkl(path):
     return G, D, Gs
 
 
-def _convert(state, source):
-    """Makes our network of a pickled state of either release."""
+def _convert(state: dict[str, Any], source: str) -> Network:
+    """Builds our network from a pickled state of either release."""
     if "build_func_spec" in state:
         _check_state(state, {"build_func_spec": dict, "param_values": list}, source)
         _check_state(state, {"toplevel_params": dict}, source)
@@ -64,8 +69,8 @@ def _convert(state, source):
     return weights.build(config_class, options, lod, arrays, source)
 
 
-def _convert_state(state, source):
-    """State of the TensorFlow release -> (kind, options, lod, arrays)."""
+def _convert_state(state: dict[str, Any], source: str) -> theano.Converted:
+    """Converts a state of the TensorFlow release."""
     types = {"build_func_name": str, "static_kwargs": dict, "variables": list}
     _check_state(state, types, source)
     if state.get("version") != _VERSION:
@@ -75,7 +80,7 @@ def _convert_state(state, source):
     func = state["build_func_name"]
     if func not in _KINDS:
         raise ValueError(f"{source}: unknown build function {func!r}; known: {', '.join(_KINDS)}.")
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for variable in state["variables"]:
         match variable:
             case (str(name), np.ndarray() | np.floating() as value) if name not in arrays:
@@ -88,7 +93,7 @@ def _convert_state(state, source):
     return _KINDS[func], state["static_kwargs"], float(lod), arrays
 
 
-def _check_state(state, types, source):
+def _check_state(state: Mapping[str, Any], types: Mapping[str, type], source: str) -> None:
     for name, expected in types.items():
         if not isinstance(state.get(name), expected):
             raise ValueError(

@@ -1,10 +1,15 @@
 """Snapshots: G, D and Gs with their options in one HDF5 file, without code."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from pgtf.interop import weights
+from pgtf import networks
+from pgtf.interop import hdf5, weights
 from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 
@@ -13,11 +18,17 @@ VERSION = 1
 KINDS = {"G": GeneratorConfig, "D": DiscriminatorConfig, "Gs": GeneratorConfig}
 
 
-def save_snapshot(path, G, D, Gs, **meta):
+def save_snapshot(
+    path: hdf5.PathLike,
+    G: networks.Generator,
+    D: networks.Discriminator,
+    Gs: networks.Generator,
+    **meta: Any,
+) -> None:
     """Writes the three networks to one HDF5 file, whole or not at all.
 
-    Groups `G`, `D` and `Gs` hold the weights under their names; the root attributes `networks`
-    and `meta` are JSON: options and lod of each network, and what the caller adds.
+    Groups `G`, `D` and `Gs` hold the weights under their names. The root attributes `networks`
+    and `meta` are JSON: options and lod of each network, and the caller's values.
 
     Args:
         path: file to write, usually network-snapshot-NNNNNN.h5.
@@ -33,8 +44,10 @@ def save_snapshot(path, G, D, Gs, **meta):
     write_hdf5(path, groups, attributes)
 
 
-def load_snapshot(path):
-    """Makes the networks of a snapshot: path -> (G, D, Gs). `load_meta` gives the rest.
+def load_snapshot(
+    path: hdf5.PathLike,
+) -> tuple[networks.Generator, networks.Discriminator, networks.Generator]:
+    """Builds the networks of a snapshot. Returns (G, D, Gs); `load_meta` returns the rest.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -54,35 +67,40 @@ def load_snapshot(path):
     return G, D, Gs
 
 
-def load_meta(path):
-    """What the caller of `save_snapshot` added, as a dict; reads no weights."""
+def load_meta(path: hdf5.PathLike) -> dict[str, Any]:
+    """Reads what the caller of `save_snapshot` added; reads no weights."""
     attributes = read_attributes(path)
     _check_format(attributes, path)
     return _json(attributes, "meta", path)
 
 
-def pack(**networks):
-    """Weights and description of named networks: (groups, attributes) for `write_hdf5`."""
-    groups = {name: weights.to_arrays(network) for name, network in networks.items()}
+def pack(**by_name: networks.Network) -> tuple[hdf5.Groups, hdf5.Attributes]:
+    """Collects weights and description of named networks: (groups, attributes) for `write_hdf5`."""
+    groups = {name: weights.to_arrays(network) for name, network in by_name.items()}
     described = {
         name: {"options": dataclasses.asdict(network.config), "lod": float(network.lod)}
-        for name, network in networks.items()
+        for name, network in by_name.items()
     }
     return groups, {"networks": json.dumps(described, sort_keys=True)}
 
 
-def unpack(groups, attributes, source, **networks):
+def unpack(
+    groups: hdf5.Groups,
+    attributes: hdf5.Attributes,
+    source: hdf5.PathLike,
+    **by_name: networks.Network,
+) -> None:
     """Puts what `pack` returned into existing networks of the same options, lod included.
 
     Raises:
         ValueError: if options or weights differ; the message names them.
     """
     described = described_networks(attributes, source)
-    for name, network in networks.items():
+    for name, network in by_name.items():
         if name not in described:
             raise ValueError(f"{source}: there is no network {name} in it.")
         options = dataclasses.asdict(network.config)
-        # A program of before an option was added stored none: it has the value it always had.
+        # Files from before an option was added lack it; its default is how they were trained.
         stored = dataclasses.asdict(type(network.config)()) | described[name]["options"]
         for key in sorted(options.keys() | stored.keys()):
             if options.get(key) != stored.get(key):
@@ -94,8 +112,8 @@ def unpack(groups, attributes, source, **networks):
         network.lod = described[name]["lod"]
 
 
-def described_networks(attributes, source):
-    """Options and lod of the networks in a file: {"G": {"options": {...}, "lod": 0.0}}."""
+def described_networks(attributes: hdf5.Attributes, source: hdf5.PathLike) -> dict[str, Any]:
+    """Reads options and lod of the networks in a file: {"G": {"options": {...}, "lod": 0.0}}."""
     described = _json(attributes, "networks", source)
     for name, description in described.items():
         match description:
@@ -105,7 +123,7 @@ def described_networks(attributes, source):
     return described
 
 
-def _check_format(attributes, path):
+def _check_format(attributes: hdf5.Attributes, path: hdf5.PathLike) -> None:
     if attributes.get("format") != FORMAT:
         raise ValueError(f"{path}: not a snapshot. Received: format={attributes.get('format')!r}.")
     if attributes.get("version") != VERSION:
@@ -115,7 +133,7 @@ def _check_format(attributes, path):
         )
 
 
-def _json(attributes, name, source):
+def _json(attributes: Mapping[str, Any], name: str, source: hdf5.PathLike) -> dict[str, Any]:
     try:
         value = json.loads(attributes[name])
     except (KeyError, TypeError, ValueError):

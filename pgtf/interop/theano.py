@@ -1,15 +1,20 @@
-"""Networks of the 2017 (Theano) release: their state -> options and weights of ours.
+"""Converts the state of networks of the 2017 (Theano) release into our options and weights.
 
 Theano convolves where TensorFlow correlates, stores kernels as [out, in, h, w], and keeps the
 equalized-learning-rate constant of each layer beside a weight of unit mean square.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from pgtf.interop import weights
 from pgtf.networks.layers import GAIN_LINEAR, GAIN_RELU
 
-# Build functions that are the networks of the paper; the release renamed them between versions.
+# These build functions make the networks of the paper; the release renamed them between versions.
 KINDS = {"G_paper": "G", "G_progressive_8": "G", "D_paper": "D", "D_progressive_8": "D"}
 
 _DEFAULTS = {"fmap_base": 4096, "fmap_max": 256}  # where they differ from the TensorFlow release's
@@ -18,7 +23,7 @@ _KEPT = {
     "use_wscale use_pixelnorm use_leakyrelu".split(),
     "D": "num_channels resolution fmap_base fmap_decay fmap_max use_wscale".split(),
 }
-# Options that our networks do not have, with the only value that means the same function.
+# Our networks do not have these options; each has one value for which they compute the same.
 _REQUIRED = {
     "label_size": 0,
     "use_batchnorm": False,
@@ -29,19 +34,21 @@ _REQUIRED = {
     "mbdisc_kernels": None,
 }
 _IGNORED = {"func", "use_gdrop"}  # multiplicative noise acts in training only
-_FIXED = {
+_FIXED: dict[str, dict[str, Any]] = {
     "G": {"fused_scale": False},
     # The standard deviation was over the whole minibatch, 16 at most: original import.
     "D": {"fused_scale": False, "mbstd_group_size": 16},
 }
 _FIRST_GAIN = GAIN_RELU / 4  # G's first layer: 16 outputs share the fan-in of one
 
+Converted = tuple[str, dict[str, Any], float, dict[str, np.ndarray]]  # kind, options, lod, arrays
 
-def convert(state, source):
+
+def convert(state: dict[str, Any], source: str) -> Converted:
     """Converts a pickled Theano-era network.
 
     Args:
-        state: its pickled state, a dict.
+        state: its pickled state.
         source: file and network, for error messages.
 
     Returns:
@@ -68,7 +75,7 @@ def convert(state, source):
     return kind, options, float(lod), arrays
 
 
-def _convert_options(kind, spec, source):
+def _convert_options(kind: str, spec: dict[str, Any], source: str) -> dict[str, Any]:
     for name, value in spec.items():
         if name in _REQUIRED and (isinstance(value, np.ndarray) or value != _REQUIRED[name]):
             raise ValueError(
@@ -82,16 +89,16 @@ def _convert_options(kind, spec, source):
     return weights.plain_options(_DEFAULTS | kept | _FIXED[kind], source)
 
 
-def _g_layers(resolution_log2):
-    """Names of G's layers in the order of its parameters."""
+def _g_layers(resolution_log2: int) -> list[str]:
+    """Lists the names of G's layers in the order of its parameters."""
     names = ["4x4/Dense", "4x4/Conv"]
     for res in range(3, resolution_log2 + 1):
         names += [f"{2**res}x{2**res}/Conv0", f"{2**res}x{2**res}/Conv1"]
     return names + [f"ToRGB_lod{lod}" for lod in range(resolution_log2 - 1)]
 
 
-def _d_layers(resolution_log2):
-    """Names of D's layers in the order of its parameters."""
+def _d_layers(resolution_log2: int) -> list[str]:
+    """Lists the names of D's layers in the order of its parameters."""
     names = ["FromRGB_lod0"]
     for res in range(resolution_log2, 2, -1):
         names += [f"{2**res}x{2**res}/Conv0", f"{2**res}x{2**res}/Conv1"]
@@ -99,7 +106,9 @@ def _d_layers(resolution_log2):
     return [*names, "4x4/Conv", "4x4/Dense0", "4x4/Dense1"]
 
 
-def _convert_weights(names, params, use_wscale, source):
+def _convert_weights(
+    names: Sequence[str], params: Sequence[Any], use_wscale: bool, source: str
+) -> dict[str, np.ndarray]:
     kinds = ("weight", "scale", "bias") if use_wscale else ("weight", "bias")
     if len(params) != len(names) * len(kinds):
         raise ValueError(
@@ -109,9 +118,9 @@ def _convert_weights(names, params, use_wscale, source):
     for index, param in enumerate(params):
         if not isinstance(param, np.ndarray | np.floating) or param.dtype.kind != "f":
             raise ValueError(f"{source}: parameter {index} must be an array of floats.")
-    arrays, params = {}, iter(params)
+    arrays, remaining = {}, iter(params)
     for name in names:
-        layer = {kind: np.asarray(next(params)) for kind in kinds}
+        layer = {kind: np.asarray(next(remaining)) for kind in kinds}
         weight = _convert_weight(name, layer["weight"], source)
         if use_wscale:
             if layer["scale"].shape:
@@ -121,7 +130,7 @@ def _convert_weights(names, params, use_wscale, source):
     return arrays
 
 
-def _convert_weight(name, weight, source):
+def _convert_weight(name: str, weight: np.ndarray, source: str) -> np.ndarray:
     """Rearranges a weight: [out, in, h, w] -> [h, w, in, out]; dense and RGB layers as stored."""
     rank = 2 if "RGB" in name or name == "4x4/Dense1" else 4
     if weight.ndim != rank:
@@ -140,7 +149,7 @@ def _convert_weight(name, weight, source):
     return flipped.transpose(2, 3, 1, 0)  # [h, w, in, out]
 
 
-def _he_std(name, weight):
+def _he_std(name: str, weight: np.ndarray) -> np.float32:
     if name == "4x4/Dense":
         gain = _FIRST_GAIN
     else:

@@ -6,15 +6,19 @@ its own stack machine: it knows the few instructions that plain data, NumPy arra
 may mention are an allow-list; each stands for one fixed treatment of data below.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+import os
 import pickletools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-# What a name in a pickle stands for. NumPy 2 renamed `core` to `_core`; Theano-era networks were
-# of class network.Network, those of the TensorFlow release of class tfutil.Network.
+# The meaning of each name that a pickle may contain. NumPy 2 renamed `core` to `_core`. Networks of
+# the Theano release have the class network.Network, the TensorFlow release's tfutil.Network.
 _ALLOWED = {
     "tfutil.Network": "network",
     "network.Network": "network",
@@ -44,7 +48,7 @@ class StoredNetwork:
     """An instance of the original's class `Network`: nothing but its pickled state."""
 
     class_name: str
-    state: dict = dataclasses.field(default_factory=dict)
+    state: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +59,11 @@ class _Global:
 
 @dataclasses.dataclass(eq=False)
 class _Unbuilt:
-    """An array or dtype of which BUILD will bring the content."""
+    """An array or dtype whose content will come with BUILD."""
 
     kind: str
     dtype_name: str = ""
-    memo_keys: list = dataclasses.field(default_factory=list)
+    memo_keys: list[int] = dataclasses.field(default_factory=list)
 
 
 class _Mark:
@@ -67,13 +71,13 @@ class _Mark:
 
 
 class PickleError(ValueError):
-    """The data is no pickle of networks; the message says why."""
+    """Raised if the data is no pickle of networks; the message says why."""
 
 
-def read_pickle(path):
-    """Reads a pickle of plain data, NumPy arrays and networks: path -> the object.
+def read_pickle(path: str | os.PathLike[str]) -> Any:
+    """Reads a pickle of plain data, NumPy arrays and networks. Returns the object.
 
-    Instances of `Network` come as StoredNetwork, Python 2 strings decoded as Latin-1.
+    Instances of `Network` become StoredNetwork; Python 2 strings are decoded as Latin-1.
 
     Raises:
         ValueError: if the file is no pickle, is truncated, or names anything else; the message
@@ -89,14 +93,58 @@ def read_pickle(path):
         raise ValueError(f"{path}: not a pickle, or a damaged one ({reason}).") from None
 
 
-class _Machine:
-    """The stack, the marks and the memo of one run."""
+class _Stack:
+    """The values, marks and memo of one run."""
 
-    def __init__(self):
-        self.stack = []
-        self.memo = {}  # a dict, so that a huge index costs nothing
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}  # a dict, so that a huge index costs nothing
 
-    def run(self, data):
+    def pop(self) -> Any:
+        """Takes the top value, which must not be a mark."""
+        value = self.stack.pop()
+        if isinstance(value, _Mark):
+            raise PickleError("damaged pickle: a mark where a value was expected.")
+        return value
+
+    def pop_to_mark(self) -> list[Any]:
+        """Takes all values above the last mark, and the mark."""
+        items = []
+        while not isinstance(value := self.stack.pop(), _Mark):
+            items.append(value)
+        return items[::-1]
+
+    def top(self, kind: type) -> Any:
+        """Returns the top value, which must be of a kind, and leaves it there."""
+        if not isinstance(self.stack[-1], kind):
+            raise PickleError(f"damaged pickle: {kind.__name__} expected.")
+        return self.stack[-1]
+
+    def set_items(self, values: list[Any]) -> None:
+        """Adds alternating keys and values to the dict on top."""
+        if len(values) % 2 or not all(isinstance(key, str) for key in values[::2]):
+            raise PickleError("damaged pickle: a dict's keys must be text.")
+        self.top(dict).update(zip(values[::2], values[1::2], strict=True))
+
+    def put(self, key: int) -> None:
+        """Stores the top value in the memo."""
+        value = self.stack[-1]
+        if isinstance(value, _Unbuilt):
+            value.memo_keys.append(key)
+        self.memo[key] = value
+
+    def replace(self, unbuilt: _Unbuilt, value: Any) -> None:
+        """Pushes a built value and puts it in the memo in place of the unbuilt one."""
+        for key in unbuilt.memo_keys:
+            self.memo[key] = value
+        self.stack.append(value)
+
+
+class _Machine(_Stack):
+    """Executes instructions; it has one method, op_<name>, for each that is allowed."""
+
+    def run(self, data: bytes) -> Any:
+        """Executes the instructions up to STOP. Returns the object on the stack."""
         for opcode, argument, _ in pickletools.genops(data):
             name = opcode.name
             if name in ("PROTO", "FRAME", "READONLY_BUFFER"):
@@ -117,97 +165,70 @@ class _Machine:
                 raise PickleError(f"refused instruction {name}{detail}; not a network pickle.")
         raise PickleError("not a pickle, or a truncated one.")
 
-    def pop(self):
-        value = self.stack.pop()
-        if isinstance(value, _Mark):
-            raise PickleError("damaged pickle: a mark where a value was expected.")
-        return value
+    # Instructions that make and fill containers.
 
-    def pop_to_mark(self):
-        items = []
-        while not isinstance(value := self.stack.pop(), _Mark):
-            items.append(value)
-        return items[::-1]
-
-    def top(self, kind):
-        if not isinstance(self.stack[-1], kind):
-            raise PickleError(f"damaged pickle: {kind.__name__} expected.")
-        return self.stack[-1]
-
-    # Containers.
-
-    def op_mark(self, _):
+    def op_mark(self, _: Any) -> None:
         self.stack.append(_Mark())
 
-    def op_tuple(self, _):
+    def op_tuple(self, _: Any) -> None:
         self.stack.append(tuple(self.pop_to_mark()))
 
-    def op_empty_list(self, _):
+    def op_empty_list(self, _: Any) -> None:
         self.stack.append([])
 
-    def op_list(self, _):
+    def op_list(self, _: Any) -> None:
         self.stack.append(self.pop_to_mark())
 
-    def op_append(self, _):
+    def op_append(self, _: Any) -> None:
         value = self.pop()
         self.top(list).append(value)
 
-    def op_appends(self, _):
+    def op_appends(self, _: Any) -> None:
         values = self.pop_to_mark()
         self.top(list).extend(values)
 
-    def op_empty_dict(self, _):
+    def op_empty_dict(self, _: Any) -> None:
         self.stack.append({})
 
-    def op_dict(self, _):
+    def op_dict(self, _: Any) -> None:
         values = self.pop_to_mark()
         self.stack.append({})
         self.set_items(values)
 
-    def op_setitem(self, _):
+    def op_setitem(self, _: Any) -> None:
         value, key = self.pop(), self.pop()
         self.set_items([key, value])
 
-    def op_setitems(self, _):
+    def op_setitems(self, _: Any) -> None:
         self.set_items(self.pop_to_mark())
 
-    def set_items(self, values):
-        if len(values) % 2 or not all(isinstance(key, str) for key in values[::2]):
-            raise PickleError("damaged pickle: a dict's keys must be text.")
-        self.top(dict).update(zip(values[::2], values[1::2], strict=True))
+    # Instructions that store values in the memo and fetch them.
 
-    # Memo.
-
-    def put(self, key):
-        value = self.stack[-1]
-        if isinstance(value, _Unbuilt):
-            value.memo_keys.append(key)
-        self.memo[key] = value
-
-    def op_memoize(self, _):
+    def op_memoize(self, _: Any) -> None:
         self.put(len(self.memo))
 
-    op_put = op_binput = op_long_binput = put
+    op_put = op_binput = op_long_binput = _Stack.put
 
-    def op_get(self, key):
+    def op_get(self, key: int) -> None:
         self.stack.append(self.memo[key])
 
     op_binget = op_long_binget = op_get
 
-    # Names, and what they stand for.
+    # Instructions that name things, and what each name does with its arguments.
 
-    def op_global(self, argument):
+    def op_global(self, argument: str) -> None:
         self.push_global(*argument.split(" ", 1))
 
-    def op_stack_global(self, _):
+    def op_stack_global(self, _: Any) -> None:
         name, module = self.pop(), self.pop()
         if not (isinstance(module, str) and isinstance(name, str)):
             raise PickleError("damaged pickle: STACK_GLOBAL without two names.")
         self.push_global(module, name)
 
-    def push_global(self, module, name):
+    def push_global(self, module: str, name: str) -> None:
+        """Pushes an allowed name; refuses all others."""
         full_name = f"{module}.{name}"
-        # Neither part may supply a dot of the other: ("numpy", "core.multiarray.scalar").
+        # A name with dots could borrow a part of the module's: ("numpy", "core.multiarray.scalar").
         if "." in name or full_name not in _ALLOWED:
             raise PickleError(
                 f"refused class {full_name[:80]!r}: network pickles hold NumPy arrays and the "
@@ -215,7 +236,7 @@ class _Machine:
             )
         self.stack.append(_Global(full_name, _ALLOWED[full_name]))
 
-    def op_newobj(self, _):
+    def op_newobj(self, _: Any) -> None:
         arguments, global_ = self.pop(), self.pop()
         match global_, arguments:
             case _Global(name, "network"), ():
@@ -223,7 +244,7 @@ class _Machine:
             case _:
                 raise _misuse("NEWOBJ", global_)
 
-    def op_reduce(self, _):
+    def op_reduce(self, _: Any) -> None:
         arguments, global_ = self.pop(), self.pop()
         match global_, arguments:
             case _Global(meaning="array"), (_Global(meaning="ndarray"), *_):
@@ -241,7 +262,7 @@ class _Machine:
             case _:
                 raise _misuse("REDUCE", global_)
 
-    def op_build(self, _):
+    def op_build(self, _: Any) -> None:
         state, target = self.pop(), self.pop()
         match target, state:
             case StoredNetwork(), dict():
@@ -255,19 +276,14 @@ class _Machine:
             case _:
                 raise _misuse("BUILD", target)
 
-    def replace(self, unbuilt, value):
-        for key in unbuilt.memo_keys:
-            self.memo[key] = value
-        self.stack.append(value)
 
-
-def _misuse(opcode, target):
+def _misuse(opcode: str, target: Any) -> PickleError:
     name = target.name if isinstance(target, _Global) else type(target).__name__
     return PickleError(f"refused {opcode} of {name}; not a network pickle.")
 
 
-def _array(data, dtype, shape, order):
-    """An array of stored bytes; Python 2 pickles hold them as Latin-1 text."""
+def _array(data: Any, dtype: np.dtype[Any], shape: Any, order: Any) -> np.ndarray:
+    """Makes an array from stored bytes; Python 2 pickles hold them as Latin-1 text."""
     if isinstance(data, str):
         data = data.encode("latin1")
     if not isinstance(data, bytes | bytearray) or not isinstance(shape, tuple):

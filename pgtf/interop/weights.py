@@ -1,4 +1,9 @@
-"""Named arrays <-> the variables of a network, checked by name and shape."""
+"""Moves named arrays to and from the variables of a network, checked by name and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -6,14 +11,14 @@ import tensorflow as tf
 from pgtf import networks
 
 
-def to_arrays(network):
-    """Weights and biases of a network: {"4x4/Conv/weight": float32 array}."""
+def to_arrays(network: networks.Network) -> dict[str, np.ndarray]:
+    """Copies weights and biases of a network: {"4x4/Conv/weight": float32 array}."""
     variables = network.variables_by_name
     return {name: tf.convert_to_tensor(variable).numpy() for name, variable in variables.items()}
 
 
-def plain_options(options, source):
-    """Checks that options from outside are numbers, truth values or None: NumPy's become Python's.
+def plain_options(options: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Checks that options from outside are numbers, truth values or None; NumPy's become Python's.
 
     Raises:
         ValueError: if one is something else; the message names it.
@@ -26,7 +31,13 @@ def plain_options(options, source):
     return plain
 
 
-def build(config_class, options, lod, arrays, source):
+def build(
+    config_class: type[networks.GeneratorConfig] | type[networks.DiscriminatorConfig],
+    options: Mapping[str, Any],
+    lod: float,
+    arrays: Mapping[str, Any],
+    source: str,
+) -> Any:
     """Builds a network with the given options, lod and weights.
 
     Args:
@@ -48,13 +59,13 @@ def build(config_class, options, lod, arrays, source):
     return network
 
 
-def assign(network, arrays, source):
+def assign(network: networks.Network, arrays: Mapping[str, Any], source: str) -> None:
     """Sets all variables of a network from arrays named like them.
 
     Args:
         network: Generator or Discriminator.
         arrays: {"4x4/Conv/weight": array}.
-        source: where the arrays come from, for the error message.
+        source: file and network, for the error message.
 
     Raises:
         ValueError: if an array is missing, superfluous, misshapen or not of floats: all are named.

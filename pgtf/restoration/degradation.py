@@ -1,4 +1,4 @@
-"""What the networks learn to undo: JPEG compression and reduction, uint8 [H, W, 3]."""
+"""The damage that the networks learn to undo: JPEG compression, reduction; uint8 [H, W, 3]."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import PIL.Image
 
 from pgtf.restoration.config import SCALES
 
-QUALITIES = (10, 60)  # of JPEG files to learn from
-BLOCK = 8  # pixels of a JPEG block
-MEASURED_QUALITY = 20  # of held-out images
+QUALITIES = (10, 60)  # range of JPEG qualities to learn from
+BLOCK = 8  # side of a JPEG block, pixels
+MEASURED_QUALITY = 20  # JPEG quality at which held-out images are measured
 FILTERS = tuple(
     getattr(PIL.Image.Resampling, name) for name in ("BICUBIC", "BICUBIC", "LANCZOS", "BOX")
 )
@@ -46,13 +46,13 @@ def pair(
     Args:
         task: "jpeg" or "sr".
         image: uint8 [H, W, 3], `side` + 8 pixels or more each way.
-        side: of the clean patch.
-        rng: of this patch.
+        side: side of the clean patch, pixels.
+        rng: source of this patch's random numbers.
 
     Returns:
-        Degraded and clean patch: uint8 [side / scale, side / scale, 3] and [side, side, 3].
+        The degraded and the clean patch: uint8 [side / scale, side / scale, 3] and [side, side, 3].
     """
-    extra = BLOCK if task == "jpeg" else 0  # so that blocks may begin anywhere in the patch
+    extra = BLOCK if task == "jpeg" else 0  # lets blocks begin anywhere in the patch
     top, left = (int(rng.integers(size - side - extra + 1)) for size in image.shape[:2])
     clean = image[top : top + side + extra, left : left + side + extra]
     if rng.integers(2):

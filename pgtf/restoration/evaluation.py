@@ -1,28 +1,33 @@
-"""How much better images are restored: PSNR and SSIM on images that the network has not seen."""
+"""Measures PSNR and SSIM on images that a restoration network has not seen."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import PIL.Image
 
 from pgtf.restoration import degradation
 
-MAX_IMAGES = 24  # measured
-SHOWN = 3  # of them in the picture
-CELL = 192  # pixels a side of the parts in the picture
+Restore = Callable[[np.ndarray], np.ndarray]  # uint8 [h, w, 3] -> uint8 [H, W, 3]
+
+MAX_IMAGES = 24  # images that are measured at most
+SHOWN = 3  # images in the picture
+CELL = 192  # side of each cell of the picture, pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One way to restore, on average over images."""
+    """The mean scores of one way to restore."""
 
     name: str
     psnr: float  # dB
     ssim: float
 
 
-def baselines(task):
-    """What a network is compared with: name -> (degraded image -> restored image)."""
+def baselines(task: str) -> dict[str, Restore]:
+    """Returns the ways to restore that a network is compared with, by name."""
     if task == "jpeg":
         return {"no restoration": lambda image: image}
     kinds = PIL.Image.Resampling
@@ -33,28 +38,33 @@ def baselines(task):
     }
 
 
-def degrade(task, image):
-    """The degradation that is measured: JPEG quality 20, or a bicubic reduction to a quarter."""
+def degrade(task: str, image: np.ndarray) -> np.ndarray:
+    """Degrades an image as for all measurements: JPEG quality 20, or a bicubic quarter."""
     if task == "jpeg":
         return degradation.compress(image, degradation.MEASURED_QUALITY)
     return degradation.reduce(image)
 
 
-def evaluate(task, restore, crops, ssim):
+def evaluate(
+    task: str,
+    restore: Restore,
+    crops: Sequence[np.ndarray],
+    ssim: Callable[[np.ndarray, np.ndarray], float],
+) -> tuple[list[Row], np.ndarray]:
     """Compares a network with its baselines.
 
     Args:
         task: "jpeg" or "sr".
-        restore: the network, uint8 [h, w, 3] -> uint8 [H, W, 3].
-        crops: clean images, list of uint8 [H, W, 3].
-        ssim: function of two uint8 [H, W, 3] -> float.
+        restore: the network.
+        crops: clean images, uint8 [H, W, 3].
+        ssim: computes the structural similarity of two images, uint8 [H, W, 3].
 
     Returns:
-        Rows, the network last, and a picture uint8 [.., .., 3]: a row an image, with the clean
+        Rows, the network last, and a picture uint8 [.., .., 3] with one row per image: the clean
         image, then each way to restore it.
     """
     ways = baselines(task) | {"network": restore}
-    values = {name: [] for name in ways}
+    values: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     shown = []
     for number, clean in enumerate(crops):
         degraded = degrade(task, clean)
@@ -67,22 +77,22 @@ def evaluate(task, restore, crops, ssim):
     return rows, np.concatenate(shown)
 
 
-def psnr(a, b):
-    """Peak signal-to-noise ratio of two uint8 images in dB; 100 where they are equal."""
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Computes the peak signal-to-noise ratio of two uint8 images in dB; 100 if they are equal."""
     error = np.mean((a.astype(np.float64) - b) ** 2)
     return float(10 * np.log10(255**2 / error)) if error else 100.0
 
 
-def table(rows):
-    """Rows as text, a line each."""
+def table(rows: Sequence[Row]) -> str:
+    """Formats rows as text, one line per row."""
     width = max(len(row.name) for row in rows)
     lines = [f"{'':{width}}    PSNR    SSIM"]
     lines += [f"{row.name:{width}}  {row.psnr:6.2f}  {row.ssim:6.4f}" for row in rows]
     return "\n".join(lines)
 
 
-def _cell(image):
-    """The middle of an image, CELL pixels a side; gray around smaller ones."""
+def _cell(image: np.ndarray) -> np.ndarray:
+    """Cuts a square of CELL pixels from the middle of an image; pads smaller ones with gray."""
     cell = np.full((CELL, CELL, 3), 128, np.uint8)
     height, width = (min(side, CELL) for side in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2

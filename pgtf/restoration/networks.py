@@ -1,5 +1,10 @@
 """The two restoration networks and the discriminator; images are NHWC in [-1, 1]."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -7,26 +12,26 @@ from pgtf.restoration.config import SCALES
 
 FEATURES = {"jpeg": 24, "sr": 48}
 RESIDUAL_BLOCKS = 5
-SLOPE = 0.2  # of leaky rectifiers
-# Pixels of the input that an output pixel depends on, to each side, rounded up to whole strides.
+SLOPE = 0.2  # negative slope of the leaky ReLUs
+# Input pixels to each side that an output pixel depends on, rounded up to a multiple of the stride;
 # tests/restoration/test_networks.py measures them.
 MARGINS = {"jpeg": 32, "sr": 16}
-STRIDES = {"jpeg": 4, "sr": 1}  # the input must be a multiple of them
+STRIDES = {"jpeg": 4, "sr": 1}  # width and height of the input must be multiples
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
 class Enlarge(keras.layers.Layer):
     """Bicubic interpolation: [N, H, W, C] -> [N, H * scale, W * scale, C]."""
 
-    def __init__(self, scale, **kwargs):
+    def __init__(self, scale: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = scale
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         size = tf.shape(x)[1:3] * self.scale
         return tf.image.resize(x, size, method="bicubic")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"scale": self.scale}
 
 
@@ -34,27 +39,27 @@ class Enlarge(keras.layers.Layer):
 class DepthToSpace(keras.layers.Layer):
     """Moves features to pixels: [N, H, W, C * s * s] -> [N, H * s, W * s, C]. Shi et al. 2016."""
 
-    def __init__(self, scale, **kwargs):
+    def __init__(self, scale: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = scale
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.depth_to_space(x, self.scale)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"scale": self.scale}
 
 
-def build(task, seed):
-    """The network of a task, of any image size: [N, H, W, 3] -> [N, H * scale, W * scale, 3]."""
+def build(task: str, seed: int) -> keras.Model:
+    """Builds a task's network for any image size: [N, H, W, 3] -> [N, H * scale, W * scale, 3]."""
     return {"jpeg": build_autoencoder, "sr": build_super_resolution}[task](seed)
 
 
-def build_autoencoder(seed):
-    """A convolutional autoencoder with symmetric skips that predicts what to change.
+def build_autoencoder(seed: int) -> keras.Model:
+    """Builds a convolutional autoencoder with symmetric skips that predicts the correction.
 
-    Each layer on the way up is added to the one of its resolution on the way down, as in Mao, Shen
-    and Yang 2016; the two strides keep it affordable on a CPU. H and W are multiples of 4.
+    Each decoder layer is added to the encoder layer of the same resolution, as in Mao, Shen and
+    Yang 2016; the two strides keep it affordable on a CPU. H and W are multiples of 4.
     """
     width = FEATURES["jpeg"]
     conv = _layers(keras.layers.Conv2D, seed)
@@ -69,11 +74,11 @@ def build_autoencoder(seed):
     return keras.Model(images, keras.layers.Add()([images, _change(3, seed)(x)]), name="jpeg")
 
 
-def build_super_resolution(seed):
-    """Residual blocks at the low resolution, then pixels from features, added to bicubic ones.
+def build_super_resolution(seed: int) -> keras.Model:
+    """Builds residual blocks whose features become pixels, added to a bicubic enlargement.
 
-    The generator of Ledig et al. 2017 without batch normalization (Lim et al. 2017), all of it
-    before the enlargement (Shi et al. 2016).
+    This is the generator of Ledig et al. 2017 without batch normalization (Lim et al. 2017), with
+    all convolutions at the low resolution (Shi et al. 2016).
     """
     width, scale = FEATURES["sr"], SCALES["sr"]
     conv = _layers(keras.layers.Conv2D, seed)
@@ -86,8 +91,8 @@ def build_super_resolution(seed):
     return keras.Model(images, keras.layers.Add()([Enlarge(scale)(images), change]), name="sr")
 
 
-def build_discriminator(seed):
-    """Scores of overlapping parts of images: [N, H, W, 3] -> [N, h, w, 1]. Isola et al. 2017."""
+def build_discriminator(seed: int) -> keras.Model:
+    """Builds D, a score per patch: [N, H, W, 3] -> [N, h, w, 1]. Isola et al. 2017."""
     conv = _layers(keras.layers.Conv2D, seed)
     images = keras.Input((None, None, 3), name="images")
     x = conv(24, 3)(images)
@@ -96,11 +101,13 @@ def build_discriminator(seed):
     return keras.Model(images, conv(1, 3, activation=None)(x), name="D")
 
 
-def _layers(kind, seed):
-    """Makes layers of a kind, each with a seed of its own."""
+def _layers(kind: type[keras.layers.Layer], seed: int) -> Callable[..., keras.layers.Layer]:
+    """Returns a function that makes layers of a kind, each with its own seed."""
     seeds = iter(range(seed, seed + 1000))
 
-    def make(filters, size, strides=1, activation="leaky"):
+    def make(
+        filters: int, size: int, strides: int = 1, activation: str | None = "leaky"
+    ) -> keras.layers.Layer:
         return kind(
             filters,
             size,
@@ -113,7 +120,7 @@ def _layers(kind, seed):
     return make
 
 
-def _change(filters, seed):
-    """The last convolution: begins near 0, so that training begins at the degraded image."""
+def _change(filters: int, seed: int) -> keras.layers.Conv2D:
+    """Makes the last convolution, which begins near 0: training starts at the degraded image."""
     initializer = keras.initializers.RandomNormal(stddev=1e-3, seed=seed + 2000)
     return keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=initializer)

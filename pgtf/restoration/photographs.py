@@ -1,10 +1,10 @@
-"""A folder of clean images: which are held out, and minibatches of patches of the others."""
+"""Clean images: splits a folder into training and held-out images; makes patches of the former."""
 
 from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,22 +16,22 @@ from pgtf.dataset.sources.pictures import FILE_ERRORS, reason, to_plain
 from pgtf.restoration import degradation
 from pgtf.restoration.config import Config
 
-HELD_OUT = 10  # one in so many images
-CACHE_BYTES = 1 << 29  # of decoded images
-AHEAD = 2  # minibatches made in advance
-CROP = 512  # held-out images are cut to so many pixels around their middle
+HELD_OUT = 10  # every tenth image is held out
+CACHE_BYTES = 1 << 29  # memory for decoded images
+AHEAD = 2  # minibatches prepared in advance
+CROP = 512  # largest side of a held-out image, cut from its middle, pixels
 
 
 class Photographs:
-    """Decoded images of a folder, those used last in memory."""
+    """The images of a folder; the most recently used ones stay decoded in memory."""
 
-    def __init__(self, folder: str, names: Sequence[str]):
+    def __init__(self, folder: str, names: Sequence[str]) -> None:
         self._folder = folder
         self.names = list(names)
         self._cache: collections.OrderedDict[str, np.ndarray] = collections.OrderedDict()
 
     def read(self, name: str) -> np.ndarray:
-        """-> uint8 [H, W, 3].
+        """Decodes an image: uint8 [H, W, 3].
 
         Raises:
             ValueError: the file cannot be used.
@@ -52,7 +52,7 @@ class Photographs:
 
 
 def split(config: Config) -> tuple[Photographs, Photographs]:
-    """The images to train on, and those to measure with.
+    """Splits the images into those to train on and those to measure with.
 
     Raises:
         ValueError: there are too few, or one is too small or damaged.
@@ -77,7 +77,7 @@ def split(config: Config) -> tuple[Photographs, Photographs]:
 
 def minibatches(
     photographs: Photographs, config: Config, nimg: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
     """Yields degraded and clean patches, float32 NHWC in [-1, 1], from patch number `nimg` on.
 
     Patch i is a function of (seed, i) only.
@@ -92,7 +92,7 @@ def minibatches(
         degraded, clean = (images_lib.to_float(np.stack(x)) for x in zip(*pairs, strict=True))
         return degraded, clean
 
-    with ThreadPoolExecutor(1) as pool:  # one: the cache is not shared
+    with ThreadPoolExecutor(1) as pool:  # One thread, because the cache is not thread-safe.
         starts = range(nimg, config.total_nimg, config.minibatch)
         pending = collections.deque(pool.submit(make, start) for start in starts[:AHEAD])
         for start in (*starts[AHEAD:], *[None] * min(AHEAD, len(starts))):
@@ -103,7 +103,7 @@ def minibatches(
 
 
 def held_out_crops(photographs: Photographs, max_images: int) -> list[np.ndarray]:
-    """The middles of evenly chosen images, sides a multiple of 4: list of uint8 [H, W, 3]."""
+    """Cuts the middles of evenly chosen images, sides a multiple of 4: uint8 [H, W, 3] each."""
     names = photographs.names
     chosen = [names[i * len(names) // max_images] for i in range(max_images)]
     crops = []

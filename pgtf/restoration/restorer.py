@@ -1,6 +1,6 @@
-"""A trained network as create_faces uses it: images of any size, in tiles without seams.
+"""Applies a trained network to images of any size, in tiles without seams, for create_faces.
 
-Importing this module imports no TensorFlow: the dataset tool's workers do so when they restore.
+Importing this module imports no TensorFlow; the first image that is restored does.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pgtf import images as images_lib
 
 ABOUT_FILE = os.path.join("assets.extra", "restoration.json")
 FORMAT = "pgtf-restoration-1"
-TILE = 256  # pixels of the input that are restored at a time, without their margins
+TILE = 256  # side of the input that is restored at once, without margins, pixels
 SIGNATURE = "serving_default"
 
 
 @dataclasses.dataclass(frozen=True)
 class Restorer:
-    """Restores uint8 [3, H, W] -> uint8 [3, H * scale, W * scale]; it can be sent to workers."""
+    """Restores uint8 [3, H, W] -> uint8 [3, H * scale, W * scale]; can be pickled for workers."""
 
-    path: str  # of the SavedModel
+    path: str  # folder of the SavedModel
     task: str
     scale: int
-    margin: int  # pixels of the input that an output pixel depends on
+    margin: int  # input pixels to each side that an output pixel depends on
     stride: int  # tiles begin at multiples of it
     tile: int = TILE
 
@@ -39,10 +39,10 @@ class Restorer:
 
         Args:
             path: its folder.
-            task: that it must have been trained for; None = any.
+            task: task that it must have been trained for; None = any.
 
         Raises:
-            ValueError: it is no such model, or of another task.
+            ValueError: it is no such model, or was trained for another task.
         """
         made_by = "Train one with python -m pgtf.restoration train"
         path = os.path.expanduser(path)
@@ -78,15 +78,15 @@ class Restorer:
     def restore(self, image: np.ndarray) -> np.ndarray:
         """float32 [H, W, 3] in [-1, 1] -> float32 [H * scale, W * scale, 3], not clipped.
 
-        Each tile is restored with the margin that its pixels depend on, so that it is the same as
-        that part of the whole image restored at once, but for round-off.
+        Each tile is restored with the margin that its pixels depend on, so that it equals, up to
+        round-off, that part of the whole image restored at once.
         """
         height, width, channels = image.shape
         scale = self.scale
         result = np.empty((height * scale, width * scale, channels), np.float32)
         for top, bottom in self._spans(height):
             for left, right in self._spans(width):
-                # Multiples of the stride, as tiles are.
+                # These are multiples of the stride, because tile and margin are.
                 y, x = max(top - self.margin, 0), max(left - self.margin, 0)
                 part = image[y : bottom + self.margin, x : right + self.margin]
                 restored = self._run(part)
@@ -97,30 +97,28 @@ class Restorer:
         return result
 
     def _spans(self, size: int) -> Iterator[tuple[int, int]]:
-        """Parts of a side: yields (first, behind the last)."""
+        """Splits a side into tiles: yields (first, one past the last)."""
         for start in range(0, size, self.tile):
             yield start, min(start + self.tile, size)
 
     def _run(self, image: np.ndarray) -> np.ndarray:
-        """Restores an image at once: float32 [h, w, 3] -> [h * scale, w * scale, 3]."""
+        """Restores a whole image: float32 [h, w, 3] -> [h * scale, w * scale, 3]."""
         height, width, _ = image.shape
         padding = [(0, -side % self.stride) for side in (height, width)]
         padded = np.pad(image, (*padding, (0, 0)), mode="edge")
-        images = self._function(images=self._tensorflow.constant(padded[np.newaxis]))["images"]
+        import tensorflow as tf
+
+        images = self._function(images=tf.constant(padded[np.newaxis]))["images"]
         restored: np.ndarray = images.numpy()[0]
         return restored[: height * self.scale, : width * self.scale]
 
     @functools.cached_property
-    def _tensorflow(self) -> Any:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    def _function(self) -> Any:
+        """The signature of the loaded model, which it keeps alive."""
         import tensorflow as tf
 
-        return tf
-
-    @functools.cached_property
-    def _function(self) -> Any:
         try:
-            self.__dict__["_model"] = model = self._tensorflow.saved_model.load(self.path)
+            self.__dict__["_model"] = model = tf.saved_model.load(self.path)
             return model.signatures[SIGNATURE]
         except (OSError, KeyError, ValueError) as error:
             raise RuntimeError(f"{self.path}: damaged SavedModel ({error}).") from error

@@ -1,35 +1,40 @@
-"""A trained network as a SavedModel, with what it is for beside it."""
+"""Writes a trained network as a SavedModel, with a description beside it."""
+
+from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 from pgtf.images import write_atomically
 from pgtf.restoration import networks
-from pgtf.restoration.config import SCALES
+from pgtf.restoration.config import SCALES, Config
+from pgtf.restoration.evaluation import Row
 from pgtf.restoration.restorer import ABOUT_FILE, FORMAT, SIGNATURE
 
 
-def save(folder, G, config):
+def save(folder: pathlib.Path, G: keras.Model, config: Config) -> None:
     """Writes the SavedModel of a network into a folder, which may hold other files.
 
     Its signature takes `images`, float32 [N, H, W, 3] in [-1, 1], H and W multiples of `stride`,
-    and gives `images`, float32 [N, H * scale, W * scale, 3], not clipped.
+    and returns `images`, float32 [N, H * scale, W * scale, 3], not clipped.
     """
     module = tf.Module()
     module.network = G
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
-    def restore(images):
+    def restore(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"images": G(images, training=False)}
 
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: restore})
     describe(folder, config, [])
 
 
-def describe(folder, config, rows):
-    """Writes what a SavedModel is for, and what it was measured to do: list of evaluation.Row."""
+def describe(folder: pathlib.Path, config: Config, rows: Sequence[Row]) -> None:
+    """Writes the task of a SavedModel, its margins, and its measured scores."""
     about = {
         "format": FORMAT,
         "task": config.task,

@@ -1,10 +1,14 @@
-"""Trains a restoration network: the loop, what a step does, and what a checkpoint holds."""
+"""Trains a restoration network: its steps, its checkpoints, and the loop around them."""
+
+from __future__ import annotations
 
 import io
 import json
+import os
 import pathlib
 import time
 import zipfile
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -14,7 +18,7 @@ from tqdm import tqdm
 from pgtf.images import write_atomically
 from pgtf.restoration import networks
 from pgtf.restoration.config import Config
-from pgtf.restoration.photographs import minibatches
+from pgtf.restoration.photographs import Photographs, minibatches
 
 CHECKPOINT_SECONDS = 60.0
 ADAM = {"beta_1": 0.9, "beta_2": 0.99}
@@ -22,9 +26,9 @@ _FORMAT = "pgtf-restoration-checkpoint-1"
 
 
 class Trainer:
-    """The networks of a training, their optimizers, and how many patches they have seen."""
+    """The networks of a training, their optimizers, and the number of patches they have seen."""
 
-    def __init__(self, config):
+    def __init__(self, config: Config) -> None:
         self.config = config
         self.nimg = 0
         self.G = networks.build(config.task, config.seed)
@@ -36,8 +40,8 @@ class Trainer:
         self._step = tf.function(self._fidelity_step, autograph=False)
         self._adversarial_step = tf.function(self._both_steps, autograph=False)
 
-    def train_step(self, degraded, clean):
-        """Learns from a minibatch -> {name: loss}."""
+    def train_step(self, degraded: np.ndarray, clean: np.ndarray) -> dict[str, float]:
+        """Updates the networks with one minibatch. Returns the losses by name."""
         lrate = self.config.lrate_at(self.nimg)
         self._G_optimizer.learning_rate = self._D_optimizer.learning_rate = lrate
         is_adversarial = self.nimg >= self.config.adversarial_from
@@ -46,7 +50,8 @@ class Trainer:
         self.nimg += len(clean)
         return {name: float(value) for name, value in losses.items()}
 
-    def _fidelity_step(self, degraded, clean):
+    def _fidelity_step(self, degraded: tf.Tensor, clean: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Updates G with the mean absolute error alone."""
         with tf.GradientTape() as tape:
             error = tf.reduce_mean(tf.abs(self.G(degraded, training=True) - clean))
         variables = self.G.trainable_variables
@@ -55,10 +60,10 @@ class Trainer:
         )
         return {"error": error}
 
-    def _both_steps(self, degraded, clean):
-        """G and D against each other, each score relative to the mean of the other kind.
+    def _both_steps(self, degraded: tf.Tensor, clean: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Updates G and D against each other, each score relative to the mean of the other kind.
 
-        Jolicoeur-Martineau 2018, relativistic average; the fidelity term keeps G at the photograph.
+        Jolicoeur-Martineau 2018, relativistic average. The error term keeps G near the photograph.
         """
         with tf.GradientTape(persistent=True) as tape:
             fakes = self.G(degraded, training=True)
@@ -77,7 +82,7 @@ class Trainer:
             optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return {"error": error, "adversarial": adversarial, "D": D_loss}
 
-    def save(self, path):
+    def save(self, path: pathlib.Path) -> None:
         """Writes a checkpoint, whole or not at all."""
         about = {"format": _FORMAT, "config": self.config.to_json(), "nimg": self.nimg}
         arrays = {f"{i:04d}": variable.numpy() for i, variable in enumerate(self._variables())}
@@ -85,11 +90,11 @@ class Trainer:
         np.savez(buffer, about=np.array(json.dumps(about)), **arrays)
         write_atomically(path, buffer.getvalue())
 
-    def restore(self, path):
+    def restore(self, path: pathlib.Path) -> None:
         """Continues from a checkpoint.
 
         Raises:
-            ValueError: it is damaged, or of another training.
+            ValueError: it is damaged, or belongs to another training.
         """
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
@@ -104,14 +109,14 @@ class Trainer:
             ) from error
         if differences := _differences(before, self.config):
             raise ValueError(
-                f"{path} is of another training: {'; '.join(differences)}. Repeat its arguments, "
-                "or choose another --out."
+                f"{path} belongs to another training: {'; '.join(differences)}. "
+                "Repeat its arguments, or choose another --out."
             )
         for variable, value in zip(self._variables(), arrays, strict=True):
             variable.assign(value)
         self.nimg = about["nimg"]
 
-    def _variables(self):
+    def _variables(self) -> list[tf.Variable]:
         return [
             *self.G.variables,
             *self._G_optimizer.variables,
@@ -120,17 +125,22 @@ class Trainer:
         ]
 
 
-def train(trainer, photographs, folder, stop=lambda: False):
+def train(
+    trainer: Trainer,
+    photographs: Photographs,
+    folder: pathlib.Path,
+    stop: Callable[[], bool] = lambda: False,
+) -> bool:
     """Trains to the end, with a progress bar, statistics and a checkpoint every minute.
 
     Args:
-        trainer: Trainer, new or restored.
-        photographs: Photographs to learn from.
-        folder: pathlib.Path that receives checkpoint.npz and stats.jsonl.
-        stop: () -> whether to write a checkpoint and return early.
+        trainer: new or restored.
+        photographs: images to learn from.
+        folder: receives checkpoint.npz and stats.jsonl.
+        stop: asked after each minibatch; True = write a checkpoint and return early.
 
     Returns:
-        Whether it came to the end.
+        True if the training came to its end.
     """
     config, checkpoint = trainer.config, checkpoint_of(folder)
     saved_at = time.monotonic()
@@ -141,7 +151,7 @@ def train(trainer, photographs, folder, stop=lambda: False):
             for name, value in trainer.train_step(degraded, clean).items():
                 sums.setdefault(name, []).append(value)
             bar.update(len(clean))
-            is_stopping = stop()  # once: what it says decides whether to save and to leave
+            is_stopping = stop()  # Ask once: saving and leaving must agree.
             is_due = time.monotonic() - saved_at > CHECKPOINT_SECONDS
             if is_due or is_stopping or trainer.nimg == config.total_nimg:
                 means = {name: float(np.mean(values)) for name, values in sums.items()}
@@ -160,25 +170,24 @@ def train(trainer, photographs, folder, stop=lambda: False):
     return trainer.nimg == config.total_nimg
 
 
-def checkpoint_of(folder):
-    """Where a training in a folder keeps its state."""
+def checkpoint_of(folder: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns the path at which a training in a folder keeps its state."""
     return pathlib.Path(folder) / "checkpoint.npz"
 
 
-def _append(path, line):
+def _append(path: pathlib.Path, line: dict[str, float]) -> None:
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def _mean_softplus(x):
+def _mean_softplus(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.softplus(x))
 
 
-def _differences(before, asked):
-    """["lrate is 0.001, asked for 0.002", ...]"""
-    names = vars(before)
+def _differences(before: Config, asked: Config) -> list[str]:
+    """Lists the fields that differ, as "lrate is 0.001, asked for 0.002"."""
     return [
         f"{name} is {getattr(before, name)}, asked for {getattr(asked, name)}"
-        for name in names
+        for name in vars(before)
         if getattr(before, name) != getattr(asked, name)
     ]

@@ -6,7 +6,7 @@ from pgtf import networks
 from pgtf.config import EXPERIMENTS, PRESETS, max_minibatch_per_gpu, named, preset_for
 
 RESOLUTIONS = [4, 8, 16, 32, 64, 128, 256, 512, 1024]
-RELEASE = [name for name in PRESETS if name not in EXPERIMENTS]  # the TensorFlow release's, and the demo
+RELEASE = [name for name in PRESETS if name not in EXPERIMENTS]  # the original's, and the demo
 # Global minibatches and learning rates at 4x4 ... 1024x1024.
 MINIBATCHES = {
     "v1-1gpu": [16, 16, 16, 16, 16, 16, 14, 6, 3],

@@ -25,22 +25,22 @@ def live(labelled):
     return LiveModel(Source(labelled.Gs, labelled.folder / "x.h5", {"label_names": list("abc")}))
 
 
-def test_a_live_and_an_exported_model_draw_the_same(live, labelled):
+def test_a_live_and_an_exported_model_give_the_same_images(live, labelled):
     served = ServedModel(labelled.folder)
     assert (served.latent_size, served.label_size, served.lod) == (5, 3, 1.5)
     assert served.label_names == live.label_names == ("a", "b", "c")
     assert (live.max_lod, served.max_lod) == (2, None)
     latents = latents_of(live, [3, 4])
-    drawn = [model.draw(latents, 1, model.lod).astype(int) for model in (live, served)]
-    assert drawn[0].shape == (2, 8, 8, 1)
-    assert np.abs(drawn[0] - drawn[1]).max() <= 1
+    answers = [model.generate(latents, 1, model.lod).astype(int) for model in (live, served)]
+    assert answers[0].shape == (2, 8, 8, 1)
+    assert np.abs(answers[0] - answers[1]).max() <= 1
 
 
 def test_a_class_and_a_lod_change_the_image(live):
     latents = latents_of(live, [3])
-    assert not np.array_equal(live.draw(latents, 0, 1.5), live.draw(latents, 1, 1.5))
-    assert live.draw(latents, 0, 0).shape == (1, 16, 16, 1)
-    assert live.draw(latents, 0, 2).shape == (1, 4, 4, 1)
+    assert not np.array_equal(live.generate(latents, 0, 1.5), live.generate(latents, 1, 1.5))
+    assert live.generate(latents, 0, 0).shape == (1, 16, 16, 1)
+    assert live.generate(latents, 0, 2).shape == (1, 4, 4, 1)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
@@ -58,19 +58,6 @@ def test_a_missing_or_old_gradio_is_named(live, monkeypatch, gradio, words):
         explore.explore(live, "127.0.0.1", None)
 
 
-def test_the_arc_keeps_to_the_sphere_and_meets_its_ends(rng):
-    begin, end = rng.normal(size=[2, 64])
-    assert walk.on_arc(begin, end, 0) == pytest.approx(begin, rel=1e-5)
-    assert walk.on_arc(begin, end, 1) == pytest.approx(end, rel=1e-5)
-    middle = walk.on_arc(begin, end, 0.5)
-    lengths = np.linalg.norm(begin), np.linalg.norm(end)
-    assert np.linalg.norm(middle) == pytest.approx(np.mean(lengths), rel=1e-5)
-    cosines = middle @ begin / lengths[0], middle @ end / lengths[1]
-    assert cosines[0] == pytest.approx(cosines[1], rel=1e-4)
-    assert np.isfinite(walk.on_arc(begin, -begin, 0.3)).all()
-    assert walk.on_arc(begin, begin, 0.3) == pytest.approx(begin, rel=1e-5)
-
-
 @pytest.fixture
 def page():
     """Address of the page of a generator, on a free port."""
@@ -84,7 +71,7 @@ def page():
 
 
 class Page:
-    """What a person does with the page."""
+    """The actions of a person on the page."""
 
     def __init__(self, browser, address, downloads):
         self.browser, self.downloads = browser, downloads
@@ -112,14 +99,14 @@ class Page:
         field.send_keys(text, "\t")
 
     def download(self, css, name):
-        """The bytes that a click on a button saves under a name."""
+        """Clicks a button. Returns the bytes that it saves under a name."""
         self.find(css).click()
         path = self.downloads / name
         self.until(lambda: path.exists() and path.stat().st_size)
         return path.read_bytes()
 
     def pixels(self, css):
-        """The picture shown, reduced to the network's pixels."""
+        """Reads the picture shown, reduced to the network's pixels."""
         with urllib.request.urlopen(self.find(f"{css} img").get_attribute("src")) as file:
             shown = np.asarray(PIL.Image.open(io.BytesIO(file.read())).convert("RGB"))
         return shown[12::24, 12::24].astype(int)  # 16 pixels shown as 384
@@ -138,11 +125,11 @@ def test_a_person_walks_through_the_page(page, browser, tmp_path):
     walker = Page(browser, address, tmp_path)
     latents = latents_of(model, [0, 1, 7])
 
-    walker.shows("#one", model.draw(latents[:1], 0, 0)[0])
+    walker.shows("#one", model.generate(latents[:1], 0, 0)[0])
     walker.type("#seed", "7")
-    walker.shows("#one", model.draw(latents[2:], 0, 0)[0])
+    walker.shows("#one", model.generate(latents[2:], 0, 0)[0])
     downloaded = np.asarray(PIL.Image.open(io.BytesIO(walker.download("#png", "seed0007.png"))))
-    assert np.array_equal(downloaded, model.draw(latents[2:], 0, 0)[0])
+    assert np.array_equal(downloaded, model.generate(latents[2:], 0, 0)[0])
     saved = np.load(io.BytesIO(walker.download("#latent", "seed0007-latent.npy")))
     assert np.array_equal(saved, latents[2:])
 
@@ -150,13 +137,13 @@ def test_a_person_walks_through_the_page(page, browser, tmp_path):
     walker.until(lambda: len(browser.find_elements("css selector", "#cells img")) == 12)
 
     walker.open_tab("Between")
-    middle = walk.on_arc(latents[0], latents[1], 0.5)
-    walker.shows("#between", model.draw(middle[np.newaxis], 0, 0)[0])
+    middle = walk.interpolate(latents[:1], latents[1:2], [0.5]).numpy()
+    walker.shows("#between", model.generate(middle, 0, 0)[0])
 
     walker.open_tab("Growing")
-    walker.shows("#growing", model.draw(latents[:1], 0, 0)[0])
+    walker.shows("#growing", model.generate(latents[:1], 0, 0)[0])
     walker.type("#growth", "0")
-    coarse = model.draw(latents[:1], 0, 2)[0]
+    coarse = model.generate(latents[:1], 0, 2)[0]
     walker.shows("#growing", coarse.repeat(4, axis=0).repeat(4, axis=1))
 
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
@@ -166,7 +153,7 @@ def test_a_person_walks_through_the_page(page, browser, tmp_path):
 
 
 def _foreign_requests(browser, address):
-    """Addresses outside this machine that the page asked for."""
+    """Lists addresses outside this machine that the page requested."""
     found = []
     for entry in browser.get_log("performance"):
         message = json.loads(entry["message"])["message"]

@@ -16,19 +16,19 @@ from pgtf.export import film
 
 
 def ramp(num, size=32, channels=3):
-    """Frames of one gray value each: 0, 20, 40, ..."""
+    """Makes frames of one gray value each: 0, 20, 40, ..."""
     return [np.full([size, size, channels], 20 * i, np.uint8) for i in range(num)]
 
 
 def ffmpeg(*arguments):
-    """What the packaged ffmpeg writes to standard output, and what it says."""
+    """Runs the packaged ffmpeg. Returns its standard output and its messages."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, check=True)
     return done.stdout, done.stderr.decode()
 
 
 def means(path):
-    """Mean gray value of every frame of a film."""
+    """Reads the mean gray value of every frame of a film."""
     if path.suffix == ".mp4":
         raw, _ = ffmpeg("-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
         return np.frombuffer(raw, np.uint8).reshape(-1, 32 * 32 * 3).mean(axis=1).tolist()
@@ -76,6 +76,9 @@ def test_every_frame_is_shown_as_long_as_asked_for(tmp_path, suffix, fps, millis
 def test_zoom_repeats_pixels():
     image = np.arange(12).reshape(2, 2, 3)
     assert np.array_equal(film.zoomed(image, 2)[::2, 1::2], image)
+    batch = np.arange(24).reshape(2, 2, 2, 3)
+    assert film.zoomed(batch, 3).shape == (2, 6, 6, 3)
+    assert np.array_equal(film.zoomed(batch, 3)[:, 2::3, ::3], batch)
 
 
 def test_an_error_in_the_middle_leaves_nothing(tmp_path):

@@ -1,4 +1,4 @@
-"""The page about a run: what is in it, and what a browser shows."""
+"""The page about a run: its contents, and its view in a browser."""
 
 import html.parser
 import json

@@ -15,7 +15,7 @@ from pgtf.export.model_card import write_model_card
 from pgtf.export.self_check import self_check
 from tests import tiny
 
-# What somebody without this package does, in a process that cannot find it.
+# The program of somebody without this package, in a process that cannot find it.
 STRANGER = """
 import importlib.util, sys
 import numpy as np, tensorflow as tf

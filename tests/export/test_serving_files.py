@@ -1,4 +1,4 @@
-"""What lies beside the SavedModel, read by the official protocol buffers."""
+"""The server's files beside the SavedModel, read by the official protocol buffers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The signatures of an exported generator, asked as a server would."""
+"""The signatures of an exported generator, called as by a server."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The film of a run, from a run folder that is drawn here."""
+"""The film of a run, from a run folder made here."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Version folders: which number is next, and that a version appears whole or not at all."""
+"""Version folders: the next number, and versions that appear whole or not at all."""
 
 import os
 

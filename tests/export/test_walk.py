@@ -1,9 +1,9 @@
-"""The walk through latent space of the original's films."""
+"""Walks through latent space: the loop of the original's films, and arcs."""
 
 import numpy as np
 import pytest
 
-from pgtf.export.walk import smooth_loop
+from pgtf.export.walk import interpolate, smooth_loop
 
 
 @pytest.mark.parametrize("random_state", [1000, 7])
@@ -23,3 +23,21 @@ def test_the_step_from_the_last_frame_to_the_first_is_as_small_as_any():
     steps = np.linalg.norm(np.diff(walk, axis=0, append=walk[:1]), axis=-1)
     assert steps[-1].max() < steps[:-1].max() * 1.5
     assert steps.max() < 0.2 * np.linalg.norm(walk, axis=-1).mean()
+
+
+def test_the_arc_keeps_to_the_sphere_and_meets_its_ends(rng):
+    begin, end = rng.normal(size=[2, 1, 64])
+
+    def between(begin, end, t):
+        (latents,) = interpolate(begin, end, [t]).numpy()
+        return latents
+
+    assert between(begin, end, 0) == pytest.approx(begin[0], rel=1e-5)
+    assert between(begin, end, 1) == pytest.approx(end[0], rel=1e-5)
+    middle = between(begin, end, 0.5)
+    lengths = np.linalg.norm(begin), np.linalg.norm(end)
+    assert np.linalg.norm(middle) == pytest.approx(np.mean(lengths), rel=1e-5)
+    cosines = middle @ begin[0] / lengths[0], middle @ end[0] / lengths[1]
+    assert cosines[0] == pytest.approx(cosines[1], rel=1e-4)
+    assert np.isfinite(between(begin, -begin, 0.3)).all()
+    assert between(begin, begin, 0.3) == pytest.approx(begin[0], rel=1e-5)

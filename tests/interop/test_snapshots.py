@@ -1,13 +1,10 @@
-"""Snapshots and the HDF5 files they are made of."""
+"""Snapshots: round trips, damage, and failures to write or read them."""
 
 import errno
 import fcntl
-import hashlib
-import io
 import json
 import os
 import re
-import stat
 import time
 
 import h5py
@@ -16,9 +13,10 @@ import pytest
 import tensorflow as tf
 
 from pgtf.interop import load_meta, load_snapshot, save_snapshot
-from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
+from pgtf.interop.hdf5 import read_hdf5, write_hdf5
 from pgtf.interop.snapshots import pack, unpack
 from pgtf.networks import Discriminator, Generator
+from tests.interop.disks import BadSector, FullDisk
 
 OPTIONS = {"resolution": 16, "num_channels": 3, "label_size": 2, "fmap_base": 32, "fmap_max": 8}
 
@@ -85,25 +83,6 @@ def test_a_snapshot_holds_only_numbers_and_json(snapshot):
         assert json.loads(file.attrs["networks"])["D"]["options"]["mbstd_group_size"] == 2
 
 
-def test_arrays_of_every_rank_and_attributes_come_back_equal(tmp_path):
-    arrays = {
-        "scalar": np.float64(0.1),
-        "empty": np.zeros([0, 3], "float32"),
-        "flags": np.array([True, False]),
-        "deep/er/name": np.arange(6, dtype=">i8").reshape(2, 3)[:, ::-1],
-    }
-    attributes = {"text": "ä" * 100_000, "count": 2**60, "rate": 0.1}
-    write_hdf5(tmp_path / "a.h5", {"training": arrays, "none": {}}, attributes)
-    groups, read = read_hdf5(tmp_path / "a.h5")
-    assert read == attributes == read_attributes(tmp_path / "a.h5")
-    assert groups.keys() == {"training", "none"}
-    assert groups["training"].keys() == arrays.keys()
-    for name, array in arrays.items():
-        found = groups["training"][name]
-        assert found.dtype == array.dtype
-        assert np.array_equal(found, array)
-
-
 def test_packed_networks_go_back_into_existing_ones(networks):
     groups, attributes = pack(G=networks[0], Gs=networks[2])
     other = Generator(**OPTIONS, fused_scale=False, seed=9)
@@ -114,24 +93,6 @@ def test_packed_networks_go_back_into_existing_ones(networks):
         unpack(groups, attributes, "checkpoint", G=Generator(**OPTIONS))
     with pytest.raises(ValueError, match="no network D in it"):
         unpack(groups, attributes, "checkpoint", D=networks[1])
-
-
-class FullDisk:
-    """A file on a disk that is full after `room` bytes."""
-
-    def __init__(self, file, room):
-        self.file, self.room = file, room
-
-    def write(self, data):
-        self.file.write(data[: self.room])
-        self.file.flush()
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.file.close()
 
 
 def test_a_full_disk_leaves_the_previous_snapshot_and_no_litter(snapshot, networks, monkeypatch):
@@ -173,26 +134,6 @@ def test_an_interrupt_while_renaming_leaves_the_previous_snapshot(snapshot, netw
     assert os.listdir(snapshot.parent) == [snapshot.name]
 
 
-def test_content_is_on_the_disk_before_its_name_and_the_name_before_anything_later(
-    tmp_path, monkeypatch
-):
-    done, real_fsync, real_replace = [], os.fsync, os.replace
-
-    def fsync(descriptor):
-        status = os.fstat(descriptor)
-        done.append("folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes")
-        real_fsync(descriptor)
-
-    def replace(source, target):
-        done.append("rename")
-        real_replace(source, target)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "replace", replace)
-    write_hdf5(tmp_path / "a.h5", {"G": {"weight": np.ones(3)}}, {})
-    assert done == [f"{(tmp_path / 'a.h5').stat().st_size} bytes", "rename", "folder"]
-
-
 def test_a_file_is_read_without_asking_for_a_lock(snapshot, networks):
     """Some file systems have none; here another program holds it."""
     with open(snapshot, "rb+") as file:
@@ -201,31 +142,6 @@ def test_a_file_is_read_without_asking_for_a_lock(snapshot, networks):
         assert load_snapshot(snapshot)[2].lod == 1.0
         save_snapshot(snapshot, *networks, cur_nimg=2000)
     assert load_meta(snapshot)["cur_nimg"] == 2000
-
-
-class BadSector(io.RawIOBase):
-    """A file of which only the first `good` bytes can be read."""
-
-    def __init__(self, path, good):
-        self._file, self._good = io.FileIO(path), good
-
-    def readable(self):
-        return True
-
-    def seek(self, *where):
-        return self._file.seek(*where)
-
-    def tell(self):
-        return self._file.tell()
-
-    def readinto(self, buffer):
-        if self._file.tell() + len(buffer) > self._good:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return self._file.readinto(buffer)
-
-    def close(self):
-        self._file.close()
-        super().close()
 
 
 @pytest.mark.parametrize("good", [0, 8, 512, 2048])
@@ -333,38 +249,6 @@ def test_impossible_options_are_named(snapshot, change, message):
     edited(snapshot, lambda _, networks: networks["Gs"].update(change))
     with pytest.raises(ValueError, match=message):
         load_snapshot(snapshot)
-
-
-def with_dataset(path, **options):
-    """Writes a file with a right checksum and the dataset G/weight of unusual storage."""
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        file.create_dataset("G/weight", **options)
-    path.write_bytes(image.getvalue() + checksum_line(image.getvalue()))
-
-
-def checksum_line(data):
-    return f"\nsha256:{hashlib.sha256(data).hexdigest()}\n".encode()
-
-
-def test_data_outside_the_file_is_not_read(tmp_path):
-    (tmp_path / "secret.bin").write_bytes(b"0" * 12)
-    place = [(str(tmp_path / "secret.bin"), 0, 12)]
-    with_dataset(tmp_path / "a.h5", shape=(3,), dtype="float32", external=place)
-    with pytest.raises(ValueError, match="G/weight is not stored as this program stores"):
-        read_hdf5(tmp_path / "a.h5")
-
-
-def test_a_huge_array_that_is_not_there_is_not_allocated(tmp_path):
-    with_dataset(tmp_path / "a.h5", shape=(10**13,), dtype="float32")
-    with pytest.raises(ValueError, match="G/weight is not stored as this program stores"):
-        read_hdf5(tmp_path / "a.h5")
-
-
-def test_text_in_place_of_weights_is_refused(tmp_path):
-    with_dataset(tmp_path / "a.h5", data=np.array([b"import os"]))
-    with pytest.raises(ValueError, match="G/weight is not numeric"):
-        read_hdf5(tmp_path / "a.h5")
 
 
 def test_mirrored_variables_are_saved_and_loaded(tmp_path):

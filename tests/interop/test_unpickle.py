@@ -2,14 +2,8 @@
 
 import builtins
 import copyreg
-import functools
-import importlib
-import operator
-import os
-import pathlib
 import pickle
 import pickletools
-import subprocess
 import sys
 
 import numpy as np
@@ -17,67 +11,8 @@ import pytest
 
 from pgtf.interop import unpickle
 from pgtf.interop.unpickle import StoredNetwork, read_pickle
+from tests.interop.hostile import CALLS, HARMLESS_WHEN_LOADED
 from tests.interop.pickles import pickled
-
-
-class Call:
-    """Pickles as the instruction to call a function; may stand for that function itself."""
-
-    def __init__(self, function, *arguments):
-        self.reduced = function, arguments
-
-    def __call__(self):
-        raise TypeError("only what it pickles as is called")
-
-    def __reduce__(self):
-        return self.reduced
-
-
-class BuildOf:
-    """Pickles as a call whose result gets a state."""
-
-    def __init__(self, function, arguments, state):
-        self.reduced = function, arguments, state
-
-    def __reduce__(self):
-        return self.reduced
-
-
-# Objects whose pickles create the file m when they are loaded by the pickle module.
-CALLS = {
-    "os.system": lambda m: Call(os.system, f"touch {m}"),
-    "eval": lambda m: Call(eval, f"open({m!r}, 'w').close()"),
-    "exec": lambda m: Call(exec, f"import pathlib; pathlib.Path({m!r}).touch()"),
-    "touch": lambda m: Call(pathlib.Path.touch, pathlib.Path(m)),
-    "subprocess": lambda m: Call(subprocess.call, ["touch", m]),
-    "nested getattr": lambda m: Call(
-        Call(getattr, Call(importlib.import_module, "os"), "system"), f"touch {m}"
-    ),
-    "getattr of an allowed name": lambda m: Call(
-        Call(getattr, Call(getattr, np.ndarray, "__class__"), "mro"), np.dtype
-    ),
-    "partial": lambda m: Call(Call(functools.partial, os.system, f"touch {m}")),
-    "methodcaller": lambda m: Call(
-        Call(operator.methodcaller, "system", f"touch {m}"), Call(importlib.import_module, "os")
-    ),
-    "reduce chain": lambda m: Call(functools.reduce, getattr, [m, "__class__"]),
-    "map in a list": lambda m: [Call(list, Call(map, os.system, [f"touch {m}"]))],
-    "copyreg": lambda m: Call(copyreg._reconstructor, subprocess.Popen, object, None),
-    "inside a dict": lambda m: {"variables": [("lod", Call(os.system, f"touch {m}"))]},
-    "as dict key": lambda m: {Call(os.system, f"touch {m}"): 1},
-    "in a state": lambda m: BuildOf(dict, (), {"x": Call(os.system, f"touch {m}")}),
-    "argument of an array": lambda m: Call(
-        np.zeros(1).__reduce__()[0], np.ndarray, (0,), Call(os.system, f"touch {m}")
-    ),
-    "NumPy's own loader": lambda m: Call(np.load, m),
-    "NumPy's own tools": lambda m: Call(np.ndarray.tofile, np.zeros(1), m),
-}  # fmt: skip
-HARMLESS_WHEN_LOADED = {
-    "getattr of an allowed name",
-    "reduce chain",
-    "copyreg",
-    "NumPy's own loader",
-}
 
 
 @pytest.fixture

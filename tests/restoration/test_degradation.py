@@ -79,11 +79,36 @@ def test_crops_are_multiples_of_4_from_the_middle(folder):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"patch": 30}, {"patch": 16}, {"total_kimg": 0}, {"adversarial": 1}, {"lrate": -1}]
+    ("wrong", "rule"),
+    [
+        ({"patch": 30}, "a multiple of 4, from 32 on"),
+        ({"patch": 16}, "a multiple of 4, from 32 on"),
+        ({"total_kimg": 0}, "positive"),
+        ({"total_kimg": float("inf")}, "positive"),
+        ({"minibatch": 0}, "positive"),
+        ({"lrate": -1}, "positive"),
+        ({"adversarial": 1}, "at least 0 and below 1"),
+        ({"adversarial_weight": float("nan")}, "at least 0"),
+        ({"seed": -1}, "at least 0"),
+    ],
 )
-def test_settings_out_of_range_are_refused(wrong):
-    with pytest.raises(ValueError, match=f"`{next(iter(wrong))}` must be"):
+def test_settings_out_of_range_are_refused(wrong, rule):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"`{name}` must be .*{rule}.*Received: {name}={value}"):
         Config("sr", "images", **wrong)
+
+
+def test_the_discriminator_must_leave_patches_to_train_on_without_it():
+    sizes = {"total_kimg": 0.032, "minibatch": 16}
+    message = r"`adversarial` must leave .* Received: adversarial=0.99 of 32 patches\."
+    with pytest.raises(ValueError, match=message) as refused:
+        Config("sr", "images", adversarial=0.99, **sizes)
+    assert "\n" not in str(refused.value)
+    shortest = Config("sr", "images", adversarial=0.98, **sizes)  # 0.64 of a patch
+    assert shortest.adversarial_from == 1
+    assert [shortest.lrate_at(nimg) for nimg in (0, 16)] == pytest.approx([1e-3, 1e-4])
+    # Without a discriminator the value means nothing.
+    assert Config("jpeg", "images", adversarial=0.99, **sizes).adversarial_from == 32
 
 
 def test_the_learning_rate_falls_to_a_tenth():

@@ -1,4 +1,4 @@
-"""What is measured, and the numbers, against Pillow, scikit-image and formulas."""
+"""The measured degradations and scores, against Pillow, scikit-image and formulas."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What the networks are, and what a pixel of their results depends on."""
+"""The networks: their beginning, their seeds, and the reach of each pixel."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Steps of the trainer: the losses against NumPy, where they lead, and what a checkpoint keeps."""
+"""Steps of the trainer: losses against NumPy, their direction, and the contents of checkpoints."""
 
 import numpy as np
 import pytest

@@ -47,7 +47,7 @@ def arguments(task, folder, out):
 
 @pytest.fixture(scope="module")
 def steps():
-    """What the steps of both trainings returned, once `models` is made: {task: [{name: loss}]}."""
+    """Losses of the steps of both trainings, filled by `models`: {task: [{name: loss}]}."""
     return {task: [] for task in SCALES}
 
 
@@ -104,7 +104,7 @@ def test_the_values_are_those_of_the_image_held_out(models, folder, task):
 
 
 def spoil(task, image):
-    """What a network restores when it is measured, by Pillow."""
+    """Degrades an image with Pillow as for the measurements."""
     picture = PIL.Image.fromarray(image)
     if task == "sr":
         return np.asarray(picture.resize((32, 32), BICUBIC))
@@ -172,6 +172,17 @@ def _at_once(restorer, image):
     return Restorer(
         restorer.path, restorer.task, restorer.scale, restorer.margin, restorer.stride, tile=4096
     ).restore(image)
+
+
+@pytest.mark.parametrize("flag", ["--patch=0", "--total_kimg=0", "--minibatch=0"])
+def test_zero_is_refused_and_not_taken_for_the_default(folder, tmp_path, capsys, flag):
+    task = "train", "--task=sr", f"--images={folder}", f"--out={tmp_path}/sr"
+    assert run(*task, flag) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    name, value = flag[2:].split("=")
+    assert line.startswith(f"error: `{name}` must be")
+    assert f"Received: {name}={value}" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_create_faces_takes_both(models, tmp_path):

@@ -33,7 +33,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 def rest_handler(models):
-    """A handler of HTTP requests as the server's REST API has them, in column and row format."""
+    """Makes a handler of REST requests as the server's, in column and row format."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):

@@ -151,7 +151,7 @@ def test_a_server_that_is_not_there_is_one_line(tmp_path, capsys):
 
 @pytest.mark.parametrize("page", ["docs/serving.md", "README.md"])
 def test_the_request_that_the_page_shows_is_answered(page, models, url):
-    """What curl would send, and where the page has it the line that decodes the reply."""
+    """The request is the one for curl; the page may have a line that decodes the reply."""
     text = (SERVING.parent / page).read_text()
     (body,) = re.findall(r"demo:predict \\\n +-d '(.+)'", text)
     with urllib.request.urlopen(f"{url}/v1/models/faces:predict", body.encode()) as file:

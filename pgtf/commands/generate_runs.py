@@ -1,0 +1,89 @@
+"""Sub-commands of generate.py about a training run: its film and its page."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pgtf import config as configs
+from pgtf import images
+from pgtf.dataset import open_dataset
+from pgtf.export import film, pictures, samples, timelapse
+from pgtf.export import report as reports
+from pgtf.export.source import Source
+from pgtf.metrics import image_sets, plot
+from pgtf.metrics.neighbours import neighbour_sheet
+from pgtf.runs import run_folder
+from pgtf.training.tables import stage_rows
+
+NEIGHBOUR_SEEDS = "0-9"  # images for which the report shows neighbours
+HOLD_SEC = 2  # time for which a timelapse shows its last frame
+
+
+def save_timelapse(args: argparse.Namespace) -> None:
+    """Writes the film of a training run: its image grids, with kimg, lod and time."""
+    folder = run_folder.locate(args.outdir, args.run)
+    moments = timelapse.moments(folder, run_folder.STATS_FILE)
+    path = film.film_path(args.out, folder / "timelapse")
+    pictures.prepare_file(path, args.overwrite)
+    hold = max(round(HOLD_SEC * args.fps), 1)
+    film.write_film(path, timelapse.frames(moments, hold, _box(folder, args.grid)), args.fps)
+    print(f"{len(moments)} grids in {path}")
+
+
+def _box(folder: Path, grid_size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Computes the pixels of the upper left cells of a run's image grids; None = all."""
+    if grid_size is None:
+        return None
+    resolution = json.loads((folder / run_folder.CONFIG_FILE).read_text())["G"]["resolution"]
+    columns, rows = grid_size
+    return columns * resolution, rows * resolution
+
+
+def report(args: argparse.Namespace) -> None:
+    """Writes one HTML page about a training run that needs nothing else."""
+    folder = run_folder.locate(args.outdir, args.run)
+    path = Path(args.out or folder / "report.html")
+    pictures.refuse_existing(path, args.overwrite)
+    stats = timelapse.read_stats(folder / run_folder.STATS_FILE)
+    moments = timelapse.moments(folder, run_folder.STATS_FILE)
+    if not stats:
+        raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
+    config = configs.Config.from_json((folder / run_folder.CONFIG_FILE).read_text())
+    pictures.prepare_file(path, args.overwrite)
+    reports.write_report(
+        path,
+        folder.name,
+        f"Trained on {config.dataset.path} for {stats[-1]['kimg']:,.0f} thousand images.",
+        moments=moments,
+        stats=stats,
+        metrics=plot.all_curves(folder),
+        stages=stage_rows(config),
+        neighbours=_neighbours(folder, config),
+        config=dataclasses.asdict(config),
+    )
+    print(path)
+
+
+def _neighbours(folder: Path, config: configs.Config) -> np.ndarray | str:
+    """Draws the newest snapshot's fakes above the training images closest to them.
+
+    Returns a sentence with the reason if dataset or snapshot cannot be read.
+    """
+    try:
+        options = config.dataset
+        dataset = open_dataset(options.path, resolution=options.resolution, max_label_size=0)
+        source = Source.from_snapshot(run_folder.newest_snapshot(folder))
+    except (ValueError, OSError) as error:
+        return f"Not searched: {error}"
+    sampled = samples.from_seeds(source.Gs.latent_size, NEIGHBOUR_SEEDS)
+    fakes = images.to_uint8(source.Gs.run(sampled.latents, source.labels(None, sampled.numbers)))
+    fakes = film.zoomed(fakes, dataset.resolution // fakes.shape[1])
+    reals = image_sets.of_dataset(dataset)
+    sheet: np.ndarray = neighbour_sheet(reals, fakes, progress=sys.stderr.isatty())[0]
+    return sheet
