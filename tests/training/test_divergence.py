@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pgtf.distribution.workers import Workers
 from pgtf.runs.checkpoints import Checkpoints
+from pgtf.runs.identity import Source
 from pgtf.training import loop, randomness
 from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
@@ -52,9 +53,11 @@ def stats(folder):
     return [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
 
 
-def last_state(folder, config, strategy):
+def last_state(folder, config, dataset, strategy):
     state = TrainingState(config, strategy)
-    assert Checkpoints(folder / "checkpoint", config, Workers(strategy)).restore(state)
+    source = Source.of(dataset)
+    checkpoints = Checkpoints(folder / "checkpoint", config, source, Workers(strategy))
+    assert checkpoints.restore(state)
     return state
 
 
@@ -65,7 +68,7 @@ def test_four_updates_in_a_row_are_skipped_and_counted_and_training_goes_on(
     assert loop.run(config, dataset, strategy, tmp_path) is None
     assert [line["skipped_updates"] for line in stats(tmp_path)] == [0, 4, 4]
     assert all(np.isfinite(value) for line in stats(tmp_path) for value in line.values())
-    state = last_state(tmp_path, config, strategy)
+    state = last_state(tmp_path, config, dataset, strategy)
     assert state.progress.skipped_in_row == 0
     for arrays in state.pack()[0].values():
         assert all(np.all(np.isfinite(array)) for array in arrays.values())
@@ -81,7 +84,7 @@ def test_the_fifth_in_a_row_stops_the_run_with_a_diagnosis(
         loop.run(config, dataset, strategy, tmp_path)
     assert "D_loss nan" in str(e.value)
     assert "--on_divergence=rollback" in str(e.value)
-    assert last_state(tmp_path, config, strategy).progress.cur_nimg < BEGIN
+    assert last_state(tmp_path, config, dataset, strategy).progress.cur_nimg < BEGIN
 
 
 @pytest.mark.slow
@@ -94,7 +97,7 @@ def test_a_rollback_continues_from_the_last_checkpoint_with_other_draws(
     assert "Rollback 1, with other draws" in caplog.text
     assert [line["kimg"] for line in stats(tmp_path)] == [0.096, 0.192, 0.288]
     assert stats(tmp_path)[-1]["skipped_updates"] == 0
-    assert last_state(tmp_path, config, strategy).progress.num_rollbacks == 1
+    assert last_state(tmp_path, config, dataset, strategy).progress.num_rollbacks == 1
 
 
 @pytest.mark.slow
@@ -106,4 +109,4 @@ def test_a_rollback_that_does_not_help_is_tried_three_times(
     with pytest.raises(loop.Diverged, match="Lower the learning rate. 3 rollbacks did not help"):
         loop.run(config, dataset, strategy, tmp_path, options)
     assert caplog.text.count("with other draws.") == loop.MAX_ROLLBACKS == 3
-    assert last_state(tmp_path, config, strategy).progress.cur_nimg == 96
+    assert last_state(tmp_path, config, dataset, strategy).progress.cur_nimg == 96

@@ -132,7 +132,8 @@ def test_a_run_killed_after_its_last_image_is_marked_as_finished_and_nothing_els
         }
         for of in (finished, folder)
     )
-    assert len(before) == 7  # two pictures, two checkpoints, snapshot, statistics, mark
+    # Two pictures, two checkpoints, snapshot, statistics, mark, configuration, identity.
+    assert len(before) == 9
     assert after == before
 
 

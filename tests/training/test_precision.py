@@ -11,6 +11,7 @@ from pgtf.training import compilation, plan, precision
 from pgtf.training.adam import LOSS_SCALING_DEC, LOSS_SCALING_INC, LOSS_SCALING_INIT, Adam
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
+from pgtf.training.updates import Stage
 
 
 def run(config, dataset, strategy, iterations, nimg=0):
@@ -148,7 +149,8 @@ def test_compiled_gradients_are_those_of_the_uncompiled_step(
 def test_the_trial_of_auto_changes_nothing(config, dataset, strategy):
     state = TrainingState(config, strategy)
     before = arrays_of(state)
-    trial = Stepper(state, config, dataset, strategy)._trial(4, config.schedule.minibatch_base)
+    stage = Stage(4, config.schedule.minibatch_base, fading=False)
+    trial = Stepper(state, config, dataset, strategy)._trial(stage)
     assert isinstance(compilation.is_faster_compiled(trial), bool)
     for name, array in arrays_of(state).items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)
