@@ -69,21 +69,6 @@ class LossTerms:
         return LossTerms(self.loss + other.loss, self.components | other.components)
 
 
-class Penalty(Protocol):
-    """Signature of a loss's penalty on D; see `WassersteinLoss.penalty`."""
-
-    def __call__(
-        self,
-        score: Callable[[tf.Tensor], tf.Tensor],
-        reals: tf.Tensor,
-        fakes: tf.Tensor,
-        mixing: tf.Tensor,
-        *,
-        enlargement: int,
-        loss_scale: tf.Tensor | None = None,
-    ) -> LossTerms: ...
-
-
 class WassersteinLoss:
     """WGAN-GP with drift. Arjovsky et al. 2017; Gulrajani et al. 2017; paper, App. A.1.
 
@@ -175,7 +160,8 @@ LOSSES: dict[str, type[Loss]] = {"wgan_gp": WassersteinLoss, "lsgan": LeastSquar
 class Loss(Protocol):
     """Interface of a loss; a new one is a class like those above and a line in LOSSES.
 
-    Components of D's terms must include its `statistics`; `penalty` may be None.
+    Components of D's terms must include its `statistics`. `penalty` has the arguments of
+    `WassersteinLoss.penalty`, or is None.
     """
 
     def __init__(self, config: LossConfig) -> None: ...
@@ -184,7 +170,7 @@ class Loss(Protocol):
     def statistics(self) -> tuple[str, ...]: ...
 
     @property
-    def penalty(self) -> Penalty | None: ...
+    def penalty(self) -> Callable[..., LossTerms] | None: ...
 
     def reals(self, scores: tf.Tensor) -> LossTerms: ...
 

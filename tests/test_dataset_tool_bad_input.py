@@ -123,7 +123,7 @@ def nothing(folder):
     pass
 
 
-# What is wrong; the command with its input below the folder; the one line.
+# The fault; the command with its input below the folder; the one line.
 BAD_INPUTS = [
     (nothing, "create_from_images nowhere", "nowhere: no such folder of images"),
     (nothing, "create_mnist nowhere", "nowhere: must contain train-images-idx3-ubyte.gz"),

@@ -33,12 +33,12 @@ TIMEOUT_SEC = 600
 # Other processors add in another order. Measured with kernels that stand for theirs (oneDNN off, or
 # held to AVX2, one thread, eight): images within 2e-6 of the largest value, all pixels equal.
 IMAGE_TOLERANCE = 1e-5
-MOST_LEVELS = 1  # of 255: a value beside a rounding boundary may fall on the other side of it
-FEWEST_EQUAL = 0.99  # of the pixels
+MOST_LEVELS = 1  # levels of 255: a value beside a rounding boundary may fall on its other side
+FEWEST_EQUAL = 0.99  # share of the pixels
 # Measured likewise at the end of a run: within 3e-4 of the longest way that a weight of the network
 # went since the checkpoint. With the data in another order: 0.8 and 2 of it away.
 WAY_TOLERANCE = 1e-2
-# Of the largest statistic of a tick. Measured likewise: within 5e-7.
+# Relative to the largest statistic of a tick. Measured likewise: within 5e-7.
 STATS_TOLERANCE = 1e-4
 
 EXACT_PROGRESS = (

@@ -24,6 +24,7 @@ from pgtf.networks.options import DiscriminatorConfig
 Outputs = list[tf.Tensor]  # scores [N, 1], label logits [N, label_size]
 
 
+# Longer than other classes: Table 2 with all its options is read best in one place.
 class Discriminator(Network):
     """Scores images and predicts their labels; keyword arguments are DiscriminatorConfig's fields.
 

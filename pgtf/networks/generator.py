@@ -24,6 +24,7 @@ from pgtf.networks.normalization import BatchNorm
 from pgtf.networks.options import GeneratorConfig
 
 
+# Longer than other classes: Table 2 with all its options is read best in one place.
 class Generator(Network):
     """Maps latent vectors to images; keyword arguments are the fields of GeneratorConfig.
 

@@ -56,15 +56,8 @@ def discriminator_parts(
         of_reals, of_fakes = D.score_jointly(reals, fakes, alpha)
         return real_terms(*of_reals) + fake_terms(*of_fakes)
 
-    def penalty_terms(penalty: losses.Penalty) -> LossTerms:
-        return penalty(
-            lambda images: D_model([images, weight])[0],
-            reals,
-            fakes,
-            mixing,
-            enlargement=D.config.resolution // reals.shape[1],
-            loss_scale=loss_scale,
-        )
+    def score(images: tf.Tensor) -> tf.Tensor:
+        return D_model([images, weight])[0]
 
     parts: list[Callable[[], LossTerms]] = [
         lambda: real_terms(*D_model([reals, weight])),
@@ -75,7 +68,9 @@ def discriminator_parts(
     # Compute the penalty first: it holds two gradients per weight at once and so has the highest
     # peak memory.
     if loss.penalty is not None:
-        parts.insert(0, functools.partial(penalty_terms, loss.penalty))
+        enlargement = D.config.resolution // reals.shape[1]
+        options = {"enlargement": enlargement, "loss_scale": loss_scale}
+        parts.insert(0, functools.partial(loss.penalty, score, reals, fakes, mixing, **options))
     return parts
 
 

@@ -28,7 +28,7 @@ class Progress:
     stage: tuple[int, int] | None = None  # floor and ceil of the lod at the last iteration
     train_sec: float = 0.0  # wall time spent training, over all resumptions
     num_rows: int = 0  # iterations in this tick
-    sums: dict[str, float] = dataclasses.field(default_factory=dict)  # of statistics, by name
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)  # per statistic
     num_skipped: int = 0  # updates skipped since the start because a gradient was not finite
     skipped_in_row: int = 0  # iterations up to the last one in which an update was skipped
     noise_ema: float = 0.0  # moving average that decides the strength of D's noise

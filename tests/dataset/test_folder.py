@@ -24,7 +24,7 @@ def test_an_original_dataset_is_described(folder):
     assert (dataset.label_names, dict(dataset.meta)) == ((), {})
 
 
-# What the original's reader returned without shuffling, for the first minibatch of each request.
+# The original's reader, without shuffling: the first minibatch of each request.
 @pytest.mark.parametrize(
     "case", json.loads((original.DATASETS / "reader.json").read_text()), ids=str
 )

@@ -141,7 +141,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
     def agree(self):
         calls.append(1)
-        self.signum = 15 if len(calls) == 5 else None  # of eight iterations
+        self.signum = 15 if len(calls) == 5 else None  # eight iterations
 
     with monkeypatch.context() as patch:
         patch.setattr(restoration.Interrupt, "agree", agree)

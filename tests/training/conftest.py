@@ -2,7 +2,9 @@
 
 import pytest
 import tensorflow as tf
+from absl.testing import flagsaver
 
+from pgtf.commands import train, train_flags
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 from tests.training import jobs
@@ -44,3 +46,23 @@ def config(dataset):
 @pytest.fixture(scope="session")
 def strategy():
     return tf.distribute.get_strategy()
+
+
+@pytest.fixture
+def run(tmp_path, capfd):
+    """Runs train.py's command with flags. Returns exit code, standard output, standard error."""
+
+    def call(*arguments):
+        argv = ["train.py", f"--outdir={tmp_path / 'results'}", *arguments]
+        before = flagsaver.save_flag_values(train_flags.FLAGS)
+        with flagsaver.flagsaver():  # absl's own: training sets the log level
+            try:
+                train.run(train_flags.parse(argv, train.__doc__))
+                code = 0
+            except SystemExit as error:
+                code = error.code
+            finally:
+                flagsaver.restore_flag_values(before, train_flags.FLAGS)
+        return code, *capfd.readouterr()
+
+    return call

@@ -65,7 +65,7 @@ def test_the_sheet_shows_the_best_the_middle_and_the_worst_in_order(folder, tmp_
     names = [row["file"] for row in rows_of(tmp_path / "photos-ranked")]
     tiles = np.stack([rgb(folder / name) for name in names])
     sheet = rgb(tmp_path / "photos-ranked" / "quality.png").reshape(3, 128, 8, 128, 3)
-    cells = sheet.swapaxes(1, 2).reshape(24, 64, 2, 64, 2, 3).mean((2, 4))  # of 64x64 again
+    cells = sheet.swapaxes(1, 2).reshape(24, 64, 2, 64, 2, 3).mean((2, 4))  # 64x64 again
     differences = np.abs(cells[:, np.newaxis] - tiles).mean((2, 3, 4))  # [24 cells, 16 tiles]
     best, middle, worst = range(8), range(4, 12), range(8, 16)
     assert differences.argmin(1).tolist() == [*best, *middle, *worst]
