@@ -6,6 +6,9 @@ import shutil
 import pytest
 
 from pgtf.config import Config
+from tests.training.test_train import TINY
+
+SMALL = ("--preset=v2-1gpu", "--config.G.latent_size=8", *TINY[1:])  # states no mirroring
 
 
 @pytest.fixture
