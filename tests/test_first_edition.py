@@ -223,6 +223,7 @@ def test_a_seed_gives_the_data_in_the_order_it_always_gave():
     assert sha.hexdigest() == expected["batches_sha256"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_killed_run_copied_elsewhere_is_continued_by_its_command(ended, name):
     before, after = FOLDER / "runs" / name / RUN_FOLDER, ended(name)
@@ -234,6 +235,7 @@ def test_a_killed_run_copied_elsewhere_is_continued_by_its_command(ended, name):
     assert new[1] != old[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_continued_run_takes_the_positions_it_would_have_taken(ended, name):
     expected = EXPECTED["runs"][name]
@@ -247,10 +249,14 @@ def test_a_continued_run_takes_the_positions_it_would_have_taken(ended, name):
     assert len(stats) == len(expected["stats"])
     for found, wanted in zip(stats, expected["stats"], strict=True):
         assert {x: found[x] for x in EXACT_STATS} == {x: wanted[x] for x in EXACT_STATS}
-        close = [np.array([line[x] for x in CLOSE_STATS]) for line in (found, wanted)]
+        # LSGAN's invented gradient norm of 0 is no longer among the statistics.
+        names = [x for x in CLOSE_STATS if x in found]
+        assert set(CLOSE_STATS) - set(names) == ({"mixed_norms"} if name == "noise" else set())
+        close = [np.array([line[x] for x in names]) for line in (found, wanted)]
         assert_close(*close, STATS_TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_continued_run_ends_with_the_bits_of_this_kind_of_processor(ended, name):
     found = {group: digest(of) for group, of in stored(last_checkpoint(ended(name))).items()}
@@ -260,6 +266,7 @@ def test_a_continued_run_ends_with_the_bits_of_this_kind_of_processor(ended, nam
     assert found == known[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_continued_run_ends_close_to_where_it_ended_on_any_processor(ended, arrays, name):
     found = stored(last_checkpoint(ended(name)))

@@ -162,6 +162,7 @@ def test_the_same_command_continues_and_a_finished_run_says_so(
     assert len(list((tmp_path / "results").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_finished_run_of_a_moved_dataset_is_finished_and_can_be_trained_longer(
     run, dataset_folder, tmp_path, caplog
 ):
