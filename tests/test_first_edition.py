@@ -249,9 +249,9 @@ def test_a_continued_run_takes_the_positions_it_would_have_taken(ended, name):
     assert len(stats) == len(expected["stats"])
     for found, wanted in zip(stats, expected["stats"], strict=True):
         assert {x: found[x] for x in EXACT_STATS} == {x: wanted[x] for x in EXACT_STATS}
-        # LSGAN's invented gradient norm of 0 is no longer among the statistics.
+        # New lines of LSGAN no longer have its invented gradient norm of 0.
         names = [x for x in CLOSE_STATS if x in found]
-        assert set(CLOSE_STATS) - set(names) == ({"mixed_norms"} if name == "noise" else set())
+        assert set(CLOSE_STATS) - set(names) <= ({"mixed_norms"} if name == "noise" else set())
         close = [np.array([line[x] for x in names]) for line in (found, wanted)]
         assert_close(*close, STATS_TOLERANCE)
 
