@@ -166,6 +166,16 @@ def test_a_job_is_not_resumed_with_other_landmarks(left, tmp_path, capsys):
     assert run(tmp_path / "faces", *left, "--resume") == 0
 
 
+def test_a_job_is_not_resumed_with_photographs_of_other_names(left, tmp_path, capsys):
+    photos, landmarks, _ = left
+    table = landmarks.read_text()
+    assert table.count("005.png") == 1
+    (photos / "005.png").rename(photos / "x.png")  # neither the order nor a landmark changes
+    landmarks.write_text(table.replace("005.png", "x.png"))
+    assert run(tmp_path / "faces", *left, "--resume") == 2
+    assert "the interrupted job was another one" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("cut", [b'["003.png", 0, 1', bytes(4), b'["', b"\xff"])
 def test_a_line_that_a_crash_cut_does_not_end_the_resumed_job(left, cut, tmp_path):
     report = tmp_path / "faces.partial" / "quality.jsonl"
