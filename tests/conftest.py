@@ -18,3 +18,21 @@ def seed():
 def rng(seed):
     """NumPy's generator of the test's seed, a new one for each test."""
     return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """Events, in order: files synced with their size, folders synced, renames."""
+    events, fsync = [], os.fsync
+
+    def spy(descriptor):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        size = "/" if os.path.isdir(path) else f": {os.fstat(descriptor).st_size} bytes"
+        events.append(os.path.basename(path) + size)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    for name in ("rename", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, real=real: (events.append("rename"), real(*a)))
+    return events

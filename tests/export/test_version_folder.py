@@ -38,6 +38,14 @@ def test_until_the_block_ends_the_server_sees_no_version(tmp_path):
     assert os.listdir(tmp_path) == ["5"]
 
 
+def test_a_version_is_on_the_disk_before_it_gets_its_name(tmp_path, disk):
+    with new_version(tmp_path) as (folder, _):
+        (folder / "variables").mkdir()
+        (folder / "variables" / "data").write_bytes(b"weights")
+    assert set(disk[:3]) == {"data: 7 bytes", "variables/", ".1.tmp/"}
+    assert disk[3:] == ["rename", f"{tmp_path.name}/"]
+
+
 def test_an_error_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt), new_version(tmp_path / "of" / "a" / "model"):
         raise KeyboardInterrupt

@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import os
-import stat
 
 import h5py
 import numpy as np
@@ -31,24 +29,10 @@ def test_arrays_of_every_rank_and_attributes_come_back_equal(tmp_path):
         assert np.array_equal(found, array)
 
 
-def test_content_is_on_the_disk_before_its_name_and_the_name_before_anything_later(
-    tmp_path, monkeypatch
-):
-    done, real_fsync, real_replace = [], os.fsync, os.replace
-
-    def fsync(descriptor):
-        status = os.fstat(descriptor)
-        done.append("folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes")
-        real_fsync(descriptor)
-
-    def replace(source, target):
-        done.append("rename")
-        real_replace(source, target)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "replace", replace)
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_anything_later(tmp_path, disk):
     write_hdf5(tmp_path / "a.h5", {"G": {"weight": np.ones(3)}}, {})
-    assert done == [f"{(tmp_path / 'a.h5').stat().st_size} bytes", "rename", "folder"]
+    size = (tmp_path / "a.h5").stat().st_size
+    assert disk == [f"a.h5.tmp: {size} bytes", "rename", f"{tmp_path.name}/"]
 
 
 def with_dataset(path, **options):

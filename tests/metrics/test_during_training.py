@@ -1,6 +1,7 @@
 """Measuring during training: the choice of snapshots, the records, the best snapshot."""
 
 import logging
+import os
 import types
 
 import numpy as np
@@ -79,6 +80,12 @@ def test_the_best_snapshot_is_kept(tmp_path, state, evaluator):
     assert (tmp_path / "best-swd.h5").read_bytes() == b"snapshot 20"
     assert not list(tmp_path.glob("best-msssim*"))  # High and low are both bad.
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_the_best_snapshot_is_on_the_disk_before_it_replaces_the_previous(tmp_path, disk):
+    (tmp_path / "new.h5").write_bytes(b"snapshot")
+    assert keep_best(tmp_path, {"metric": "fid", "value": 5.0, "snapshot": "new.h5"})
+    assert disk == [f"best-fid.h5.{os.getpid()}.tmp: 8 bytes", "rename"]
 
 
 def test_only_comparable_values_compete(tmp_path):

@@ -154,6 +154,15 @@ def test_lines_are_not_appended_through_a_link(tmp_path, name):
     assert (tmp_path / "elsewhere").read_text() == before
 
 
+def test_a_tick_and_a_record_end_with_their_line_on_the_disk(tmp_path, disk):
+    tick = types.SimpleNamespace(as_line=lambda: {"kimg": 0.096})
+    callbacks.StatsFile(tmp_path, 0)(tick, None, False)
+    records.append(tmp_path, {"metric": "fid"})
+    assert (tmp_path / "stats.jsonl").read_text() == '{"kimg": 0.096}\n'
+    assert (tmp_path / "metric-fid.jsonl").read_text() == '{"metric": "fid"}\n'
+    assert disk == ["stats.jsonl: 16 bytes", "metric-fid.jsonl: 18 bytes"]
+
+
 def test_statistics_after_the_checkpoint_are_cut_when_a_run_resumes(tmp_path):
     lines = [json.dumps({"kimg": kimg}) for kimg in (0.096, 0.192)]
     (tmp_path / "stats.jsonl").write_text("\n".join([*lines, '{"kimg": 0.2']))
