@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pgtf.export import Facts, export, export_generator, sha256
 from pgtf.export.model_card import write_model_card
-from pgtf.export.self_check import self_check
+from pgtf.export.self_check import largest_difference, self_check
 from tests import tiny
 
 # The program of somebody without this package, in a process that cannot find it.
@@ -128,6 +128,17 @@ def test_an_answer_two_levels_off_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2 levels off"):
         export_generator(tiny.generator(), tmp_path / "model")
     assert os.listdir(tmp_path / "model") == ["1"]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_one_pixel_of_one_row_decides(sign):
+    live = np.full([4, 2, 2, 3], 128, np.uint8)
+    answer = live.copy()
+    answer[3, 1, 0, 2] = 128 + sign
+    assert largest_difference("x", answer, live) == 1
+    answer[3, 1, 0, 2] = 128 + 2 * sign
+    with pytest.raises(ValueError, match="x: a pixel is 2 levels off"):
+        largest_difference("x", answer, live)
 
 
 def test_one_bad_row_of_four_fails_the_check(plain, rng):
