@@ -14,6 +14,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from absl import logging
+
 JOURNAL = "progress.jsonl"
 # Flags for names that somebody else may have used: follow no link, do not wait for a pipe.
 CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -31,7 +33,7 @@ class Checkpoint:
 
 
 class Journal:
-    """An open journal, locked against other processes.
+    """An open journal, locked against other processes where the file system can.
 
     Attributes:
         job: the job that wrote it; None = the journal is empty.
@@ -92,8 +94,15 @@ class Journal:
     def _lock(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise FileExistsError(f"{self._folder}: another process is writing it.") from None
+        except OSError as error:
+            logging.warning(
+                "%s: this file system has no locks (%s), so two commands that write the same "
+                "dataset at once cannot be noticed. Start only one.",
+                self._folder,
+                error.strerror,
+            )
 
     def _append(self, content: Mapping[str, Any]) -> None:
         data = json.dumps(content).encode() + b"\n"

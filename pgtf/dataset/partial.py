@@ -149,7 +149,7 @@ class PartialFolder:
             self._journal.begin(job, names)
             self._records.create()
             sync_path(self.path)
-            sync_path(os.path.dirname(os.path.abspath(self.path)))
+            sync_path(_parent(self.path))
         except BaseException:
             with contextlib.suppress(OSError):
                 remove_folder(self.path, names)
@@ -179,7 +179,12 @@ def _publish(path: str, target: str) -> None:
     os.rename(path, target)
     os.unlink(os.path.join(target, JOURNAL))
     sync_path(target)
-    sync_path(os.path.dirname(os.path.abspath(target)))
+    sync_path(_parent(target))
+
+
+def _parent(path: str) -> str:
+    """Returns the folder that holds `path`. Users may keep datasets behind a link to a disk."""
+    return os.path.realpath(os.path.dirname(path) or ".")
 
 
 def _checkpoints_on_disk(

@@ -1,10 +1,13 @@
 """A damaged journal costs nobody finished work."""
 
+import errno
 import json
+import os
 import re
 
 import pytest
 
+from pgtf.dataset import journal as journals
 from pgtf.dataset.exporter import Options
 from tests.dataset import loads
 from tests.dataset.exports import files_of, interrupted, make
@@ -179,3 +182,20 @@ def test_lines_that_were_not_true_are_forgotten(folder):
     whole.parent.mkdir()
     make(whole, **arguments)
     assert files_of(folder.with_suffix("")) == files_of(whole)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog, number):
+    def flock(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(journals.fcntl, "flock", flock)
+    make(tmp_path / "set")
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    assert f"this file system has no locks ({os.strerror(number)})" in caplog.text
+
+
+def test_a_folder_that_another_job_is_writing_is_refused(folder):
+    other = journals.Journal(str(folder))
+    assert "set.partial: another process is writing it." in refused(folder, resume=True)
+    other.close()

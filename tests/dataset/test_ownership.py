@@ -217,3 +217,12 @@ def test_a_target_that_is_a_link_is_refused(to, slash, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error == f"error: {tmp_path}/dogs: is a link. Delete it or choose another name.\n"
     assert set(tree(tmp_path)) == {"elsewhere", "dogs"}
+
+
+@pytest.mark.parametrize("name", ["datasets/dogs", "datasets/more/dogs", "datasets/../dogs"])
+def test_a_folder_of_datasets_may_be_a_link(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "disk" / "sets").mkdir(parents=True)
+    (tmp_path / "datasets").symlink_to("disk/sets")
+    make(name)
+    assert (tmp_path / name / "dogs-r03.tfrecords").exists()
