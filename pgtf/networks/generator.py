@@ -153,9 +153,9 @@ class Generator(Network):
     def _finest_images(self, x: Any, res: int, normalized_rgb: bool) -> Any:
         """Wires the block of resolution 2**res and its toRGB: symbolic input -> images."""
         block, to_rgb = self._blocks[res], self._to_rgb[res]
-        if not (normalized_rgb and self.config.use_pixelnorm):
-            return to_rgb(block(x))  # linear unless asked otherwise: App. A.1
         *layers, norm = block.layers
+        if not (normalized_rgb and isinstance(norm, PixelNorm)):
+            return to_rgb(block(x))  # linear unless asked otherwise: App. A.1
         for layer in (*layers, LeakyReLU(norm.negative_slope, dtype=self.policy)):
             x = layer(x)
         return NormalizedRGB(to_rgb, norm.epsilon)(x)

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,6 +53,16 @@ def test_run_takes_another_form_of_pixel_norm_that_xla_and_lite_do_not_have(late
     tiny.assert_the_same_but_for_rounding(images, model(inputs))
     kinds = before, kinds_of(G._for_inference[4, False], inputs), kinds_of(plain(), inputs)
     assert ["EuclideanNorm" in each for each in kinds] == [False, True, False]
+
+
+def test_run_does_not_leave_out_a_layer_after_the_last_pixel_norm(latents):
+    class Halved(Generator):
+        def _conv(self, name, fmaps, **direction):
+            return [*super()._conv(name, fmaps, **direction), keras.layers.Rescaling(0.5)]
+
+    options = {"num_channels": 3, "resolution": 16, "latent_size": tiny.LATENT_SIZE}
+    G = Halved(**options, fmap_base=32, fmap_max=8, seed=0)
+    tiny.assert_the_same_but_for_rounding(G.run(latents), G(latents))
 
 
 @pytest.mark.parametrize("options", [{}, {"use_pixelnorm": False}, {"fused_scale": False}])
