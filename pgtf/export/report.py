@@ -115,8 +115,9 @@ def _training_charts(stats: Stats) -> str:
     charts = [
         line_chart(
             {
-                label: [(line["kimg"], line[name]) for line in stats]
+                label: [(line["kimg"], line[name]) for line in stats if name in line]
                 for name, label in names.items()
+                if any(name in line for line in stats)  # Not every loss has every statistic.
             },
             "thousands of images shown",
             _bands(stats),

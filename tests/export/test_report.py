@@ -90,6 +90,15 @@ def test_a_resolution_begins_with_the_line_that_names_it():
     assert report._bands(stats) == [(0, 4.1, "4x4"), (4.1, 12.3, "8x8"), (12.3, 14.3, "16x16")]
 
 
+def test_a_statistic_that_the_loss_does_not_have_is_not_drawn():
+    fields = dict.fromkeys(("G_loss", "D_loss", "real_scores", "fake_scores"), 1.0)
+    stats = [{"kimg": float(i), "resolution": 4} | fields for i in range(3)]
+    text = report._training_charts(stats)
+    assert text.count("<polyline") == 2 + 2
+    assert "gradient norm" not in text
+    assert "gradient norm" in report._training_charts([line | {"mixed_norms": 1} for line in stats])
+
+
 def test_a_missing_section_is_explained(page, tmp_path):
     assert "None was measured" in report._metric_charts({})
     assert "no &lt;dataset&gt;" in report._neighbours("no <dataset>")
