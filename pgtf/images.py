@@ -191,6 +191,12 @@ def open_no_link(path: str | os.PathLike[str], mode: str) -> IO[Any]:
     raise ValueError(f"{path}: must be a file of its own to be written, not a link. Remove it.")
 
 
+def read_at_once(path: str | os.PathLike[str]) -> bytes:
+    """Reads a file in a folder that others may have filled. A pipe is empty, not waited for."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        return file.read() or b""
+
+
 @contextlib.contextmanager
 def errors_that_name(path: str) -> Iterator[None]:
     """Context manager that makes errors of writing name `path`.

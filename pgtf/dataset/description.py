@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pgtf.images import read_at_once
+
 META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1
 # Original release, config.py: the datasets whose line sets train.mirror_augment.
@@ -22,11 +24,10 @@ def read_description(path: str) -> dict[str, Any]:
     """
     if not os.path.exists(f"{path}/{META_FILE}"):
         return {}
-    with open(f"{path}/{META_FILE}", encoding="utf-8") as file:
-        try:
-            meta: Any = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path}/{META_FILE}: not JSON ({error}).") from error
+    try:
+        meta: Any = json.loads(read_at_once(f"{path}/{META_FILE}").decode())
+    except ValueError as error:
+        raise ValueError(f"{path}/{META_FILE}: not JSON ({error}).") from error
     if not isinstance(meta, dict):
         raise ValueError(f"{path}/{META_FILE}: must hold a JSON object.")
     label_names = meta.get("label_names", [])

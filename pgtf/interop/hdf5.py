@@ -73,7 +73,7 @@ def read_hdf5(path: PathLike) -> tuple[Groups, Attributes]:
 def read_content(path: PathLike) -> bytes:
     """Reads all bytes of a file, for `parse`. Raises FileNotFoundError or OSError, naming it."""
     with _reading(path) as file:
-        content: bytes = file.read()
+        content: bytes = file.read() or b""
     return content
 
 
@@ -110,7 +110,7 @@ def read_attributes(path: PathLike) -> Attributes:
     Raises the errors of `read_hdf5`.
     """
     with _reading(path) as file:
-        _check_magic(file.read(len(MAGIC)), path)
+        _check_magic(file.read(len(MAGIC)) or b"", path)
         with _opened(file, path) as content:
             return _attributes(content, path)
 
@@ -182,7 +182,7 @@ def _reading(path: PathLike) -> Iterator[IO[bytes]]:
         OSError: if it cannot be read now: a permission, a bad sector, a stale handle of NFS.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             yield file
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file.") from None
@@ -191,6 +191,11 @@ def _reading(path: PathLike) -> Iterator[IO[bytes]]:
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}. It was left as it is"
         raise OSError(error.errno, message) from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Opens a file. A pipe in a folder from elsewhere is empty then, instead of waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @contextlib.contextmanager

@@ -81,7 +81,7 @@ def store(folder: Path, preset: str | None, source: Source) -> None:
 def load(folder: Path) -> tuple[str | None, Source | None]:
     """Reads the preset and Source that `store` wrote; None for a run of an earlier version."""
     try:
-        fields = json.loads((folder / IDENTITY_FILE).read_text())
+        fields = json.loads(images.read_at_once(folder / IDENTITY_FILE))
         return fields["preset"], Source(fields["path"], dict(fields["fingerprint"]))
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None, None

@@ -43,7 +43,7 @@ def load_config(folder: Path, like: C) -> C:
         ValueError: if there is none, or it cannot be read.
     """
     try:
-        loaded: C = type(like).from_json((folder / CONFIG_FILE).read_text())
+        loaded: C = type(like).from_json(images.read_at_once(folder / CONFIG_FILE).decode())
         return loaded
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}/{CONFIG_FILE}: {error} Start another run with --new.") from None

@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 import shutil
 
@@ -146,6 +147,11 @@ def bad_meta(folder):
     (folder / "dataset.json").write_text("{")
 
 
+def pipe_for_meta(folder):
+    (folder / "dataset.json").unlink(missing_ok=True)
+    os.mkfifo(folder / "dataset.json")
+
+
 def meta(text):
     return lambda folder: (folder / "dataset.json").write_text(text)
 
@@ -170,6 +176,7 @@ def meta(text):
         (truncate_labels, r"hdf5-rxx.labels: the file is truncated"),
         (text_labels, r"hdf5-rxx.labels: not a NumPy array file"),
         (bad_meta, r"dataset.json: not JSON"),
+        (pipe_for_meta, r"dataset.json: not JSON"),
         (meta('{"mirror": 1}'), r"dataset.json: `mirror` must be true or false. Received: 1"),
         (meta('{"mirror": null}'), r"dataset.json: `mirror` must be true or false. .* null"),
         (meta('{"format": 2}'), r"dataset.json: `format` must be 1 to 1. Received: 2. A newer"),

@@ -1,5 +1,6 @@
 """HDF5 files of named arrays: round trips, order of writing, and content that is refused."""
 
+import contextlib
 import hashlib
 import io
 
@@ -65,3 +66,12 @@ def test_text_in_place_of_weights_is_refused(tmp_path):
     with_dataset(tmp_path / "a.h5", data=np.array([b"import os"]))
     with pytest.raises(ValueError, match="G/weight is not numeric"):
         read_hdf5(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("read", [read_hdf5, read_attributes])
+@pytest.mark.parametrize("has_writer", [False, True])
+def test_a_pipe_is_refused_and_not_waited_for(read, has_writer, tmp_path):
+    os.mkfifo(tmp_path / "a.h5")
+    with open(tmp_path / "a.h5", "r+b", buffering=0) if has_writer else contextlib.nullcontext():
+        with pytest.raises(ValueError, match="a.h5: not an HDF5 file"):
+            read(tmp_path / "a.h5")

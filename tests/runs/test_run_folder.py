@@ -1,8 +1,10 @@
 """Names and marks of run folders."""
 
+import os
+
 import pytest
 
-from pgtf.runs import run_folder
+from pgtf.runs import identity, run_folder
 
 
 def test_a_run_is_located_by_number_or_folder_and_a_miss_names_the_runs(folder):
@@ -34,3 +36,12 @@ def test_the_end_of_a_run_is_not_noted_through_a_link(folder, target):
     with pytest.raises(ValueError, match="finished: must be a file of its own"):
         run_folder.mark_finished(folder)
     assert not target.with_name("new").exists()
+
+
+def test_pipes_in_place_of_what_a_run_is_known_by_are_not_waited_for(folder, config):
+    for name in (run_folder.CONFIG_FILE, identity.IDENTITY_FILE):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+    assert identity.load(folder) == (None, None)
+    with pytest.raises(ValueError, match="config.json: .*Start another run with --new"):
+        run_folder.load_config(folder, config)
