@@ -182,7 +182,8 @@ def open_no_link(path: str | os.PathLike[str], mode: str) -> IO[Any]:
     try:
         file = open(path, mode, opener=opener)
     except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+        is_odd = error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR)
+        if not is_odd and not isinstance(error, io.UnsupportedOperation):  # A pipe has no end.
             raise
     else:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

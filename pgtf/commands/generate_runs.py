@@ -40,7 +40,7 @@ def _box(folder: Path, grid_size: tuple[int, int] | None) -> tuple[int, int] | N
     """Computes the pixels of the upper left cells of a run's image grids; None = all."""
     if grid_size is None:
         return None
-    resolution = json.loads((folder / run_folder.CONFIG_FILE).read_text())["G"]["resolution"]
+    resolution = json.loads(images.read_at_once(folder / run_folder.CONFIG_FILE))["G"]["resolution"]
     columns, rows = grid_size
     return columns * resolution, rows * resolution
 
@@ -54,7 +54,7 @@ def report(args: argparse.Namespace) -> None:
     moments = timelapse.moments(folder, run_folder.STATS_FILE)
     if not stats:
         raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
-    config = configs.Config.from_json((folder / run_folder.CONFIG_FILE).read_text())
+    config = configs.Config.from_json(images.read_at_once(folder / run_folder.CONFIG_FILE).decode())
     pictures.prepare_file(path, args.overwrite)
     reports.write_report(
         path,

@@ -15,6 +15,7 @@ import tensorflow as tf
 from pgtf.config import Config
 from pgtf.dataset import Dataset, open_dataset
 from pgtf.export.version_folder import served_version
+from pgtf.images import read_at_once
 from pgtf.interop import load_pkl, load_snapshot
 from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS
@@ -42,7 +43,8 @@ def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
         return image_sets.of_folder(args.reals), None
     config = Config().dataset
     if args.run:
-        config = Config.from_json((run_of(args) / run_folder.CONFIG_FILE).read_text()).dataset
+        text = read_at_once(run_of(args) / run_folder.CONFIG_FILE).decode()
+        config = Config.from_json(text).dataset
     elif not args.dataset:
         raise ValueError("give the reals as --dataset or --reals (python -m metrics --help).")
     path = args.dataset or config.path

@@ -61,7 +61,7 @@ def load(folder: str | os.PathLike[str], metric: str) -> list[Record]:
     if not path.exists():
         return []
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in images.read_at_once(path).decode().splitlines():
         try:
             found.append(json.loads(line))
         except ValueError:

@@ -47,7 +47,8 @@ def claimed(folder: Path) -> Iterator[None]:
                 error.strerror,
             )
         for unfinished in folder.rglob("*.tmp"):
-            unfinished.unlink()
+            if unfinished.is_symlink() or not unfinished.is_dir():  # We make no such folders.
+                unfinished.unlink()
         with _full_disk_reported(folder):
             yield
 

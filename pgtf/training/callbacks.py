@@ -71,7 +71,7 @@ class StatsFile:
 
     def __init__(self, folder: Path, cur_nimg: int) -> None:
         self._path = folder / STATS_FILE
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        lines = images.read_at_once(self._path).decode().splitlines() if self._path.exists() else []
         kept = [line for line in lines if _is_past(line, cur_nimg)]
         if kept != lines:
             images.write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())

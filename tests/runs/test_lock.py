@@ -25,6 +25,13 @@ def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
         assert {path.name for path in tmp_path.rglob("*")} == {"checkpoint", "lock", "log.txt"}
 
 
+def test_a_folder_named_like_an_unfinished_file_stays(tmp_path):
+    (tmp_path / "notes.tmp").mkdir()
+    (tmp_path / "notes.tmp" / "x").touch()
+    with lock.claimed(tmp_path):
+        assert (tmp_path / "notes.tmp" / "x").exists()
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_a_file_system_without_locks_is_a_warning(start, monkeypatch, caplog, tmp_path, number):
     def flock(file, operation):

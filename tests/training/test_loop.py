@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import os
 import shutil
 import types
 
@@ -8,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from pgtf.export import timelapse
 from pgtf.interop import load_meta
 from pgtf.metrics import records
 from pgtf.runs import log
@@ -161,6 +163,16 @@ def test_a_tick_and_a_record_end_with_their_line_on_the_disk(tmp_path, disk):
     assert (tmp_path / "stats.jsonl").read_text() == '{"kimg": 0.096}\n'
     assert (tmp_path / "metric-fid.jsonl").read_text() == '{"metric": "fid"}\n'
     assert disk == ["stats.jsonl: 16 bytes", "metric-fid.jsonl: 18 bytes"]
+
+
+def test_pipes_in_place_of_lines_are_not_waited_for(tmp_path):
+    for name in ("stats.jsonl", "metric-fid.jsonl"):
+        os.mkfifo(tmp_path / name)
+    assert timelapse.read_stats(tmp_path / "stats.jsonl") == records.load(tmp_path, "fid") == []
+    with pytest.raises(ValueError, match="stats.jsonl: must be a file of its own"):
+        callbacks.StatsFile(tmp_path, 0)(None, None, False)
+    with pytest.raises(ValueError, match="metric-fid.jsonl: must be a file of its own"):
+        records.append(tmp_path, {"metric": "fid"})
 
 
 def test_statistics_after_the_checkpoint_are_cut_when_a_run_resumes(tmp_path):
