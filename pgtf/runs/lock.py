@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from pgtf import images
 from pgtf.runs.run_folder import CHECKPOINT_FOLDER, PROFILE_FOLDER
 
 LOCK_FILE = "lock"  # empty; locked while a process trains in the folder
+# Names of files while they are written: NAME.<process>.tmp, and NAME.h5.tmp.
+_UNFINISHED = re.compile(r".+\.(\d+|h5)\.tmp")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -47,7 +50,7 @@ def claimed(folder: Path) -> Iterator[None]:
                 error.strerror,
             )
         for unfinished in folder.rglob("*.tmp"):
-            if unfinished.is_symlink() or not unfinished.is_dir():  # We make no such folders.
+            if _UNFINISHED.fullmatch(unfinished.name) and not unfinished.is_dir():
                 unfinished.unlink()
         with _full_disk_reported(folder):
             yield

@@ -21,8 +21,10 @@ def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
     (tmp_path / "checkpoint").mkdir()
     for name in ("checkpoint/checkpoint-000000008.h5.tmp", "fakes000000.png.123.tmp", "log.txt"):
         (tmp_path / name).touch()
+    (tmp_path / "notes.tmp").touch()  # somebody else's
     with lock.claimed(tmp_path):
-        assert {path.name for path in tmp_path.rglob("*")} == {"checkpoint", "lock", "log.txt"}
+        names = {path.name for path in tmp_path.rglob("*")}
+    assert names == {"checkpoint", "lock", "log.txt", "notes.tmp"}
 
 
 def test_a_folder_named_like_an_unfinished_file_stays(tmp_path):
