@@ -156,7 +156,9 @@ class Generator(Network):
         *layers, norm = block.layers
         if not (normalized_rgb and isinstance(norm, PixelNorm)):
             return to_rgb(block(x))  # linear unless asked otherwise: App. A.1
-        for layer in (*layers, LeakyReLU(norm.negative_slope, dtype=self.policy)):
+        if norm.negative_slope is not None:
+            layers.append(LeakyReLU(norm.negative_slope, dtype=self.policy))
+        for layer in layers:
             x = layer(x)
         return NormalizedRGB(to_rgb, norm.epsilon)(x)
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import os
 
 import h5py
 import numpy as np

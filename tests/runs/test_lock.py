@@ -28,10 +28,10 @@ def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
 
 
 def test_a_folder_named_like_an_unfinished_file_stays(tmp_path):
-    (tmp_path / "notes.tmp").mkdir()
-    (tmp_path / "notes.tmp" / "x").touch()
+    (tmp_path / "notes.1.tmp").mkdir()
+    (tmp_path / "notes.1.tmp" / "x").touch()
     with lock.claimed(tmp_path):
-        assert (tmp_path / "notes.tmp" / "x").exists()
+        assert (tmp_path / "notes.1.tmp" / "x").exists()
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
