@@ -147,7 +147,7 @@ def test_a_file_is_read_without_asking_for_a_lock(snapshot, networks):
 @pytest.mark.parametrize("good", [0, 8, 512, 2048])
 @pytest.mark.parametrize("read", [load_meta, load_snapshot])
 def test_a_file_that_cannot_be_read_is_not_called_damaged(snapshot, monkeypatch, read, good):
-    monkeypatch.setattr("builtins.open", lambda path, mode: BadSector(path, good))
+    monkeypatch.setattr("builtins.open", lambda path, mode, **_: BadSector(path, good))
     with pytest.raises(OSError, match=f"cannot read {re.escape(str(snapshot))}: Input/output"):
         read(snapshot)
 

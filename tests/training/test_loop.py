@@ -78,7 +78,13 @@ def test_the_run_folder_holds_what_the_design_names(finished):
     assert sum(name.startswith("events.out.tfevents") for name in names) == 1
 
 
-@pytest.mark.parametrize("tick", [0, 1], ids=["within the fade", "after the fade"])
+@pytest.mark.parametrize(
+    "tick",
+    [
+        pytest.param(0, id="within the fade"),
+        pytest.param(1, id="after the fade", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_and_resumed_run_ends_with_the_same_bits(
     config, dataset, strategy, finished, tmp_path, tick
 ):

@@ -29,6 +29,7 @@ def exhaust(monkeypatch):
     monkeypatch.setattr(pipeline, "process_reals", greedy)
 
 
+@pytest.mark.slow
 def test_out_of_memory_names_the_stage_and_the_flags_and_loses_nothing(
     config, dataset, strategy, tmp_path, exhaust
 ):
@@ -77,6 +78,7 @@ def test_the_peak_is_that_since_it_was_forgotten():
     assert memory.peak_gib() < peak - 0.03
 
 
+@pytest.mark.slow
 def test_the_peak_is_not_that_of_the_process_that_started_this_one():
     held = np.ones(1_500_000_000, np.uint8)  # more than TensorFlow's start takes
     code = "from pgtf.training import memory; print(memory.peak_gib())"
@@ -85,6 +87,7 @@ def test_the_peak_is_not_that_of_the_process_that_started_this_one():
     assert memory.peak_gib() > held.nbytes / 2**30
 
 
+@pytest.mark.slow
 def test_the_probe_visits_every_stage_from_the_largest_and_projects_the_total(
     config, dataset, strategy
 ):

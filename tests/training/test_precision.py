@@ -90,6 +90,7 @@ def test_the_inner_gradient_survives_float16_only_with_its_scale():
     np.testing.assert_allclose(found, 2 * 2**-26, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_bf16_follows_fp32_through_the_first_iterations(config, dataset, strategy):
     (single, ours), (half, theirs) = (
         run(config.replace({"training.precision": p}), dataset, strategy, 8, nimg=136)
@@ -128,7 +129,7 @@ def test_tf32_leaves_images_in_nhwc(monkeypatch):
         precision.configure("fp32")
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("accumulation", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_compiled_gradients_are_those_of_the_uncompiled_step(
     config, dataset, strategy, accumulation
 ):
