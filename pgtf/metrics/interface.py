@@ -95,6 +95,9 @@ class Measure(abc.ABC):
         """True if a plot of the metric shows this one of its values."""
         return True
 
+    # The next three are not abstract, because a metric without reals, or without a cached state,
+    # has none of them. They raise so that a metric that forgets one does not measure nothing.
+
     def feed_reals(self, batch: Batch) -> None:
         """Adds real images. Not called if `uses_reals` is False."""
         raise NotImplementedError
