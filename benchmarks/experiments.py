@@ -9,8 +9,9 @@ from pgtf import images
 from pgtf.config import PRESETS, Config
 from pgtf.distribution.workers import Workers
 from pgtf.metrics import image_sets
+from pgtf.metrics.modes import CLASSIFIER
 from pgtf.metrics.plan import parse_plan
-from pgtf.metrics.setup import CLASSIFIER, MetricOptions, make_evaluator
+from pgtf.metrics.setup import MetricOptions, make_evaluator
 from pgtf.runs import run_folder
 from pgtf.runs.checkpoints import Checkpoints
 from pgtf.runs.identity import Source

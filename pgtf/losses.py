@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
-import tensorflow as tf
+from pgtf import lazy
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = lazy.Module("tensorflow")  # LossConfig does without it
 
 
 @dataclasses.dataclass(frozen=True)

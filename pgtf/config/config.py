@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import types
@@ -115,17 +116,18 @@ class Config:
 def fields(config: Config) -> Iterator[tuple[str, Any]]:
     """Yields (dotted name, type) of every field of a configuration."""
     for group in dataclasses.fields(config):
-        hints = typing.get_type_hints(type(getattr(config, group.name)))
-        for field in dataclasses.fields(getattr(config, group.name)):
-            yield f"{group.name}.{field.name}", hints[field.name]
+        owner: Any = type(getattr(config, group.name))
+        for field, hint in _hints(owner).items():
+            (kind, *_) = typing.get_args(hint)
+            yield f"{group.name}.{field}", kind
 
 
 def documentation(config: Config) -> dict[str, str]:
     """Returns the meaning of every field, with its unit, by dotted name."""
     texts = {}
     for group in dataclasses.fields(config):
-        owner = type(getattr(config, group.name))
-        for field, hint in typing.get_type_hints(owner, include_extras=True).items():
+        owner: Any = type(getattr(config, group.name))
+        for field, hint in _hints(owner).items():
             texts[f"{group.name}.{field}"] = hint.__metadata__[0]
     return texts
 
@@ -168,6 +170,12 @@ def describe(kind: Any) -> str:
         return " or ".join(typing.get_args(kind))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
     return names.get(kind, "none")
+
+
+@functools.cache
+def _hints(options: Any) -> dict[str, Any]:
+    """Types of a dataclass of options by field: Annotated[type, meaning]."""
+    return typing.get_type_hints(options, include_extras=True)
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:

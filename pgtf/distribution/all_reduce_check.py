@@ -18,7 +18,8 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from pgtf.distribution.strategy import make_strategy, num_workers
+from pgtf.distribution.cluster import num_workers
+from pgtf.distribution.strategy import make_strategy
 from pgtf.distribution.watchdog import time_limit
 
 WAIT_FOR_WORKERS_SEC = 600.0  # this worker's wait for the last one to start

@@ -6,23 +6,15 @@ file and never fetched unasked. Other conversions of the network give other valu
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import shutil
-import tarfile
 import tempfile
-import urllib.request
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
-import tensorflow as tf
 from absl import logging
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from tqdm import tqdm
 
 GRAPH_NAME = "classify_image_graph_def.pb"
 URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
@@ -90,6 +82,8 @@ class Inception:
 
 def resize_clean(images: np.ndarray) -> np.ndarray:
     """Resizes each channel as clean-fid does: uint8 [n, H, W, C] -> float32 [n, 299, 299, C]."""
+    import PIL.Image
+
     out = np.empty((len(images), SIDE, SIDE, images.shape[3]), np.float32)
     for image, target in zip(images, out, strict=True):
         for channel in range(images.shape[3]):
@@ -128,6 +122,11 @@ def download(
         OSError: the server or the disk fails; nothing is left behind.
         ValueError: the archive does not hold the graph, or holds another one.
     """
+    import gzip
+    import tarfile
+    import urllib.request
+    import zlib
+
     path = Path(path or default_path())
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -159,6 +158,8 @@ def download(
 
 def _watched(response: Any, progress: bool) -> Any:
     """Wraps a response so that reading it moves a progress bar."""
+    from tqdm import tqdm
+
     size = int(response.headers.get("Content-Length", 0)) or None
     return tqdm.wrapattr(response, "read", size, desc=GRAPH_NAME, disable=not progress)
 
@@ -173,6 +174,9 @@ def _check_sha256(where: str | os.PathLike[str], found: str, expected: str | Non
 
 def _load(path: str | os.PathLike[str], content: bytes) -> tuple[Any, Any, list[Any]]:
     """Imports the graph for any batch size: -> session, placeholder, [features, classes]."""
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
     graph_def = tf.compat.v1.GraphDef()
     try:
         graph_def.ParseFromString(content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from pgtf.metrics.interface import Batch, InceptionMeasure
 
@@ -57,6 +56,8 @@ def inception_score(probabilities: np.ndarray, num_splits: int = NUM_SPLITS) -> 
 
 
 def _score(p: np.ndarray) -> float:
+    import scipy.special
+
     # Deviation: 0 log 0 counts as 0, its limit; the original makes it NaN.
     divergence = scipy.special.rel_entr(p, p.mean(axis=0, keepdims=True))
     return float(np.exp(divergence.sum(axis=1).mean()))

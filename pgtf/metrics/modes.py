@@ -15,6 +15,8 @@ import numpy as np
 
 from pgtf.metrics.interface import Batch, Measure
 
+CLASSIFIER = "classifier.npz"  # written into a dataset folder by python -m metrics train_classifier
+
 
 class Modes(Measure):
     """Number of modes hit and reverse KL divergence from even use, according to a classifier."""

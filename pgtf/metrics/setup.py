@@ -13,9 +13,8 @@ from pgtf.metrics.classifier import Classifier, load_classifier
 from pgtf.metrics.evaluator import SEED, Evaluator
 from pgtf.metrics.image_sets import ImageSet
 from pgtf.metrics.measures import MEASURES
+from pgtf.metrics.modes import CLASSIFIER
 from pgtf.metrics.plan import Plan
-
-CLASSIFIER = "classifier.npz"  # written into a dataset folder by python -m metrics train_classifier
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf.distribution import all_reduce_check, strategy, workers
+from pgtf.distribution.cluster import num_replicas, num_workers
 
 WORKERS = {"worker": ["a:1", "b:1"]}
 
@@ -125,7 +126,7 @@ def test_a_cpu_of_several_workers_is_not_split(cluster):
 def test_a_tf_config_that_cannot_be_read_is_an_error(monkeypatch, text, message):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=message):
-        strategy.num_workers()
+        num_workers()
 
 
 @pytest.mark.parametrize(
@@ -139,18 +140,18 @@ def test_a_tf_config_that_cannot_be_read_is_an_error(monkeypatch, text, message)
 def test_a_task_that_is_no_worker_is_an_error(cluster, spec, role, index, message):
     cluster(spec, role, index)
     with pytest.raises(ValueError, match=message):
-        strategy.num_workers()
+        num_workers()
 
 
 def test_replicas_are_counted_over_all_workers(monkeypatch, cluster):
-    assert strategy.num_replicas(None, 0) == 1
-    assert strategy.num_replicas(4, 0) == 4
-    assert strategy.num_replicas(0, 3) == 3
+    assert num_replicas(None, 0) == 1
+    assert num_replicas(4, 0) == 4
+    assert num_replicas(0, 3) == 3
     monkeypatch.setenv("TF_CONFIG", '{"environment": "cloud"}')
-    assert strategy.num_workers() == 0
+    assert num_workers() == 0
     cluster(WORKERS | {"chief": ["c:1"]}, "worker", 1)
-    assert strategy.num_workers() == 3
-    assert strategy.num_replicas(4, 0) == 12
+    assert num_workers() == 3
+    assert num_replicas(4, 0) == 12
 
 
 def test_a_sum_that_does_not_end_is_killed_and_the_remedies_named():

@@ -1,0 +1,42 @@
+"""Imports that wait for their first use, because TensorFlow takes seconds.
+
+Flags, their help and the options behind them do without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+
+def names_of(module: str) -> Callable[[str], Any]:
+    """Makes the `__getattr__` of a package that offers the names of one of its modules.
+
+    The module is imported when one of them is first used.
+
+    Args:
+        module: "pgtf.networks.names".
+    """
+    package = module.rpartition(".")[0]
+
+    def get(name: str) -> Any:
+        # Python asks for a module of the package in this way before it imports it.
+        if not name.startswith("_") and importlib.util.find_spec(f"{package}.{name}") is None:
+            names = importlib.import_module(module)
+            if name in names.__all__:
+                return getattr(names, name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return get
+
+
+class Module:
+    """Stands for a module and imports it at the first use of a name in it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._name), name)
