@@ -13,7 +13,6 @@ import io
 import os
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
@@ -113,6 +112,7 @@ class _Worker:
             [sys.executable, "-c", command],
             stdin=subprocess.DEVNULL,
             pass_fds=descriptors,
+            start_new_session=True,  # Ctrl-C reaches the caller alone, which stops us.
             env={**os.environ, **SINGLE_THREADED},
         )
         theirs.close()
@@ -151,7 +151,6 @@ class _Worker:
 
 def serve(connection_descriptor: int, arrays: int) -> None:
     """Runs in a worker process: receives a function, then tasks until the caller is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, which stops us.
     connection = Connection(connection_descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
         function = connection.recv()

@@ -1,18 +1,13 @@
-"""SIGINT and SIGTERM: during training, stop after the current call; elsewhere, exit immediately."""
+"""SIGINT and SIGTERM during training: stop after the current call."""
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from pgtf.distribution.signals import SIGNALS, restore, set_handlers
 from pgtf.distribution.workers import Workers
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-Handler = Callable[[int, types.FrameType | None], Any]
 
 
 class Interrupt:
@@ -31,11 +26,11 @@ class Interrupt:
         self._before: Mapping[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        self._before = _set_handlers(self._note)
+        self._before = set_handlers(self._note)
         return self
 
     def __exit__(self, *error: object) -> None:
-        _restore(self._before)
+        restore(self._before)
 
     def agree(self) -> None:
         """Sets `signum` on all workers if one has noted a signal. Collective: all call it."""
@@ -46,36 +41,4 @@ class Interrupt:
 
     def _note(self, signum: int, frame: types.FrameType | None) -> None:
         self._noted = signum
-        _restore(self._before)
-
-
-class Stopped(BaseException):
-    """A signal that ends the process immediately. No Exception, so that no handler catches it."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-@contextlib.contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Context manager in which SIGINT and SIGTERM raise Stopped."""
-
-    def stop(signum: int, frame: types.FrameType | None) -> None:
-        raise Stopped(signum)
-
-    before = _set_handlers(stop)
-    try:
-        yield
-    finally:
-        _restore(before)
-
-
-def _set_handlers(handler: Handler) -> dict[int, Any]:
-    """Sets the handler of both signals. Returns the previous ones by signal number."""
-    return {number: signal.signal(number, handler) for number in SIGNALS}
-
-
-def _restore(handlers: Mapping[int, Any]) -> None:
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+        restore(self._before)

@@ -5,8 +5,18 @@ import signal
 import pytest
 import tensorflow as tf
 
-from pgtf.distribution.interrupt import SIGNALS, Interrupt, Stopped, stopped_by_signals
+from pgtf.distribution.interrupt import Interrupt
+from pgtf.distribution.signals import SIGNALS, Stopped, stopped_by_signals
 from pgtf.distribution.workers import Workers
+
+
+@pytest.fixture(autouse=True)
+def tensorflow_logger():
+    """The logger that a signal silences."""
+    logger = tf.get_logger()
+    level = logger.level
+    yield logger
+    logger.setLevel(level)
 
 
 @pytest.fixture
