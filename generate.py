@@ -3,8 +3,4 @@
 from pgtf.commands import command_line
 
 if __name__ == "__main__":
-    command_line.prepare()
-    from pgtf.commands.generate import main
-
-    with command_line.closed_output_ends_quietly():
-        main()
+    command_line.run("pgtf.commands.generate_flags", "pgtf.commands.generate")

@@ -3,8 +3,5 @@
 from pgtf.commands import command_line
 
 if __name__ == "__main__":
-    command_line.prepare()
-    from pgtf.commands.train import main
-
-    with command_line.closed_output_ends_quietly():
-        main()
+    needs = ("tensorboard",)  # tf.summary fails without it, at the end of the first tick.
+    command_line.run("pgtf.commands.train_config", "pgtf.commands.train", packages=needs)

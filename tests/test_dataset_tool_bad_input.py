@@ -226,4 +226,6 @@ def test_a_wrong_value_is_one_line_that_names_it(line, message, tmp_path, monkey
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):
     assert run(*arguments) == 2
-    assert "usage: dataset_tool.py" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "--help lists the flags" in line

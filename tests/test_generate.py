@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import types
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf import images
-from pgtf.commands import generate
+from pgtf.commands import generate, generate_flags
 from pgtf.export import film, walk
 from pgtf.interop import load_pkl, load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
@@ -53,7 +52,7 @@ def labelled_Gs(outdir):
 
 
 def run(*argv):
-    generate.run(generate.parse_flags(["generate.py", *map(str, argv)]))
+    generate.run(generate_flags.parse(["generate.py", *map(str, argv)]))
 
 
 def refusal(capsys, *argv):
@@ -287,11 +286,12 @@ def test_existing_images_are_kept(outdir, tmp_path, capsys):
     assert PIL.Image.open(io.BytesIO((tmp_path / "seed0001.png").read_bytes())).size == (16, 16)
 
 
-def test_an_interrupted_command_is_one_line_and_the_code_of_shells(capsys):
+def test_an_interrupted_command_is_one_line_and_the_code_of_shells(capsys, monkeypatch):
     def interrupted(args):
         raise KeyboardInterrupt
 
+    monkeypatch.setitem(generate.COMMANDS, "grid", interrupted)
     with pytest.raises(SystemExit) as stopped:
-        generate.run(types.SimpleNamespace(command=interrupted))
+        run("grid")
     assert stopped.value.code == 130
-    assert capsys.readouterr().err == "\ninterrupted; no file is half-written.\n"
+    assert capsys.readouterr().err == "interrupted; no file is half-written.\n"

@@ -14,24 +14,7 @@ import numpy as np
 
 from pgtf.dataset import open_dataset
 from pgtf.metrics import classifier as classifiers
-from pgtf.metrics.setup import CLASSIFIER
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dataset",
-        default="datasets/mnist",
-        help="labelled dataset to train on (default: %(default)s; datasets/demo for cartoon faces)",
-    )
-    parser.add_argument(
-        "--out", help=f"file to write (default: {CLASSIFIER} in the dataset folder)"
-    )
-    parser.add_argument(
-        "--epochs", type=int, default=5, help="passes over the images (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of weights and order (default: %(default)s)"
-    )
+from pgtf.metrics.modes import CLASSIFIER
 
 
 def run(args: argparse.Namespace) -> None:

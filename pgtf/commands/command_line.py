@@ -1,33 +1,116 @@
-"""Output of the scripts: no start-up messages; bad input is one line and exit code 2."""
+"""Entry of the commands: flags before TensorFlow, one line for an error and for a signal."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
+import importlib.util
 import os
-import re
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
-from pgtf.commands import fast_sort
+from pgtf.distribution import signals
 
 # Notes (severity I) of TensorFlow's libraries, absl's line before the first of them, and a message
 # that TensorFlow 2.18 calls an error although nothing is wrong.
-_UNIMPORTANT = re.compile(
+_UNIMPORTANT = (
     rb"I\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|[EW]\d{4} \d\d:.*Attempting to register factory"
 )
 # Keras imports these packages if they are installed, for wrappers and plots that no script uses.
 # Hiding them saves two seconds.
 _UNUSED_BY_KERAS = ("matplotlib", "sklearn")
+# Packages of requirements.txt by the module that is imported: those of all commands, and those of
+# the commands that use TensorFlow.
+_PACKAGES = {
+    "absl": "absl-py",
+    "h5py": "h5py",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "scipy": "scipy",
+    "tqdm": "tqdm",
+}
+_WITH_TENSORFLOW = {"tensorflow": "tensorflow", "keras": "keras"}
+
+
+def run(flags: str, command: str, *, tensorflow: bool = True, packages: Sequence[str] = ()) -> None:
+    """Runs a command with the arguments of this process.
+
+    They are parsed without TensorFlow, which takes seconds to import: help and wrong flags are
+    answered before. At any time a signal ends the process with one line.
+
+    Args:
+        flags: module whose `parse` takes the arguments, the name of the script among them.
+        command: module whose `run` takes the result.
+        tensorflow: the command uses it.
+        packages: others that the command needs, by the modules that are imported.
+    """
+    signals.exit_on_signals()
+    with closed_output_ends_quietly(), _missing_packages_reported():
+        names = _PACKAGES | (_WITH_TENSORFLOW if tensorflow else {})
+        _check_packages(names | dict(zip(packages, packages, strict=True)))
+        prepare()
+        arguments = importlib.import_module(flags).parse(sys.argv)
+        with _no_garbage_collection():
+            if tensorflow:
+                import_tensorflow_quietly()
+            run_command = importlib.import_module(command).run
+        try:
+            with signals.stopped_by_signals():
+                run_command(arguments)
+        except KeyboardInterrupt as stop:
+            signals.exit_after(stop)
 
 
 def prepare() -> None:
-    """Sets up a process that runs a command. Call it before NumPy or TensorFlow is imported."""
+    """Sets up a process that runs a command. Call it before NumPy is imported."""
+    from pgtf.commands import fast_sort
+
     fast_sort.choose()
-    import_tensorflow_quietly()
+    _log_without_prefix()
+
+
+def _log_without_prefix() -> None:
+    """Makes log lines, warnings among them, as plain as what is printed."""
+    import logging
+
+    from absl import flags
+    from absl import logging as absl_logging
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(sys.argv[:1])  # absl's log handler reads its own flags.
+    absl_logging.use_absl_handler()
+    formatter = logging.Formatter("%(message)s")
+    absl_logging.get_absl_handler().python_handler.setFormatter(formatter)
+
+
+def _check_packages(packages: Mapping[str, str]) -> None:
+    """Exits with one line if a package is missing, which may be needed after hours only."""
+    missing = [
+        package for name, package in packages.items() if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        _exit_without(", ".join(missing))
+
+
+@contextlib.contextmanager
+def _missing_packages_reported() -> Iterator[None]:
+    """Context manager that turns the failed import of a package into one line and exit code 2."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in ("pgtf", "metrics"):
+            raise
+        _exit_without(error.name)
+
+
+def _exit_without(missing: str) -> NoReturn:
+    remedy = "Install what is needed: python -m pip install -r requirements.txt"
+    print(f"error: missing Python packages: {missing}. {remedy}", file=sys.stderr)
+    sys.exit(2)
 
 
 def import_tensorflow_quietly() -> None:
@@ -36,6 +119,9 @@ def import_tensorflow_quietly() -> None:
     TensorFlow 2.21 writes some notes before it reads `TF_CPP_MIN_LOG_LEVEL`, from libraries that
     use the process's standard error directly.
     """
+    import re
+    import tempfile
+
     hidden = [name for name in _UNUSED_BY_KERAS if name not in sys.modules]
     modules: dict[str, Any] = sys.modules
     modules.update(dict.fromkeys(hidden))  # None makes an import fail.
@@ -53,8 +139,25 @@ def import_tensorflow_quietly() -> None:
             os.close(shown)
             said.seek(0)
             for line in said:
-                if not _UNIMPORTANT.match(line):
+                if not re.match(_UNIMPORTANT, line):
                     os.write(2, line)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Context manager for imports, which make a million objects and almost no garbage.
+
+    Looking for it again and again takes a quarter of the time. Afterwards all objects so far are
+    left alone.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

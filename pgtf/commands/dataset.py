@@ -14,11 +14,13 @@ import sys
 from collections.abc import Sequence
 
 from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.parsers import Parser
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.faces.alignment import Network
 from pgtf.dataset.faces.builder import RANKING
 from pgtf.dataset.faces.command import add_commands as add_face_commands
 from pgtf.dataset.partial import SUFFIX
+from pgtf.distribution.signals import exit_after
 
 # Functions that add sub-commands to `Commands`, in the order of --help. A new source is one line.
 COMMANDS = (
@@ -38,17 +40,26 @@ COMMANDS = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the sub-command on the command line."""
+def main(argv: Sequence[str]) -> None:
+    """Runs a sub-command, given as its name and arguments."""
+    run(parse(["dataset_tool.py", *argv]))
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parses a command line, the name of the script included."""
+    args: argparse.Namespace = make_parser().parse_args(argv[1:])
+    return args
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the sub-command that `parse` found."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # File names may not be text.
-    args = make_parser().parse_args(argv)
     with one_line_errors():
         try:
             args.run(args)
-        except KeyboardInterrupt:
-            print(f"\ninterrupted.{remedy(args)}", file=sys.stderr)
-            sys.exit(130)  # as shells report Ctrl-C
+        except KeyboardInterrupt as stop:
+            exit_after(stop, f".{remedy(args)}")
         except (ValueError, OSError) as error:
             if more := remedy(args, str(error)):
                 raise ValueError(f"{error}{more}") from error
@@ -66,7 +77,7 @@ def remedy(args: argparse.Namespace, message: str = "") -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     """Parser of all commands, with the original's names and order of arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="dataset_tool.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,7 +9,6 @@ TensorFlow 157 ns.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import pathlib
 import re
@@ -43,6 +42,8 @@ def settings(
         return {}
     if not _ZEN_4.search(described):
         return {}
+    import importlib.metadata
+
     # NumPy warns of any name that it does not know, so name only the feature that sorting uses.
     version = numpy_version or importlib.metadata.version("numpy")
     major, minor = map(int, version.split(".")[:2])

@@ -1,27 +1,22 @@
-"""Images, films and SavedModels of a trained network: python generate.py images --seeds=0-63
-
-Every sub-command takes its network from a run (--run, the newest one by default), a snapshot
-(--snapshot) or a pickle of the original release (--pkl), and uses the moving average Gs.
-"""
+"""Images, films and SavedModels of a trained network, for generate.py."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from absl import app, logging
+from absl import logging
 from tqdm import tqdm
 
 from pgtf import images
 from pgtf.commands import generate_flags, generate_runs
 from pgtf.commands.command_line import one_line_errors
 from pgtf.dataset.sources.pictures import FILE_ERRORS, Conversion, read_picture, reason
+from pgtf.distribution.signals import exit_after
 from pgtf.export import (
     Facts,
     edge,
@@ -39,22 +34,14 @@ from pgtf.networks import Generator
 from pgtf.runs import run_folder
 
 
-def main() -> None:
-    """Runs the command line."""
-    # SIGTERM exits normally, so that temporary files are removed.
-    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
-    app.run(run, flags_parser=parse_flags)
-
-
 def run(args: argparse.Namespace) -> None:
-    """Runs the command that `parse_flags` found."""
+    """Runs the command that `generate_flags.parse` found."""
     logging.set_verbosity(logging.WARNING)
     with one_line_errors():
         try:
-            args.command(args)
-        except KeyboardInterrupt:
-            print("\ninterrupted; no file is half-written.", file=sys.stderr)
-            sys.exit(130)  # Shells report Ctrl-C by this code.
+            COMMANDS[args.command](args)
+        except KeyboardInterrupt as stop:
+            exit_after(stop, "; no file is half-written.")
 
 
 def save_images(args: argparse.Namespace) -> None:
@@ -199,46 +186,13 @@ def _label(args: argparse.Namespace, source: Source) -> np.ndarray | None:
     return label
 
 
-class Command(NamedTuple):
-    """A sub-command: its function, the function that adds its flags, and its help text."""
-
-    function: Callable[[argparse.Namespace], None]
-    add_flags: Callable[[argparse.ArgumentParser], None]
-    help: str
-
-
-COMMANDS = {
-    "images": Command(save_images, generate_flags.add_images, "one PNG file per latent vector"),
-    "grid": Command(
-        save_grid, generate_flags.add_grid, "one PNG file; with labels, one row per class"
-    ),
-    "video": Command(save_video, generate_flags.add_video, "film of a walk through latent space"),
-    "timelapse": Command(
-        generate_runs.save_timelapse, generate_flags.add_timelapse, "film of a training run"
-    ),
-    "project": Command(project, generate_flags.add_project, "latent vector of an image"),
-    "export": Command(
-        export, generate_flags.add_export, "SavedModel for TensorFlow Serving, ONNX or TFLite"
-    ),
-    "explore": Command(explore, generate_flags.add_explore, "web page to walk through a network"),
-    "report": Command(
-        generate_runs.report, generate_flags.add_report, "web page about a training run"
-    ),
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "images": save_images,
+    "grid": save_grid,
+    "video": save_video,
+    "timelapse": generate_runs.save_timelapse,
+    "project": project,
+    "export": export,
+    "explore": explore,
+    "report": generate_runs.report,
 }
-
-
-def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
-    """Parses the command line for `app.run`."""
-    summary, _, details = (__doc__ or "").partition("\n\n")
-    # No abbreviations, because --run would also be one of absl's flags.
-    about = {"description": summary, "epilog": details, "allow_abbrev": False}
-    parser = generate_flags.Parser(prog=Path(argv[0]).name, **about)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        description = command.function.__doc__
-        options = {"help": command.help, "description": description, "inherited_absl_flags": None}
-        p = commands.add_parser(name, **options)
-        p.set_defaults(command=command.function)
-        command.add_flags(p)
-    args: argparse.Namespace = parser.parse_args(argv[1:])
-    return args

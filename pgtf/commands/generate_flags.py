@@ -1,24 +1,41 @@
-"""Flags of the sub-commands of generate.py."""
+"""Images, films and SavedModels of a trained network: python generate.py images --seeds=0-63
+
+Every sub-command takes its network from a run (--run, the newest one by default), a snapshot
+(--snapshot) or a pickle of the original release (--pkl), and uses the moving average Gs.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from absl.flags import argparse_flags
-
-from pgtf.export.edge import FORMATS
+from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.parsers import FlagsParser, check_files
+from pgtf.runs import run_folder
 
 SEEDS = "0-63"
+FORMATS = ("savedmodel", "onnx", "tflite")  # the last two are those of export.edge
 CLASS_GRID_SEEDS = "0-9"  # the columns of a grid with one row per class
 
 
-class Parser(argparse_flags.ArgumentParser):
-    """Parser that reports bad flags in one line."""
-
-    def error(self, message: str) -> None:
-        """Exits with code 2 and one line."""
-        self.exit(2, f"error: {message} ({self.prog} --help lists the flags)\n")
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parses a command line, the name of the script included. `command` is the sub-command."""
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    # No abbreviations, because --run would also be one of absl's flags.
+    about = {"description": summary, "epilog": details, "allow_abbrev": False}
+    parser = FlagsParser(prog=Path(argv[0]).name, **about)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, (add_flags, title, description) in COMMANDS.items():
+        options = {"help": title, "description": description, "inherited_absl_flags": None}
+        add_flags(commands.add_parser(name, **options))
+    args: argparse.Namespace = parser.parse_args(argv[1:])
+    with one_line_errors():
+        files = ("snapshot", "pkl", "saved_model", "target")
+        check_files(args, *files)
+        if all(getattr(args, name, None) is None for name in files[:3]):
+            run_folder.locate(args.outdir, args.run)
+    return args
 
 
 def add_images(p: argparse.ArgumentParser) -> None:
@@ -108,7 +125,7 @@ def add_export(p: argparse.ArgumentParser) -> None:
     """Adds the flags of `export`."""
     _add_network_flags(p)
     text = "savedmodel, onnx or tflite (default: %(default)s)"
-    p.add_argument("--format", choices=["savedmodel", *FORMATS], default="savedmodel", help=text)
+    p.add_argument("--format", choices=FORMATS, default="savedmodel", help=text)
     _add_out(p, "folder of the model, or file of the format (default: beside the snapshot)")
     text = "licence of the images, for the model card (default: %(default)s)"
     p.add_argument("--licence", default="unspecified", help=text)
@@ -192,3 +209,48 @@ def _grid_size(text: str) -> tuple[int, int]:
 
 
 _grid_size.__name__ = "COLUMNSxROWS"
+
+
+# Sub-commands: the function that adds their flags, their line in the list, their description.
+COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] = {
+    "images": (
+        add_images,
+        "one PNG file per latent vector",
+        "Writes one PNG file for every latent vector.",
+    ),
+    "grid": (
+        add_grid,
+        "one PNG file; with labels, one row per class",
+        "Writes one PNG file with all images; for a network with labels, one row per class.",
+    ),
+    "video": (
+        add_video,
+        "film of a walk through latent space",
+        "Writes a film of a walk through latent space that ends where it began.",
+    ),
+    "timelapse": (
+        add_timelapse,
+        "film of a training run",
+        "Writes the film of a training run: its image grids, with kimg, lod and time.",
+    ),
+    "project": (
+        add_project,
+        "latent vector of an image",
+        "Finds the latent vector whose image is closest to a given one; writes it, pictures, film.",
+    ),
+    "export": (
+        add_export,
+        "SavedModel for TensorFlow Serving, ONNX or TFLite",
+        "Writes a SavedModel for TensorFlow Serving, after checking it in a fresh process.",
+    ),
+    "explore": (
+        add_explore,
+        "web page to walk through a network",
+        "Opens a local web page to walk through a network.",
+    ),
+    "report": (
+        add_report,
+        "web page about a training run",
+        "Writes one HTML page about a training run that needs nothing else.",
+    ),
+}

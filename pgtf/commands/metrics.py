@@ -1,13 +1,4 @@
-"""Measures generated images: python -m metrics --run=results/003-celebahq-v2-8gpus --metrics=swd
-
-Fakes come from all snapshots of a run (--run; the newest one by default), one snapshot
-(--snapshot), a pickle of the original release (--pkl), a SavedModel (--saved_model), a folder of
-image files (--fakes), or, with --dataset or --reals alone, from the reals themselves. Reals come
-from a dataset (--dataset; by default that of the run) or a folder of image files (--reals).
-
-python -m metrics plot draws the curves of a run, python -m metrics neighbours the training images
-closest to sixteen fakes; python -m metrics train_classifier trains the classifier of mode coverage.
-"""
+"""Measures generated images, for python -m metrics."""
 
 from __future__ import annotations
 
@@ -15,13 +6,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pgtf import images
 from pgtf.commands import classifier, metrics_flags, metrics_sources
 from pgtf.commands.command_line import one_line_errors
+from pgtf.distribution.signals import exit_after
 from pgtf.metrics import inception, plot, records, setup
 from pgtf.metrics.during_training import keep_best, summary
 from pgtf.metrics.evaluator import Evaluator
@@ -30,38 +22,24 @@ from pgtf.metrics.neighbours import NUM_FAKES, neighbour_sheet
 from pgtf.metrics.plan import parse_plan
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports bad flags in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        with one_line_errors():
-            raise ValueError(f"{message} ({self.prog} --help lists the flags)")
+def main(argv: Sequence[str]) -> None:
+    """Runs python -m metrics with these arguments."""
+    run(metrics_flags.parse(["metrics", *argv]))
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Runs python -m metrics with these arguments; None = those of the process."""
-    argv = sys.argv[1:] if argv is None else argv
-    commands = {
-        "plot": (metrics_flags.add_plot_flags, draw_plot),
-        "neighbours": (metrics_flags.add_sheet_flags, draw_sheet),
-        "train_classifier": (classifier.add_flags, classifier.run),
-    }
-    name = argv[0] if argv and argv[0] in commands else ""
-    add_flags, command = commands.get(name, (metrics_flags.add_measure_flags, measure))
-    parser = _Parser(
-        prog=f"python -m metrics {name}".rstrip(),
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add_flags(parser)
-    args = parser.parse_args(argv[1:] if name else argv)
+def run(args: argparse.Namespace) -> None:
+    """Runs the command that `metrics_flags.parse` found."""
+    command = {
+        "": measure,
+        "plot": draw_plot,
+        "neighbours": draw_sheet,
+        "train_classifier": classifier.run,
+    }[args.command]
     try:
         with one_line_errors():
             command(args)
-    except KeyboardInterrupt:
-        print("\ninterrupted. With --run the same command continues.", file=sys.stderr)
-        sys.exit(130)  # as shells report Ctrl-C
+    except KeyboardInterrupt as stop:
+        exit_after(stop, ". With --run the same command continues.")
 
 
 def measure(args: argparse.Namespace) -> None:

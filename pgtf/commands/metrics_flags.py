@@ -1,17 +1,56 @@
-"""Flags of python -m metrics."""
+"""Measures generated images: python -m metrics --run=results/003-celebahq-v2-8gpus --metrics=swd
+
+Fakes come from all snapshots of a run (--run; the newest one by default), one snapshot
+(--snapshot), a pickle of the original release (--pkl), a SavedModel (--saved_model), a folder of
+image files (--fakes), or, with --dataset or --reals alone, from the reals themselves. Reals come
+from a dataset (--dataset; by default that of the run) or a folder of image files (--reals).
+
+python -m metrics plot draws the curves of a run, python -m metrics neighbours the training images
+closest to sixteen fakes; python -m metrics train_classifier trains the classifier of mode coverage.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.parsers import Parser, check_files, nearest
 from pgtf.metrics import cache, inception
 from pgtf.metrics.evaluator import SEED
 from pgtf.metrics.measures import MEASURES
-from pgtf.metrics.setup import CLASSIFIER
+from pgtf.metrics.modes import CLASSIFIER
+from pgtf.metrics.plan import parse_plan
 
 _RUN = "folder of a run, or its number in --outdir (default: the newest)"
 _OUTDIR = "folder of all runs (default: %(default)s)"
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parses a command line, the name of the script included. `command` is "" for measuring."""
+    add_flags = {
+        "plot": add_plot_flags,
+        "neighbours": add_sheet_flags,
+        "train_classifier": add_classifier_flags,
+    }
+    name = argv[1] if len(argv) > 1 and argv[1] in add_flags else ""
+    parser = Parser(
+        prog=f"python -m metrics {name}".rstrip(),
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_flags.get(name, add_measure_flags)(parser)
+    parser.set_defaults(command=name)
+    if not name and argv[1:] and not argv[1].startswith("-"):
+        parser.error(f"no command `{argv[1]}`{nearest(argv[1], add_flags)}")
+    args: argparse.Namespace = parser.parse_args(argv[2:] if name else argv[1:])
+    with one_line_errors():
+        check_files(args, "snapshot", "pkl", "saved_model", "fakes", "reals", "dataset")
+        if not name:
+            parse_plan(args.metrics)
+    return args
 
 
 def add_plot_flags(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +80,24 @@ def add_sheet_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `neighbours`."""
     _add_source_flags(parser)
     parser.add_argument("--out", type=Path, help="PNG file (default: <fakes>-neighbours.png)")
+
+
+def add_classifier_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `train_classifier`."""
+    parser.add_argument(
+        "--dataset",
+        default="datasets/mnist",
+        help="labelled dataset to train on (default: %(default)s; datasets/demo for cartoon faces)",
+    )
+    parser.add_argument(
+        "--out", help=f"file to write (default: {CLASSIFIER} in the dataset folder)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=5, help="passes over the images (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of weights and order (default: %(default)s)"
+    )
 
 
 def add_measure_flags(parser: argparse.ArgumentParser) -> None:

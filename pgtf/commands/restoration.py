@@ -1,26 +1,21 @@
-"""Trains and measures restoration networks, for dataset_tool.py create_faces.
-
-    python -m pgtf.restoration train --task=jpeg --images=~/clean --out=restoration/jpeg
-    python -m pgtf.restoration evaluate --model=restoration/jpeg --images=~/other
-
-The same train command again continues one that was interrupted.
-"""
+"""Trains and measures restoration networks, for python -m pgtf.restoration."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from pgtf.commands import restoration_flags
 from pgtf.commands.command_line import one_line_errors
 from pgtf.dataset.sources.images import list_images
 from pgtf.distribution.interrupt import Interrupt
+from pgtf.distribution.signals import exit_after
 from pgtf.distribution.workers import Workers
 from pgtf.images import save_png
 from pgtf.metrics.ms_ssim import ssim_terms
@@ -30,69 +25,20 @@ from pgtf.restoration.training import Trainer, checkpoint_of, train
 
 PARTIAL = ".partial"
 PICTURE = "held-out.png"
-# Flags of `train` that are fields of Config with the same default.
-HELP = {
-    "adversarial": "share of the patches, the last ones, with a discriminator; sr only",
-    "adversarial_weight": "weight of the adversarial loss beside the mean absolute error",
-    "minibatch": "patches per step",
-    "lrate": "learning rate at the beginning",
-    "seed": "random seed for weights and patches",
-}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command that `argv`, by default the command line, names."""
-    args = make_parser().parse_args(argv)
+def main(argv: Sequence[str]) -> None:
+    """Runs a sub-command, given as its name and arguments."""
+    run(restoration_flags.parse(["restoration", *argv]))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command that `restoration_flags.parse` found."""
     with one_line_errors():
         try:
-            args.run(args)
-        except KeyboardInterrupt:  # Raised before and after the training itself.
-            print("\ninterrupted. The same command again continues.", file=sys.stderr)
-            sys.exit(130)
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """Makes the parser of the commands train and evaluate."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pgtf.restoration",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    p = commands.add_parser("train", help="train a network on a folder of clean images")
-    p.set_defaults(run=train_network)
-    p.add_argument(
-        "--task",
-        choices=config.TASKS,
-        required=True,
-        help="jpeg removes JPEG artifacts, sr enlarges four times",
-    )
-    p.add_argument("--images", required=True, help="folder of clean images")
-    p.add_argument("--out", help="SavedModel to create (default: restoration/TASK)")
-    p.add_argument(
-        "--held_out", help="folder of images to measure with (default: every tenth image)"
-    )
-    help = f"thousands of patches to train on (default: {_by_task(config.KIMG)})"
-    p.add_argument("--total_kimg", type=float, help=help)
-    help = f"side of a clean patch, pixels (default: {_by_task(config.PATCHES)})"
-    p.add_argument("--patch", type=int, help=help)
-    defaults = {field.name: field.default for field in dataclasses.fields(config.Config)}
-    for name, help in HELP.items():
-        default = defaults[name]
-        help = f"{help} (default: %(default)s)"
-        p.add_argument(f"--{name}", type=type(default), default=default, help=help)
-    p = commands.add_parser("evaluate", help="measure a network on a folder of clean images")
-    p.set_defaults(run=evaluate_network)
-    p.add_argument("--model", required=True, help="SavedModel that train made")
-    p.add_argument("--images", required=True, help="folder of clean images")
-    p.add_argument("--task", choices=config.TASKS, help="task that it must have (default: any)")
-    p.add_argument("--picture", help="PNG file to write, which shows some images (default: none)")
-    return parser
-
-
-def _by_task(values: Mapping[str, float]) -> str:
-    """Formats values by task, for help texts: "24.0 for jpeg, 32.0 for sr"."""
-    return ", ".join(f"{value} for {task}" for task, value in values.items())
+            {"train": train_network, "evaluate": evaluate_network}[args.command](args)
+        except KeyboardInterrupt as stop:  # Raised before and after the training itself.
+            exit_after(stop, ". The same command again continues.")
 
 
 def train_network(args: argparse.Namespace) -> None:

@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from absl import flags, logging
+from absl import logging
 
-from pgtf import config as configs
-from pgtf.commands import train_flags
+from pgtf.commands import train_config, train_flags
 from pgtf.commands.command_line import one_line_errors
 from pgtf.config import PRESETS, Config, catalogue
 from pgtf.dataset import Dataset
 from pgtf.dataset.sources import demo
 from pgtf.distribution import all_reduce_check
-from pgtf.distribution.interrupt import Stopped, stopped_by_signals
-from pgtf.distribution.strategy import describe_devices, num_replicas, num_workers
+from pgtf.distribution.cluster import num_replicas
+from pgtf.distribution.signals import Stopped, stopped_by_signals
+from pgtf.distribution.strategy import describe_devices
 from pgtf.distribution.workers import WorkerLost, Workers, lost_workers_reported
 from pgtf.metrics import during_training
 from pgtf.metrics.setup import MetricOptions
@@ -36,13 +36,6 @@ from pgtf.training import loop, precision, prepare
 from pgtf.training.config import RunConfig
 from pgtf.training.probe import probe
 from pgtf.training.tables import cost_table, stage_table
-
-
-def main() -> None:
-    """Runs the command with the flags of this process."""
-    logging.use_absl_handler()
-    flags.FLAGS(sys.argv[:1])  # absl's log handler reads its own flags.
-    run(train_flags.parse(sys.argv, __doc__ or ""))
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -67,13 +60,12 @@ def run(arguments: Sequence[str]) -> None:
 def _run(arguments: Sequence[str]) -> int | None:
     """Does what the flags ask for. Returns the number of a signal that ended it early, or None."""
     with one_line_errors():
-        if len(arguments) > 1:
-            raise ValueError(f"train.py takes only --flags. Received: {' '.join(arguments[1:])}")
+        train_config.check(arguments)
     if train_flags.LIST_PRESETS.value:
         print(catalogue.table())
         return None
     with one_line_errors():
-        preset, config = _configured()
+        preset, config = train_config.configured()
     if train_flags.DRY_RUN.value:
         _dry_run(preset, config)
         return None
@@ -201,32 +193,6 @@ def _measures(workers: Workers, config: RunConfig, dataset: Dataset) -> list[Any
     return during_training.prepare_on_chief(
         workers, train_flags.METRICS.value, dataset, options, mirror
     )
-
-
-def _configured() -> tuple[str, Config]:
-    """Returns the name of the preset, and its configuration with the changes of the flags."""
-    preset = train_flags.PRESET.value
-    if preset is None:
-        replicas = (train_flags.GPUS.value or 1) * max(num_workers(), 1)
-        preset = "demo" if train_flags.DATASET.value is None else configs.preset_for(replicas)
-    precision = train_flags.PRECISION.value or train_flags.FIELDS["training.precision"].value
-    config = configs.named(preset, precision)
-    kinds = dict(configs.fields(config))
-    changes = {
-        name: configs.parse(name, flag.value, kinds[name])
-        for name, flag in train_flags.FIELDS.items()
-        if flag.value is not None
-    }
-    shortcuts = {
-        "dataset.path": train_flags.DATASET.value,
-        "training.seed": train_flags.SEED.value,
-        "training.total_kimg": train_flags.TOTAL_KIMG.value,
-        "schedule.grad_accumulation": train_flags.GRAD_ACCUMULATION.value,
-        "training.precision": train_flags.PRECISION.value,
-        "training.jit": train_flags.JIT.value,
-    }
-    changes |= {name: value for name, value in shortcuts.items() if value is not None}
-    return preset, config.replace(changes)
 
 
 def _mirror_stated_by(preset: str) -> str | None:

@@ -11,15 +11,29 @@ from absl import flags
 
 from pgtf import config as configs
 from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.parsers import nearest
 from pgtf.config import EXPERIMENTS, PRESETS
-from pgtf.distribution.strategy import ALL_REDUCE
+from pgtf.distribution.cluster import ALL_REDUCE
 from pgtf.metrics import inception
 from pgtf.metrics.measures import MEASURES
-from pgtf.metrics.setup import CLASSIFIER
+from pgtf.metrics.modes import CLASSIFIER
 
 # The flags of this command alone: importing this module defines none in absl's global FLAGS. The
-# help lists them in the order of their definition.
+# help lists those of FIRST, then the others in the order of their definition.
 FLAGS = flags.FlagValues()
+FIRST = [
+    *("dataset", "preset", "gpus", "outdir", "total_kimg", "metrics", "resume_pkl", "new"),
+    *("dry_run", "seed"),
+]
+# Titles of the fields of the configuration in the help, by group.
+_FIELD_TITLES = {
+    "dataset": "fields of the configuration, dataset",
+    "G": "fields of the configuration, generator",
+    "D": "fields of the configuration, discriminator",
+    "loss": "fields of the configuration, losses",
+    "schedule": "fields of the configuration, schedule of growing",
+    "training": "fields of the configuration, training",
+}
 
 DATASET: flags.FlagHolder[str | None] = flags.DEFINE_string(
     "dataset",
@@ -209,25 +223,37 @@ def parse(argv: Sequence[str], description: str) -> list[str]:
     Prints `description` and all flags for --help. A bad flag is one line and exit code 2.
     """
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
-        print(f"{description}\n{usage()}")
+        print(f"{description}\n\n{usage()}")
         sys.exit(0)
-    with one_line_errors((flags.Error,)):
-        rest: list[str] = FLAGS(argv)
+    with one_line_errors((flags.Error, ValueError)):
+        try:
+            rest: list[str] = FLAGS(argv)
+        except flags.UnrecognizedFlagError as error:
+            name = f"--{error.flagname}"
+            near = nearest(name, [f"--{known}" for known in FLAGS])
+            raise ValueError(f"unknown flag {name}{near or '.'}") from None
         return rest
 
 
 def usage() -> str:
-    """Returns the help texts of all flags, wrapped to the width of the terminal."""
-    lines = ["flags:"]
-    width = max(shutil.get_terminal_size().columns, 40)
-    for name in FLAGS:
-        flag = FLAGS[name]
-        shown = f"[no]{name}" if flag.boolean else name
-        lines += textwrap.wrap(
-            f"--{shown}: {flag.help}",
-            width,
-            initial_indent="  ",
-            subsequent_indent="      ",
-            break_on_hyphens=False,
-        )
-    return "\n".join(lines)
+    """Returns the help texts of all flags under titles, wrapped to the width of the terminal."""
+    fields = [f"config.{name}" for name in FIELDS]
+    others = [name for name in FLAGS if name not in {*FIRST, *fields}]
+    groups = {"flags that most runs need": FIRST, "other flags": others}
+    for name in fields:
+        groups.setdefault(_FIELD_TITLES[name.split(".")[1]], []).append(name)
+    return "\n\n".join(
+        "\n".join([f"{title}:", *map(_wrapped, names)]) for title, names in groups.items()
+    )
+
+
+def _wrapped(name: str) -> str:
+    """Returns the help text of one flag."""
+    flag = FLAGS[name]
+    return textwrap.fill(
+        f"--{'[no]' if flag.boolean else ''}{name}: {flag.help}",
+        max(shutil.get_terminal_size().columns, 40),
+        initial_indent="  ",
+        subsequent_indent="      ",
+        break_on_hyphens=False,
+    )

@@ -3,7 +3,4 @@
 from pgtf.commands import command_line
 
 if __name__ == "__main__":
-    command_line.prepare()
-    from pgtf.commands.restoration import main
-
-    main()
+    command_line.run("pgtf.commands.restoration_flags", "pgtf.commands.restoration")

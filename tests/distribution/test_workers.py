@@ -109,8 +109,9 @@ def test_two_workers_train_as_two_replicas_of_one_machine(options, tmp_path):
 
 
 def test_a_worker_that_nobody_joins_says_so_and_ends(dataset_folder):
-    code = "from pgtf.distribution import all_reduce_check; from pgtf.commands import train; "
-    code += "all_reduce_check.WAIT_FOR_WORKERS_SEC = 3; train.main()"
+    code = "import sys; from pgtf.distribution import all_reduce_check; "
+    code += "from pgtf.commands import train, train_config; "
+    code += "all_reduce_check.WAIT_FOR_WORKERS_SEC = 3; train.run(train_config.parse(sys.argv))"
     config, _ = jobs.tf_configs(2)
     done = subprocess.run(
         [sys.executable, "-c", code, f"--dataset={dataset_folder}", "--preset=demo"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pgtf import images
-from pgtf.commands import generate
+from pgtf.commands import generate, generate_flags
 from pgtf.config import PRESETS
 from pgtf.export import charts, report
 from pgtf.export.timelapse import Moment
@@ -148,7 +148,7 @@ def test_report_gathers_a_run(tmp_path):
     (folder / "stats.jsonl").write_text(json.dumps({"kimg": 4.03} | times | fields) + "\n")
     record = {"num_images": 9, "seed": 0, "reals": "x", "kimg": 4, "values": {"fid": 77.5}}
     (folder / "metric-fid.jsonl").write_text(json.dumps(record) + "\n")
-    generate.run(generate.parse_flags(["generate.py", "report", f"--outdir={tmp_path}"]))
+    generate.run(generate_flags.parse(["generate.py", "report", f"--outdir={tmp_path}"]))
     text = (folder / "report.html").read_text()
     for words in ("77.5", "000-faces-demo", "stabilise", "schedule.resolution_log2"):
         assert words in text

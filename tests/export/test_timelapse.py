@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from pgtf import images
-from pgtf.commands import generate
+from pgtf.commands import generate, generate_flags
 from pgtf.export import timelapse
 
 
@@ -59,7 +59,7 @@ def test_a_timelapse_shows_the_cells_asked_for(tmp_path):
     (folder / "config.json").write_text('{"G": {"resolution": 16}}')
     images.save_png(folder / "fakes000004.png", np.zeros([64, 64, 3], np.uint8))
     flags = [f"--outdir={tmp_path}", "--grid=2x1", "--fps=2", f"--out={tmp_path}/t.gif"]
-    generate.run(generate.parse_flags(["generate.py", "timelapse", *flags]))
+    generate.run(generate_flags.parse(["generate.py", "timelapse", *flags]))
     with PIL.Image.open(tmp_path / "t.gif") as file:
         assert file.size == (640, 320 + timelapse.STRIP_HEIGHT)
 

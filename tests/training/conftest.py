@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import flagsaver
 
-from pgtf.commands import train, train_flags
+from pgtf.commands import train, train_config, train_flags
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 from tests.training import jobs
@@ -57,7 +57,7 @@ def run(tmp_path, capfd):
         before = flagsaver.save_flag_values(train_flags.FLAGS)
         with flagsaver.flagsaver():  # absl's own: training sets the log level
             try:
-                train.run(train_flags.parse(argv, train.__doc__))
+                train.run(train_config.parse(argv))
                 code = 0
             except SystemExit as error:
                 code = error.code

@@ -1,0 +1,173 @@
+"""Help and mistakes are answered before TensorFlow is imported, and mistakes by one line."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from pgtf.commands import command_line, generate, generate_flags, train_flags
+from pgtf.export import edge
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Runs command lines one after the other, and tells what each printed and imported.
+RUN_ALL = """
+import contextlib, io, json, runpy, sys
+
+def answer(argv):
+    sys.argv = argv
+    for name in ("train_flags", "train_config"):  # which keep the flags of the line before
+        if sys.modules.pop(f"pgtf.commands.{name}", None):
+            delattr(sys.modules["pgtf.commands"], name)
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            if argv[0].endswith(".py"):
+                runpy.run_path(argv[0], run_name="__main__")
+            else:
+                runpy.run_module(argv[0], run_name="__main__")
+        except SystemExit as end:
+            code = end.code
+    heavy = {"tensorflow", "keras", "h5py", "scipy"} & set(sys.modules)
+    return code, out.getvalue(), err.getvalue(), sorted(heavy)
+
+print(json.dumps([answer(argv) for argv in json.load(sys.stdin)]))
+"""
+
+
+def answers(command_lines, setup=""):
+    """Runs command lines in a fresh process: -> (code, stdout, stderr, heavy modules) of each."""
+    done = subprocess.run(
+        [sys.executable, "-c", setup + RUN_ALL],
+        cwd=ROOT,
+        input=json.dumps([line.split() for line in command_lines]),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+HELP = [
+    "train.py --help",
+    "train.py --helpfull",
+    "train.py -h",
+    "train.py --list_presets",
+    "generate.py --help",
+    *(f"generate.py {name} --help" for name in generate_flags.COMMANDS),
+    "metrics --help",
+    "metrics plot -h",
+    "metrics neighbours --help",
+    "metrics train_classifier --help",
+    "pgtf.restoration --help",
+    "pgtf.restoration train --help",
+]
+
+
+def test_help_is_on_standard_output_with_code_0_and_imports_nothing_heavy():
+    for line, (code, out, err, heavy) in zip(HELP, answers(HELP), strict=True):
+        assert (code, err, heavy) == (0, "", []), line
+        assert len(out.splitlines()) > 5, line
+
+
+MISTAKES = {
+    "train.py --prset=demo": "unknown flag --prset. Did you mean --preset?",
+    "train.py --config.G.fmap_bas=3": "Did you mean --config.G.fmap_base?",
+    "train.py --preset=v3-1gpu": "no preset `v3-1gpu`. Did you mean `v2-1gpu`?",
+    "train.py --gpus=two": "--gpus=two",
+    "train.py --gpus=-1": "--gpus=-1",
+    "train.py --precision=fp23": "fp23",
+    "train.py --total_kimg=0": "`total_kimg` must be above 0",
+    "train.py --config.schedule.minibatch_base=x": "must be an integer",
+    "train.py --dataset=/nowhere": "/nowhere: no such dataset folder",
+    "train.py --resume_pkl=/nowhere.pkl": "/nowhere.pkl: no such file",
+    "train.py --metrics=fdi": "Did you mean `fid`?",
+    "train.py demo": "takes only --flags. Received: demo",
+    "generate.py": "required: COMMAND",
+    "generate.py imags": "Did you mean images?",
+    "generate.py images --sedes=3": "Did you mean --seeds?",
+    "generate.py images --snapshot=/nowhere.h5": "/nowhere.h5: no such file",
+    "generate.py grid --outdir=/nowhere": "no run in /nowhere",
+    "generate.py project": "required: --target",
+    "generate.py export --format=onx": "Did you mean onnx?",
+    "metrics plto": "Did you mean plot?",
+    "metrics --metrcs=swd": "Did you mean --metrics?",
+    "metrics --metrics=swt": "Did you mean `swd`?",
+    "metrics --reals=/nowhere": "/nowhere: no such file",
+    "pgtf.restoration tran": "Did you mean train?",
+    "pgtf.restoration train": "required: --task, --images",
+    "dataset_tool.py": "required: COMMAND",
+    "dataset_tool.py create_dmo x": "Did you mean create_demo?",
+    "dataset_tool.py create_demo x --resolutin=32": "Did you mean --resolution?",
+}
+
+
+def test_a_mistake_is_one_line_with_code_2_and_imports_nothing_heavy():
+    for line, (code, out, err, heavy) in zip(MISTAKES, answers(MISTAKES), strict=True):
+        assert (code, out, heavy) == (2, "", []), line
+        assert re.fullmatch(r"error: .+\n", err), (line, err)
+        assert MISTAKES[line] in err, (line, err)
+
+
+def test_dataset_tools_help_is_complete_without_tensorflow():
+    lines = ["dataset_tool.py --help", "dataset_tool.py create_celebahq --help"]
+    for code, out, err, heavy in answers(lines):
+        assert (code, err) == (0, "")
+        assert "create_" in out
+        assert "tensorflow" not in heavy
+
+
+def test_the_flags_that_most_runs_need_come_first_and_the_configuration_last(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    sections = [section.splitlines() for section in train_flags.usage().split("\n\n")]
+    listed = [
+        [x[4:].split(":")[0].removeprefix("[no]") for x in lines[1:] if x.startswith("  --")]
+        for lines in sections
+    ]
+    assert listed[0] == train_flags.FIRST
+    assert len(listed[0]) == 10
+    assert not any(name.startswith("config.") for name in listed[1])
+    assert sorted(name for names in listed for name in names) == sorted(train_flags.FLAGS)
+    groups = [{name.split(".")[1] for name in names} for names in listed[2:]]
+    assert groups == [{"dataset"}, {"G"}, {"D"}, {"loss"}, {"schedule"}, {"training"}]
+
+
+def test_every_sub_command_of_generate_has_a_function_and_every_format_a_writer():
+    assert list(generate.COMMANDS) == list(generate_flags.COMMANDS)
+    assert generate_flags.FORMATS == ("savedmodel", *edge.FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("tensorboard", "train.py --dry_run"),
+        ("h5py", "generate.py images"),
+        ("keras", "metrics"),
+        ("tqdm", "dataset_tool.py create_demo x"),
+    ],
+)
+def test_a_missing_package_is_named_at_once_with_the_remedy(module, line):
+    setup = f"import sys; sys.modules[{module!r}] = None\n"
+    ((code, out, err, _),) = answers([line], setup)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"error: missing Python packages: {module}. Install what is needed: "
+        "python -m pip install -r requirements.txt\n"
+    )
+
+
+def test_a_package_that_only_another_package_imports_is_named_as_well():
+    setup = "import sys; sys.modules['absl.flags.argparse_flags'] = None\n"
+    ((code, _, err, _),) = answers(["generate.py images"], setup)
+    assert code == 2
+    assert err.startswith("error: missing Python packages: absl.flags.argparse_flags. ")
+
+
+def test_the_packages_that_are_looked_for_are_those_of_the_requirements():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    listed = {re.match(r"[\w-]+", line)[0] for line in lines if line[:1].isalpha()}
+    known = {*command_line._PACKAGES.values(), *command_line._WITH_TENSORFLOW.values()}
+    # create_celebahq alone needs cryptography, and Pillow can do the work of kornia_rs.
+    assert known | {"tensorboard"} == listed - {"cryptography", "kornia_rs"}
