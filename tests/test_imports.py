@@ -47,7 +47,7 @@ ALLOWED = {
     "dataset": {"images"},
     "networks": {"ops"},
     "export": {"images", "interop", "networks", "ops"},
-    "metrics": {"images"},
+    "metrics": {"dataset", "images"},
     "interop": {"networks"},
     "restoration": {"dataset", "images"},
 }
