@@ -27,7 +27,17 @@ Source = tuple[str, Callable[[], ImageSet]]  # name of the fakes, and the functi
 
 
 def choose_run(args: argparse.Namespace) -> None:
-    """Sets --run to the newest run if no flag names images to measure."""
+    """Sets --run to the newest run if no flag names images to measure.
+
+    Raises:
+        ValueError: a flag for folders of images is given without one.
+    """
+    fitting = Fitting(args.channels, args.resolution, args.transform, args.alpha)
+    if fitting != Fitting() and not (args.reals or args.fakes):
+        raise ValueError(
+            "--channels, --resolution, --transform and --alpha are for folders of image files. "
+            "Give one as --reals or --fakes, or drop them."
+        )
     if not is_generated(args) and not args.fakes:
         if not (args.dataset or args.reals):
             args.run = str(run_of(args))
@@ -64,6 +74,12 @@ def fakes_of(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None)
     """Lists at least one set of fakes."""
     if args.fakes:
         folder = _folder(args, args.fakes, args.channels or reals.shape[2])
+        height, width, _ = reals.shape
+        if folder.shape != reals.shape and height == width:
+            raise ValueError(
+                f"{args.fakes}: must have images like {reals.name}, {list(reals.shape)}. Received: "
+                f"{list(folder.shape)}. Add --resolution={height} --transform=resize to fit them."
+            )
         return [(args.fakes, lambda: folder)]
     if args.saved_model:
         return [(args.saved_model, lambda: _saved_model(args, reals, dataset))]

@@ -143,7 +143,11 @@ def of_folder(
         ValueError: it holds no images, or a file has another size. Reading raises one for a file
             that is damaged.
     """
-    found = open_image_folder(os.fspath(folder), fitting or Fitting(), progress)
+    fitting = fitting or Fitting()
+    found = open_image_folder(os.fspath(folder), fitting, progress)
+    chosen = {"transform": fitting.transform, "alpha": fitting.alpha}
+    changes = [f"{k} {v}" for k, v in chosen.items() if v not in ("none", "error")]
+    name = f"{folder} ({', '.join(changes)})" if changes else str(folder)
     notes: dict[str, Any] = {}
     if found.num_skipped:
         logging.warning("%s: skipped %d files that are no images", folder, found.num_skipped)
@@ -153,7 +157,7 @@ def of_folder(
         count = f"{found.num_converted} of {len(found.paths)}"
         logging.warning("%s: converted %s images to %s", folder, count, kind)
         notes["converted"] = found.num_converted
-    return ImageSet(str(folder), found.shape, len(found.paths), found.read, notes=notes)
+    return ImageSet(name, found.shape, len(found.paths), found.read, notes=notes)
 
 
 def of_generator(

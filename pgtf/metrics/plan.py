@@ -118,6 +118,8 @@ def parse_plan(
     names = [request.name for request in requests]
     if len(set(names)) < len(names):
         raise ValueError(f"`metrics` must name each metric once. Received: {text}.")
+    if num_reals is not None and not any(MEASURES[name].uses_reals for name in names):
+        raise ValueError(f"{items} uses no reals. Received: num_reals={num_reals}. Drop it.")
     return Plan(requests, int(every[1]) if every else 1)
 
 

@@ -106,6 +106,7 @@ def test_an_image_of_another_size_is_named_with_the_remedy_before_the_work(tmp_p
     with pytest.raises(ValueError, match="a.png: must have 4x4 pixels, as --resolution=4. Rec"):
         image_sets.of_folder(tmp_path, Fitting(resolution=4))
     fitted = image_sets.of_folder(tmp_path, Fitting(resolution=SIDE, transform="center-crop"))
+    assert fitted.name == f"{tmp_path} (transform center-crop)"  # It is another set of reals.
     np.testing.assert_array_equal(all_of(fitted)[0], picture(0))
     np.testing.assert_array_equal(all_of(fitted)[1], np.asarray(picture(1, (12, SIDE, 3)))[2:10])
 

@@ -312,7 +312,9 @@ def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
         (data, "--num_reals=some"): "--num_reals: must be a number above 0, or all",
         (f"--reals={mixed}",): "must have 16x16 pixels, as ",
         (f"--reals={small}", "--transform=pad"): "`transform` needs a resolution",
-        (data, f"--fakes={small}"): "must have images like faces, [16, 16, 3]. Received: [8, 8, 3]",
+        (data, f"--fakes={small}"): "must have images like faces, [16, 16, 3]. Received: [8, 8, 3]."
+        " Add --resolution=16 --transform=resize",
+        (data, "--channels=1"): "are for folders of image files. Give one as --reals or --fakes",
         (data, "--metrics=fid"): "`fid` needs the Inception network. Give its file as --inception",
         (data, "--metrics=fid", f"--inception={wrong}"): "not the frozen graph of 2015",
         (data, "--metrics=fid", f"--inception={graph_file}", "--inception_sha256=00"): "not 00.",

@@ -144,3 +144,5 @@ def test_too_few_images_are_refused_with_the_remedy():
 def test_a_number_of_reals_beside_a_name_that_says_all_is_refused():
     with pytest.raises(ValueError, match="fid50k_full uses all reals. Received: num_reals=5."):
         parse_plan("fid50k_full", num_reals=5)
+    with pytest.raises(ValueError, match="is,modes uses no reals. Received: num_reals=all."):
+        parse_plan("is,modes", num_reals="all")
