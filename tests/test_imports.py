@@ -49,7 +49,7 @@ ALLOWED = {
     "losses": {"lazy"},
     "lazy": set(),
     "export": {"images", "interop", "networks", "ops"},
-    "metrics": {"images"},
+    "metrics": {"dataset", "images"},
     "interop": {"networks"},
     "restoration": {"dataset", "images"},
 }

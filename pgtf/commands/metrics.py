@@ -17,7 +17,7 @@ from pgtf.distribution.signals import exit_after
 from pgtf.metrics import inception, plot, records, setup
 from pgtf.metrics.during_training import keep_best, summary
 from pgtf.metrics.evaluator import Evaluator
-from pgtf.metrics.image_sets import ImageSet
+from pgtf.metrics.image_sets import ImageSet, in_random_order
 from pgtf.metrics.neighbours import NUM_FAKES, neighbour_sheet
 from pgtf.metrics.plan import parse_plan
 
@@ -48,7 +48,7 @@ def measure(args: argparse.Namespace) -> None:
         path = inception.download(args.inception, sha256=args.inception_sha256, progress=True)
         print(f"{path} (SHA-256 {inception.file_sha256(path)})")
         return
-    plan = parse_plan(args.metrics, args.num_images)
+    plan = parse_plan(args.metrics, args.num_images, args.num_reals)
     metrics_sources.choose_run(args)
     reals, dataset = metrics_sources.reals_of(args)
     sources = metrics_sources.fakes_of(args, reals, dataset)
@@ -66,7 +66,7 @@ def measure(args: argparse.Namespace) -> None:
         reals,
         options,
         dataset_folder=None if dataset is None else dataset.path,
-        num_fakes=sources[0][1]().num_images if args.fakes else None,
+        num_fakes=None if metrics_sources.is_generated(args) else sources[0][1]().num_images,
         progress=True,
     )
     hashes = {settings.get("inception_sha256") for settings in evaluator.settings()} - {None}
@@ -92,7 +92,7 @@ def draw_sheet(args: argparse.Namespace) -> None:
     metrics_sources.choose_run(args)
     reals, dataset = metrics_sources.reals_of(args)
     name, make = metrics_sources.fakes_of(args, reals, dataset)[-1]
-    fakes = make()
+    fakes = in_random_order(make(), args.seed)
     number = NUM_FAKES if fakes.num_images is None else min(NUM_FAKES, fakes.num_images)
     sheet, differences = neighbour_sheet(reals, fakes.read(0, number), progress=True)
     out = args.out or Path(f"{Path(name).stem}-neighbours.png")
@@ -124,7 +124,7 @@ def _measure(
         print(f"error: {name}: {error}", file=sys.stderr)
         return False
     for record in found:
-        print(f"{name}  {summary(record)}  ({record['num_images']} images)", flush=True)
+        print(f"{name}  {summary(record)}  ({records.numbers(record)})", flush=True)
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
             records.append(folder, record)

@@ -12,16 +12,19 @@ closest to sixteen fakes; python -m metrics train_classifier trains the classifi
 from __future__ import annotations
 
 import argparse
+import typing
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pgtf.commands.command_line import one_line_errors
 from pgtf.commands.parsers import Parser, check_files, nearest
+from pgtf.dataset.sources.image_folder import Alpha, Transform
 from pgtf.metrics import cache, inception
 from pgtf.metrics.evaluator import SEED
 from pgtf.metrics.measures import MEASURES
 from pgtf.metrics.modes import CLASSIFIER
-from pgtf.metrics.plan import parse_plan
+from pgtf.metrics.plan import FIELD_NAMES, parse_plan
 
 _RUN = "folder of a run, or its number in --outdir (default: the newest)"
 _OUTDIR = "folder of all runs (default: %(default)s)"
@@ -74,6 +77,31 @@ def _add_source_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=SEED, help="seed of everything random (default: %(default)s)"
     )
+    _add_folder_flags(parser.add_argument_group("folders of image files (--reals, --fakes)"))
+
+
+def _add_folder_flags(group: Any) -> None:
+    """Adds the flags of create_from_images that convert image files."""
+    group.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        help="convert to gray or RGB (default: reals to RGB if any of them has colors, fakes to "
+        "the channels of the reals)",
+    )
+    group.add_argument("--resolution", type=_positive, help="pixels (default: as the first image)")
+    group.add_argument(
+        "--transform",
+        choices=typing.get_args(Transform),
+        default="none",
+        help="how to fit images of another size to --resolution (default: %(default)s)",
+    )
+    group.add_argument(
+        "--alpha",
+        choices=typing.get_args(Alpha),
+        default="error",
+        help="what to do with transparent pixels (default: %(default)s)",
+    )
 
 
 def add_sheet_flags(parser: argparse.ArgumentParser) -> None:
@@ -108,10 +136,17 @@ def add_measure_flags(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         default="swd",
         help="NAME[:NUMBER[k]],...[@every=N]; N counts snapshots of --run (default: %(default)s). "
-        f"Names, and their default numbers of images: {names}",
+        f"Names, and their default numbers of fakes: {names}. Also {', '.join(FIELD_NAMES)}",
     )
     parser.add_argument(
-        "--num_images", type=_positive, help="images for metrics without a number of their own"
+        "--num_images", type=_positive, help="fakes for metrics without a number of their own"
+    )
+    parser.add_argument(
+        "--num_reals",
+        type=_positive_or_all,
+        metavar="N|all",
+        help="reals, a random choice (default: all for fid, kid and pr; as many as fakes, or all "
+        "if they are fewer, for swd, msssim and names like fid50k)",
     )
     parser.add_argument(
         "--inception", help=f"file {inception.GRAPH_NAME} (default: {inception.default_path()})"
@@ -137,6 +172,12 @@ def add_measure_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no_cache", action="store_true", help=f"keep nothing in {cache.default_folder()}"
     )
+
+
+def _positive_or_all(text: str) -> int | str:
+    if text != "all" and not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, or all. Received: {text}")
+    return text if text == "all" else int(text)
 
 
 def _positive(text: str) -> int:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from pgtf.config import Config
 from pgtf.dataset import Dataset, open_dataset
+from pgtf.dataset.sources.image_folder import Fitting
 from pgtf.export.version_folder import served_version
 from pgtf.images import read_at_once
 from pgtf.interop import load_pkl, load_snapshot
@@ -26,10 +27,25 @@ Source = tuple[str, Callable[[], ImageSet]]  # name of the fakes, and the functi
 
 
 def choose_run(args: argparse.Namespace) -> None:
-    """Sets --run to the newest run if no flag names images to measure."""
-    if not any((args.run, args.snapshot, args.pkl, args.saved_model, args.fakes)):
+    """Sets --run to the newest run if no flag names images to measure.
+
+    Raises:
+        ValueError: a flag for folders of images is given without one.
+    """
+    fitting = Fitting(args.channels, args.resolution, args.transform, args.alpha)
+    if fitting != Fitting() and not (args.reals or args.fakes):
+        raise ValueError(
+            "--channels, --resolution, --transform and --alpha are for folders of image files. "
+            "Give one as --reals or --fakes, or drop them."
+        )
+    if not is_generated(args) and not args.fakes:
         if not (args.dataset or args.reals):
             args.run = str(run_of(args))
+
+
+def is_generated(args: argparse.Namespace) -> bool:
+    """True if a network generates the fakes, so that there are any number."""
+    return any((args.run, args.snapshot, args.pkl, args.saved_model))
 
 
 def run_of(args: argparse.Namespace) -> Path:
@@ -40,7 +56,7 @@ def run_of(args: argparse.Namespace) -> Path:
 def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
     """Opens the reals, and the dataset that they come from."""
     if args.reals:
-        return image_sets.of_folder(args.reals), None
+        return _folder(args, args.reals, args.channels), None
     config = Config().dataset
     if args.run:
         text = read_at_once(run_of(args) / run_folder.CONFIG_FILE).decode()
@@ -57,7 +73,14 @@ def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
 def fakes_of(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None) -> list[Source]:
     """Lists at least one set of fakes."""
     if args.fakes:
-        return [(args.fakes, lambda: image_sets.of_folder(args.fakes))]
+        folder = _folder(args, args.fakes, args.channels or reals.shape[2])
+        height, width, _ = reals.shape
+        if folder.shape != reals.shape and height == width:
+            raise ValueError(
+                f"{args.fakes}: must have images like {reals.name}, {list(reals.shape)}. Received: "
+                f"{list(folder.shape)}. Add --resolution={height} --transform=resize to fit them."
+            )
+        return [(args.fakes, lambda: folder)]
     if args.saved_model:
         return [(args.saved_model, lambda: _saved_model(args, reals, dataset))]
     if args.run:
@@ -70,6 +93,11 @@ def fakes_of(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None)
         return [(reals.name, lambda: reals)]
     load = load_pkl if args.pkl else load_snapshot
     return [(path.name, functools.partial(_network, args, load, path, dataset)) for path in paths]
+
+
+def _folder(args: argparse.Namespace, folder: str, channels: int | None) -> ImageSet:
+    fitting = Fitting(channels, args.resolution, args.transform, args.alpha)
+    return image_sets.of_folder(folder, fitting, progress=True)
 
 
 def _network(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-import os
-import tempfile
 
 import numpy as np
 
 from pgtf.metrics.patches import PATCH, cut, cut_band
 from pgtf.metrics.pyramid import gaussian_pyramid, laplacian_band, num_levels
+from pgtf.metrics.storage import allocate
 
 PATCHES_PER_IMAGE = 128  # paper, Section 5
 LOW_PASS_PIVOT = 128  # gray levels, about the mean of a low-pass image; other bands' mean is 0
@@ -90,7 +89,7 @@ class Level:
         self._keeps_band = math.prod(shape) < math.prod(patches_shape)
         kept_shape = shape if self._keeps_band else patches_shape
         self.num_bytes = 4 * math.prod(kept_shape)
-        self._kept = _allocate(kept_shape, self.num_bytes > max_bytes)
+        self._kept = allocate(kept_shape, self.num_bytes > max_bytes)
         self._corners = np.empty((2, self.num_patches), np.int32)  # x, y of the first pixels
         self._sums = np.empty((2, self.num_patches, self.num_channels), np.float32)
         self._channel = np.tile(np.eye(self.num_channels, dtype=np.float32), (PATCH * PATCH, 1))
@@ -185,14 +184,3 @@ def _sum_in_order(rows: np.ndarray) -> np.ndarray:
 
 def _or_one(std: np.ndarray) -> np.ndarray:
     return np.where(std > 0, std, np.float32(1))
-
-
-def _allocate(shape: tuple[int, ...], in_file: bool) -> np.ndarray:
-    if not in_file:
-        return np.empty(shape, np.float32)
-    # The file has no name and disappears with the process, however that ends. Its space is
-    # allocated now, because a disk that fills up later would kill the process without a message.
-    with tempfile.TemporaryFile() as file:
-        if hasattr(os, "posix_fallocate"):  # not on macOS
-            os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))
-        return np.memmap(file, np.float32, "w+", shape=shape)

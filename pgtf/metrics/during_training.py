@@ -129,7 +129,9 @@ class SnapshotMetrics:
             for record in found:
                 for name, value in record["values"].items():
                     tf.summary.scalar(f"metrics/{name}", value)
-                logging.info("%s %s", record["metric"], summary(record))
+                logging.info(
+                    "%s %s (%s)", record["metric"], summary(record), records.numbers(record)
+                )
         self._writer.flush()
 
 

@@ -12,27 +12,29 @@ from tqdm import tqdm
 
 from pgtf.metrics import records
 from pgtf.metrics.cache import Cache
-from pgtf.metrics.image_sets import MINIBATCH, ImageSet
-from pgtf.metrics.interface import NEEDS, Batch, Measure
+from pgtf.metrics.image_sets import MINIBATCH, ImageSet, in_random_order
+from pgtf.metrics.interface import NEEDS, Batch, Counts, Measure
 from pgtf.metrics.measures import MEASURES
-from pgtf.metrics.plan import Plan, Request
+from pgtf.metrics.plan import Plan
 
 if TYPE_CHECKING:  # Both import TensorFlow, which not every metric needs.
     from pgtf.metrics.classifier import Classifier
     from pgtf.metrics.inception import Inception
 
-SEED = 1000  # default seed of latents, patches, directions and subsets
+SEED = 1000  # default seed of latents, orders, patches, directions and subsets
+_REALS, _FAKES = 1, 2  # independent orders of one seed
+_MAX_CACHED_BYTES = 1 << 30  # features of 131,072 reals
 
 
 class Evaluator:
-    """Measures sets of fakes against one set of reals.
+    """Measures sets of fakes against one set of reals, both in an order drawn from the seed.
 
     Args:
         plan: metrics to compute.
         reals: real images.
         inception: None if no metric needs it.
         classifier: None if no metric needs it.
-        num_fakes: size of the sets of fakes; None = any number.
+        num_fakes: size of the sets of fakes, for errors before the work; None = any number.
         seed: seed of everything random here.
         cache_folder: folder for statistics of reals; None = keep none.
         progress: show progress bars.
@@ -53,17 +55,18 @@ class Evaluator:
         cache_folder: str | os.PathLike[str] | None = None,
         progress: bool = False,
     ) -> None:
+        # Deviation: the reals are a random choice, for FID all of them; the original takes the
+        # first ones of the dataset, as many as fakes, and begins again after the last.
+        reals = in_random_order(reals, seed, _REALS)
         self._reals, self._seed, self._progress = reals, seed, progress
         self._networks: dict[str, Any] = {"inception": inception, "classifier": classifier}
         self._cache = None if cache_folder is None else _RealsCache(cache_folder, reals, progress)
-        self._num_images = {
-            r.name: r.images_for(reals.num_images, num_fakes) for r in plan.requests
-        }
-        self._begin()
+        self._plan = plan
+        self._begin(self._count(num_fakes))
 
     def settings(self) -> list[dict[str, Any]]:
         """For each metric, the fields of its records that make values comparable."""
-        return [self._settings(measure) for measure in self._measures]
+        return [_settings(measure, self._reals) for measure in self._measures]
 
     def __call__(self, fakes: ImageSet, **fields: Any) -> list[records.Record]:
         """Measures one set of fakes. Returns one record per metric for pgtf.metrics.records.
@@ -80,48 +83,46 @@ class Evaluator:
                 f"{fakes.name}: must have images like {self._reals.name}, "
                 f"{list(self._reals.shape)}. Received: {list(fakes.shape)}."
             )
-        for name, number in self._num_images.items():
-            Request(name, number).images_for(fakes.num_images)
+        counts = self._count(fakes.num_images)
+        if counts != self._counts:
+            self._begin(counts)
+        fakes = in_random_order(fakes, self._seed, _FAKES)
         try:
             self._feed_reals()
         except BaseException:
-            self._begin()  # Some reals may have been counted already; all are fed again next time.
+            self._begin(counts)  # Some reals may have been counted; all are fed again next time.
             raise
         for measure in self._measures:
             measure.begin_fakes()
-        feeds = {measure: measure.feed_fakes for measure in self._measures}
+        feeds = {m: (m.counts.fakes, m.feed_fakes) for m in self._measures}
         spent, reading = self._feed(fakes, feeds)
         return [self._record(m, spent[m], reading, fakes) | fields for m in self._measures]
 
-    def _begin(self) -> None:
-        self._measures = [self._make(*item) for item in self._num_images.items()]
+    def _count(self, num_fakes: int | None) -> dict[str, Counts]:
+        num_reals = self._reals.num_images
+        return {r.name: r.counts(num_reals, num_fakes) for r in self._plan.requests}
+
+    def _begin(self, counts: dict[str, Counts]) -> None:
+        self._counts = counts
+        self._measures = [self._make(*item) for item in counts.items()]
         self._has_reals = False
 
-    def _make(self, name: str, num_images: int) -> Measure:
+    def _make(self, name: str, counts: Counts) -> Measure:
         kind, network = MEASURES[name], None
         if kind.needs is not None:
             network = self._networks[kind.needs]
             if network is None:
                 raise ValueError(f"`{name}` needs {NEEDS[kind.needs]}.")
-        return kind(num_images, self._reals.shape, self._seed, network)
-
-    def _settings(self, measure: Measure) -> dict[str, Any]:
-        return {
-            "metric": measure.name,
-            "num_images": measure.num_images,
-            "seed": self._seed,
-            "minibatch_size": MINIBATCH,
-            "reals": self._reals.name,
-        } | measure.settings()
+        return kind(counts, self._reals.shape, self._seed, network)
 
     def _feed_reals(self) -> None:
         """Feeds the reals to the measures that use them and are not restored from the cache."""
         if self._has_reals:
             return
         feeds = {
-            measure: measure.feed_reals
-            for measure in self._measures
-            if measure.uses_reals and not (self._cache and self._cache.restore(measure))
+            m: (m.counts.reals, m.feed_reals)
+            for m in self._measures
+            if m.uses_reals and not (self._cache and self._cache.restore(m))
         }
         self._feed(self._reals, feeds)
         if self._cache:
@@ -130,19 +131,22 @@ class Evaluator:
         self._has_reals = True
 
     def _feed(
-        self, image_set: ImageSet, feeds: Mapping[Measure, Callable[[Batch], None]]
+        self, image_set: ImageSet, feeds: Mapping[Measure, tuple[int, Callable[[Batch], None]]]
     ) -> tuple[dict[Measure, float], float]:
-        """Feeds images to functions. Returns the seconds spent in each and in reading images."""
+        """Feeds the first n images to functions, {measure: (n, function)}.
+
+        Returns the seconds spent in each and in reading images.
+        """
         spent, reading, begin = dict.fromkeys(feeds, 0.0), 0.0, 0
-        total = max((measure.num_images for measure in feeds), default=0)
+        total = max((number for number, _ in feeds.values()), default=0)
         bar = tqdm(total=total, desc=image_set.name, unit="img", disable=not self._progress)
         started = time.monotonic()
         with bar:
             for images in image_set.batches(total):
                 reading += time.monotonic() - started
                 batch = Batch(images, self._networks["inception"])
-                for measure, feed in feeds.items():
-                    left = measure.num_images - begin
+                for measure, (number, feed) in feeds.items():
+                    left = number - begin
                     if left > 0:
                         started = time.monotonic()
                         feed(batch.first(left))
@@ -157,7 +161,7 @@ class Evaluator:
     ) -> records.Record:
         started = time.monotonic()
         values = measure.result()
-        record = self._settings(measure) | {
+        record = _settings(measure, self._reals) | {
             "fakes": fakes.name,
             "value": next(iter(values.values())),
             "values": values,
@@ -169,9 +173,29 @@ class Evaluator:
         record |= measure.notes()
         if fakes.lod is not None:
             record["lod"] = fakes.lod
-        if self._cache and measure.num_images in self._cache.hashes:
-            record["reals_sha256"] = self._cache.hashes[measure.num_images]
+        for name, image_set in (("reals_notes", self._reals), ("fakes_notes", fakes)):
+            if image_set.notes:
+                record[name] = dict(image_set.notes)
+        if self._cache and measure.counts.reals in self._cache.hashes:
+            record["reals_sha256"] = self._cache.hashes[measure.counts.reals]
         return record
+
+
+def _settings(measure: Measure, reals: ImageSet) -> dict[str, Any]:
+    height, width, channels = reals.shape
+    return {
+        "metric": measure.name,
+        "num_images": measure.counts.images,
+        "num_reals": measure.counts.reals,
+        "evaluations": measure.counts.evaluations,
+        "order": "random",
+        "seed": measure.seed,
+        "minibatch_size": MINIBATCH,
+        "reals": reals.name,
+        "mirror": reals.mirror,
+        "grid": [height, width],
+        "channels": channels,
+    } | measure.settings()
 
 
 class _RealsCache:
@@ -195,13 +219,16 @@ class _RealsCache:
         """Keeps the arrays of a measure. A cache that cannot be written is a warning."""
         if measure.state_name is None:
             return
+        state = measure.reals_state()
+        if sum(array.nbytes for array in state.values()) > _MAX_CACHED_BYTES:
+            return  # Writing it would need it in memory three times.
         try:
-            self._cache.save(measure.reals_state(), **self._key(measure))
+            self._cache.save(state, **self._key(measure))
         except OSError as error:
             logging.warning("Statistics of %s were not kept: %s", self._reals.name, error)
 
     def _key(self, measure: Measure) -> dict[str, Any]:
-        number = measure.num_images
+        number = measure.counts.reals
         if number not in self.hashes:
             self.hashes[number] = self._reals.sha256(number, self._progress)
         key = {"state": measure.state_name, "images_sha256": self.hashes[number]}

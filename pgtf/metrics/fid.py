@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from pgtf.metrics.interface import Batch, InceptionMeasure
+from pgtf.metrics.interface import Batch, Counts, InceptionMeasure
 
 NUM_FEATURES = 2048  # the covariance of fewer images has not full rank
 
@@ -23,18 +23,18 @@ class Fid(InceptionMeasure):
     name, title, better = "fid", "Frechet Inception distance", "lower"
     default_images, min_images = 50000, 2  # Heusel et al. 2017
     state_name = "statistics"
+    default_reals = "all"
 
     def __init__(
-        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+        self, counts: Counts, shape: tuple[int, int, int], seed: int, network: Any = None
     ) -> None:
-        super().__init__(num_images, shape, seed, network)
+        super().__init__(counts, shape, seed, network)
         self._reals, self._fakes = FeatureStatistics(), FeatureStatistics()
         self._state: Mapping[str, np.ndarray] = {}
-        if num_images < NUM_FEATURES:
+        fewest = min(counts.fakes, counts.reals)
+        if fewest < NUM_FEATURES:
             logging.warning(
-                "FID of %d images, fewer than its %d features, says little.",
-                num_images,
-                NUM_FEATURES,
+                "FID of %d images, fewer than its %d features, says little.", fewest, NUM_FEATURES
             )
 
     def feed_reals(self, batch: Batch) -> None:

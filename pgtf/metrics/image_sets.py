@@ -5,19 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import PIL.Image
+from absl import logging
 from tqdm import tqdm
 
 from pgtf import images as image_functions
+from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
 
 MINIBATCH = 64  # images per batch; SWD's random positions depend on it
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
-
 
 Labels = Callable[[np.random.RandomState, int], np.ndarray]  # (rng, n) -> [n, L]
 
@@ -54,6 +52,8 @@ class ImageSet:
     num_images: int | None  # None = any number
     read: Callable[[int, int], np.ndarray]  # (begin, end) -> uint8 [end - begin, H, W, C]
     lod: float | None = None  # lod of the generator; None = no generator
+    mirror: bool = False  # True if images are flipped at random
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)  # for records
 
     def batches(self, num_images: int) -> Iterator[np.ndarray]:
         """Yields the first images in arrays of MINIBATCH: uint8 [n, H, W, C]."""
@@ -69,6 +69,27 @@ class ImageSet:
                 digest.update(np.ascontiguousarray(batch).data)
                 bar.update(len(batch))
         return digest.hexdigest()
+
+
+def in_random_order(image_set: ImageSet, seed: int, stream: int = 0) -> ImageSet:
+    """The same images in an order drawn from a seed, so that the first N are a random choice.
+
+    Names of files often begin with the class, and datasets may have been created without shuffling.
+    A set of any number of images, a generator's, stays as it is: its images are random already.
+
+    Args:
+        image_set: the images.
+        seed: seed of the order.
+        stream: another number gives an independent order, for example of the fakes.
+    """
+    if image_set.num_images is None:
+        return image_set
+    order = np.random.RandomState([seed, stream]).permutation(image_set.num_images)
+
+    def read(begin: int, end: int) -> np.ndarray:
+        return np.concatenate([image_set.read(i, i + 1) for i in map(int, order[begin:end])])
+
+    return dataclasses.replace(image_set, read=read)
 
 
 def of_array(name: str, images: np.ndarray) -> ImageSet:
@@ -101,33 +122,42 @@ def of_dataset(dataset: Dataset, mirror_seed: int | None = None) -> ImageSet:
         found = dataset.read_images(range(begin, end))
         return np.where(flips[begin:end, None, None, None], found[:, :, ::-1], found)
 
-    return ImageSet(f"{dataset.name} (mirrored at random)", shape, dataset.num_images, read)
+    name = f"{dataset.name} (mirrored at random)"
+    return ImageSet(name, shape, dataset.num_images, read, mirror=True)
 
 
-def of_folder(folder: str | os.PathLike[str]) -> ImageSet:
-    """Image files of a folder, in the order of their names; all of one size.
+def of_folder(
+    folder: str | os.PathLike[str], fitting: Fitting | None = None, progress: bool = False
+) -> ImageSet:
+    """Image files of a folder and the folders below it, in the order of their names.
+
+    They are read as create_from_images reads them; see `open_image_folder`.
+
+    Args:
+        folder: folder of image files.
+        fitting: conversion to one size and number of channels; None = Fitting().
+        progress: show a progress bar while the kinds of all files are read.
 
     Raises:
         OSError: there is no such folder.
-        ValueError: it holds no images. Reading raises one for a file of another size.
+        ValueError: it holds no images, or a file has another size. Reading raises one for a file
+            that is damaged.
     """
-    paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES)
-    if not paths:
-        kinds = ", ".join(sorted(SUFFIXES))
-        raise ValueError(f"{folder}: no images in it (files ending in {kinds}).")
-    shape = _load(paths[0]).shape
-
-    def read(begin: int, end: int) -> np.ndarray:
-        found = [_load(path) for path in paths[begin:end]]
-        for path, image in zip(paths[begin:end], found, strict=True):
-            if image.shape != shape:
-                raise ValueError(
-                    f"{path}: all images must have the size and channels of {paths[0].name}, "
-                    f"{list(shape)}. Received: {list(image.shape)}."
-                )
-        return np.stack(found)
-
-    return ImageSet(str(folder), shape, len(paths), read)
+    fitting = fitting or Fitting()
+    found = open_image_folder(os.fspath(folder), fitting, progress)
+    chosen = {"transform": fitting.transform, "alpha": fitting.alpha}
+    changes = [f"{k} {v}" for k, v in chosen.items() if v not in ("none", "error")]
+    name = f"{folder} ({', '.join(changes)})" if changes else str(folder)
+    notes: dict[str, Any] = {}
+    if found.num_skipped:
+        logging.warning("%s: skipped %d files that are no images", folder, found.num_skipped)
+        notes["skipped"] = found.num_skipped
+    if found.num_converted:
+        kind = {1: "gray", 3: "RGB"}[found.shape[2]]
+        count = f"{found.num_converted} of {len(found.paths)}"
+        logging.warning("%s: converted %s images to %s", folder, count, kind)
+        notes["converted"] = found.num_converted
+    return ImageSet(name, found.shape, len(found.paths), found.read, notes=notes)
 
 
 def of_generator(
@@ -179,19 +209,6 @@ def labels_of(dataset: Dataset) -> Labels | None:
     if not dataset.label_size:
         return None
     return lambda rng, num: dataset.read_labels(rng.randint(dataset.num_images, size=num))
-
-
-def _load(path: Path) -> np.ndarray:
-    """Reads one file as uint8 [H, W, 1 or 3]."""
-    try:
-        with PIL.Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip them at 255.
-                raise ValueError(f"8 bits per channel are needed, and its mode is {image.mode}")
-            gray = image.mode in ("1", "L", "LA")
-            array = np.asarray(image.convert("L" if gray else "RGB"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable image ({error}).") from error
-    return array[:, :, np.newaxis] if array.ndim == 2 else array
 
 
 def _enlarged(name: str, images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.metrics.interface import Batch, InceptionMeasure
+from pgtf.metrics.interface import Batch, Counts, InceptionMeasure
 
 NUM_SPLITS = 10
 
@@ -19,9 +19,9 @@ class InceptionScore(InceptionMeasure):
     uses_reals = False
 
     def __init__(
-        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+        self, counts: Counts, shape: tuple[int, int, int], seed: int, network: Any = None
     ) -> None:
-        super().__init__(num_images, shape, seed, network)
+        super().__init__(counts, shape, seed, network)
         self._probabilities: list[np.ndarray] = []
 
     def begin_fakes(self) -> None:

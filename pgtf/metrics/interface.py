@@ -6,11 +6,14 @@ The evaluator feeds a measure the reals once, then the fakes of snapshot after s
 from __future__ import annotations
 
 import abc
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+
+from pgtf.metrics.storage import Rows
 
 # Networks that a measure may need, by the name of their argument to Evaluator, with the remedy if
 # one is missing.
@@ -20,6 +23,20 @@ NEEDS = {
     "classifier": "a classifier. Give its file as --classifier=FILE, or train it with "
     "python -m metrics train_classifier",
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """Numbers of images of one measurement."""
+
+    images: int  # fakes per evaluation
+    reals: int = 0  # 0 for a metric without reals
+    evaluations: int = 1  # the values are means over as many sets of fakes
+
+    @property
+    def fakes(self) -> int:
+        """Number of all fakes."""
+        return self.images * self.evaluations
 
 
 class Batch:
@@ -55,7 +72,7 @@ class Measure(abc.ABC):
     """Base class of all metrics: subclasses state their facts as class attributes.
 
     Args:
-        num_images: number of images in each set.
+        counts: numbers of images.
         shape: (H, W, C) of the images.
         seed: seed of everything random.
         network: the network that the metric `needs`, or None.
@@ -66,24 +83,30 @@ class Measure(abc.ABC):
 
     name: ClassVar[str]  # in --metrics and metric-NAME.jsonl
     title: ClassVar[str]  # above its plot, with the unit
-    default_images: ClassVar[int]  # images of each set if the user gives no number
-    min_images: ClassVar[int] = 1  # the metric is not defined for fewer
+    default_images: ClassVar[int]  # fakes if the user gives no number
+    min_images: ClassVar[int] = 1  # the metric is not defined for fewer, of either set
     images_per_k: ClassVar[int] = 1000  # what a k means after the number of images
     better: ClassVar[Literal["lower", "higher"] | None] = None  # None: no snapshot is the best one
     needs: ClassVar[str | None] = None  # key of NEEDS
     # Attributes of that network which the value depends on, by their field in a record.
     network_fields: ClassVar[Mapping[str, str]] = {}
     uses_reals: ClassVar[bool] = True
+    # As many as fakes, or the whole set. For "same" the default number of fakes is at most that of
+    # the reals.
+    default_reals: ClassVar[Literal["same", "all"]] = "same"
+    max_reals: ClassVar[int | None] = None  # "all" means as many at most; None = all of them
+    takes_evaluations: ClassVar[bool] = False  # the mean over several sets of fakes can be asked
+    name_suffixes: ClassVar[tuple[str, ...]] = ()  # may follow the number, as the 3 of pr50k3
     # Key under which arrays computed from the reals are cached; None: they are too large to keep.
     state_name: ClassVar[str | None] = None
 
     def __init__(
-        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+        self, counts: Counts, shape: tuple[int, int, int], seed: int, network: Any = None
     ) -> None:
-        self.num_images, self.shape, self.seed, self.network = num_images, shape, seed, network
+        self.counts, self.shape, self.seed, self.network = counts, shape, seed, network
 
     def settings(self) -> dict[str, Any]:
-        """Returns the fields of a record that say which network the value depends on."""
+        """Returns the fields of a record that the value depends on, such as the network."""
         return {field: getattr(self.network, name) for field, name in self.network_fields.items()}
 
     def notes(self) -> dict[str, Any]:
@@ -137,29 +160,29 @@ class FeatureMeasure(InceptionMeasure):
     """Base class of metrics that compare the Inception features of all images."""
 
     state_name = "features"
+    default_reals = "all"
 
     def __init__(
-        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+        self, counts: Counts, shape: tuple[int, int, int], seed: int, network: Any = None
     ) -> None:
-        super().__init__(num_images, shape, seed, network)
-        self._reals: list[np.ndarray] = []
-        self._fakes: list[np.ndarray] = []
+        super().__init__(counts, shape, seed, network)
+        self._reals, self._fakes = Rows(counts.reals), Rows(counts.fakes)
 
     def feed_reals(self, batch: Batch) -> None:
         self._reals.append(batch.features)
 
     def reals_state(self) -> dict[str, np.ndarray]:
-        return {"features": np.concatenate(self._reals)}
+        return {"features": self._reals.array()}
 
     def restore_reals(self, state: Mapping[str, np.ndarray]) -> None:
-        self._reals = [state["features"]]
+        self._reals.append(state["features"])
 
     def begin_fakes(self) -> None:
-        self._fakes = []
+        self._fakes = Rows(self.counts.fakes)
 
     def feed_fakes(self, batch: Batch) -> None:
         self._fakes.append(batch.features)
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the features of the reals and of the fakes: 2 x [N, 2048]."""
-        return np.concatenate(self._reals), np.concatenate(self._fakes)
+        """Returns the features of the reals and of the fakes: [N, 2048], [M, 2048]."""
+        return self._reals.array(), self._fakes.array()

@@ -16,6 +16,7 @@ class Kid(FeatureMeasure):
 
     name, title, better = "kid", "Kernel Inception distance x 10^3", "lower"
     default_images, min_images = 10000, 2
+    max_reals = 1_000_000  # Their features need 8 GB of disk. The limit of StyleGAN's kid50k_full
 
     def result(self) -> dict[str, float]:
         mean, std = kernel_distance(*self.features(), np.random.RandomState(self.seed))

@@ -8,12 +8,12 @@ in each colour plane, and a mode is a number from 000 to 999.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pgtf.metrics.interface import Batch, Measure
+from pgtf.metrics.interface import Batch, Counts, Measure
 
 CLASSIFIER = "classifier.npz"  # written into a dataset folder by python -m metrics train_classifier
 
@@ -24,12 +24,12 @@ class Modes(Measure):
     name, title, better = "modes", "Modes hit", "higher"
     default_images = 25600  # paper, App. D
     needs, network_fields = "classifier", {"classifier_sha256": "sha256"}
-    uses_reals = False
+    uses_reals, takes_evaluations = False, True
 
     def __init__(
-        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+        self, counts: Counts, shape: tuple[int, int, int], seed: int, network: Any = None
     ) -> None:
-        super().__init__(num_images, shape, seed, network)
+        super().__init__(counts, shape, seed, network)
         network.check(shape)
         self._values: list[np.ndarray] = []
 
@@ -47,8 +47,17 @@ class Modes(Measure):
         self._values.append(self.network(batch.images))
 
     def result(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.network.coverage(np.concatenate(self._values))
-        return found
+        values = np.concatenate(self._values)
+        sets = values.reshape(self.counts.evaluations, self.counts.images, *values.shape[1:])
+        return mean_of([self.network.coverage(each) for each in sets])
+
+
+def mean_of(found: Sequence[Mapping[str, int | float]]) -> dict[str, Any]:
+    """Averages the values of several evaluations, and adds the standard deviation of the modes."""
+    if len(found) == 1:
+        return dict(found[0])
+    means: dict[str, Any] = {n: float(np.mean([each[n] for each in found])) for n in found[0]}
+    return means | {"modes_std": float(np.std([each["modes"] for each in found]))}
 
 
 def coverage(values: np.ndarray, sizes: Mapping[str, int]) -> dict[str, int | float]:

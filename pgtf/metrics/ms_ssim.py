@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.metrics.interface import Batch, Measure
+from pgtf.metrics.interface import Batch, Counts, Measure
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # per scale, finest first: Wang et al., 3.2
 FILTER_SIZE, FILTER_SIGMA = 11, 1.5
@@ -28,12 +28,19 @@ class MsSsim(Measure):
     state_name = "msssim"
 
     def __init__(
-        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+        self, counts: Counts, shape: tuple[int, int, int], seed: int, network: Any = None
     ) -> None:
-        super().__init__(num_images, shape, seed, network)
+        super().__init__(counts, shape, seed, network)
         check_size(*shape[:2], len(WEIGHTS))
         self._reals, self._fakes = MultiScaleSSIM(), MultiScaleSSIM()
         self._value_of_reals: float | None = None
+
+    def settings(self) -> dict[str, Any]:
+        # Both sets arrive in random order, so two neighbours are a random pair.
+        return {"pairing": "random"}
+
+    def notes(self) -> dict[str, Any]:
+        return {"pairs": self.counts.fakes // 2, "pairs_reals": self.counts.reals // 2}
 
     def feed_reals(self, batch: Batch) -> None:
         self._reals.feed(batch.images)

@@ -16,8 +16,9 @@ Curves = dict[str, dict[float, float]]  # {label: {x: y}}
 def plot(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[str]:
     """Draws every metric recorded in a run folder against thousands of images shown.
 
-    Values that cannot be compared, because they differ in the number of images, the reals, the
-    seed or the mode, are separate curves. Of repeated measurements of a snapshot the last counts.
+    Values that cannot be compared, because they differ in the numbers of images, the reals, their
+    order, the seed or the mode, are separate curves. Of repeated measurements of a snapshot the
+    last counts.
 
     Args:
         folder: run folder with metric-*.jsonl.
@@ -87,7 +88,8 @@ def curves(folder: str | os.PathLike[str], metric: str) -> Curves:
     for record in records.load(folder, metric):
         if not needed <= record.keys() or record["kimg"] is None:
             continue  # The fakes were no snapshot, or the record is not ours.
-        settings = f"{record['num_images']} images of {record['reals']}, seed {record['seed']}"
+        settings = f"{records.numbers(record)} of {record['reals']}, seed {record['seed']}"
+        settings += f", {record['order']} order" if "order" in record else ""
         settings += f", {record['mode']}" if "mode" in record else ""
         for name, value in record["values"].items():
             if MEASURES[metric].is_plotted(name):

@@ -20,6 +20,8 @@ class PrecisionRecall(FeatureMeasure):
 
     name, title = "pr", "Precision and recall"
     default_images, min_images = 50000, NEIGHBOURHOOD + 1  # Kynkaanniemi et al.
+    max_reals = 200_000  # The time grows with their square. The limit of StyleGAN's pr50k3_full
+    name_suffixes = (str(NEIGHBOURHOOD),)
 
     def result(self) -> dict[str, float]:
         precision, recall = precision_recall(*self.features())

@@ -18,7 +18,10 @@ Record = dict[str, Any]
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow")
 # Values cannot be compared if their records differ in one of these or in a `network_fields`.
-COMPARABLE = ("num_images", "seed", "reals")
+COMPARABLE = (
+    *("num_images", "num_reals", "evaluations", "order", "pairing", "seed"),
+    *("reals", "mirror", "grid", "channels"),
+)
 _SNAPSHOT = re.compile(r"network-snapshot-(\d+)\.h5")
 
 
@@ -79,6 +82,15 @@ def of_snapshot(path: str | os.PathLike[str]) -> dict[str, Record]:
             if record.get("snapshot") == path.name:
                 found[name] = record
     return found
+
+
+def numbers(record: Mapping[str, Any]) -> str:
+    """Formats the numbers of images of a record: "2000 fakes, 400 reals"."""
+    sets = record.get("evaluations", 1)
+    fakes = (
+        f"{sets} x {record['num_images']} fakes" if sets > 1 else f"{record['num_images']} fakes"
+    )
+    return f"{fakes}, {record['num_reals']} reals" if record.get("num_reals") else fakes
 
 
 def matches(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pgtf.metrics.descriptors import Descriptors, Level
-from pgtf.metrics.interface import Batch, Measure
+from pgtf.metrics.interface import Batch, Counts, Measure
 from pgtf.metrics.patches import PATCH
 from pgtf.metrics.pyramid import num_levels
 
@@ -30,10 +30,11 @@ class Swd(Measure):
     images_per_k = 1024  # so that 16k are the paper's 16,384
 
     def __init__(
-        self, num_images: int, shape: tuple[int, int, int], seed: int, network: Any = None
+        self, counts: Counts, shape: tuple[int, int, int], seed: int, network: Any = None
     ) -> None:
-        super().__init__(num_images, shape, seed, network)
-        self._swd = SlicedWasserstein(num_images, shape, np.random.RandomState(seed))
+        super().__init__(counts, shape, seed, network)
+        rng = np.random.RandomState(seed)
+        self._swd = SlicedWasserstein(counts.fakes, shape, rng, num_reals=counts.reals)
 
     def feed_reals(self, batch: Batch) -> None:
         self._swd.feed_reals(batch.images)
@@ -56,9 +57,10 @@ class SlicedWasserstein:
     uses to compare the reals with themselves, positions in the fakes, directions.
 
     Args:
-        num_images: number of images in each set.
+        num_images: number of fakes.
         shape: (H, W, C).
         rng: stream of random numbers.
+        num_reals: number of reals; None = as many as fakes.
         **options: arguments of `Descriptors`.
     """
 
@@ -67,12 +69,14 @@ class SlicedWasserstein:
         num_images: int,
         shape: tuple[int, int, int],
         rng: np.random.RandomState,
+        *,
+        num_reals: int | None = None,
         **options: Any,
     ) -> None:
         num_levels(*shape[:2])
         self._rng, self._options = rng, options
         self._num_images, self._shape = num_images, shape
-        self._feeding = Descriptors(num_images, shape, **options)
+        self._feeding = Descriptors(num_reals or num_images, shape, **options)
         self._reals: list[Level] = []
         self._rng_state: Any = None
 
@@ -128,30 +132,44 @@ def sliced_wasserstein(
 ) -> float:
     """Mean distance between the sorted projections of two levels. Rabin et al. 2011.
 
-    Raises:
-        ValueError: the two differ in size.
+    Sets of different size are compared as distributions: each point has the weight 1 / size.
     """
-    if a.num_patches != b.num_patches:
-        raise ValueError(
-            "SWD needs as many fakes as reals. "
-            f"Received: {b.num_patches} and {a.num_patches} patches."
-        )
-    step = min(max(_SORT_BYTES // (4 * a.num_patches), 1), count)
-    buffers = np.empty((2, step, a.num_patches), np.float32)
+    sizes = a.num_patches, b.num_patches
+    step = min(max(_SORT_BYTES // (4 * max(sizes)), 1), count)
+    p, q = (np.empty((step, size), np.float32) for size in sizes)
+    quantiles = None if sizes[0] == sizes[1] else _Quantiles(*sizes)
     total = 0.0
     for _ in range(repeats):
         directions = random_directions(rng, a.num_channels, count)
         for start in range(0, count, step):
             part = directions[:, start : start + step]
-            p, q = buffers[:, : part.shape[1]]
-            shifts = a.project(part, p) - b.project(part, q)
-            for x, y, shift in zip(p, q, shifts, strict=True):  # One row fits the cache.
+            rows = p[: part.shape[1]], q[: part.shape[1]]
+            shifts = a.project(part, rows[0]) - b.project(part, rows[1])
+            for x, y, shift in zip(*rows, shifts, strict=True):  # One row fits the cache.
                 x.sort()
                 y.sort()
+                if quantiles is not None:
+                    total += quantiles.mean_difference(x, y + shift)
+                    continue
                 x -= y
                 x -= shift
                 total += float(np.mean(np.abs(x, out=x)))
     return total / (repeats * count)
+
+
+class _Quantiles:
+    """Steps on which the quantile functions of two samples of different size are constant."""
+
+    def __init__(self, n: int, m: int) -> None:
+        # Multiply all bounds by n m, so that they are whole numbers.
+        bounds = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
+        self._x, self._y = (bounds - 1) // m, (bounds - 1) // n
+        self._weights = np.diff(bounds, prepend=0) / (n * m)
+
+    def mean_difference(self, x: np.ndarray, y: np.ndarray) -> float:
+        """Wasserstein distance of sorted samples, [n] and [m]."""
+        differences = np.abs(x[self._x] - y[self._y])
+        return float(np.dot(differences.astype(np.float64), self._weights))
 
 
 def _finished(descriptors: Descriptors, what: str) -> list[Level]:

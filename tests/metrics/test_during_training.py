@@ -101,6 +101,11 @@ def test_only_comparable_values_compete(tmp_path):
     assert record(9.0, 3, mode="clean")
     assert record(4.0, 4, mode="legacy")
     assert record(6.0, 5, mode="legacy", inception_sha256="another file")
+    others = {"num_reals": 30, "order": "random", "evaluations": 10, "pairing": "random"}
+    others |= {"mirror": True, "grid": [16, 16], "channels": 1, "seed": 2, "reals": "other"}
+    for kimg, (name, value) in enumerate(others.items(), 6):
+        assert record(9.0, kimg, mode="legacy", **{name: value}), name
+    assert not record(9.5, 20, mode="legacy", num_reals=30)
 
 
 def test_values_become_tensorboard_scalars(tmp_path, state, evaluator):
@@ -147,8 +152,8 @@ def test_metrics_are_checked_before_the_run_folder_exists(tmp_path, state, monke
         read_images=lambda indices: images[list(indices)],
     )
     options = MetricOptions(seed=3, use_cache=False)
-    with pytest.raises(ValueError, match="asked for 16384 images, and there are only 40"):
-        prepare("swd:16k", dataset, options)
+    with pytest.raises(ValueError, match="no metric `sdw:16k`. Did you mean `swd:16k`"):
+        prepare("sdw:16k", dataset, options)
     with pytest.raises(ValueError, match="`fid` needs the Inception network"):
         prepare("fid@every=2", dataset, MetricOptions(inception=None))
     folder = tmp_path / "run"
@@ -158,4 +163,5 @@ def test_metrics_are_checked_before_the_run_folder_exists(tmp_path, state, monke
         tick(action, folder, state, kimg)
     (record,) = records.load(folder, "swd")
     assert (record["kimg"], record["num_images"], record["seed"]) == (20, 32, 3)
+    assert (record["num_reals"], record["mirror"]) == (32, True)
     assert record["reals"] == "waves (mirrored at random)"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pgtf.metrics import fid, image_sets, inception_score, kid, ms_ssim, precision_recall, records
-from pgtf.metrics.evaluator import Evaluator
+from pgtf.metrics.evaluator import SEED, Evaluator
 from pgtf.metrics.inception import GRAPH_NAME, Inception
 from pgtf.metrics.plan import parse_plan
 from pgtf.metrics.swd import SlicedWasserstein
@@ -41,13 +41,19 @@ def found(network, reals, fakes):
     return {record["metric"]: record for record in evaluator(fakes, snapshot="x.h5", kimg=3)}
 
 
+def in_order(image_set, stream, seed=11):
+    """All images in the evaluator's order."""
+    order = np.random.RandomState([seed, stream]).permutation(image_set.num_images)
+    return image_set.read(0, image_set.num_images)[order]
+
+
 def test_swd_sees_its_own_number_of_images_in_batches_of_64(found, reals, fakes):
     metric = SlicedWasserstein(66, (SIDE, SIDE, 3), np.random.RandomState(11))
-    for batch in reals.batches(66):
-        metric.feed_reals(batch)
+    for part in (slice(64), slice(64, 66)):
+        metric.feed_reals(in_order(reals, 1)[part])
     metric.begin_fakes()
-    for batch in fakes.batches(66):
-        metric.feed_fakes(batch)
+    for part in (slice(64), slice(64, 66)):
+        metric.feed_fakes(in_order(fakes, 2)[part])
     expected = metric.result()
     assert found["swd"]["num_images"] == 66
     assert found["swd"]["values"] == {
@@ -58,24 +64,72 @@ def test_swd_sees_its_own_number_of_images_in_batches_of_64(found, reals, fakes)
 
 
 def test_inception_metrics_equal_their_functions_on_the_features(found, network, reals, fakes):
-    (x, _), (y, p) = network(reals.read(0, NUM)), network(fakes.read(0, NUM))
+    (x, _), (y, p) = network(in_order(reals, 1)), network(in_order(fakes, 2))
     statistics = [(f.mean(axis=0), np.cov(f.astype(np.float64), rowvar=False)) for f in (x, y)]
     expected = fid.frechet_distance(*statistics[0], *statistics[1])
     assert found["fid"]["value"] == pytest.approx(expected, rel=1e-4)
     assert found["is"]["values"] == pytest.approx(
         dict(zip(("is", "is_std"), inception_score.inception_score(p), strict=True)), rel=1e-5
     )
-    mean, std = kid.kernel_distance(x[:50], y[:50], np.random.RandomState(11))
+    mean, std = kid.kernel_distance(x, y[:50], np.random.RandomState(11))
     assert found["kid"]["values"] == pytest.approx({"kid": 1e3 * mean, "kid_std": 1e3 * std}, 1e-3)
+    assert (found["kid"]["num_images"], found["kid"]["num_reals"]) == (50, NUM)
     precision, recall = precision_recall.precision_recall(x, y)
     assert found["pr"]["values"] == {"precision": precision, "recall": recall}
 
 
-def test_ms_ssim_is_also_computed_between_reals(found, reals, fakes):
-    for name, image_set in (("msssim", fakes), ("msssim_reals", reals)):
-        images = image_set.read(0, NUM)
+def test_ms_ssim_of_random_pairs_is_also_computed_between_reals(found, reals, fakes):
+    for name, image_set, stream in (("msssim", fakes, 2), ("msssim_reals", reals, 1)):
+        images = in_order(image_set, stream)
         expected = ms_ssim.ms_ssim(images[0::2], images[1::2]).mean()
         assert found["msssim"]["values"][name] == pytest.approx(expected, rel=1e-12)
+    assert found["msssim"]["pairing"] == "random"
+    assert (found["msssim"]["pairs"], found["msssim"]["pairs_reals"]) == (35, 35)
+
+
+def generator(seed=3, side=16):
+    """Any number of images: waves of another phase in each batch."""
+    return image_sets.ImageSet(
+        "G", (side, side, 3), None, lambda begin, end: waves(end - begin, side, [seed, begin])
+    )
+
+
+def test_fakes_and_reals_are_counted_apart(network):
+    """2,000 fakes of a generator and 400 reals, at a smaller scale."""
+    few, fakes = image_sets.of_array("few", waves(40, 16, seed=1)), generator()
+    plan = parse_plan("swd:100,msssim:200,fid:100,kid:100,pr:100")
+    found = {r["metric"]: r for r in Evaluator(plan, few, inception=network, seed=11)(fakes)}
+    counts = {name: (r["num_images"], r["num_reals"]) for name, r in found.items()}
+    assert counts == {name: (100, 40) for name in found} | {"msssim": (200, 40)}
+    made = np.concatenate(list(fakes.batches(200)))
+    for name, images in (("msssim", made), ("msssim_reals", in_order(few, 1))):
+        expected = ms_ssim.ms_ssim(images[0::2], images[1::2]).mean()
+        assert found["msssim"]["values"][name] == pytest.approx(expected, rel=1e-12)
+    assert (found["msssim"]["pairs"], found["msssim"]["pairs_reals"]) == (100, 20)
+    x, y = network(few.read(0, 40))[0], network(made[:100])[0]
+    statistics = [(f.mean(axis=0), np.cov(f.astype(np.float64), rowvar=False)) for f in (x, y)]
+    expected = fid.frechet_distance(*statistics[0], *statistics[1])
+    assert found["fid"]["value"] == pytest.approx(expected, rel=1e-4)
+    precision, recall = precision_recall.precision_recall(x, y)
+    assert found["pr"]["values"] == {"precision": precision, "recall": recall}
+
+
+def test_a_number_of_reals_is_a_random_choice_of_them(network, reals, fakes):
+    plan = parse_plan("fid:40,msssim:40", num_reals=30)
+    found = Evaluator(plan, reals, inception=network, seed=11)(fakes)
+    assert [r["num_reals"] for r in found] == [30, 30]
+    x, y = network(in_order(reals, 1)[:30])[0], network(in_order(fakes, 2)[:40])[0]
+    statistics = [(f.mean(axis=0), np.cov(f.astype(np.float64), rowvar=False)) for f in (x, y)]
+    expected = fid.frechet_distance(*statistics[0], *statistics[1])
+    assert found[0]["value"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_sets_of_fakes_of_different_size_are_measured_by_one_evaluator(reals, fakes):
+    evaluator = Evaluator(parse_plan("msssim"), reals)
+    small = image_sets.of_array("small", fakes.read(0, 20))
+    assert [evaluator(x)[0]["num_images"] for x in (fakes, small, fakes)] == [NUM, 20, NUM]
+    with pytest.raises(ValueError, match="asked for 50 images, and there are only 20"):
+        Evaluator(parse_plan("msssim:50"), reals)(small)
 
 
 def test_a_record_holds_everything_that_a_value_depends_on(found, network):
@@ -84,6 +138,8 @@ def test_a_record_holds_everything_that_a_value_depends_on(found, network):
     assert record["mode"] == "legacy"
     assert record["inception_sha256"] == network.sha256
     assert (record["num_images"], record["seed"], record["minibatch_size"]) == (NUM, 11, 64)
+    assert (record["num_reals"], record["evaluations"], record["order"]) == (NUM, 1, "random")
+    assert (record["grid"], record["channels"], record["mirror"]) == ([SIDE, SIDE], 3, False)
     assert (record["reals"], record["fakes"]) == ("reals", "fakes")
     assert (record["snapshot"], record["kimg"]) == ("x.h5", 3)
     assert record["gray_shown_as_rgb"] is False
@@ -116,7 +172,7 @@ class Counted:
 
 
 def test_statistics_of_reals_are_cached_by_content(network, reals, fakes, tmp_path):
-    plan = parse_plan("fid:40,kid:40,pr:40")
+    plan = parse_plan("fid:40,kid:40,pr:40", num_reals=40)
 
     def measure(image_set, folder=tmp_path):
         counted = Counted(network)
@@ -128,7 +184,8 @@ def test_statistics_of_reals_are_cached_by_content(network, reals, fakes, tmp_pa
     assert again[2] == 40  # the fakes alone
     assert again[1] == pytest.approx(first[1], rel=1e-12)
     changed = reals.read(0, NUM).copy()
-    changed[39, 0, 0, 0] ^= 1
+    last = np.random.RandomState([SEED, 1]).permutation(NUM)[39]
+    changed[last, 0, 0, 0] ^= 1
     assert measure(image_sets.of_array("changed", changed))[2] == 80
     for path in tmp_path.iterdir():
         path.write_bytes(b"damaged")
@@ -141,7 +198,7 @@ def test_statistics_of_another_mode_or_network_are_not_taken_from_the_cache(
     path = tmp_path / "other.pb"
     path.write_bytes(FrozenGraph(seed=1).serialized())
     networks = [network, Inception(network.path, mode="clean"), Inception(path)]
-    plan, folder = parse_plan("fid:16,kid:16,pr:16"), tmp_path / "cache"
+    plan, folder = parse_plan("fid:16,kid:16,pr:16", num_reals=16), tmp_path / "cache"
     for shown in (32, 16):  # reals and fakes, then fakes alone
         for each in networks:
             counted = Counted(each)
@@ -179,10 +236,11 @@ def test_ms_ssim_of_equal_reals_is_computed_once(reals, fakes, tmp_path, monkeyp
 
 def test_reals_are_fed_again_after_a_failed_reading(network, reals, fakes):
     """A disk that comes back during training must not leave images counted twice."""
-    broken = [True]
+    broken, read_so_far = [True], []
 
     def read(begin, end):
-        if begin and broken:
+        read_so_far.append(begin)
+        if len(read_so_far) > 65 and broken:
             broken.clear()
             raise OSError("the disk is gone")
         return reals.read(begin, end)
@@ -220,7 +278,9 @@ def test_bad_input_is_refused_before_the_work(network, reals, fakes):
     with pytest.raises(ValueError, match="`modes` needs a classifier"):
         Evaluator(parse_plan("modes"), reals)
     with pytest.raises(ValueError, match="asked for 100 images, and there are only 70"):
-        Evaluator(parse_plan("swd:100"), reals)
+        Evaluator(parse_plan("swd:100"), reals, num_fakes=70)
+    with pytest.raises(ValueError, match="`num_reals` must be at most 70, .* or all. Received: nu"):
+        Evaluator(parse_plan("swd", num_reals=71), reals)
     small = image_sets.of_array("small", waves(20, 8, seed=0))
     with pytest.raises(ValueError, match="16x16 pixels or more. Received: 8x8"):
         Evaluator(parse_plan("swd"), small)

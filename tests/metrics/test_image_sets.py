@@ -13,46 +13,38 @@ def all_of(image_set, num):
     return np.concatenate(list(image_set.batches(num)))
 
 
-def test_a_folder_is_read_by_name_and_other_files_are_left_out(tmp_path, rng):
+def test_a_folder_is_read_by_name_in_batches(tmp_path, rng):
     images = rng.integers(0, 256, (70, 8, 8, 3), np.uint8)
     for i, image in enumerate(images):
         PIL.Image.fromarray(image).save(tmp_path / f"img{i:04d}.png")
-    (tmp_path / "notes.txt").write_text("not an image")
     found = image_sets.of_folder(tmp_path)
     assert (found.num_images, found.shape) == (70, (8, 8, 3))
     assert [len(batch) for batch in found.batches(70)] == [64, 6]
     np.testing.assert_array_equal(all_of(found, 70), images)
+    shuffled = image_sets.in_random_order(found, seed=4, stream=1)
+    order = np.random.RandomState([4, 1]).permutation(70)
+    np.testing.assert_array_equal(all_of(shuffled, 70), images[order])
 
 
-def test_gray_files_have_one_channel(tmp_path, rng):
-    gray = rng.integers(0, 256, (8, 8), np.uint8)
-    PIL.Image.fromarray(gray).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(image_sets.of_folder(tmp_path).read(0, 1)[0, :, :, 0], gray)
+def test_the_order_follows_from_the_seed_and_shows_every_image_once():
+    images = np.arange(1000).reshape(1000, 1, 1, 1)
+    ordered = image_sets.of_array("classes", (images // 4).astype(np.uint8))  # sorted by class
+    orders = []
+    for seed, stream in ((1, 0), (1, 0), (2, 0), (1, 1)):
+        found = image_sets.in_random_order(ordered, seed, stream)
+        assert (found.name, found.shape, found.num_images) == ("classes", (1, 1, 1), 1000)
+        orders.append(all_of(found, 1000).ravel())
+        np.testing.assert_array_equal(np.sort(orders[-1]), images.ravel() // 4)
+        # The mean of 250 draws has a standard deviation of 72 / sqrt(250) = 4.6, here a bit less.
+        assert abs(all_of(found, 250).mean() - 124.5) < 4 * 4.6
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert (orders[0] != orders[2]).mean() > 0.9
+    assert (orders[0] != orders[3]).mean() > 0.9
 
 
-def test_a_file_that_does_not_fit_is_named(tmp_path):
-    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    PIL.Image.new("RGB", (8, 9)).save(tmp_path / "b.png")
-    (tmp_path / "c.png").write_bytes(b"damaged")
-    found = image_sets.of_folder(tmp_path)
-    with pytest.raises(ValueError, match=r"b.png: all images must .* a.png.*\[9, 8, 3\]"):
-        found.read(0, 2)
-    with pytest.raises(ValueError, match="c.png: not a readable image"):
-        found.read(2, 3)
-
-
-@pytest.mark.parametrize(("kind", "mode"), [(np.uint16, "I;16"), (np.float32, "F")])
-def test_files_of_more_than_8_bits_are_refused(tmp_path, kind, mode):
-    PIL.Image.fromarray(np.full((8, 8), 1000, kind)).save(tmp_path / "deep.tif")
-    with pytest.raises(ValueError, match=f"deep.tif: .*8 bits per channel.* mode is {mode}"):
-        image_sets.of_folder(tmp_path)
-
-
-def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no images in it"):
-        image_sets.of_folder(tmp_path)
-    with pytest.raises(OSError, match="missing"):
-        image_sets.of_folder(tmp_path / "missing")
+def test_a_generator_keeps_its_order():
+    fakes = image_sets.of_generator("G", flat_generator, 5, (8, 8, 2), seed=7)
+    assert image_sets.in_random_order(fakes, seed=1) is fakes
 
 
 def flat_generator(latents, labels):
@@ -136,6 +128,8 @@ def test_a_dataset_is_read_in_order_and_mirrored_half_the_time(rng):
     mirrored = image_sets.of_dataset(dataset, mirror_seed=1).read(0, 20)
     flipped = [np.array_equal(a, b[:, ::-1]) for a, b in zip(mirrored, plain, strict=True)]
     kept = [np.array_equal(a, b) for a, b in zip(mirrored, plain, strict=True)]
+    assert image_sets.of_dataset(dataset, mirror_seed=1).mirror
+    assert not image_sets.of_dataset(dataset).mirror
     assert all(a or b for a, b in zip(flipped, kept, strict=True))
     assert 4 < sum(flipped) < 16
 

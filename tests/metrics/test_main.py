@@ -86,7 +86,7 @@ def test_every_snapshot_of_a_run_is_recorded_once(run, capsys):
             "network-snapshot-000002.h5",
         ]
         assert [r["kimg"] for r in found] == [1, 2]
-        assert {r["num_images"] for r in found} == {number}
+        assert {(r["num_images"], r["num_reals"]) for r in found} == {(number, number)}
         assert {r["reals"] for r in found} == {"faces"}
     best = min(records.load(run, "swd"), key=lambda r: r["value"])
     assert (run / "best-swd.h5").read_bytes() == (run / best["snapshot"]).read_bytes()
@@ -98,6 +98,14 @@ def test_every_snapshot_of_a_run_is_recorded_once(run, capsys):
     assert len(records.load(run, "swd")) == 4
     first, _, again, _ = records.load(run, "swd")
     assert first["values"] == again["values"]
+
+
+def test_a_snapshot_recorded_with_other_numbers_of_reals_is_measured_again(run, capsys):
+    command = ["--run=0", "--metrics=msssim:20@every=2"]
+    for more in ([], ["--num_reals=10"], ["--num_reals=20"]):
+        main([*command, *more])
+    assert [r["num_reals"] for r in records.load(run, "msssim")] == [20, 10]
+    assert capsys.readouterr().out.count("recorded already") == 1
 
 
 def test_records_may_go_to_another_folder(run, tmp_path):
@@ -149,6 +157,8 @@ def test_two_folders_are_compared(tmp_path, graph_file, capsys):
     out = capsys.readouterr().out
     found = {r["metric"]: r for r in map(json.loads, out.splitlines()[2::2])}
     assert found["fid"]["num_images"] == found["kid"]["num_images"] == 30
+    assert found["fid"]["num_reals"] == found["kid"]["num_reals"] == 40
+    assert "(30 fakes, 40 reals)" in out
     assert found["fid"]["inception_sha256"] in out.splitlines()[0]
     assert found["fid"]["mode"] == "legacy"
     assert len(list((tmp_path / "cache/pgtf/metrics").iterdir())) == 2
@@ -159,6 +169,56 @@ def test_a_dataset_against_itself_is_near(dataset, capsys):
     line, record = capsys.readouterr().out.splitlines()
     assert "faces  swd" in line
     assert 0 < json.loads(record)["value"] < 40
+
+
+def test_names_of_the_field_and_numbers_of_reals_reach_the_record(dataset, graph_file, capsys):
+    main([f"--dataset={dataset}", "--metrics=FID20_full,kid20", f"--inception={graph_file}"])
+    records = [json.loads(x) for x in capsys.readouterr().out.splitlines()[2::2]]
+    assert [(r["num_images"], r["num_reals"]) for r in records] == [(20, NUM), (20, 20)]
+    main([f"--dataset={dataset}", "--metrics=msssim:20", "--num_reals=all"])
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (record["num_images"], record["num_reals"], record["pairs_reals"]) == (20, NUM, NUM // 2)
+    assert (record["grid"], record["channels"], record["order"]) == ([16, 16], 3, "random")
+
+
+def test_more_fakes_than_reals_are_measured(dataset, networks, tmp_path, capsys):
+    generators, D = networks
+    generators[1].lod = 0.0
+    save_snapshot(tmp_path / "snapshot.h5", generators[1], D, generators[1])
+    main(["--snapshot=snapshot.h5", f"--dataset={dataset}", "--metrics=msssim:200,swd:75"])
+    out = capsys.readouterr().out
+    found = [json.loads(x) for x in out.splitlines()[1::2]]
+    assert [(r["num_images"], r["num_reals"]) for r in found] == [(200, NUM), (75, NUM)]
+    assert f"(200 fakes, {NUM} reals)" in out
+
+
+def test_fakes_in_a_folder_are_read_with_the_channels_of_the_reals(tmp_path, dataset, capsys):
+    """One gray file among colors, in folders of classes."""
+    fakes = tmp_path / "fakes"
+    fakes.mkdir()
+    save_images(fakes / "cats", waves(6, 16, seed=1))
+    save_images(fakes / "dogs", waves(3, 16, seed=2, channels=1))
+    main([f"--dataset={dataset}", f"--fakes={fakes}", "--metrics=msssim"])
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (record["num_images"], record["num_reals"], record["channels"]) == (9, 9, 3)
+    assert record["fakes_notes"] == {"converted": 3}
+    assert "reals_notes" not in record
+    main([f"--dataset={dataset}", f"--fakes={fakes / 'dogs'}", "--metrics=msssim"])
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (record["num_images"], record["channels"]) == (3, 3)
+    main([f"--reals={fakes}", "--metrics=msssim", "--channels=1"])
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (record["channels"], record["reals_notes"]) == (1, {"converted": 6})
+
+
+def test_the_sheet_of_neighbours_shows_a_random_choice_of_a_folder(tmp_path):
+    """The first sixteen files by name are all of one class."""
+    images = np.repeat(np.arange(0, 240, 10, dtype=np.uint8), 16)[:, None, None, None]
+    folder = save_images(tmp_path / "classes", np.broadcast_to(images, (384, 16, 16, 1)))
+    main(["neighbours", f"--reals={folder}", "--out=sheet.png"])
+    with PIL.Image.open("sheet.png") as sheet:
+        shades = np.asarray(sheet)[0, ::16]
+    assert len(np.unique(shades)) > 8
 
 
 def test_gray_datasets_are_measured_too(tmp_path, graph_file, capsys):
@@ -238,6 +298,8 @@ def test_plot_and_neighbours_make_pictures(run, dataset, tmp_path, capsys):
 
 def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
     small = save_images(tmp_path / "small", waves(5, 8, seed=1))
+    mixed = save_images(tmp_path / "mixed", waves(2, 16, seed=1))
+    PIL.Image.fromarray(waves(1, 8, seed=1)[0]).save(mixed / "other.png")
     wrong = tmp_path / "wrong.pb"
     wrong.write_bytes(b"x" * 100)
     data = f"--dataset={dataset}"
@@ -245,6 +307,14 @@ def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
         ("--snapshot=some.h5",): "give the reals as --dataset or --reals",
         (data, "--metrics=fdi"): "Did you mean `fid`",
         (data, "--metrics=swd:500"): "asked for 500 images, and there are only 70",
+        (data, "--metrics=fdi50k_full"): "no metric `fdi50k_full`. Did you mean `fid50k_full`",
+        (data, "--num_reals=71"): "`num_reals` must be at most 70",
+        (data, "--num_reals=some"): "--num_reals: must be a number above 0, or all",
+        (f"--reals={mixed}",): "must have 16x16 pixels, as ",
+        (f"--reals={small}", "--transform=pad"): "`transform` needs a resolution",
+        (data, f"--fakes={small}"): "must have images like faces, [16, 16, 3]. Received: [8, 8, 3]."
+        " Add --resolution=16 --transform=resize",
+        (data, "--channels=1"): "are for folders of image files. Give one as --reals or --fakes",
         (data, "--metrics=fid"): "`fid` needs the Inception network. Give its file as --inception",
         (data, "--metrics=fid", f"--inception={wrong}"): "not the frozen graph of 2015",
         (data, "--metrics=fid", f"--inception={graph_file}", "--inception_sha256=00"): "not 00.",

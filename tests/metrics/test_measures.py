@@ -12,15 +12,15 @@ from pgtf.metrics.during_training import keep_best
 from pgtf.metrics.interface import NEEDS, Measure
 from pgtf.metrics.measures import MEASURES
 
-# name: default and least number of images, images per k, better, needs, cached, uses reals
+# name: default and least number of images, images per k, better, needs, cached, reals
 FACTS = {
-    "swd": (16384, 1, 1024, "lower", None, None, True),
-    "msssim": (20000, 2, 1000, None, None, "msssim", True),
-    "fid": (50000, 2, 1000, "lower", "inception", "statistics", True),
-    "is": (50000, 10, 1000, "higher", "inception", None, False),
-    "kid": (10000, 2, 1000, "lower", "inception", "features", True),
-    "pr": (50000, 4, 1000, None, "inception", "features", True),
-    "modes": (25600, 1, 1000, "higher", "classifier", None, False),
+    "swd": (16384, 1, 1024, "lower", None, None, "same"),
+    "msssim": (20000, 2, 1000, None, None, "msssim", "same"),
+    "fid": (50000, 2, 1000, "lower", "inception", "statistics", "all"),
+    "is": (50000, 10, 1000, "higher", "inception", None, None),
+    "kid": (10000, 2, 1000, "lower", "inception", "features", "all"),
+    "pr": (50000, 4, 1000, None, "inception", "features", "all"),
+    "modes": (25600, 1, 1000, "higher", "classifier", None, None),
 }
 
 
@@ -28,7 +28,8 @@ def test_each_metric_has_the_facts_of_its_source():
     found = {
         name: (
             *(kind.default_images, kind.min_images, kind.images_per_k),
-            *(kind.better, kind.needs, kind.state_name, kind.uses_reals),
+            *(kind.better, kind.needs, kind.state_name),
+            kind.default_reals if kind.uses_reals else None,
         )
         for name, kind in MEASURES.items()
     }

@@ -7,7 +7,7 @@ import pytest
 
 from pgtf.metrics import classifier as classifiers
 from pgtf.metrics import modes
-from pgtf.metrics.evaluator import Evaluator
+from pgtf.metrics.evaluator import SEED, Evaluator
 from pgtf.metrics.image_sets import of_array
 from pgtf.metrics.plan import parse_plan
 
@@ -159,8 +159,26 @@ def test_the_evaluator_counts_modes(trained):
     images, _, values = squares(90, seed=4)
     reals = of_array("reals", images)
     (record,) = Evaluator(parse_plan("modes:80"), reals, classifier=trained)(reals)
+    images = images[np.random.RandomState([SEED, 2]).permutation(90)]
     expected = modes.coverage(trained(images[:80]), {"color": 3, "side": 2})
     assert record["values"] == expected
     assert record["value"] == 6
     assert record["classifier_sha256"] == trained.sha256
     assert record["classifier_accuracy"] == trained.accuracy
+
+
+def test_several_evaluations_are_averaged_as_the_paper_counts_modes(trained):
+    """Paper, App. D: means over ten sets of 25,600 images each."""
+    images, _, _ = squares(90, seed=4)
+    reals = of_array("reals", images)
+    (record,) = Evaluator(parse_plan("modes:10x9"), reals, classifier=trained)(reals)
+    images = images[np.random.RandomState([SEED, 2]).permutation(90)]
+    sizes = {"color": 3, "side": 2}
+    each = [modes.coverage(trained(images[i : i + 9]), sizes) for i in range(0, 90, 9)]
+    assert record["value"] == pytest.approx(np.mean([x["modes"] for x in each]), rel=1e-12)
+    assert record["values"]["modes_std"] == pytest.approx(np.std([x["modes"] for x in each]))
+    for name in ("kl", "kl_color", "kl_side"):
+        expected = np.mean([x[name] for x in each])
+        assert record["values"][name] == pytest.approx(expected, rel=1e-12)
+    assert (record["num_images"], record["evaluations"]) == (9, 10)
+    assert record["value"] < 6  # Nine images do not show all modes.

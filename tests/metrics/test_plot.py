@@ -20,15 +20,18 @@ def test_each_setting_is_a_curve_and_the_last_value_counts(tmp_path):
     add(tmp_path, "swd", 20, 5.0)
     add(tmp_path, "swd", 20, 4.0, num_images=200)
     add(tmp_path, "swd", 20, 9.0, reals="held out")
+    add(tmp_path, "swd", 20, 2.0, num_reals=300, order="random")
     add(tmp_path, "swd", None, 3.0)
     records.append(tmp_path, {"metric": "swd", "kimg": 30})  # no record of ours
     assert curves(tmp_path, "swd") == {
-        "swd (100 images of demo, seed 1)": {10: 8.0, 20: 5.0},
-        "swd_16 (100 images of demo, seed 1)": {10: 4.0, 20: 2.5},
-        "swd (200 images of demo, seed 1)": {20: 4.0},
-        "swd_16 (200 images of demo, seed 1)": {20: 2.0},
-        "swd (100 images of held out, seed 1)": {20: 9.0},
-        "swd_16 (100 images of held out, seed 1)": {20: 4.5},
+        "swd (100 fakes of demo, seed 1)": {10: 8.0, 20: 5.0},
+        "swd_16 (100 fakes of demo, seed 1)": {10: 4.0, 20: 2.5},
+        "swd (200 fakes of demo, seed 1)": {20: 4.0},
+        "swd_16 (200 fakes of demo, seed 1)": {20: 2.0},
+        "swd (100 fakes of held out, seed 1)": {20: 9.0},
+        "swd_16 (100 fakes of held out, seed 1)": {20: 4.5},
+        "swd (100 fakes, 300 reals of demo, seed 1, random order)": {20: 2.0},
+        "swd_16 (100 fakes, 300 reals of demo, seed 1, random order)": {20: 1.0},
     }
 
 

@@ -175,11 +175,29 @@ def test_too_few_images_are_refused(reals):
         metric.begin_fakes()
 
 
-def test_sets_of_different_size_are_refused(reals):
+@pytest.mark.parametrize("nums", [(2, 3), (3, 2), (1, 4), (6, 4)])
+def test_sets_of_different_size_have_the_wasserstein_distance_of_scipy(reals, nums):
     levels = []
-    for num in (2, 3):
-        descriptors = Descriptors(num, reals.shape[1:])
-        descriptors.feed(reals[:num], np.random.RandomState(0))
+    for num in nums:
+        descriptors = Descriptors(num, reals.shape[1:], patches_per_image=5)
+        descriptors.feed(reals[:num], np.random.RandomState(num))
         levels.append(descriptors.levels[2])
-    with pytest.raises(ValueError, match="as many fakes as reals. Received: 384 and 256 patches"):
-        sliced_wasserstein(*levels, np.random.RandomState(0))
+    ours = sliced_wasserstein(*levels, np.random.RandomState(0), repeats=1, count=3)
+    directions = random_directions(np.random.RandomState(0), 3, 3)
+    p, q = ((level.normalized() @ directions).T for level in levels)
+    theirs = [scipy.stats.wasserstein_distance(a, b) for a, b in zip(p, q, strict=True)]
+    assert ours == pytest.approx(np.mean(theirs), rel=1e-4)
+
+
+def test_reals_and_fakes_are_counted_apart(reals):
+    """The reals twice are the same distribution as once: only the patches are others."""
+    metric = SlicedWasserstein(16, reals.shape[1:], np.random.RandomState(5), num_reals=32)
+    metric.feed_reals(reals)
+    metric.begin_fakes()
+    metric.feed_fakes(reals[:16])
+    found = metric.result()["avg"]
+    assert 0 < found < 1.5 * swd(reals[:16], reals[16:])["avg"]
+    metric.begin_fakes()
+    metric.feed_fakes(reals[:15])
+    with pytest.raises(ValueError, match="promised 16 fakes. Received: 15"):
+        metric.result()
