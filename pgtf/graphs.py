@@ -50,7 +50,7 @@ RANDOM = frozenset(
 CONTROL = frozenset(
     "Assert If NoOp PartitionedCall ReadVariableOp StatefulPartitionedCall StatelessIf "
     "StatelessWhile TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem "
-    "TensorListStack While".split()
+    "TensorListStack VarIsInitializedOp While".split()
 )
 PURE = ARITHMETIC | COMPARISONS | REDUCTIONS | LAYERS | SHAPES | PICTURES | RANDOM | CONTROL
 # Written into every SavedModel for `Saver`, which loading with objects does not run.

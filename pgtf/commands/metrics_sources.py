@@ -87,8 +87,8 @@ def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | N
         model = SavedModel(folder)
         function = model.signature("serving_default")
         shapes = model.input_shapes("serving_default")
-        latent_size = int(shapes["latents"][1])
-        label_size = int(shapes["labels"][1]) if "labels" in shapes else 0
+        latent_size = shapes["latents"][1] or 0
+        label_size = (shapes["labels"][1] or 0) if "labels" in shapes else 0
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ValueError(
             f"{folder}: must be a SavedModel with a signature serving_default that takes "
