@@ -33,8 +33,8 @@ MODULES = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for pa
 # that use the operations of `ops` may import it, and only by its front door (test below).
 ALLOWED = {
     "commands": {
-        *("config", "dataset", "distribution", "export", "images", "interop", "metrics"),
-        *("networks", "restoration", "runs", "schedule", "training"),
+        *("config", "dataset", "distribution", "export", "graphs", "images", "interop"),
+        *("metrics", "networks", "restoration", "runs", "schedule", "training"),
     },
     "front": {"metrics"},
     "config": {"dataset", "networks", "losses", "schedule", "training"},
@@ -48,10 +48,10 @@ ALLOWED = {
     "networks": {"lazy", "ops"},
     "losses": {"lazy"},
     "lazy": set(),
-    "export": {"images", "interop", "networks", "ops"},
-    "metrics": {"dataset", "images"},
+    "export": {"graphs", "images", "interop", "networks", "ops"},
+    "metrics": {"dataset", "graphs", "images"},
     "interop": {"networks"},
-    "restoration": {"dataset", "images"},
+    "restoration": {"dataset", "graphs", "images"},
 }
 
 

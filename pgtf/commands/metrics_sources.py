@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from pgtf.config import Config
 from pgtf.dataset import Dataset, open_dataset
 from pgtf.dataset.sources.image_folder import Fitting
 from pgtf.export.version_folder import served_version
+from pgtf.graphs import SavedModel
 from pgtf.images import read_at_once
 from pgtf.interop import load_pkl, load_snapshot
 from pgtf.metrics import image_sets
@@ -112,27 +112,23 @@ def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | N
     """Fakes of a SavedModel with the signature serving_default: latents (, labels) -> images."""
     folder = served_version(args.saved_model)
     try:
-        model = tf.saved_model.load(str(folder))
-        function = model.signatures["serving_default"]
-        specs = function.structured_input_signature[1]
-        latent_size = specs["latents"].shape[1]
-        label_size = specs["labels"].shape[1] if "labels" in specs else 0
-    except (OSError, KeyError) as error:
+        model = SavedModel(folder)
+        function = model.signature("serving_default")
+        shapes = model.input_shapes("serving_default")
+        latent_size = shapes["latents"][1] or 0
+        label_size = (shapes["labels"][1] or 0) if "labels" in shapes else 0
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ValueError(
             f"{folder}: must be a SavedModel with a signature serving_default that takes "
             f"`latents`, as generate.py export writes ({error})."
         ) from None
 
     def run(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        model  # noqa: B018 (keeps the variables alive)
-        inputs = {"latents": tf.constant(latents)}
-        if labels is not None:
-            inputs["labels"] = tf.constant(labels)
+        inputs = {"latents": latents} if labels is None else {"latents": latents, "labels": labels}
         outputs = function(**inputs)
         if np.any(outputs.get("status", 0)):
             raise ValueError(f"{folder}: must make finite images. Received: {outputs['status']}.")
-        found: np.ndarray = outputs["images"].numpy()
-        return found
+        return outputs["images"]
 
     labels = _labels(folder, label_size, dataset)
     name = str(folder)

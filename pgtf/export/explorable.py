@@ -6,12 +6,12 @@ import os
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from pgtf import images
 from pgtf.export.labels import one_hot
 from pgtf.export.source import Source
 from pgtf.export.version_folder import served_version
+from pgtf.graphs import SavedModel
 from pgtf.networks import latents_from_seeds
 
 
@@ -41,24 +41,25 @@ class ServedModel:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         folder = served_version(folder)
         try:
-            self._model = tf.saved_model.load(str(folder))
-            self._signature = self._model.signatures["serving_default"]
-            facts = self._model.signatures["info"](dummy=tf.constant([0], tf.int64))
-        except (OSError, KeyError, tf.errors.OpError) as error:
-            raise ValueError(f"{folder}: not a SavedModel of generate.py export. {error}") from None
-        self.name = facts["name"].numpy()[0].decode()
-        self.lod = float(facts["lod"].numpy()[0])
-        self.latent_size = int(facts["latent_size"].numpy()[0])
-        self.label_size = int(facts["label_size"].numpy()[0])
-        self.label_names = tuple(name.decode() for name in facts["label_names"].numpy()[0])
+            model = SavedModel(folder)
+            self._signature = model.signature("serving_default")
+            facts = model.signature("info")(dummy=np.zeros(1, np.int64))
+            self.name = facts["name"][0].decode()
+            self.lod = float(facts["lod"][0])
+            self.latent_size = int(facts["latent_size"][0])
+            self.label_size = int(facts["label_size"][0])
+            self.label_names = tuple(name.decode() for name in facts["label_names"][0])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            reason = str(error).removeprefix(f"{folder}: ")
+            raise ValueError(
+                f"{folder}: not a SavedModel of generate.py export ({reason})."
+            ) from None
 
     def generate(self, latents: np.ndarray, class_id: int, lod: float | None = None) -> np.ndarray:
         """Generates images of one class: [N, latent_size] -> uint8 [N, R, R, C]."""
         labels = _labels(self, class_id, len(latents))
-        inputs = {} if labels is None else {"labels": tf.constant(labels)}
-        answer = self._signature(latents=tf.constant(latents), **inputs)["images"]
-        pixels: np.ndarray = answer.numpy()
-        return pixels
+        inputs = {} if labels is None else {"labels": labels}
+        return self._signature(latents=latents, **inputs)["images"]
 
 
 Model = LiveModel | ServedModel

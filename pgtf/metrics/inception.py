@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from pgtf.graphs import check_frozen_graph
+
 GRAPH_NAME = "classify_image_graph_def.pb"
 URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 MODES = ("legacy", "clean")
@@ -172,14 +174,34 @@ def _check_sha256(where: str | os.PathLike[str], found: str, expected: str | Non
         )
 
 
-def _load(path: str | os.PathLike[str], content: bytes) -> tuple[Any, Any, list[Any]]:
-    """Imports the graph for any batch size: -> session, placeholder, [features, classes]."""
+def _parse(path: str | os.PathLike[str], content: bytes) -> Any:
     import tensorflow as tf
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     graph_def = tf.compat.v1.GraphDef()
     try:
         graph_def.ParseFromString(content)
+    except DecodeError as error:
+        raise ValueError(_not_the_graph(path, error)) from None
+    return graph_def
+
+
+def _not_the_graph(path: str | os.PathLike[str], error: Exception) -> str:
+    # The first sentence of TensorFlow's message is enough; the rest is a traceback of nodes.
+    reason = " ".join(str(error).split())[:120]
+    return (
+        f"{path}: not the frozen graph of 2015, {GRAPH_NAME} ({reason}). "
+        "Fetch it with python -m metrics --download_inception."
+    )
+
+
+def _load(path: str | os.PathLike[str], content: bytes) -> tuple[Any, Any, list[Any]]:
+    """Imports the graph for any batch size: -> session, placeholder, [features, classes]."""
+    import tensorflow as tf
+
+    graph_def = _parse(path, content)
+    check_frozen_graph(path, graph_def)
+    try:
         with tf.Graph().as_default() as graph:
             images = tf.compat.v1.placeholder(tf.float32, [None, None, None, 3])
             tf.compat.v1.import_graph_def(graph_def, {INPUT: images}, name="")
@@ -187,12 +209,7 @@ def _load(path: str | os.PathLike[str], content: bytes) -> tuple[Any, Any, list[
             features = tf.reshape(features, [-1, features.shape[-1]])
             weights = graph.get_operation_by_name(LAST_MATMUL).inputs[1]
             probabilities = tf.nn.softmax(tf.matmul(features, weights))
-    except (DecodeError, tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        # The first sentence of TensorFlow's message is enough; the rest is a traceback of nodes.
-        reason = " ".join(str(error).split())[:120]
-        raise ValueError(
-            f"{path}: not the frozen graph of 2015, {GRAPH_NAME} ({reason}). "
-            "Fetch it with python -m metrics --download_inception."
-        ) from None
+    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(_not_the_graph(path, error)) from None
     options = tf.compat.v1.ConfigProto(gpu_options={"allow_growth": True})
     return tf.compat.v1.Session(graph=graph, config=options), images, [features, probabilities]

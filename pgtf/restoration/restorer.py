@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pgtf import images as images_lib
+from pgtf.graphs import SavedModel
 
 ABOUT_FILE = os.path.join("assets.extra", "restoration.json")
 FORMAT = "pgtf-restoration-1"
@@ -106,22 +107,17 @@ class Restorer:
         height, width, _ = image.shape
         padding = [(0, -side % self.stride) for side in (height, width)]
         padded = np.pad(image, (*padding, (0, 0)), mode="edge")
-        import tensorflow as tf
-
-        images = self._function(images=tf.constant(padded[np.newaxis]))["images"]
-        restored: np.ndarray = images.numpy()[0]
+        restored = self._function(images=padded[np.newaxis])["images"][0]
         return restored[: height * self.scale, : width * self.scale]
 
     @functools.cached_property
     def _function(self) -> Any:
-        """The signature of the loaded model, which it keeps alive."""
-        import tensorflow as tf
-
+        """The signature of the loaded model."""
         try:
-            self.__dict__["_model"] = model = tf.saved_model.load(self.path)
-            return model.signatures[SIGNATURE]
-        except (OSError, KeyError, ValueError) as error:
-            raise RuntimeError(f"{self.path}: damaged SavedModel ({error}).") from error
+            return SavedModel(self.path).signature(SIGNATURE)
+        except (OSError, ValueError) as error:
+            # ValueError would mean that the image is at fault.
+            raise RuntimeError(str(error)) from error
 
     def __getstate__(self) -> dict[str, object]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
