@@ -177,10 +177,14 @@ def export(args: argparse.Namespace) -> None:
 def _source(args: argparse.Namespace) -> Source:
     """Loads the network that --run, --snapshot or --pkl names."""
     if args.pkl is not None:
-        return Source.from_pkl(args.pkl)
-    return Source.from_snapshot(
-        args.snapshot or run_folder.newest_snapshot(run_folder.locate(args.outdir, args.run))
-    )
+        source = Source.from_pkl(args.pkl)
+    else:
+        source = Source.from_snapshot(
+            args.snapshot or run_folder.newest_snapshot(run_folder.locate(args.outdir, args.run))
+        )
+    if getattr(args, "lod", None) is None and (warning := generate_runs.growth_warning(source)):
+        print(f"warning: {warning}", file=sys.stderr)
+    return source
 
 
 def _samples(args: argparse.Namespace, Gs: Generator, default_seeds: str) -> samples.Samples:
