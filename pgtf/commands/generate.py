@@ -52,9 +52,17 @@ def run(args: argparse.Namespace) -> None:
     with one_line_errors():
         try:
             args.command(args)
+            _warn(args)
         except KeyboardInterrupt:
             print("\ninterrupted; no file is half-written.", file=sys.stderr)
             sys.exit(130)  # Shells report Ctrl-C by this code.
+
+
+def _warn(args: argparse.Namespace) -> None:
+    """Prints the warning about the network, if there is one."""
+    if getattr(args, "warning", None):
+        print(f"warning: {args.warning}", file=sys.stderr)
+        args.warning = None
 
 
 def save_images(args: argparse.Namespace) -> None:
@@ -145,6 +153,7 @@ def explore(args: argparse.Namespace) -> None:
         model = explorable.ServedModel(args.saved_model)
     else:
         model = explorable.LiveModel(_source(args))
+        _warn(args)
     explore.explore(model, args.host, args.port, args.open)
 
 
@@ -182,8 +191,8 @@ def _source(args: argparse.Namespace) -> Source:
         source = Source.from_snapshot(
             args.snapshot or run_folder.newest_snapshot(run_folder.locate(args.outdir, args.run))
         )
-    if getattr(args, "lod", None) is None and (warning := generate_runs.growth_warning(source)):
-        print(f"warning: {warning}", file=sys.stderr)
+    if getattr(args, "lod", None) is None:
+        args.warning = generate_runs.growth_warning(source)
     return source
 
 

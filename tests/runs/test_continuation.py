@@ -8,9 +8,9 @@ import time
 import pytest
 
 from pgtf.dataset import open_dataset
-from pgtf.dataset.tfrecords import open_records, to_records
 from pgtf.runs import continuation, run_folder
 from pgtf.runs.identity import Source
+from tests.runs.test_run_identity import brighten
 
 
 def finish(folder, nimg=288):
@@ -18,15 +18,6 @@ def finish(folder, nimg=288):
     (folder / "checkpoint").mkdir(exist_ok=True)
     (folder / "checkpoint" / f"checkpoint-{nimg:09d}.h5").touch()
     (folder / "finished").touch()
-
-
-def brighten(folder, index):
-    """Changes one image in all levels of a dataset."""
-    for path in folder.glob("*.tfrecords"):
-        file = open_records(str(path))
-        images = file.read(range(file.num_records))
-        images[index] ^= 255
-        path.write_bytes(to_records(images).tobytes())
 
 
 def test_runs_are_numbered_and_found_again_by_dataset_preset_and_configuration(

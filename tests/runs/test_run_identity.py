@@ -42,13 +42,14 @@ class Command:
     def change(self, **fields):
         self.config = self.config.replace({k.replace("__", "."): v for k, v in fields.items()})
 
-    def brighten(self, index=3):
-        """Changes one image of the dataset in all levels."""
-        for path in Path(self.path).glob("*.tfrecords"):
-            file = open_records(str(path))
-            images = file.read(range(file.num_records))
-            images[index] ^= 255
-            path.write_bytes(to_records(images).tobytes())
+
+def brighten(folder, index=3):
+    """Changes one image of a dataset in all levels."""
+    for path in Path(folder).glob("*.tfrecords"):
+        file = open_records(str(path))
+        images = file.read(range(file.num_records))
+        images[index] ^= 255
+        path.write_bytes(to_records(images).tobytes())
 
 
 def row(description, unfinished, finished, says="", preset="demo", nimg=None):
@@ -101,7 +102,7 @@ def _(command):
     says=r"content of the dataset .*/blocks was changed",
 )
 def _(command):
-    command.brighten()
+    brighten(command.path)
 
 
 @row(
@@ -113,14 +114,14 @@ def _(command):
 def _(command):
     shutil.copytree(command.path, command.root / "other" / "blocks")
     command.path = command.root / "other" / "blocks"
-    command.brighten()
+    brighten(command.path)
 
 
 @row("another dataset", "begins", "begins")
 def _(command):
     shutil.copytree(command.path, command.root / "cats")
     command.path = command.root / "cats"
-    command.brighten()
+    brighten(command.path)
 
 
 @row(
