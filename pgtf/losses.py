@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
+import numpy as np
+
 from pgtf import lazy
 
 if TYPE_CHECKING:
@@ -228,3 +230,14 @@ def gradient_norms(
 def label_penalty(label_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Cross-entropy against label vectors, one-hot or not: two [N, L] -> [N]. Odena et al. 2017."""
     return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=label_logits)
+
+
+def least_label_penalty(labels: np.ndarray) -> np.ndarray:
+    """Smallest `label_penalty` over all logits: [N, L] -> [N]. 0 for one-hot rows.
+
+    That is sum(y) times the entropy of y / sum(y). With a negative label there is no minimum: -inf.
+    """
+    y = np.asarray(labels, np.float64)
+    shares = y / np.maximum(y.sum(axis=1, keepdims=True), 1e-300)
+    least = -(y * np.log(np.where(y > 0, shares, 1))).sum(axis=1)
+    return np.where((y < 0).any(axis=1), -np.inf, least)

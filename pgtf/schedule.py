@@ -1,5 +1,7 @@
 """The growing schedule, a pure function of images shown. Paper, Section 2 and App. A.1."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -7,6 +9,10 @@ from typing import Annotated
 
 # Ticks get shorter as images get slower: original release, TrainingSchedule.
 _TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 20, 1024: 10}
+# Part of training at whose end `fitted` has the last fade end. The v2 presets of the original
+# release have it at 1024x1024: 9600 of 12000 thousand images.
+GROWTH_SHARE = 0.8
+_PHASES = ("lod_training_kimg", "lod_transition_kimg", "lrate_rampup_kimg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +89,7 @@ class Schedule:
                 f"`lod_initial_resolution` must be a power of two in 4 ... {full}. "
                 f"Received: lod_initial_resolution={initial}."
             )
-        phases = ("lod_training_kimg", "lod_transition_kimg", "lrate_rampup_kimg")
-        for name in (*phases, "G_lrate_base", "D_lrate_base"):
+        for name in (*_PHASES, "G_lrate_base", "D_lrate_base"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must be at least 0. Received: {getattr(self, name)}.")
         for name in ("num_gpus", "grad_accumulation"):
@@ -97,6 +102,38 @@ class Schedule:
         if self.lod_initial_resolution is None:
             return 1 << self.resolution_log2
         return self.lod_initial_resolution
+
+    @property
+    def growth_kimg(self) -> float:
+        """Thousands of images until the last fade has ended; infinite if the images never grow."""
+        num_fades = self.resolution_log2 - self.initial_resolution.bit_length() + 1
+        phase_kimg = self.lod_training_kimg + self.lod_transition_kimg
+        return num_fades * phase_kimg if phase_kimg > 0 or not num_fades else math.inf
+
+    def fitted(self, total_kimg: float) -> Schedule:
+        """Returns a copy whose last fade ends after GROWTH_SHARE of the training.
+
+        Multiplies the stable phase, the fade and the ramp-up by one factor, and rounds each to
+        whole images.
+
+        Raises:
+            ValueError: if the images do not grow, or training is too short to grow in.
+        """
+        if not 0 < self.growth_kimg < math.inf:
+            raise ValueError(
+                "`fit_schedule` needs images that grow. Received: lod_initial_resolution="
+                f"{self.lod_initial_resolution} of {2**self.resolution_log2}, lod_training_kimg="
+                f"{self.lod_training_kimg:g}, lod_transition_kimg={self.lod_transition_kimg:g}."
+            )
+        factor = GROWTH_SHARE * total_kimg / self.growth_kimg
+        phases = {name: round(factor * getattr(self, name), 3) for name in _PHASES}
+        fitted = dataclasses.replace(self, **phases)
+        if fitted.growth_kimg > total_kimg:
+            raise ValueError(
+                "`total_kimg` must leave each phase of the schedule at least one image. "
+                f"Received: total_kimg={total_kimg:g}."
+            )
+        return fitted
 
     def lod(self, nimg: int) -> float:
         """Level of detail after `nimg` images: stable phases at integers, fades between them."""

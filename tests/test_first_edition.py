@@ -229,6 +229,10 @@ def test_a_killed_run_copied_elsewhere_is_continued_by_its_command(ended, name):
     before, after = FOLDER / "runs" / name / RUN_FOLDER, ended(name)
     assert [path.name for path in after.parent.iterdir()] == [RUN_FOLDER]
     assert (after / "finished").exists()
+    # Its dataset was known by the path. From now on it may be moved.
+    record = json.loads((after / "identity.json").read_text())
+    assert record["preset"] == "demo"
+    assert {"4x4", "8x8", "16x16"} <= record["fingerprint"].keys()
     # The first tick was not trained again: its times are those of then. The second one was.
     old, new = ((x / "stats.jsonl").read_text().splitlines() for x in (before, after))
     assert new[0] == old[0]

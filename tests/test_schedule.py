@@ -1,5 +1,6 @@
 """The schedule against written tables and properties."""
 
+import dataclasses
 import itertools
 import math
 
@@ -7,6 +8,7 @@ import pytest
 
 from pgtf.schedule import Schedule
 
+PHASES = ("lod_training_kimg", "lod_transition_kimg", "lrate_rampup_kimg")
 FULL = Schedule()  # the paper's: 1024x1024, 600 + 600 thousand images a level
 
 
@@ -190,6 +192,83 @@ def test_the_stages_of_the_papers_run_are_these():
         (2400, 16, True),
         (9000, 16, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "kimg"),
+    [
+        ({}, 9600),  # eight stable phases of 600 and eight fades of 600
+        ({"resolution_log2": 2}, 0),
+        ({"resolution_log2": 3}, 1200),
+        ({"resolution_log2": 5, "lod_training_kimg": 4, "lod_transition_kimg": 4}, 24),
+        ({"resolution_log2": 5, "lod_initial_resolution": 16, "lod_transition_kimg": 0}, 600),
+        ({"lod_initial_resolution": None}, 0),
+        ({"lod_training_kimg": 0, "lod_transition_kimg": 0}, math.inf),
+    ],
+)
+def test_growth_ends_with_the_last_fade(options, kimg):
+    schedule = Schedule(**options)
+    assert schedule.growth_kimg == kimg
+    if 0 < kimg < math.inf:
+        assert schedule.lod(kimg * 1000) == 0
+        assert schedule.lod(kimg * 1000 - 1) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "total_kimg", "phases"),
+    [
+        ({}, 12000, (600, 600)),  # as the v2 presets at 1024x1024 are
+        ({}, 1000, (50, 50)),
+        ({}, 24000, (1200, 1200)),
+        ({"lod_transition_kimg": 300}, 900, (60, 30)),
+        (
+            {"resolution_log2": 5, "lod_training_kimg": 4, "lod_transition_kimg": 4},
+            10,
+            (1.333,) * 2,
+        ),
+        ({"lod_transition_kimg": 0, "lod_initial_resolution": 256}, 1000, (400, 0)),
+        ({"resolution_log2": 4, "lod_training_kimg": 0}, 1000, (0, 400)),
+    ],
+)
+def test_a_fitted_schedule_has_grown_after_four_fifths_of_training(options, total_kimg, phases):
+    schedule = Schedule(**options, lrate_rampup_kimg=40)
+    fitted = schedule.fitted(total_kimg)
+    assert (fitted.lod_training_kimg, fitted.lod_transition_kimg) == phases
+    assert fitted.growth_kimg == pytest.approx(0.8 * total_kimg, abs=0.0005 * 16)
+    assert fitted.lrate_rampup_kimg == pytest.approx(
+        40 * 0.8 * total_kimg / schedule.growth_kimg, abs=0.0005
+    )
+    kept = {name: getattr(schedule, name) for name in PHASES}
+    assert dataclasses.replace(fitted, **kept) == schedule
+    assert all(round(getattr(fitted, name) * 1000, 6).is_integer() for name in PHASES)
+    assert [end for end, _ in fitted.stages(total_kimg)][-1] == total_kimg
+    assert fitted.at(round(total_kimg * 1000)).lod == 0
+
+
+def test_the_table_of_a_fitted_schedule_is_this():
+    fitted = Schedule(resolution_log2=4).fitted(100)
+    table = [(end, state.resolution, state.alpha < 1) for end, state in fitted.stages(100)]
+    assert table == [
+        (20, 4, False),
+        (40, 8, True),
+        (60, 8, False),
+        (80, 16, True),
+        (100, 16, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "total_kimg", "message"),
+    [
+        ({"lod_initial_resolution": None}, 1000, "needs images that grow.*resolution=None of 1024"),
+        ({"resolution_log2": 2}, 1000, "needs images that grow.*lod_initial_resolution=4 of 4"),
+        ({"lod_training_kimg": 0, "lod_transition_kimg": 0}, 1000, "needs images that grow"),
+        ({}, 0.005, "`total_kimg` must leave each phase .* at least one image.*total_kimg=0.005"),
+    ],
+)
+def test_a_schedule_that_cannot_be_fitted_is_refused(options, total_kimg, message):
+    with pytest.raises(ValueError, match=message):
+        Schedule(**options).fitted(total_kimg)
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,16 @@ def run(args: argparse.Namespace) -> None:
     with one_line_errors():
         try:
             COMMANDS[args.command](args)
+            _warn(args)
         except KeyboardInterrupt as stop:
             exit_after(stop, "; no file is half-written.")
+
+
+def _warn(args: argparse.Namespace) -> None:
+    """Prints the warning about the network, if there is one."""
+    if getattr(args, "warning", None):
+        print(f"warning: {args.warning}", file=sys.stderr)
+        args.warning = None
 
 
 def save_images(args: argparse.Namespace) -> None:
@@ -132,6 +140,7 @@ def explore(args: argparse.Namespace) -> None:
         model = explorable.ServedModel(args.saved_model)
     else:
         model = explorable.LiveModel(_source(args))
+        _warn(args)
     explore.explore(model, args.host, args.port, args.open)
 
 
@@ -164,10 +173,14 @@ def export(args: argparse.Namespace) -> None:
 def _source(args: argparse.Namespace) -> Source:
     """Loads the network that --run, --snapshot or --pkl names."""
     if args.pkl is not None:
-        return Source.from_pkl(args.pkl)
-    return Source.from_snapshot(
-        args.snapshot or run_folder.newest_snapshot(run_folder.locate(args.outdir, args.run))
-    )
+        source = Source.from_pkl(args.pkl)
+    else:
+        source = Source.from_snapshot(
+            args.snapshot or run_folder.newest_snapshot(run_folder.locate(args.outdir, args.run))
+        )
+    if getattr(args, "lod", None) is None:
+        args.warning = generate_runs.growth_warning(source)
+    return source
 
 
 def _samples(args: argparse.Namespace, Gs: Generator, default_seeds: str) -> samples.Samples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import sys
@@ -12,17 +13,30 @@ import numpy as np
 
 from pgtf import config as configs
 from pgtf import images
-from pgtf.dataset import open_dataset
 from pgtf.export import film, pictures, samples, timelapse
 from pgtf.export import report as reports
 from pgtf.export.source import Source
 from pgtf.metrics import image_sets, plot
 from pgtf.metrics.neighbours import neighbour_sheet
 from pgtf.runs import run_folder
+from pgtf.runs.datasets import open_dataset_of
+from pgtf.schedule import Schedule
+from pgtf.training import advice
 from pgtf.training.tables import stage_rows
 
 NEIGHBOUR_SEEDS = "0-9"  # images for which the report shows neighbours
 HOLD_SEC = 2  # time for which a timelapse shows its last frame
+
+
+def growth_warning(source: Source) -> str | None:
+    """Warns of a network that has not grown to its full resolution; None if it has."""
+    schedule = Schedule(resolution_log2=source.Gs.config.resolution.bit_length() - 1)
+    total_kimg = None
+    with contextlib.suppress(ValueError, KeyError):  # A pickle has no configuration.
+        config = configs.Config.from_json(json.dumps(source.meta["config"]))
+        schedule, total_kimg = config.schedule, config.training.total_kimg
+    text = advice.snapshot_warning(source.Gs.lod, schedule, total_kimg)
+    return None if text is None else f"{source.path}: {text}"
 
 
 def save_timelapse(args: argparse.Namespace) -> None:
@@ -76,8 +90,7 @@ def _neighbours(folder: Path, config: configs.Config) -> np.ndarray | str:
     Returns a sentence with the reason if dataset or snapshot cannot be read.
     """
     try:
-        options = config.dataset
-        dataset = open_dataset(options.path, resolution=options.resolution, max_label_size=0)
+        dataset = open_dataset_of(folder, config.dataset, 0)
         source = Source.from_snapshot(run_folder.newest_snapshot(folder))
     except (ValueError, OSError) as error:
         return f"Not searched: {error}"

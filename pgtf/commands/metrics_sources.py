@@ -22,6 +22,7 @@ from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS
 from pgtf.metrics.image_sets import ImageSet
 from pgtf.runs import run_folder
+from pgtf.runs.datasets import open_dataset_of
 
 Source = tuple[str, Callable[[], ImageSet]]  # name of the fakes, and the function that makes them
 
@@ -63,8 +64,11 @@ def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
         config = Config.from_json(text).dataset
     elif not args.dataset:
         raise ValueError("give the reals as --dataset or --reals (python -m metrics --help).")
-    path = args.dataset or config.path
-    dataset = open_dataset(path, resolution=config.resolution, max_label_size="full")
+    if args.dataset:
+        path, resolution = args.dataset, config.resolution
+        dataset = open_dataset(path, resolution=resolution, max_label_size="full")
+    else:
+        dataset = open_dataset_of(run_of(args), config, "full")
     mirror = dataset.mirror if config.mirror_augment is None else config.mirror_augment
     mirror_seed = args.seed if mirror else None
     return image_sets.of_dataset(dataset, mirror_seed), dataset

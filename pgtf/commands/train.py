@@ -7,7 +7,6 @@ again continues an unfinished run.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shlex
 import signal
@@ -19,11 +18,10 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from pgtf.commands import train_config, train_flags
+from pgtf.commands import train_config, train_flags, train_run
 from pgtf.commands.command_line import one_line_errors
-from pgtf.config import PRESETS, Config, catalogue
+from pgtf.config import Config, catalogue
 from pgtf.dataset import Dataset
-from pgtf.dataset.sources import demo
 from pgtf.distribution import all_reduce_check
 from pgtf.distribution.cluster import num_replicas
 from pgtf.distribution.signals import Stopped, stopped_by_signals
@@ -87,18 +85,21 @@ def _dry_run(preset: str, config: Config) -> None:
     """Prints the configuration made for the dataset, and the stages."""
     with one_line_errors():
         replicas = num_replicas(train_flags.GPUS.value, train_flags.CPU_REPLICAS.value)
-        made, dataset, _ = _prepared(config, replicas)
+        run = train_run.prepared(config, replicas)
+        mirrored, lines = train_run.outlook(train_run.request(preset, run))
+        made = run.config.replace({"dataset.mirror_augment": mirrored})
         report = f"{made.to_json()}\n{stage_table(made)}"
-        mirror = prepare.describe_mirror(made, _mirror_stated_by(preset), dataset)
+        mirror = prepare.describe_mirror(made, train_run.mirror_stated_by(preset), run.dataset)
     print(report)
-    print(mirror, file=sys.stderr)  # Standard output stays easy to parse.
+    for line in (mirror, *run.remarks, *lines):
+        print(line, file=sys.stderr)  # Standard output stays easy to parse.
 
 
 def _probe(config: Config, strategy: tf.distribute.Strategy) -> None:
     """Prints the time and memory of every stage."""
     with one_line_errors():
         workers = Workers(strategy)
-        made, dataset, _ = _prepared(config, strategy.num_replicas_in_sync, workers)
+        made, dataset, *_ = train_run.prepared(config, strategy.num_replicas_in_sync, workers)
         prepare.check_workers(made, workers)
         costs = probe(made, dataset, strategy)
     print(describe_devices(strategy, config.training.precision), cost_table(costs), sep="\n")
@@ -111,25 +112,13 @@ def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int
     """Trains in a run folder. Returns the number of the signal that ended it early, or None."""
     with one_line_errors():
         workers = Workers(strategy)
-        made, dataset, start = _prepared(config, strategy.num_replicas_in_sync, workers)
-        prepare.check_workers(made, workers)
-        outdir, new = train_flags.OUTDIR.value, train_flags.NEW.value
-        allow_change = train_flags.ALLOW_CONFIG_CHANGE.value
-        made = prepare.with_stored_mirror(
-            config.dataset.mirror_augment,
-            workers,
-            outdir,
-            preset,
-            made,
-            dataset,
-            new=new,
-            allow_change=allow_change,
-        )
+        run = train_run.prepared(config, strategy.num_replicas_in_sync, workers)
+        prepare.check_workers(run.config, workers)
+        asked = train_run.request(preset, run)
+        made, dataset = prepare.with_stored_mirror(run.config, asked, workers), run.dataset
         measures = _measures(workers, made, dataset)
-        opened = continuation.open_together(
-            workers,
-            lambda: continuation.open_run(outdir, preset, made, dataset, new, allow_change),
-        )
+        asked = asked.with_config(made)
+        opened = continuation.open_together(workers, lambda: continuation.open_run(asked))
     if opened.finished:
         for note in opened.notes:
             logging.info("%s", note)
@@ -141,14 +130,16 @@ def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int
     notes = [
         *opened.notes,
         f"{made.to_json()}\n{stage_table(made)}",
-        prepare.describe_mirror(made, _mirror_stated_by(preset), dataset),
+        prepare.describe_mirror(made, train_run.mirror_stated_by(preset), dataset),
+        *run.remarks,
         describe_devices(strategy, made.training.precision),
     ]
     options = loop.RunOptions(
-        start=start,
+        start=run.start,
+        preset=preset,
         callbacks=[measure(opened.folder) for measure in measures],
         checkpoint_sec=train_flags.CHECKPOINT_MINUTES.value * 60,
-        allow_config_change=allow_change,
+        allow_config_change=asked.allow_change,
         on_divergence=train_flags.ON_DIVERGENCE.value,
         profile_steps=train_flags.PROFILE.value,
     )
@@ -192,37 +183,4 @@ def _measures(workers: Workers, config: RunConfig, dataset: Dataset) -> list[Any
     mirror = bool(config.dataset.mirror_augment)  # set by prepare
     return during_training.prepare_on_chief(
         workers, train_flags.METRICS.value, dataset, options, mirror
-    )
-
-
-def _mirror_stated_by(preset: str) -> str | None:
-    """Returns the preset or flag that states mirror_augment; None = the dataset's default."""
-    flag = train_flags.FIELDS["dataset.mirror_augment"].value
-    if flag is not None and flag.lower() != "none":
-        return "--config.dataset.mirror_augment"
-    if flag is None and PRESETS[preset].dataset.mirror_augment is not None:
-        return f"preset {preset}"
-    return None
-
-
-def _prepared(
-    config: Config, replicas: int, workers: Workers | None = None
-) -> tuple[RunConfig, Dataset, prepare.Start | None]:
-    """Calls `prepare.prepare` as the flags say. Draws the demo dataset first if it is missing."""
-    path = config.dataset.path
-
-    def create_demo() -> bytes:
-        if not os.path.exists(path):
-            demo.create(path)
-        return b""
-
-    if config.dataset == PRESETS["demo"].dataset:
-        create_demo() if workers is None else workers.broadcast(create_demo)
-    return prepare.prepare(
-        config,
-        replicas,
-        resume_pkl=train_flags.RESUME_PKL.value,
-        resume_kimg=train_flags.RESUME_KIMG.value,
-        # A preset's resolution is meant for its own dataset; another one may lack finer levels.
-        may_shrink=train_flags.FIELDS["dataset.resolution"].value is None,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from pgtf import config as configs
 from pgtf.commands import train_flags
@@ -52,7 +53,7 @@ def configured() -> tuple[str, Config]:
         for name, flag in train_flags.FIELDS.items()
         if flag.value is not None
     }
-    shortcuts = {
+    shortcuts: dict[str, Any] = {
         "dataset.path": train_flags.DATASET.value,
         "training.seed": train_flags.SEED.value,
         "training.total_kimg": train_flags.TOTAL_KIMG.value,
@@ -60,7 +61,19 @@ def configured() -> tuple[str, Config]:
         "training.precision": train_flags.PRECISION.value,
         "training.jit": train_flags.JIT.value,
     }
-    changes |= {name: value for name, value in shortcuts.items() if value is not None}
+    if train_flags.MINIBATCH.value is not None:
+        shortcuts |= {"schedule.minibatch_base": train_flags.MINIBATCH.value}
+        shortcuts |= {"schedule.minibatch_dict": {}}
+        # The limits of the preset are those of its minibatches.
+        changes = {"schedule.max_minibatch_per_gpu": {}} | changes
+    for name, value in shortcuts.items():
+        if value is not None and name in changes and changes[name] != value:
+            raise ValueError(
+                f"`--config.{name}` must agree with the short flag for it. Received: "
+                f"{train_flags.FIELDS[name].value!r} and {value!r}. Give one of them."
+            )
+        if value is not None:
+            changes[name] = value
     return preset, config.replace(changes)
 
 

@@ -61,6 +61,13 @@ TOTAL_KIMG: flags.FlagHolder[float | None] = flags.DEFINE_float(
     "Length of training, thousands of images (default: the preset's).",
     flag_values=FLAGS,
 )
+FIT_SCHEDULE: flags.FlagHolder[bool] = flags.DEFINE_bool(
+    "fit_schedule",
+    False,
+    "Scale the phases of growing to the length, so that the last fade ends after 80% of it "
+    "(default: no).",
+    flag_values=FLAGS,
+)
 OUTDIR: flags.FlagHolder[str] = flags.DEFINE_string(
     "outdir",
     "results",
@@ -110,6 +117,13 @@ JIT: flags.FlagHolder[str | None] = flags.DEFINE_enum(
     "auto).",
     flag_values=FLAGS,
 )
+MINIBATCH: flags.FlagHolder[int | None] = flags.DEFINE_integer(
+    "minibatch",
+    None,
+    "Global minibatch at every resolution (default: the preset's, by resolution).",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
 GRAD_ACCUMULATION: flags.FlagHolder[int | None] = flags.DEFINE_integer(
     "grad_accumulation",
     None,
@@ -143,10 +157,11 @@ RESUME_PKL: flags.FlagHolder[str | None] = flags.DEFINE_string(
     "Pickle or snapshot whose networks the run begins with (default: new ones).",
     flag_values=FLAGS,
 )
-RESUME_KIMG: flags.FlagHolder[float] = flags.DEFINE_float(
+RESUME_KIMG: flags.FlagHolder[float | None] = flags.DEFINE_float(
     "resume_kimg",
-    0,
-    "With --resume_pkl: thousands of images its networks have seen (default: 0).",
+    None,
+    "With --resume_pkl: thousands of images its networks have seen (default: the file's own count, "
+    "or that in its name).",
     flag_values=FLAGS,
 )
 ALLOW_CONFIG_CHANGE: flags.FlagHolder[bool] = flags.DEFINE_bool(

@@ -2,10 +2,11 @@
 
 from pgtf.config.config import Config, describe, documentation, fields, parse
 from pgtf.config.experiments import EXPERIMENTS, Experiment
-from pgtf.config.presets import PRESETS, max_minibatch_per_gpu, named, preset_for
+from pgtf.config.presets import GPU_PRESETS, PRESETS, max_minibatch_per_gpu, named, preset_for
 
 __all__ = [
     "EXPERIMENTS",
+    "GPU_PRESETS",
     "PRESETS",
     "Config",
     "Experiment",

@@ -135,7 +135,8 @@ def documentation(config: Config) -> dict[str, str]:
 def parse(name: str, text: str, kind: Any) -> Any:
     """Turns the text of a flag into a value of a field's type.
 
-    `none` is None where the type allows it; a table is written "256:16,512:8".
+    `none` is None where the type allows it; a table is written "256:16,512:8", an empty one "none"
+    or "{}".
 
     Raises:
         ValueError: naming the field and the type, when the text does not fit.
@@ -165,7 +166,7 @@ def describe(kind: Any) -> str:
     if len(choices := _choices(kind)) > 1:
         return " or ".join(map(describe, choices))
     if typing.get_origin(kind) is Mapping:
-        return "a table such as 256:16,512:8"
+        return "a table such as 256:16,512:8, or none for an empty one"
     if typing.get_origin(kind) is typing.Literal:
         return " or ".join(typing.get_args(kind))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
@@ -186,6 +187,8 @@ def _choices(kind: Any) -> tuple[Any, ...]:
 
 def _parse_table(text: str, kind: Any) -> dict[Any, Any]:
     key_type, value_type = typing.get_args(kind)
+    if text.strip().lower() in ("", "none", "{}"):
+        return {}
     pairs = [pair.split(":") for pair in text.split(",") if pair]
     return {key_type(key): value_type(value) for key, value in pairs}
 

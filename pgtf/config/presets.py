@@ -116,10 +116,14 @@ def named(name: str, precision: str | None = None) -> Config:
     return config.replace({"schedule.max_minibatch_per_gpu": max_minibatch_per_gpu(precision)})
 
 
+# The presets from which the number of GPUs chooses one.
+GPU_PRESETS = ("v2-1gpu", "v2-2gpus", "v2-4gpus", "v2-8gpus")
+
+
 def preset_for(num_gpus: int) -> str:
     """Returns the name of the v2 preset for a number of GPUs, or raises ValueError."""
     name = f"v2-{num_gpus}gpu" if num_gpus == 1 else f"v2-{num_gpus}gpus"
-    if name not in PRESETS:
+    if name not in GPU_PRESETS:
         known = ", ".join(sorted(PRESETS.keys() - EXPERIMENTS.keys()))
         raise ValueError(
             f"`--preset` is needed for --gpus={num_gpus}, which has no v2 preset. Presets: {known}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgtf.images import read_at_once
@@ -46,18 +46,29 @@ def read_description(path: str) -> dict[str, Any]:
     return meta
 
 
-def default_mirror(name: str, meta: Mapping[str, Any]) -> bool:
-    """Default of mirror_augment: `mirror` in dataset.json, or the original's for a folder name."""
-    return bool(meta.get("mirror", MIRRORED_NAMES.fullmatch(name)))
+def default_mirror(names: Sequence[str], meta: Mapping[str, Any]) -> bool:
+    """Default of mirror_augment: `mirror` in dataset.json, or the original's for these names.
+
+    Args:
+        names: name of the folder, and that of its files, which stays when the folder is renamed,
+            moved or reached by a link.
+        meta: content of dataset.json.
+    """
+    return bool(meta.get("mirror", _mirrored(names)))
 
 
-def mirror_source(path: str, name: str, meta: Mapping[str, Any]) -> str:
+def mirror_source(path: str, names: Sequence[str], meta: Mapping[str, Any]) -> str:
     """Describes in a few words the source of `default_mirror`."""
     if "mirror" in meta:
         return f"the default in {path}/{META_FILE}"
-    if default_mirror(name, meta):
+    if name := _mirrored(names):
         return f"the original release's default for a dataset named {name}"
     return (
-        f"the default for a dataset named {name}: the original release mirrors celebahq, celeba "
-        "and lsun-*-100k"
+        f"the default for a dataset named {names[0]}: the original release mirrors celebahq, "
+        "celeba and lsun-*-100k"
     )
+
+
+def _mirrored(names: Sequence[str]) -> str | None:
+    """Returns the first of the names that the original release mirrors."""
+    return next(filter(MIRRORED_NAMES.fullmatch, names), None)

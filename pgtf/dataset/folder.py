@@ -16,7 +16,7 @@ from pgtf.dataset.tfrecords import RecordFile, open_records
 
 MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
-RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords")
+RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,12 +108,18 @@ class Dataset:
     @property
     def mirror(self) -> bool:
         """Default of `mirror_augment`: that of dataset.json, or the original's for this name."""
-        return default_mirror(self.name, self.meta)
+        return default_mirror(self._names, self.meta)
 
     @property
     def mirror_source(self) -> str:
         """Describes in a few words the source of `mirror`."""
-        return mirror_source(self.path, self.name, self.meta)
+        return mirror_source(self.path, self._names, self.meta)
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        """Names of the folder and of its files."""
+        match = RECORDS_NAME.fullmatch(os.path.basename(next(iter(self.files.values())).path))
+        return self.name, match["name"] if match else self.name
 
     def read_images(
         self, indices: Sequence[int] | np.ndarray, resolution_log2: int | None = None

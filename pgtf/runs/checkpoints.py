@@ -126,7 +126,9 @@ class Checkpoints:
         before = type(self._config).from_json(attributes["config"])
         source = identity.Source.from_json(attributes.get("dataset"), before)
         # A newer program alone makes no difference: its new fields default to the old behaviour.
-        if differences := identity.differences(before, source, self._config, self._source):
+        stored = identity.Identity(before, source)
+        asked = identity.Identity(self._config, self._source)
+        if differences := identity.differences(stored, asked):
             raise ConfigChanged(
                 f"{path} is of another configuration: {'; '.join(differences)}. Continue it all "
                 "the same with --allow_config_change, start another run with --new, or undo the "

@@ -1,18 +1,21 @@
-"""Identity of a run: its configuration, and the content of its dataset rather than its path."""
+"""Identity of a run: configuration by value, dataset by content, and the networks it began with."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import math
 import os
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pgtf import images
 from pgtf.dataset import Dataset
 from pgtf.dataset.fingerprint import agree, fingerprint
 from pgtf.runs.interfaces import RunConfig
 
-IDENTITY_FILE = "identity.json"  # in a run folder: preset, dataset path and fingerprint
+IDENTITY_FILE = "identity.json"  # in a run folder: what its configuration does not hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +39,18 @@ class Source:
     def from_json(cls, text: str | None, config: RunConfig) -> Source:
         """Reads the text of `to_json`; without it, takes the dataset path of a configuration."""
         try:
-            fields = json.loads(text or "")
+            found = cls.from_fields(json.loads(text or ""))
+        except ValueError:
+            found = None
+        return found or cls(os.path.realpath(config.dataset.path))
+
+    @classmethod
+    def from_fields(cls, fields: Any) -> Source | None:
+        """Reads the fields `path` and `fingerprint`; None if they are missing or damaged."""
+        try:
             return cls(str(fields["path"]), dict(fields["fingerprint"]))
         except (ValueError, KeyError, TypeError):
-            return cls(os.path.realpath(config.dataset.path))
+            return None
 
     def to_json(self) -> str:
         """Returns the text that `from_json` reads."""
@@ -51,37 +62,124 @@ class Source:
             return self.path == other.path
         return agree(self.fingerprint, other.fingerprint)
 
+    def is_near(self, other: Source) -> bool:
+        """True if both hold the same images, or lie in the same place."""
+        return self.path == other.path or self.is_same(other)
 
-def differences(
-    config: RunConfig, source: Source, new_config: RunConfig, new_source: Source
-) -> list[str]:
-    """Lists the changes that affect the numbers of a run, one line per difference.
 
-    Ignores the spelling of the dataset's path and the length of training: the images shown so far
-    do not depend on how many follow.
+@dataclasses.dataclass(frozen=True)
+class Beginning:
+    """The networks that a run began with: new ones, or those of a file."""
+
+    sha256: str | None = None  # of the file; None = new networks
+    nimg: int = 0  # images that the networks had seen
+    file: str | None = None  # its path then
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str], nimg: int) -> Beginning:
+        """Describes the networks of a file."""
+        return cls(
+            hashlib.sha256(Path(path).read_bytes()).hexdigest(), nimg, os.path.realpath(path)
+        )
+
+    @property
+    def is_new(self) -> bool:
+        """True for new networks."""
+        return self.sha256 is None
+
+    def is_same(self, other: Beginning) -> bool:
+        """True if both are new networks, or those of a file of the same content at one age."""
+        return (self.sha256, self.nimg) == (other.sha256, other.nimg)
+
+    def __str__(self) -> str:
+        return "new ones" if self.is_new else f"{self.file} at {self.nimg / 1000:g} kimg"
+
+
+NEW_NETWORKS = Beginning()
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Everything that two commands must have in common to mean one run.
+
+    Attributes:
+        config: whole configuration, made for the dataset.
+        source: dataset.
+        beginning: networks that the run began with, None if unknown, as for runs of an earlier
+            version.
+        mirror_is_default: True if nobody stated mirror_augment. A stored run keeps its own value.
+    """
+
+    config: RunConfig
+    source: Source
+    beginning: Beginning | None = None
+    mirror_is_default: bool = False
+
+    @property
+    def num_nimg(self) -> int:
+        """Length of training in images."""
+        return math.ceil(self.config.training.total_kimg * 1000)
+
+    def config_in(self, stored: Identity) -> RunConfig:
+        """Returns the configuration with which this command continues a stored run."""
+        if not self.mirror_is_default:
+            return self.config
+        mirror = stored.config.dataset.mirror_augment
+        return self.config.replace({"dataset.mirror_augment": mirror})
+
+
+def differences(stored: Identity, asked: Identity) -> list[str]:
+    """Lists what makes a command mean another run than the stored one; [] if it means that run.
+
+    These differences change no number of the images shown so far, and count for nothing: the length
+    of training, place and spelling of the dataset, mirror_augment if only the dataset's default was
+    another one, and that the file of the first networks is not named again.
     """
     same = {
-        "dataset.path": new_config.dataset.path,
-        "training.total_kimg": new_config.training.total_kimg,
+        "dataset.path": asked.config.dataset.path,
+        "training.total_kimg": asked.config.training.total_kimg,
     }
-    lines = config.replace(same).differences(new_config)
-    if source.is_same(new_source):
+    lines = stored.config.replace(same).differences(asked.config_in(stored))
+    before, after = stored.beginning, asked.beginning
+    if before is not None and after is not None and not (after.is_new or after.is_same(before)):
+        lines = [f"the networks at the start: {before} -> {after}", *lines]
+    if stored.source.is_same(asked.source):
         return lines
-    if source.path == new_source.path:
-        return [f"the content of the dataset {source.path} was changed", *lines]
-    return [f"dataset.path: {source.path!r} -> {new_source.path!r}", *lines]
+    if stored.source.path == asked.source.path:
+        return [f"the content of the dataset {stored.source.path} was changed", *lines]
+    reason = "other images" if stored.source.fingerprint else "the run has no record of its images"
+    return [f"dataset.path: {stored.source.path!r} -> {asked.source.path!r} ({reason})", *lines]
 
 
-def store(folder: Path, preset: str | None, source: Source) -> None:
-    """Writes the part of a run's identity that its configuration does not hold."""
-    content = json.dumps({"preset": preset, **dataclasses.asdict(source)}, indent=2)
-    images.write_atomically(folder / IDENTITY_FILE, content.encode())
+class Record(NamedTuple):
+    """The part of a stored run's identity that its configuration does not hold; None = unknown."""
+
+    preset: str | None = None
+    source: Source | None = None
+    beginning: Beginning | None = None
 
 
-def load(folder: Path) -> tuple[str | None, Source | None]:
-    """Reads the preset and Source that `store` wrote; None for a run of an earlier version."""
+def store(folder: Path, record: Record) -> None:
+    """Writes the identity of a run beside its configuration."""
+    fields: dict[str, Any] = {"preset": record.preset}
+    if record.source is not None:
+        fields |= dataclasses.asdict(record.source)
+    if record.beginning is not None:
+        fields["start"] = dataclasses.asdict(record.beginning)
+    images.write_atomically(folder / IDENTITY_FILE, json.dumps(fields, indent=2).encode())
+
+
+def load(folder: Path) -> Record:
+    """Reads what `store` wrote; all of it is unknown for a run of an earlier version."""
     try:
         fields = json.loads(images.read_at_once(folder / IDENTITY_FILE))
-        return fields["preset"], Source(fields["path"], dict(fields["fingerprint"]))
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-        return None, None
+        preset, start = fields.get("preset"), fields.get("start")
+    except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
+        return Record()
+    try:
+        beginning = Beginning(start["sha256"], int(start["nimg"]), start["file"])
+    except (TypeError, KeyError, ValueError):
+        beginning = None
+    return Record(
+        preset if isinstance(preset, str) else None, Source.from_fields(fields), beginning
+    )

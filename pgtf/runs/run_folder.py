@@ -16,18 +16,25 @@ STATS_FILE = "stats.jsonl"
 CHECKPOINT_FOLDER = "checkpoint"
 FINISHED_FILE = "finished"  # empty; its presence says that the last image was shown
 PROFILE_FOLDER = "profile"  # TensorBoard traces of --profile
-_NAME = re.compile(r"(\d{3,})-(.+)")
+_NAME = re.compile(r"(\d{3,})-(.+)", re.DOTALL)
 
 C = TypeVar("C", bound=RunConfig)
 
 
-def accept_config(folder: Path, config: RunConfig, source: identity.Source) -> None:
-    """Stores a changed configuration, or place of the dataset, and reopens a finished run."""
-    preset, before = identity.load(folder)
-    if before != source:
-        identity.store(folder, preset, source)
+def accept_config(
+    folder: Path, config: RunConfig, source: identity.Source, preset: str | None = None
+) -> None:
+    """Stores a changed configuration, preset, or place of the dataset; reopens a finished run.
+
+    Without `preset`, the stored one stays.
+    """
+    stored = identity.load(folder)
+    accepted = stored._replace(source=source, preset=preset or stored.preset)
+    if accepted != stored:
+        identity.store(folder, accepted)
     if not (folder / CONFIG_FILE).exists() or load_config(folder, config).differences(config):
-        (folder / FINISHED_FILE).unlink(missing_ok=True)
+        if is_finished(folder):
+            (folder / FINISHED_FILE).unlink()
         store_config(folder, config)
 
 
@@ -47,6 +54,14 @@ def load_config(folder: Path, like: C) -> C:
         return loaded
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}/{CONFIG_FILE}: {error} Start another run with --new.") from None
+
+
+def is_finished(folder: Path) -> bool:
+    """True if the last image of a run was shown. Raises ValueError if the mark is not a file."""
+    path = folder / FINISHED_FILE
+    if os.path.lexists(path) and not path.is_file():
+        raise ValueError(f"{path}: must be a file, which train.py writes at the end. Remove it.")
+    return path.exists()
 
 
 def mark_finished(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
@@ -48,7 +49,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("total_kimg", "image_snapshot_ticks", "network_snapshot_ticks"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
         for name in ("minibatch_repeats", "D_repeats", "max_skipped"):
             if getattr(self, name) < 1:

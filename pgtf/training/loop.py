@@ -46,6 +46,7 @@ class RunOptions:
     allow_config_change: bool = False  # continue from a checkpoint of another configuration
     on_divergence: Literal["stop", "rollback"] = "stop"  # rollback continues with other draws
     profile_steps: int = 0  # iterations to record as a TensorBoard trace in the run folder
+    preset: str | None = None  # name to store as that of the configuration; None = keep the stored
 
 
 def run(
@@ -92,7 +93,7 @@ def run(
             _begin(state, config, dataset, options)
             checkpoints.save(state)  # at once, so that a disk too small for it shows now
         if workers.is_chief:
-            run_folder.accept_config(folder, config, source)
+            run_folder.accept_config(folder, config, source, options.preset)
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
         job = _Job(config, dataset, strategy, folder, options, workers.is_chief)
         _train(job, state, checkpoints, interrupt)

@@ -1,41 +1,37 @@
-"""Preparation of a run: the dataset, a configuration made for it, networks read from a file."""
+"""Preparation of a run: the dataset, and a configuration made for it and for given networks."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
-from pgtf import interop
 from pgtf.dataset import Dataset, open_dataset
 from pgtf.distribution.workers import Workers
-from pgtf.networks import Discriminator, Generator
-from pgtf.runs import continuation
+from pgtf.runs.choice import Request, choose
 from pgtf.training.config import RunConfig
-
-Start = tuple[Generator, Discriminator, Generator, int]  # G, D, Gs, nimg
+from pgtf.training.start import Start
 
 
 def prepare(
     config: RunConfig,
     replicas: int,
-    resume_pkl: str | None = None,
-    resume_kimg: float = 0.0,
+    start: Start | None = None,
     may_shrink: bool = False,
-) -> tuple[RunConfig, Dataset, Start | None]:
-    """Opens the dataset and the networks that a configuration names, and checks that they fit.
+    fit_schedule: bool = False,
+) -> tuple[RunConfig, Dataset]:
+    """Opens the dataset that a configuration names, and makes the configuration fit.
 
     Args:
         config: whole configuration.
         replicas: number of replicas that share a minibatch.
-        resume_pkl: pickle or snapshot whose networks the run begins with, or None.
-        resume_kimg: thousands of images that these networks have seen.
+        start: networks that the run begins with, whose options replace those in `config`; None =
+            new ones.
         may_shrink: use a dataset that lacks the configured resolution at its own.
+        fit_schedule: scale the phases of the schedule to the length: `Schedule.fitted`.
 
     Returns:
-        The configuration made for the dataset and the replicas, the dataset, and the networks to
-        begin with, which `loop.RunOptions` takes as `start`.
+        The configuration made for the dataset and the replicas, and the dataset.
 
     Raises:
         OSError, ValueError: if something cannot be opened, or does not fit.
@@ -48,12 +44,8 @@ def prepare(
     dataset = open_dataset(
         options.path, resolution=options.resolution, max_label_size=options.max_label_size
     )
-    start = None
-    if resume_pkl is not None:
-        is_snapshot = resume_pkl.endswith(".h5")
-        G, D, Gs = (interop.load_snapshot if is_snapshot else interop.load_pkl)(resume_pkl)
-        config = config.replace(_fields("G", G.config) | _fields("D", D.config))
-        start = (G, D, Gs, round(resume_kimg * 1000))
+    if start is not None:
+        config = config.replace(_fields("G", start.G.config) | _fields("D", start.D.config))
     fitted = config.for_dataset(
         dataset.resolution_log2,
         dataset.num_channels,
@@ -66,10 +58,13 @@ def prepare(
     if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
         raise ValueError(
             f"`--resume_pkl` must hold networks for {dataset.path}. Received: "
-            f"{'; '.join(line for line in config.differences(fitted) if line[:2] in 'G.D.')}."
+            f"{'; '.join(x for x in config.differences(fitted) if x.startswith(('G.', 'D.')))}."
         )
+    if fit_schedule:
+        schedule = fitted.schedule.fitted(fitted.training.total_kimg)
+        fitted = fitted.replace(_fields("schedule", schedule))
     fitted.check()
-    return fitted, dataset, start
+    return fitted, dataset
 
 
 def check_workers(config: RunConfig, workers: Workers) -> None:
@@ -81,40 +76,21 @@ def check_workers(config: RunConfig, workers: Workers) -> None:
         raise ValueError(f"the configuration must be the same on all workers. Received: {here}.")
 
 
-def with_stored_mirror(
-    asked: bool | None,
-    workers: Workers,
-    outdir: str | Path,
-    preset: str,
-    config: RunConfig,
-    dataset: Dataset,
-    *,
-    new: bool = False,
-    allow_change: bool = False,
-) -> RunConfig:
-    """Takes mirror_augment from the run that will continue, unless preset or flags state it.
+def with_stored_mirror(config: RunConfig, request: Request, workers: Workers) -> RunConfig:
+    """Returns the configuration of a request, with the mirror_augment of the run it continues.
 
-    A run keeps the value it began with, even if the dataset's default has changed since.
+    A run keeps the value it began with, even if the dataset's default has changed since, unless
+    preset or flags state one. All workers take the chief's value.
 
-    Args:
-        asked: mirror_augment of preset and flags, None = the dataset's default.
-        workers: workers of the run; all of them take the chief's value.
-        outdir, preset, config, dataset, new, allow_change: as for `continuation.open_run`.
-
-    Returns:
-        The configuration to train with.
+    Raises:
+        ValueError: if `choose` refuses the request.
     """
 
     def on_chief() -> bytes:
-        value = config.dataset.mirror_augment
-        if asked is None:
-            begun = continuation.with_mirror_of_run(
-                outdir, preset, config, dataset, new, allow_change
-            )
-            value = begun.dataset.mirror_augment
-        return json.dumps(value).encode()
+        return json.dumps(choose(request).config.dataset.mirror_augment).encode()
 
-    return config.replace({"dataset.mirror_augment": json.loads(workers.broadcast(on_chief))})
+    mirror = json.loads(workers.broadcast(on_chief))
+    return config.replace({"dataset.mirror_augment": mirror})
 
 
 def describe_mirror(config: RunConfig, stated_by: str | None, dataset: Dataset) -> str:

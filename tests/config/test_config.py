@@ -6,6 +6,7 @@ import pytest
 
 from pgtf.config import PRESETS, Config, describe, documentation, fields, parse
 
+TABLE = "a table such as 256:16,512:8, or none for an empty one"
 KINDS = dict(fields(Config()))
 
 
@@ -154,6 +155,9 @@ def test_a_fitted_configuration_has_the_shape_of_the_dataset_in_both_networks():
         ("dataset.max_label_size", "None", None),
         ("schedule.minibatch_dict", "256:14,512:6", {256: 14, 512: 6}),
         ("schedule.minibatch_dict", "", {}),
+        ("schedule.minibatch_dict", "none", {}),
+        ("schedule.minibatch_dict", "None", {}),
+        ("schedule.minibatch_dict", "{}", {}),
         ("schedule.G_lrate_dict", "8:1e-3", {8: 0.001}),
     ],
 )
@@ -173,8 +177,9 @@ def test_flags_become_values_of_their_fields_types(name, text, value):
         ("G.use_wscale", "yes", "true or false"),
         ("G.latent_size", "big", "an integer or none"),
         ("dataset.max_label_size", "all", "an integer or full or none"),
-        ("schedule.minibatch_dict", "256=14", "a table such as 256:16,512:8"),
-        ("schedule.minibatch_dict", "256:14.5", "a table such as 256:16,512:8"),
+        ("schedule.minibatch_dict", "256=14", TABLE),
+        ("schedule.minibatch_dict", "256:14.5", TABLE),
+        ("schedule.minibatch_dict", "{256:14}", TABLE),
     ],
 )
 def test_flags_that_do_not_fit_are_refused_naming_field_and_type(name, text, wanted):
@@ -186,7 +191,7 @@ def test_every_field_has_a_type_that_flags_can_express():
     expressible = {
         *["an integer", "a number", "true or false", "text", "an integer or none"],
         *["true or false or none"],
-        *["a table such as 256:16,512:8", "an integer or full or none"],
+        *[TABLE, "an integer or full or none"],
         *["an integer or all", "a number or none", "he or rms", "paper or mnist1k"],
         *["Tstdeps or Tstd or Tmean or Tsum", "all or flat or group or spatial or none or gpool"],
         *["wgan_gp or lsgan", "fake_scores or D_loss"],
@@ -200,6 +205,8 @@ def test_every_field_has_a_type_that_flags_can_express():
     ("change", "message"),
     [
         ({"training.total_kimg": 0}, "`total_kimg` must be above 0"),
+        ({"training.total_kimg": float("nan")}, "`total_kimg` must be above 0. Received: nan"),
+        ({"training.total_kimg": float("inf")}, "`total_kimg` must be above 0. Received: inf"),
         ({"training.network_snapshot_ticks": 0}, "`network_snapshot_ticks` must be above 0"),
         ({"training.minibatch_repeats": 0}, "`minibatch_repeats` must be at least 1"),
         ({"training.D_repeats": 0}, "`D_repeats` must be at least 1"),

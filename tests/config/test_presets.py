@@ -3,7 +3,15 @@
 import pytest
 
 from pgtf import networks
-from pgtf.config import EXPERIMENTS, PRESETS, max_minibatch_per_gpu, named, preset_for
+from pgtf.config import (
+    EXPERIMENTS,
+    GPU_PRESETS,
+    PRESETS,
+    max_minibatch_per_gpu,
+    named,
+    preset_for,
+)
+from pgtf.dataset.description import default_mirror
 
 RESOLUTIONS = [4, 8, 16, 32, 64, 128, 256, 512, 1024]
 RELEASE = [name for name in PRESETS if name not in EXPERIMENTS]  # the original's, and the demo
@@ -130,3 +138,20 @@ def test_presets_of_the_paper_state_their_own_mirroring(preset):
     for default in (True, False):
         config = PRESETS[preset].for_dataset(10, 3, 0, 1, mirror=default)
         assert config.dataset.mirror_augment is mirrored
+
+
+@pytest.mark.parametrize("preset", EXPERIMENTS)
+def test_presets_of_the_paper_mirror_what_the_later_release_mirrors(preset):
+    """Both releases agree: the 30 sets of LSUN but for two have 100,000 images each."""
+    name, _, resolution = preset.rpartition("-")
+    datasets = {"celebahq-1024": "celebahq", "ablation-celeba128": "celeba"}
+    datasets |= {"ablation-bedroom128": "lsun-bedroom", "cifar10-32": "cifar10"}
+    dataset = datasets.get(name, "mnistrgb")
+    if preset.startswith("lsun-"):
+        dataset = name if name in ("lsun-bedroom", "lsun-dog") else f"{name}-100k"
+    assert PRESETS[preset].dataset.mirror_augment is default_mirror([dataset], {})
+
+
+def test_the_number_of_gpus_chooses_among_the_v2_presets():
+    assert [preset_for(number) for number in (1, 2, 4, 8)] == list(GPU_PRESETS)
+    assert set(GPU_PRESETS) == {name for name in PRESETS if name.startswith("v2-")}

@@ -52,6 +52,23 @@ def test_a_folder_without_our_file_follows_the_originals_name(unnamed, names, mi
         assert f"dataset named {name}" in dataset.mirror_source
 
 
+@pytest.mark.parametrize(
+    ("name", "mirror"), [("celebahq", True), ("lsun-cat-100k", True), ("lsun-cat", False)]
+)
+def test_a_link_or_a_renamed_folder_follows_the_name_of_its_files(unnamed, name, mirror):
+    for path in unnamed.iterdir():
+        path.rename(path.with_name(f"{name}-{path.name.rpartition('-')[2]}"))
+    link = unnamed.with_name("job-17")
+    link.symlink_to(unnamed)
+    for path in (unnamed, link):
+        dataset = open_dataset(path, max_label_size=0)
+        assert dataset.mirror is mirror
+        named = name if mirror else path.name
+        assert f"dataset named {named}" in dataset.mirror_source
+    (unnamed / "dataset.json").write_text(f'{{"mirror": {str(not mirror).lower()}}}')
+    assert open_dataset(link, max_label_size=0).mirror is not mirror
+
+
 @pytest.mark.parametrize(("name", "mirror"), [("celebahq", False), ("cats", True)])
 def test_our_file_wins_over_the_name(unnamed, name, mirror):
     unnamed = unnamed.rename(unnamed.parent / name)

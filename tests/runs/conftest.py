@@ -4,6 +4,7 @@ import pytest
 from absl import logging
 
 from pgtf.runs import continuation
+from pgtf.runs.choice import Request
 from tests.training.conftest import config, dataset, dataset_folder, strategy
 
 __all__ = ["config", "dataset", "dataset_folder", "strategy"]  # fixtures
@@ -15,7 +16,8 @@ def start(tmp_path, config, dataset):
 
     def call(preset="demo", config=config, dataset=dataset, **options):
         config = config.replace({"dataset.path": dataset.path})
-        opened = continuation.open_run(tmp_path / "results", preset, config, dataset, **options)
+        request = Request.of(tmp_path / "results", preset, config, dataset, **options)
+        opened = continuation.open_run(request)
         for note in opened.notes:
             logging.info("%s", note)
         return opened.folder.name, opened.finished

@@ -1,15 +1,16 @@
 """The run that a command continues."""
 
 import concurrent.futures
+import json
 import shutil
 import time
 
 import pytest
 
 from pgtf.dataset import open_dataset
-from pgtf.dataset.tfrecords import open_records, to_records
 from pgtf.runs import continuation, run_folder
 from pgtf.runs.identity import Source
+from tests.runs.test_run_identity import brighten
 
 
 def finish(folder, nimg=288):
@@ -19,24 +20,16 @@ def finish(folder, nimg=288):
     (folder / "finished").touch()
 
 
-def brighten(folder, index):
-    """Changes one image in all levels of a dataset."""
-    for path in folder.glob("*.tfrecords"):
-        file = open_records(str(path))
-        images = file.read(range(file.num_records))
-        images[index] ^= 255
-        path.write_bytes(to_records(images).tobytes())
-
-
 def test_runs_are_numbered_and_found_again_by_dataset_preset_and_configuration(
-    start, dataset_folder, tmp_path
+    start, dataset_folder, config, tmp_path
 ):
     assert start() == ("000-blocks-demo", False)
     assert start() == ("000-blocks-demo", False)
     shutil.copytree(dataset_folder, tmp_path / "faces")
     brighten(tmp_path / "faces", 3)
     assert start(dataset=open_dataset(tmp_path / "faces", max_label_size=0))[0] == "001-faces-demo"
-    assert start("v2-1gpu")[0] == "002-blocks-v2-1gpu"
+    other = config.replace({"schedule.minibatch_base": 4})
+    assert start("v2-1gpu", other)[0] == "002-blocks-v2-1gpu"
 
 
 def test_new_starts_another_run(start):
@@ -70,11 +63,21 @@ def test_a_changed_configuration_becomes_that_of_the_run_only_when_it_is_accepte
     start, folder, config, dataset
 ):
     finish(folder)
-    changed = config.replace({"training.seed": 7})
+    changed = config.replace({"training.seed": 7, "training.total_kimg": 0.5})
     assert start(config=changed, allow_change=True) == (folder.name, False)
     assert start() == (folder.name, True)
     run_folder.accept_config(folder, changed, Source.of(dataset))
     assert start(config=changed) == (folder.name, False)
+
+
+def test_a_finished_run_is_not_given_a_configuration_with_which_nothing_was_trained(
+    start, folder, config
+):
+    finish(folder)
+    changed = config.replace({"training.seed": 7})
+    with pytest.raises(ValueError, match=r"to 0.288 kimg already, .*seed: 1000 -> 7.*--total_kimg"):
+        start(config=changed, allow_change=True)
+    assert start() == (folder.name, True)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_a_run_is_found_again_however_its_dataset_is_spelled(
 
 @pytest.mark.parametrize("is_finished", [False, True])
 def test_a_dataset_whose_content_changed_under_its_path_is_refused(
-    start, dataset_folder, tmp_path, is_finished
+    start, dataset_folder, config, tmp_path, is_finished
 ):
     path = tmp_path / "blocks"
     shutil.copytree(dataset_folder, path)
@@ -144,21 +147,25 @@ def test_a_dataset_whose_content_changed_under_its_path_is_refused(
     changed = open_dataset(path, max_label_size=0)
     with pytest.raises(ValueError, match=f"the content of the dataset {path} was changed"):
         start(dataset=changed)
-    assert start(dataset=changed, allow_change=True) == (name, False)
+    longer = config.replace({"training.total_kimg": 0.5})
+    assert start(config=longer, dataset=changed, allow_change=True) == (name, False)
 
 
-def test_another_dataset_of_the_same_name_begins_beside_a_finished_run_only(
+def test_another_dataset_of_the_same_name_elsewhere_is_trained_on_when_that_is_asked_for(
     start, folder, dataset_folder, tmp_path
 ):
     path = tmp_path / "other" / "blocks"
     shutil.copytree(dataset_folder, path)
     brighten(path, 0)
     other = open_dataset(path, max_label_size=0)
-    with pytest.raises(ValueError, match=f"unfinished .*dataset.path: .* -> '{path}'"):
+    with pytest.raises(
+        ValueError, match=f"unfinished .*dataset.path: .* -> '{path}' .other images"
+    ):
         start(dataset=other)
     finish(folder)
-    assert start(dataset=other) == ("001-blocks-demo", False)
+    assert start(dataset=other, new=True) == ("001-blocks-demo", False)
     assert start() == ("000-blocks-demo", True)
+    assert start(dataset=other) == ("001-blocks-demo", False)
 
 
 def test_a_run_of_before_there_were_fingerprints_is_found_by_the_path(
@@ -179,6 +186,82 @@ def test_another_resolution_of_the_same_dataset_is_no_other_content(
     changed = config.replace({"dataset.resolution": 4})
     with pytest.raises(ValueError, match=r"configuration: dataset.resolution: None -> 4\. "):
         start(config=changed, dataset=half)
+
+
+def test_a_copy_of_a_run_beside_it_is_not_continued_in_its_place(start, folder, caplog):
+    shutil.copytree(folder, folder.with_name("000-blocks-demo.bak"))
+    shutil.copytree(folder, folder.with_name("007-of yesterday"))
+    with caplog.at_level("INFO", logger="absl"):
+        assert start() == (folder.name, False)
+    unfinished = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" is unfinished too")[0][-8:] for line in unfinished] == [
+        "esterday",
+        "demo.bak",
+    ]
+
+
+def test_of_equal_runs_the_newest_is_continued_and_the_others_are_named(start, folder, caplog):
+    start(new=True)
+    start(new=True)
+    finish(folder.with_name("001-blocks-demo"))
+    with caplog.at_level("INFO", logger="absl"):
+        assert start() == ("002-blocks-demo", False)
+    (line,) = caplog.messages
+    assert f"{folder} is unfinished too" in line
+    assert "--outdir" in line
+
+
+def test_a_run_with_the_stated_value_comes_before_one_that_would_keep_another(
+    start, folder, config
+):
+    mirrored = config.replace({"dataset.mirror_augment": True})
+    assert start(config=mirrored, new=True) == ("001-blocks-demo", False)
+    assert start(mirror_is_default=True) == ("000-blocks-demo", False)
+    assert start(config=mirrored, mirror_is_default=True) == ("001-blocks-demo", False)
+
+
+def test_a_run_whose_presets_name_is_unknown_is_known_by_the_end_of_its_folders_name(
+    start, folder, config, dataset
+):
+    content = json.loads((folder / "identity.json").read_text()) | {"preset": None}
+    (folder / "identity.json").write_text(json.dumps(content))
+    changed = config.replace({"training.seed": 7})
+    with pytest.raises(ValueError, match="training.seed: 1000 -> 7"):
+        start(config=changed)
+    run_folder.accept_config(folder, config, Source.of(dataset), "demo")
+    assert json.loads((folder / "identity.json").read_text())["preset"] == "demo"
+
+
+def test_a_damaged_run_of_something_else_is_not_in_the_way(start, folder, tmp_path):
+    for name in ("001-faces-demo", "002-blocks-v2-1gpu"):
+        (folder.parent / name).mkdir()
+        (folder.parent / name / "config.json").write_text("{")
+    assert start() == (folder.name, False)
+
+
+@pytest.mark.parametrize("name", ["new\nline", "bell\a", "caf\u00e9 ?*[]"])
+def test_a_run_is_found_again_whatever_the_name_of_its_dataset(
+    start, dataset_folder, tmp_path, name, caplog
+):
+    parent = tmp_path / name
+    parent.mkdir()
+    shutil.copytree(dataset_folder, parent / name)
+    for path in (parent / name).iterdir():  # as create commands name them
+        path.rename(path.with_name(path.name.replace("blocks", name)))
+    dataset = open_dataset(parent / name, max_label_size=0)
+    with caplog.at_level("INFO", logger="absl"):
+        first = start(dataset=dataset)
+        assert start(dataset=dataset) == first
+        (parent / name).rename(tmp_path / "moved")
+        assert start(dataset=open_dataset(tmp_path / "moved", max_label_size=0)) == first
+    assert first[0].isprintable()
+    assert not [line for line in caplog.messages if "\n" in line]
+
+
+def test_a_mark_of_the_end_that_is_no_file_is_one_line(start, folder):
+    (folder / "finished").mkdir()
+    with pytest.raises(ValueError, match="finished: must be a file, which train.py writes"):
+        start()
 
 
 def test_runs_that_begin_at_the_same_time_get_numbers_of_their_own(tmp_path, start, monkeypatch):

@@ -42,6 +42,6 @@ def test_pipes_in_place_of_what_a_run_is_known_by_are_not_waited_for(folder, con
     for name in (run_folder.CONFIG_FILE, identity.IDENTITY_FILE):
         (folder / name).unlink()
         os.mkfifo(folder / name)
-    assert identity.load(folder) == (None, None)
+    assert identity.load(folder) == (None, None, None)
     with pytest.raises(ValueError, match="config.json: .*Start another run with --new"):
         run_folder.load_config(folder, config)

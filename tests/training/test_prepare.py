@@ -1,4 +1,4 @@
-"""Preparation of a run: configuration, mirroring, networks of a file."""
+"""Preparation of a run: configuration, mirroring, given networks."""
 
 import dataclasses
 import shutil
@@ -7,11 +7,14 @@ import types
 import numpy as np
 import pytest
 
-from pgtf import interop
+from pgtf import networks
+from pgtf.config import Config
 from pgtf.dataset import open_dataset
 from pgtf.networks import Discriminator, Generator
 from pgtf.runs import continuation, run_folder
+from pgtf.runs.choice import Request
 from pgtf.training import prepare
+from pgtf.training.start import Start
 
 
 def workers_of(chiefs, num_elsewhere=0):
@@ -64,7 +67,7 @@ def test_mirror_augment_is_the_datasets_unless_it_is_stated(
     dataset_folder, tmp_path, config, name, mirror, asked
 ):
     changes = named(dataset_folder, tmp_path, name) | {"dataset.mirror_augment": asked}
-    fitted, dataset, _ = prepare.prepare(config.replace(changes), 1)
+    fitted, dataset = prepare.prepare(config.replace(changes), 1)
     assert dataset.mirror is mirror
     assert fitted.dataset.mirror_augment is (mirror if asked is None else asked)
 
@@ -75,35 +78,34 @@ def test_a_run_goes_on_with_the_value_it_began_with_unless_it_is_stated(
 ):
     began = config.replace({"dataset.mirror_augment": stored})
     now = config.replace({"dataset.mirror_augment": not stored})
-    folder = continuation.open_run(tmp_path, "demo", began, dataset).folder
+    longer = now.replace({"training.total_kimg": 1.0})
 
-    def chosen(config=now, asked=None, **options):
+    def asked(config, **options):
+        return Request.of(tmp_path, "demo", config, dataset, **options)
+
+    def chosen(config=now, is_default=True, **options):
         workers = types.SimpleNamespace(broadcast=lambda make: make())
-        begun = prepare.with_stored_mirror(
-            asked, workers, tmp_path, "demo", config, dataset, **options
-        )
-        return begun.dataset.mirror_augment
+        request = asked(config, mirror_is_default=is_default, **options)
+        return prepare.with_stored_mirror(config, request, workers).dataset.mirror_augment
 
-    assert chosen() is stored
-    assert chosen(asked=not stored) is not stored
-    assert chosen(new=True) is not stored
-    other = now.replace({"training.seed": 7})
-    for _ in range(2):  # unfinished, then finished: other differences are refused, or allowed
+    folder = continuation.open_run(asked(began)).folder
+    for _ in range(2):  # unfinished, then finished
         assert chosen() is stored
-        assert chosen(other) is stored
-        assert chosen(other, allow_change=True) is stored
+        assert chosen(longer) is stored
+        assert chosen(new=True) is not stored
+        with pytest.raises(ValueError, match="mirror_augment: .*--new"):
+            chosen(is_default=False)
+        with pytest.raises(ValueError, match=r"configuration: training.seed: 1000 -> 7\."):
+            chosen(now.replace({"training.seed": 7}))
+        assert chosen(longer.replace({"training.seed": 7}), allow_change=True) is stored
+        assert chosen(longer, is_default=False, allow_change=True) is not stored
         run_folder.mark_finished(folder)
-    second = continuation.open_run(tmp_path, "demo", other, dataset, new=True).folder
-    run_folder.mark_finished(second)
-    assert chosen(other) is not stored
-    assert chosen() is stored  # the first run, which is finished
 
 
 def test_all_workers_take_the_value_of_the_chief(tmp_path, config, dataset):
     sent = types.SimpleNamespace(broadcast=lambda make: b"true")
-    for asked in (None, False):
-        begun = prepare.with_stored_mirror(asked, sent, tmp_path, "demo", config, dataset)
-        assert begun.dataset.mirror_augment is True
+    request = Request.of(tmp_path, "demo", config, dataset)
+    assert prepare.with_stored_mirror(config, request, sent).dataset.mirror_augment is True
 
 
 def test_one_line_says_whether_reals_are_mirrored_and_why(dataset_folder, tmp_path, config):
@@ -122,20 +124,30 @@ def test_one_line_says_whether_reals_are_mirrored_and_why(dataset_folder, tmp_pa
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_networks_of_a_file_are_trained_in_any_precision(config, dataset, tmp_path, precision):
+def test_given_networks_are_trained_in_any_precision(config, precision):
     """Half precision raises the epsilon of pixel norm, which is no difference to the dataset."""
     G, D = (
         kind(**dataclasses.asdict(dataclasses.replace(options, fmap_max=4)), seed=1)
         for kind, options in ((Generator, config.G), (Discriminator, config.D))
     )
-    path = tmp_path / "network.h5"
-    interop.save_snapshot(path, G, D, G)
     asked = config.replace({"training.precision": precision, "dataset.max_label_size": 0})
-    fitted, _, start = prepare.prepare(asked, 1, resume_pkl=str(path), resume_kimg=0.5)
+    fitted, _ = prepare.prepare(asked, 1, Start(G, D, G, 500))
     epsilon = 1e-8 if precision == "fp32" else 1e-4
     assert fitted.G == dataclasses.replace(G.config, pixelnorm_epsilon=epsilon)
     assert (fitted.D, fitted.training.precision) == (D.config, precision)
-    assert start[3] == 500
-    for network, stored in zip(start, (G, D, G), strict=False):
-        for name, variable in network.variables_by_name.items():
-            np.testing.assert_array_equal(variable, stored.variables_by_name[name])
+
+
+def test_networks_of_another_size_than_the_datasets_are_refused_with_the_fields(config, dataset):
+    options = dataclasses.replace(config.G, resolution=4), dataclasses.replace(config.D)
+    G, D = (networks.build(each, seed=1) for each in options)
+    with pytest.raises(ValueError, match=r"`--resume_pkl` must hold .* G.resolution: 4 -> 8\."):
+        prepare.prepare(config, 1, Start(G, D, G, 0))
+
+
+def test_a_fitted_schedule_is_part_of_the_configuration_by_value(config, dataset):
+    fitted, _ = prepare.prepare(config, 1, fit_schedule=True)
+    assert fitted.schedule == fitted.schedule.fitted(0.288)
+    assert fitted.schedule.lod_training_kimg == fitted.schedule.lod_transition_kimg == 0.115
+    again = Config.from_json(fitted.to_json())
+    assert again == fitted
+    assert prepare.prepare(config, 1)[0].schedule.lod_training_kimg == 0.064

@@ -1,0 +1,45 @@
+"""The dataset of a stored run, from any working directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pgtf.dataset import Dataset, DatasetConfig, open_dataset
+from pgtf.dataset.fingerprint import agree, fingerprint
+from pgtf.runs import identity
+
+
+def open_dataset_of(
+    folder: Path, options: DatasetConfig, max_label_size: int | Literal["full"] | None
+) -> Dataset:
+    """Opens the images that a run was trained on.
+
+    Looks at the path in its configuration, which may be relative to another working directory, then
+    at the absolute one in its identity. Other images than the run's are not accepted.
+
+    Args:
+        folder: run folder.
+        options: the part `dataset` of its configuration.
+        max_label_size: as for `open_dataset`.
+
+    Raises:
+        ValueError: if the images are in neither place; says what is there.
+    """
+    source = identity.load(folder).source
+    paths = [options.path, *([] if source is None else [source.path])]
+    found = []
+    for path in dict.fromkeys(paths):
+        try:
+            dataset = open_dataset(
+                path, resolution=options.resolution, max_label_size=max_label_size
+            )
+        except (OSError, ValueError) as error:
+            found.append(str(error))
+            continue
+        if source is None or source.fingerprint is None:
+            return dataset
+        if agree(source.fingerprint, fingerprint(dataset)):
+            return dataset
+        found.append(f"{path}: other images than those on which {folder} was trained.")
+    raise ValueError(f"{' '.join(found)} Name the dataset with --dataset.")
