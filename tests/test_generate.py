@@ -294,7 +294,7 @@ def test_an_interrupted_command_is_one_line_and_the_code_of_shells(capsys, monke
 
     monkeypatch.setitem(generate.COMMANDS, "grid", interrupted)
     with pytest.raises(SystemExit) as stopped:
-        run("grid")
+        run("grid", "--snapshot", __file__)
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "interrupted; no file is half-written.\n"
 
