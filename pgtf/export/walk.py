@@ -71,6 +71,8 @@ def loop_smoothing(length: float, smoothing: float) -> float:
     """
     if length >= SMOOTH_LENGTH * smoothing:
         return smoothing
+    # Deviation: a random walk shorter than six times its smoothing moves as fast as longer ones; the
+    # original's hardly moves.
     speed = 1 / (np.sqrt(2) * smoothing)  # radians per unit of time
     frequencies = 2 * np.pi * np.arange(1, NUM_HARMONICS) / length
 

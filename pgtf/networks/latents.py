@@ -39,6 +39,8 @@ def of_any_scale(rows: Sequence[tf.Tensor], epsilon: float) -> list[tf.Tensor]:
         rows: parts of the vectors, which are normalized together, such as latents and labels.
         epsilon: number that pixel norm adds to the mean square.
     """
+    # Deviation: latents whose squares float32 cannot hold give the image of their direction; the
+    # original gives that of zeros, or another one.
     divisor = extreme_scale(tf.concat(rows, axis=1), max(EPSILONS * epsilon, LEAST_SQUARE))
     return [row / divisor for row in rows]
 
