@@ -23,6 +23,7 @@ UINT8_DRANGE = (0.0, 255.0)
 # Screen -> its (width, height) in pixels and the smallest number of (columns, rows).
 SCREENS = {"1080p": ((1920, 1080), (3, 2)), "4k": ((3840, 2160), (7, 4))}
 MAX_GRID_SIDE = 32
+MID_GRAY = 128  # `to_uint8` of 0
 
 
 def adjust_drange(x: Any, drange_in: tuple[float, float], drange_out: tuple[float, float]) -> Any:
@@ -56,13 +57,15 @@ def tensor_to_uint8(images: Any) -> Any:
     return tf.saturate_cast(tf.round(x), tf.uint8)  # tf.round rounds half to even.
 
 
-def image_grid(images: np.ndarray, grid_size: tuple[int, int] | None = None) -> np.ndarray:
+def image_grid(
+    images: np.ndarray, grid_size: tuple[int, int] | None = None, empty: float = 0
+) -> np.ndarray:
     """Tiles images row by row: [N, H, W, C] or [N, H, W] -> [rows * H, columns * W(, C)].
 
     Args:
         images: any dtype, which the result has too.
-        grid_size: (columns, rows); None = the smallest nearly square grid. Cells without an image
-            are 0, which is mid-gray in the range [-1, 1].
+        grid_size: (columns, rows); None = the smallest nearly square grid.
+        empty: value of cells without an image; 0 is mid-gray in the range [-1, 1].
 
     Raises:
         ValueError: there are more images than cells.
@@ -79,7 +82,7 @@ def image_grid(images: np.ndarray, grid_size: tuple[int, int] | None = None) -> 
             f"Received: grid_size={columns}x{rows}, images={num}."
         )
     height, width, *rest = images.shape[1:]
-    cells = np.zeros((rows * columns, height, width, *rest), images.dtype)
+    cells = np.full((rows * columns, height, width, *rest), empty, images.dtype)
     cells[:num] = images
     cells = cells.reshape(rows, columns, height, width, *rest).swapaxes(1, 2)
     return cells.reshape(rows * height, columns * width, *rest)

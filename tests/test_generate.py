@@ -160,6 +160,7 @@ def test_a_grid_is_nearly_square(outdir, Gs, tmp_path):
     assert grid.shape == (48, 48, 3)
     assert np.abs(grid[:32].astype(int) - expected[:32]).max() <= 1
     assert np.abs(grid[32:, :16].astype(int) - expected[32:, :16]).max() <= 1
+    assert np.all(grid[32:, 16:] == 128)  # empty cells are mid-gray
 
 
 def test_a_grid_of_a_labelled_network_has_one_row_per_class(outdir, labelled_Gs, tmp_path):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from absl import logging
-from tqdm import tqdm
 
 from pgtf import images
 from pgtf.commands import generate_flags, generate_runs
@@ -26,7 +26,7 @@ from pgtf.export import (
     projection,
     samples,
     sha256,
-    walk,
+    video,
 )
 from pgtf.export.source import Source
 from pgtf.metrics import records
@@ -57,11 +57,9 @@ def save_images(args: argparse.Namespace) -> None:
     source = _source(args)
     sampled = _samples(args, source.Gs, generate_flags.SEEDS)
     out = Path(args.out or source.beside("-images"))
-    labels = source.labels(_label(args, source), sampled.numbers)
-    pictures.save_images(
-        source.Gs, sampled.names, sampled.latents, labels, args.lod, out, args.overwrite
-    )
-    print(f"{len(sampled.names)} images in {out}")
+    labels_of = functools.partial(source.labels_of, label=_label(args, source))
+    pictures.save_images(source.Gs, sampled, labels_of, args.lod, out, args.overwrite)
+    print(f"{len(sampled)} images in {out}")
 
 
 def save_grid(args: argparse.Namespace) -> None:
@@ -71,35 +69,46 @@ def save_grid(args: argparse.Namespace) -> None:
     by_class = source.label_size > 0 and label is None
     default_seeds = generate_flags.CLASS_GRID_SEEDS if by_class else generate_flags.SEEDS
     sampled = _samples(args, source.Gs, default_seeds)
-    latents, labels = sampled.latents, source.labels(label, sampled.numbers)
+    by_class = by_class and sampled.labels is None
+    num_rows = min(source.label_size, pictures.MAX_CLASS_ROWS) if by_class else 1
+    pictures.check_grid(source.Gs, len(sampled) * num_rows, args.lod)
+    latents, labels = sampled.latents, source.labels_of(sampled, label)
     grid_size = None
     if by_class:
         latents, labels, grid_size = pictures.class_rows(latents, source.label_size)
     out = Path(args.out or source.beside("-grid.png"))
-    fakes = source.Gs.run(latents, labels, args.lod)
+    fakes = pictures.generate(source.Gs, latents, labels, args.lod)
     pictures.save_grid(fakes, grid_size, out, args.overwrite)
     print(f"{len(latents)} images in {out}")
 
 
 def save_video(args: argparse.Namespace) -> None:
-    """Writes a film of a walk through latent space that ends where it began."""
+    """Writes a film of a walk through latent space: a random loop, or from seed to seed."""
     source = _source(args)
-    columns, rows = args.grid
-    labels = source.labels(source.label(args.class_, args.label), range(columns * rows))
     num_frames = max(round(args.seconds * args.fps), 1)
     path = film.film_path(args.out, source.beside("-video"))
+    walks = _walks(args, source, num_frames)
     pictures.prepare_file(path, args.overwrite)
-    walks = walk.smooth_loop(
-        num_frames,
-        columns * rows,
-        source.Gs.latent_size,
-        args.smoothing * args.fps,
-        args.random_state,
-    )
-    fakes = (source.Gs.run(x, labels, args.lod) for x in tqdm(walks, unit="frame", disable=None))
-    grids = (images.to_uint8(images.image_grid(x, (columns, rows))) for x in fakes)
-    film.write_film(path, (film.zoomed(x, args.zoom) for x in grids), args.fps)
-    print(f"{num_frames} frames in {path}")
+    frames = video.frames(source.Gs, walks, num_frames, args.grid, args.lod, args.zoom)
+    print(f"{film.write_film(path, frames, args.fps)} frames in {path}")
+
+
+def _walks(args: argparse.Namespace, source: Source, num_frames: int) -> Iterator[video.Cells]:
+    """Chooses the latents and labels of every frame of a video."""
+    Gs, label = source.Gs, source.label(args.class_, args.label)
+    num_cells = args.grid[0] * args.grid[1]
+    if args.seeds is None and args.latents is None:
+        _check_lod(args, Gs)
+        smoothing = generate_flags.SMOOTHING_SEC if args.smoothing is None else args.smoothing
+        state = generate_flags.WALK_STATE if args.random_state is None else args.random_state
+        labels = source.labels(label, range(num_cells))
+        frames = num_frames, smoothing * args.fps
+        return video.loop(Gs.latent_size, labels, num_cells, *frames, state)
+    if args.smoothing is not None:
+        raise ValueError("`--smoothing` is for the random walk, without `--seeds` or `--latents`.")
+    sampled = _samples(args, Gs, "")
+    labels = source.labels_of(sampled, label)
+    return video.tour(sampled.latents, labels, num_cells, num_frames, args.loop)
 
 
 def project(args: argparse.Namespace) -> None:
@@ -184,11 +193,16 @@ def _source(args: argparse.Namespace) -> Source:
 
 
 def _samples(args: argparse.Namespace, Gs: Generator, default_seeds: str) -> samples.Samples:
-    """Samples the latents that the flags describe."""
+    """Finds the latents that the flags describe."""
+    _check_lod(args, Gs)
+    names = ("seeds", "random_state", "num", "indices", "latents")
+    return samples.from_flags(Gs, default_seeds, **{x: getattr(args, x, None) for x in names})
+
+
+def _check_lod(args: argparse.Namespace, Gs: Generator) -> None:
+    """Refuses a wrong lod before anything is written."""
     if args.lod is not None:
-        Gs.stage(args.lod)  # Refuses a wrong lod before anything is written.
-    chosen = (args.seeds, args.random_state, args.num, args.indices)
-    return samples.from_flags(Gs.latent_size, default_seeds, *chosen)
+        Gs.stage(args.lod)
 
 
 def _label(args: argparse.Namespace, source: Source) -> np.ndarray | None:

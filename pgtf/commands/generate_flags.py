@@ -17,6 +17,7 @@ from pgtf.runs import run_folder
 SEEDS = "0-63"
 FORMATS = ("savedmodel", "onnx", "tflite")  # the last two are those of export.edge
 CLASS_GRID_SEEDS = "0-9"  # the columns of a grid with one row per class
+SMOOTHING_SEC, WALK_STATE = 1, 1000  # the original's interpolation videos
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -72,18 +73,14 @@ def add_video(p: argparse.ArgumentParser) -> None:
         default=60,
         help="length of the film (default: %(default)s)",
     )
-    p.add_argument(
-        "--smoothing",
-        type=_positive(float),
-        default=1,
-        help="standard deviation of the smoothing along time, seconds (default: %(default)s)",
-    )
-    p.add_argument(
-        "--random_state",
-        type=int,
-        default=1000,
-        help="random seed of the walk (default: %(default)s)",
-    )
+    text = "walk from seed to seed, such as 1,7,3 (default: a random walk, which is a loop)"
+    p.add_argument("--seeds", help=text)
+    _add_latents_file(p)
+    p.add_argument("--loop", action="store_true", help="end at the first seed (default: the last)")
+    text = "random walk: standard deviation of the smoothing along time, seconds (default: "
+    p.add_argument("--smoothing", type=_positive(float), help=f"{text}{SMOOTHING_SEC})")
+    text = f"random walk: random seed (default: {WALK_STATE})"
+    p.add_argument("--random_state", type=int, help=text)
     _add_out(p, "file.mp4, .gif or .webp (default: <snapshot>-video beside it)")
 
 
@@ -163,6 +160,12 @@ def _add_latent_flags(p: argparse.ArgumentParser, seeds: str) -> None:
     text = "number of latents with --random_state (default: 1000)"
     p.add_argument("--num", type=int, help=text)
     p.add_argument("--indices", help="positions among these latents, as in --seeds (default: all)")
+    _add_latents_file(p)
+
+
+def _add_latents_file(p: argparse.ArgumentParser) -> None:
+    text = "latent vectors of a file: .npy [N, L], or .npz as project writes (default: no)"
+    p.add_argument("--latents", metavar="FILE", help=text)
 
 
 def _add_image_flags(p: argparse.ArgumentParser) -> None:

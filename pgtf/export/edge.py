@@ -76,7 +76,8 @@ def _inference_function(Gs: Generator, specs: Sequence[tf.TensorSpec]) -> Any:
     def generate(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = {spec.name: value for spec, value in zip(specs, values, strict=True)}
         inputs = Gs.inputs(rows["latents"], rows.get("labels"), tf.constant(alpha))
-        x = images.adjust_drange(model(inputs), images.DRANGE, images.UINT8_DRANGE)
+        x = model(Gs.of_any_scale(inputs))
+        x = images.adjust_drange(x, images.DRANGE, images.UINT8_DRANGE)
         return {"images": tf.cast(tf.minimum(tf.maximum(tf.round(x), 0.0), 255.0), tf.uint8)}
 
     return tf.function(generate, input_signature=specs, autograph=False)

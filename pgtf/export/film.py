@@ -1,4 +1,4 @@
-"""Films: MP4 through the ffmpeg that imageio-ffmpeg brings along, GIF and WebP through Pillow."""
+"""Films, written frame by frame: MP4 through the ffmpeg of imageio-ffmpeg, GIF and WebP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
+
+from pgtf.export import animation
 
 SUFFIXES = (".mp4", ".gif", ".webp")
 MP4_CRF = 10  # x264's constant rate factor: 0 = without loss, 51 = worst
@@ -37,29 +38,55 @@ def film_path(out: str | os.PathLike[str] | None, default: str | os.PathLike[str
     return path
 
 
-def write_film(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float) -> None:
+def write_film(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float) -> int:
     """Writes a film that appears whole or not at all; the suffix decides the format.
+
+    At most three frames are in memory. The film lasts as long as all frames together. GIF and WebP
+    leave out frames that browsers would slow down: above 50 and 90 per second. There, an array that
+    is yielded again at once is one frame that lasts longer.
 
     Args:
         path: file that ends in .mp4, .gif or .webp.
         frames: uint8 [H, W, 3] or [H, W, 1], all of one size.
-        fps: frames per second; GIF rounds their time to hundredths of a second.
+        fps: frames per second.
+
+    Returns:
+        The number of frames in the file.
 
     Raises:
         OSError: if the file cannot be written.
+        ValueError: if there is no frame, or they differ in size.
     """
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")  # The suffix decides the format.
-    writer = _write_mp4 if path.suffix.lower() == ".mp4" else _write_with_pillow
+    writer = _write_mp4 if path.suffix.lower() == ".mp4" else _write_animation
     try:
-        writer(temporary, (to_rgb(frame) for frame in frames), fps)
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        num_frames = writer(temporary, _of_one_size(frames), fps)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
+        return num_frames
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, ENCODER_ERRORS):
             raise OSError(f"{path}: cannot be written: {error}") from error
         raise
+
+
+def _of_one_size(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    shape = None
+    for frame in frames:
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise ValueError(
+                f"all frames of a film must have one size. Received: {shape}, {frame.shape}."
+            )
+        yield frame
+    if shape is None:
+        raise ValueError("a film needs at least one frame.")
 
 
 def zoomed(image: np.ndarray, zoom: int) -> np.ndarray:
@@ -81,8 +108,8 @@ def _ffmpeg() -> Any:
     return imageio_ffmpeg
 
 
-def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    first = next(frames)
+def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> int:
+    num_frames, first = 0, next(frames)
     height, width = first.shape[:2]
     source = f"-f rawvideo -pix_fmt rgb24 -video_size {width}x{height} -framerate {fps} -i -"
     # Every player shows yuv420p. It needs even sides, which powers of two are.
@@ -98,7 +125,8 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
             with contextlib.suppress(BrokenPipeError):  # Its messages say why.
                 pipe: Any = ffmpeg.stdin
                 for frame in itertools.chain([first], frames):
-                    pipe.write(frame)
+                    pipe.write(to_rgb(frame))
+                    num_frames += 1
         except BaseException:
             ffmpeg.kill()
             raise
@@ -108,16 +136,11 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
             messages.seek(0)
             reason = messages.readline().decode(errors="replace").strip()
             raise OSError(f"ffmpeg: {reason or f'exit code {ffmpeg.returncode}'}")
+    return num_frames
 
 
-def _write_with_pillow(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    first, *rest = (PIL.Image.fromarray(frame) for frame in frames)
-    options: dict[str, Any] = {
-        "append_images": rest,
-        "duration": 1000 / fps,
-        "loop": 0,
-        "save_all": True,
-    }
-    if path.suffix.lower() == ".webp":
-        options |= {"quality": 90, "method": 4}
-    first.save(path, **options)
+def _write_animation(path: Path, frames: Iterator[np.ndarray], fps: float) -> int:
+    file_format = animation.FORMATS[path.suffix.lower()]
+    timed = file_format.timed(frames, fps)
+    with open(path, "xb") as file:
+        return file_format.write(file, timed)

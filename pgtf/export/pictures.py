@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,35 +10,66 @@ from tqdm import tqdm
 
 from pgtf import images
 from pgtf.export.labels import one_hot
+from pgtf.export.samples import Samples
 from pgtf.networks import Generator
 
 MINIBATCH = 16  # images generated at a time
+MAX_GRID_PIXELS = 2**29  # 1.5 GiB in RGB, twice in memory
 MAX_CLASS_ROWS = images.MAX_GRID_SIDE
 
 
 def save_images(
     Gs: Generator,
-    names: Sequence[str],
-    latents: np.ndarray,
-    labels: np.ndarray | None,
+    sampled: Samples,
+    labels_of: Callable[[Samples], np.ndarray | None],
     lod: float | None,
     out: Path,
     overwrite: bool = False,
 ) -> None:
-    """Writes OUT/<name>.png for every latent vector.
+    """Writes OUT/<name>.png for every latent vector; one minibatch at a time is in memory.
+
+    Args:
+        Gs: generator.
+        sampled: latents and names.
+        labels_of: function that makes the labels of a minibatch.
+        lod: level of detail; None = the network's.
+        out: folder.
+        overwrite: if existing files are replaced.
 
     Raises:
         FileExistsError: if one of the files exists, before any is written.
     """
-    paths = [out / f"{name}.png" for name in names]
-    for path in paths:
-        refuse_existing(path, overwrite)
+    for name in sampled.names:
+        refuse_existing(out / f"{name}.png", overwrite)
     out.mkdir(parents=True, exist_ok=True)
-    for begin in tqdm(range(0, len(paths), MINIBATCH), unit="batch", disable=None):
-        part = slice(begin, begin + MINIBATCH)
-        fakes = Gs.run(latents[part], None if labels is None else labels[part], lod)
-        for path, fake in zip(paths[part], fakes, strict=True):
-            images.save_png(path, fake)
+    with tqdm(total=len(sampled), unit="image", disable=None) as progress:
+        for part in sampled.batches(MINIBATCH):
+            fakes = Gs.run(part.latents, labels_of(part), lod)
+            for name, fake in zip(part.names, fakes, strict=True):
+                images.save_png(out / f"{name}.png", fake)
+                progress.update()
+
+
+def check_grid(Gs: Generator, num: int, lod: float | None) -> None:
+    """Raises ValueError if a grid of this many images would be too large."""
+    size = 2 ** Gs.stage(Gs.lod if lod is None else lod)[0]
+    if num * size**2 > MAX_GRID_PIXELS:
+        raise ValueError(
+            f"a grid must have at most {MAX_GRID_PIXELS // size**2} images of {size}x{size} "
+            f"pixels. Received: {num}. Write single ones with generate.py images."
+        )
+
+
+def generate(
+    Gs: Generator, latents: np.ndarray, labels: np.ndarray | None, lod: float | None
+) -> np.ndarray:
+    """Generates the images of a grid, with a progress bar: -> uint8 [N, R, R, C]."""
+    parts = [slice(i, i + MINIBATCH) for i in range(0, len(latents), MINIBATCH)]
+    fakes = [
+        images.to_uint8(Gs.run(latents[part], None if labels is None else labels[part], lod))
+        for part in tqdm(parts, unit="batch", disable=None)
+    ]
+    return np.concatenate(fakes)
 
 
 def class_rows(
@@ -61,12 +92,12 @@ def class_rows(
 def save_grid(
     fakes: np.ndarray, grid_size: tuple[int, int] | None, out: Path, overwrite: bool = False
 ) -> None:
-    """Writes images as one PNG file; writing the same content again is no error.
+    """Writes images uint8 [N, H, W, C] as one PNG file; writing the same again is no error.
 
     Raises:
         FileExistsError: if the file exists with another content.
     """
-    content = images.png_bytes(images.image_grid(fakes, grid_size))
+    content = images.png_bytes(images.image_grid(fakes, grid_size, images.MID_GRAY))
     if out.exists() and out.read_bytes() == content:
         return
     images.write_atomically(prepare_file(out, overwrite), content)

@@ -136,7 +136,7 @@ def save_projection(found: Projection, target: np.ndarray, paths: Sequence[Path]
     np.savez(buffer, **arrays)
     images.write_atomically(latents_path, buffer.getvalue())
     images.save_png(image_path, found.image)
-    pairs = [images.image_grid(np.stack([target, image]), (2, 1)) for image in found.history]
+    pairs = (images.image_grid(np.stack([target, image]), (2, 1)) for image in found.history)
     images.save_png(pair_path, images.image_grid(np.stack([target, found.image]), (2, 1)))
     zoom = max(MIN_FILM_SIDE // target.shape[0], 1)
     frames = (film.zoomed(images.to_uint8(pair), zoom) for pair in pairs)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pgtf.export.labels import one_hot, parse_label
+from pgtf.export.samples import Samples
 from pgtf.interop import load_meta, load_pkl, load_snapshot
 from pgtf.networks import Generator
 
@@ -57,7 +58,9 @@ class Source:
         """Reads the label [label_size] that --class or --label describe, None without them."""
         return parse_label(self.label_size, self.label_names, class_, label)
 
-    def labels(self, label: np.ndarray | None, numbers: Sequence[int]) -> np.ndarray | None:
+    def labels(
+        self, label: np.ndarray | None, numbers: Sequence[int] | np.ndarray
+    ) -> np.ndarray | None:
         """Makes rows of one label, or without one of the classes in turn: [N, label_size].
 
         Args:
@@ -72,3 +75,9 @@ class Source:
         if label is None:
             return one_hot(numbers, self.label_size)
         return np.tile(label, (len(numbers), 1))
+
+    def labels_of(self, sampled: Samples, label: np.ndarray | None) -> np.ndarray | None:
+        """Makes the labels of samples: `label`, else those of their file, else as `labels`."""
+        if label is None and sampled.labels is not None:
+            return sampled.labels
+        return self.labels(label, sampled.numbers)

@@ -16,7 +16,7 @@ from pgtf.networks.layers import (
     check_group,
 )
 from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
-from pgtf.networks.network import Network, alpha_input
+from pgtf.networks.network import Network, alpha_input, as_float32
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
 from pgtf.networks.options import DiscriminatorConfig
@@ -51,13 +51,22 @@ class Discriminator(Network):
             self._blocks[res] = self._block(res) if res > 2 else self._last_block()
 
     def __call__(self, images: Any, lod: float | None = None) -> Outputs:
-        model, alpha = self.model_at(self.lod if lod is None else lod)
-        images = tf.convert_to_tensor(images, tf.float32)
+        lod = self.lod if lod is None else lod
+        model, alpha = self.model_at(lod)
+        size, full = model.inputs[0].shape[1], self.config.resolution
+        shape = ("N", "R", "R", self.config.num_channels)
+        images = as_float32("images", images, shape, " in about [-1, 1]", integers=False)
+        if tuple(images.shape[1:3]) not in ((size, size), (full, full)):
+            raise ValueError(
+                f"`images` must have R = {size}, the resolution of lod={lod}, or R = {full}. "
+                f"Received: {images.shape}."
+            )
+        if images.shape[0] == 0:  # Minibatch statistics of no samples do not exist.
+            return [tf.zeros([0, 1]), tf.zeros([0, self.config.label_size])]
         if self._has_statistic and self.config.mbstd_group_size != "all":
             check_group(images.shape[0], self.config.mbstd_group_size)
-        factor = images.shape[1] // model.inputs[0].shape[1]
-        if factor > 1 and images.shape[1] == self.config.resolution:
-            images = tf.nn.avg_pool2d(images, factor, factor, "VALID")
+        if images.shape[1] > size:
+            images = tf.nn.avg_pool2d(images, full // size, full // size, "VALID")
         return model([images, alpha])
 
     def can_score_jointly(self, minibatch: int | None) -> bool:

@@ -1,5 +1,6 @@
 """The generator of the paper: Table 2, with the options of the original TensorFlow release."""
 
+import numbers
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pgtf import ops
+from pgtf.networks.latents import of_any_scale
 from pgtf.networks.layers import (
     GAIN_LINEAR,
     GAIN_RELU,
@@ -19,7 +21,7 @@ from pgtf.networks.layers import (
     PixelNorm,
     WeightedSum,
 )
-from pgtf.networks.network import Network, alpha_input
+from pgtf.networks.network import Network, alpha_input, as_float32
 from pgtf.networks.normalization import BatchNorm
 from pgtf.networks.options import GeneratorConfig
 
@@ -50,7 +52,10 @@ class Generator(Network):
 
     def __call__(self, latents: Any, labels: Any = None, lod: float | None = None) -> tf.Tensor:
         model, alpha = self.model_at(self.lod if lod is None else lod)
-        return model(self.inputs(latents, labels, alpha))
+        inputs = self.inputs(latents, labels, alpha)
+        if inputs[0].shape[0] == 0:  # TensorFlow cannot add a bias to no images.
+            return tf.zeros([0, *model.output_shape[1:]])
+        return model(self.of_any_scale(inputs))
 
     def run(
         self,
@@ -69,25 +74,53 @@ class Generator(Network):
 
         Returns:
             [N, R, R, num_channels] float32, read-only: it may be TensorFlow's memory.
+
+        Raises:
+            ValueError: an argument has another shape or kind of value, or is not finite.
         """
+        if not isinstance(minibatch_size, numbers.Integral) or minibatch_size < 1:
+            raise ValueError(
+                f"`minibatch_size` must be 1 or more. Received: minibatch_size={minibatch_size!r}."
+            )
         resolution_log2, alpha = self.stage(self.lod if lod is None else lod)
         function = self._inference_function(resolution_log2, fading=float(alpha) < 1)
-        images = []
-        for begin in range(0, len(latents), minibatch_size):
-            part = slice(begin, begin + minibatch_size)
-            some = None if labels is None else labels[part]
-            inputs = self.inputs(latents[part], some, alpha)
-            images.append(np.asarray(function(inputs)))  # .numpy() would copy
+        *tensors, _ = self.inputs(latents, labels, alpha)
+        rows = [_finite(*pair) for pair in zip(("latents", "labels"), tensors, strict=False)]
+        size, images = 2**resolution_log2, []
+        for begin in range(0, len(rows[0]), minibatch_size):
+            inputs = [tf.constant(x[begin : begin + minibatch_size]) for x in rows]
+            images.append(np.asarray(function([*inputs, alpha])))  # .numpy() would copy
+        if not images:
+            return np.zeros([0, size, size, self.config.num_channels], np.float32)
         return images[0] if len(images) == 1 else np.concatenate(images)  # which copies
 
     def inputs(self, latents: Any, labels: Any, alpha: tf.Tensor) -> list[tf.Tensor]:
-        """The inputs of a model: [latents, alpha], or [latents, labels, alpha] with labels."""
-        latents = tf.convert_to_tensor(latents, tf.float32)
-        if not self.config.label_size:
+        """The inputs of a model: [latents, alpha], or [latents, labels, alpha] with labels.
+
+        Raises:
+            ValueError: latents or labels have another shape or kind of value.
+        """
+        latents = as_float32("latents", latents, ("N", self.latent_size))
+        num, label_size = latents.shape[0], self.config.label_size
+        num = "N" if num is None else num
+        if labels is not None:
+            note = ", one row per latent vector" if label_size else ": the network has no labels"
+            labels = as_float32("labels", labels, (num, label_size), note)
+        if not label_size:
             return [latents, alpha]
         if labels is None:
-            labels = tf.zeros([tf.shape(latents)[0], self.config.label_size])
-        return [latents, tf.convert_to_tensor(labels, tf.float32), alpha]
+            labels = tf.zeros([tf.shape(latents)[0], label_size])
+        return [latents, labels, alpha]
+
+    def of_any_scale(self, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Rescales latents and labels of extreme length if they are normalized; see `inputs`.
+
+        Training samples no such latents and leaves this out.
+        """
+        if not self.config.normalize_latents:
+            return inputs
+        *rows, alpha = inputs
+        return [*of_any_scale(rows, self.config.pixelnorm_epsilon), alpha]
 
     def _inference_function(self, resolution_log2: int, fading: bool) -> Any:
         """The model of a resolution as a function of its inputs, traced for inference."""
@@ -98,7 +131,7 @@ class Generator(Network):
 
             def generate(inputs: list[tf.Tensor]) -> tf.Tensor:
                 with ops.implementation("inference"):
-                    return model(inputs)
+                    return model(self.of_any_scale(inputs))
 
             self._for_inference[key] = tf.function(generate, reduce_retracing=True, autograph=False)
         return self._for_inference[key]
@@ -183,3 +216,15 @@ class Generator(Network):
             images = keras.layers.Activation("tanh")(images)
             images = keras.layers.Rescaling(self.config.tanh_at_end)(images)
         return keras.Model(inputs, images, name=f"G_{2**resolution_log2}")
+
+
+def _finite(name: str, rows: tf.Tensor) -> NDArray[np.float32]:
+    """Returns rows as an array. Raises ValueError if one holds NaN or infinity."""
+    values: NDArray[np.float32] = rows.numpy()
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"`{name}` must be finite float32 numbers. "
+            f"Received: NaN or infinity in row {int(bad.argmax())}."
+        )
+    return values

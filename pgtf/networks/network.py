@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -101,10 +101,15 @@ class Network(LayerFactory):
 
     def stage(self, lod: float) -> tuple[int, tf.Tensor]:
         """Splits a level of detail: lod -> (resolution_log2, alpha), alpha a float32 scalar."""
-        if not 0 <= lod <= self.resolution_log2 - 2:
+        try:
+            is_level = 0 <= float(lod) <= self.resolution_log2 - 2
+        except (TypeError, ValueError):
+            is_level = False
+        if not is_level:
             raise ValueError(
-                f"`lod` must be in 0 ... {self.resolution_log2 - 2}. Received: lod={lod}."
+                f"`lod` must be in 0 ... {self.resolution_log2 - 2}. Received: lod={lod!r}."
             )
+        lod = float(lod)
         return self.resolution_log2 - math.floor(lod), tf.constant(1 - lod % 1, tf.float32)
 
     def copy_weights_from(self, other: "Network") -> None:
@@ -142,6 +147,36 @@ class Network(LayerFactory):
     @abc.abstractmethod
     def _wire(self, resolution_log2: int, fading: bool) -> keras.Model:
         """Wires the layers into the Keras model of one resolution."""
+
+
+def as_float32(
+    name: str, values: Any, shape: Sequence[int | str], note: str = "", integers: bool = True
+) -> tf.Tensor:
+    """Converts an argument to a float32 tensor.
+
+    Args:
+        name: name of the argument, for the error.
+        values: array, tensor or list of real numbers.
+        shape: expected shape; a letter names an axis of any length.
+        note: more about what is expected, for the error.
+        integers: False refuses integers.
+
+    Raises:
+        ValueError: `values` has another shape, or does not hold such numbers.
+    """
+    kind = "real numbers" if integers else "floating-point numbers"
+    expected = f"`{name}` must be [{', '.join(map(str, shape))}], {kind}{note}."
+    try:
+        tensor = tf.convert_to_tensor(values)
+    except (TypeError, ValueError) as error:
+        found = f"{type(values).__name__} that is no such array"
+        raise ValueError(f"{expected} Received: {found} ({error}).") from None
+    is_whole = tensor.dtype.is_integer or tensor.dtype.is_bool
+    is_real = tensor.dtype.is_floating or (integers and is_whole)
+    sizes = [size if isinstance(size, int) else None for size in shape]
+    if not is_real or not tensor.shape.is_compatible_with(sizes):
+        raise ValueError(f"{expected} Received: {tensor.shape}, {tensor.dtype.name}.")
+    return tf.cast(tensor, tf.float32)
 
 
 def alpha_input() -> Any:

@@ -25,8 +25,9 @@ def Gs(request, rng):
 
 
 def inputs_of(Gs, rng):
-    """Three rows, a batch size that the check of the export did not use."""
-    inputs = {"latents": rng.normal(size=[3, Gs.latent_size]).astype(np.float32)}
+    """Three rows of very different length; the check of the export had another number."""
+    scales = np.float32([[1], [1e20], [1e-6]])
+    inputs = {"latents": rng.normal(size=[3, Gs.latent_size]).astype(np.float32) * scales}
     if Gs.config.label_size:
         inputs["labels"] = np.eye(3, dtype=np.float32)
     return inputs

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import weakref
 
 import imageio_ffmpeg
 import numpy as np
@@ -12,7 +13,7 @@ import PIL.Image
 import PIL.ImageSequence
 import pytest
 
-from pgtf.export import film
+from pgtf.export import animation, film
 
 
 def ramp(num, size=32, channels=3):
@@ -71,6 +72,129 @@ def test_every_frame_is_shown_as_long_as_asked_for(tmp_path, suffix, fps, millis
         for frame in PIL.ImageSequence.Iterator(file):
             frame.load()
             assert frame.info["duration"] == milliseconds
+
+
+def times(path):
+    """Reads the times of the frames of a GIF or WebP, milliseconds."""
+    with PIL.Image.open(path) as file:
+        found = []
+        for frame in PIL.ImageSequence.Iterator(file):
+            frame.load()
+            found.append(frame.info["duration"])
+        return found
+
+
+@pytest.mark.parametrize(
+    ("suffix", "fps", "expected"),
+    [
+        (".gif", 30, [30, 40, 30] * 4),
+        (".gif", 40, [20, 30, 30, 20] * 3),
+        (".gif", 60, [20] * 10),  # of 12 frames
+        (".gif", 120, [20] * 5),
+        (".gif", 75, [20] * 8),
+        (".webp", 30, [33, 34, 33] * 4),
+        (".webp", 60, [17, 16, 17] * 4),
+        (".webp", 120, [11] * 8 + [12]),
+    ],
+)
+def test_times_add_up_and_none_is_so_short_that_browsers_stretch_it(
+    tmp_path, suffix, fps, expected
+):
+    path = tmp_path / f"film{suffix}"
+    assert film.write_film(path, iter(ramp(12)), fps) == len(expected)
+    assert times(path) == expected
+    assert sum(expected) == pytest.approx(12_000 / fps, abs=1)
+
+
+@pytest.mark.parametrize("fps", [0.5, 7, 23.976, 24, 29.97, 33, 48, 59.94, 90, 144, 1000])
+@pytest.mark.parametrize("num", [1, 2, 3, 100])
+def test_every_frame_is_shown_at_its_time_whatever_the_rate(fps, num):
+    for file_format in animation.FORMATS.values():
+        unit, shortest = float(file_format.unit), file_format.shortest
+        shown = list(file_format.timed(iter(range(num)), fps))
+        frames, lengths = zip(*shown, strict=True)
+        assert min(lengths) >= shortest
+        assert sum(lengths) == max(round(num / fps / unit), shortest)
+        begins = np.cumsum((0, *lengths[:-1])) * unit * fps  # in frames
+        late = begins - frames
+        assert np.all((-0.51 * fps * unit <= late) & (late < 1 + 0.51 * fps * unit))
+        assert list(frames) == sorted(set(frames))
+        most = min(num, num / fps / unit / shortest)  # no more could be shown
+        assert most - 2 < len(frames) <= max(most, 1)
+
+
+def test_the_same_array_again_is_one_frame_that_lasts_longer(tmp_path):
+    first, second = ramp(2)
+    for suffix, unit in [(".gif", 10), (".webp", 1)]:
+        path = tmp_path / f"film{suffix}"
+        assert film.write_film(path, iter([first, second, second, second]), fps=4) == 2
+        assert times(path) == [250 // unit * unit, 750]
+    path = tmp_path / "film.mp4"
+    assert film.write_film(path, iter([first, second, second, second]), fps=4) == 4
+    assert imageio_ffmpeg.count_frames_and_secs(path) == (4, 1.0)
+
+
+@pytest.mark.parametrize("fps", [5, 23.976, 60])
+def test_ffmpeg_finds_every_frame_at_the_rate_asked_for(tmp_path, fps):
+    path = tmp_path / "film.mp4"
+    assert film.write_film(path, iter(ramp(12)), fps) == 12
+    num_frames, seconds = imageio_ffmpeg.count_frames_and_secs(path)
+    assert num_frames == 12
+    assert seconds == pytest.approx(12 / fps, abs=0.01)
+    for suffix in animation.FORMATS:
+        path = tmp_path / f"film{suffix}"
+        film.write_film(path, iter(ramp(12)), 25)
+    # Another reader than Pillow: ffmpeg's.
+    raw, _ = ffmpeg("-i", tmp_path / "film.gif", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    gray = np.frombuffer(raw, np.uint8).reshape(-1, 32 * 32 * 3).mean(axis=1)
+    assert gray == pytest.approx(np.arange(12) * 20, abs=1)
+
+
+@pytest.mark.parametrize("suffix", film.SUFFIXES)
+def test_only_a_few_frames_are_in_memory_however_long_the_film(tmp_path, suffix, rng):
+    alive, most = set(), 0
+
+    def noise():
+        nonlocal most
+        for i in range(60):
+            frame = rng.integers(256, size=[16, 16, 3], dtype=np.uint8)
+            alive.add(i)
+            weakref.finalize(frame, alive.discard, i)
+            most = max(most, len(alive))
+            yield frame
+            del frame
+
+    assert film.write_film(tmp_path / f"film{suffix}", noise(), fps=10) == 60
+    assert 1 <= most <= 4
+    assert not alive
+
+
+@pytest.mark.parametrize("suffix", film.SUFFIXES)
+def test_frames_are_written_while_others_are_generated(tmp_path, suffix, rng):
+    sizes = []
+
+    def noise():
+        for _ in range(40):
+            yield rng.integers(256, size=[64, 64, 3], dtype=np.uint8)
+            sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+
+    film.write_film(tmp_path / f"film{suffix}", noise(), fps=10)
+    # ffmpeg looks ahead; the others write each frame at once.
+    assert suffix == ".mp4" or sizes[20] > 5 * max(sizes[2], 5_000)
+    assert os.listdir(tmp_path) == [f"film{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", film.SUFFIXES)
+def test_frames_of_two_sizes_no_frame_and_a_rate_too_low_are_refused(tmp_path, suffix):
+    path = tmp_path / f"film{suffix}"
+    with pytest.raises(ValueError, match=r"one size. Received: \(32, 32, 3\), \(16, 16, 3\)"):
+        film.write_film(path, iter([*ramp(2), *ramp(1, size=16)]), fps=10)
+    with pytest.raises(ValueError, match="at least one frame"):
+        film.write_film(path, iter([]), fps=10)
+    if suffix != ".mp4":
+        with pytest.raises(ValueError, match="`--fps` must be at least .*: 1e-05"):
+            film.write_film(path, iter(ramp(2)), fps=1e-5)
+    assert os.listdir(tmp_path) == []
 
 
 def test_zoom_repeats_pixels():

@@ -117,6 +117,24 @@ def test_images_do_not_depend_on_the_scale_of_normalized_latents(G, latents):
     assert np.abs(raw(latents * 100) - raw(latents)).max() > 1
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e-3, 0.01, 1e10, 1e20, 1e37])
+def test_scaling_latents_to_any_length_changes_nothing_without_labels(G, latents, scale):
+    scaled = latents * np.float32(scale)
+    for call in (G, G.run):
+        tiny.assert_the_same_but_for_rounding(call(scaled), call(latents), 1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e37])
+def test_beside_latents_of_any_length_a_label_only_counts_less(latents, scale, rng):
+    G = tiny.with_random_biases(tiny.generator(label_size=4), rng)
+    labels = np.eye(4, dtype=np.float32)[:3]
+    limit = G(latents, 0 * labels).numpy()
+    assert np.abs(G(latents, labels) - limit).max() > 0.1 * np.abs(limit).max()
+    for call in (G, G.run):
+        found = call(latents * np.float32(scale), labels)
+        tiny.assert_the_same_but_for_rounding(found, limit)
+
+
 def test_running_in_minibatches_with_a_remainder_changes_nothing(G, rng):
     latents = rng.normal(size=[7, tiny.LATENT_SIZE])
     images = G.run(latents, lod=0.5, minibatch_size=3)
