@@ -133,10 +133,7 @@ class Evaluator:
     def _feed(
         self, image_set: ImageSet, feeds: Mapping[Measure, tuple[int, Callable[[Batch], None]]]
     ) -> tuple[dict[Measure, float], float]:
-        """Feeds the first n images to functions, {measure: (n, function)}.
-
-        Returns the seconds spent in each and in reading images.
-        """
+        """Feeds n images to each function. Returns the seconds spent in each and in reading."""
         spent, reading, begin = dict.fromkeys(feeds, 0.0), 0.0, 0
         total = max((number for number, _ in feeds.values()), default=0)
         bar = tqdm(total=total, desc=image_set.name, unit="img", disable=not self._progress)
@@ -173,9 +170,8 @@ class Evaluator:
         record |= measure.notes()
         if fakes.lod is not None:
             record["lod"] = fakes.lod
-        for name, image_set in (("reals_notes", self._reals), ("fakes_notes", fakes)):
-            if image_set.notes:
-                record[name] = dict(image_set.notes)
+        notes = {"reals_notes": self._reals.notes, "fakes_notes": fakes.notes}
+        record |= {name: dict(found) for name, found in notes.items() if found}
         if self._cache and measure.counts.reals in self._cache.hashes:
             record["reals_sha256"] = self._cache.hashes[measure.counts.reals]
         return record
