@@ -1,5 +1,6 @@
 """python -m metrics as a user meets it."""
 
+import argparse
 import json
 
 import numpy as np
@@ -7,13 +8,16 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+from pgtf.commands import metrics_sources
 from pgtf.commands.metrics import main
 from pgtf.config import Config
+from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
 from pgtf.interop import save_snapshot
 from pgtf.metrics import records
 from pgtf.metrics.inception import GRAPH_NAME
 from pgtf.networks import Discriminator, Generator
+from pgtf.runs import identity
 from tests.metrics.frozen_graph import FrozenGraph
 from tests.metrics.pictures import waves
 
@@ -333,3 +337,13 @@ def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
     }
     for argv, message in cases.items():
         assert message in error_of(capsys, *argv), argv
+
+
+def test_the_dataset_of_a_run_is_found_from_another_working_directory(run, dataset):
+    opened = open_dataset(dataset, max_label_size=0)
+    identity.store(run, identity.Record("demo", identity.Source.of(opened)))
+    config = Config().replace({"dataset.path": f"datasets/{dataset.name}"})
+    (run / "config.json").write_text(config.to_json())
+    args = argparse.Namespace(run=str(run), outdir="results", dataset=None, reals=None, seed=0)
+    reals, found = metrics_sources.reals_of(args)
+    assert (found.path, reals.num_images) == (str(dataset), NUM)

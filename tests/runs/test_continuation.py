@@ -258,6 +258,11 @@ def test_a_run_is_found_again_whatever_the_name_of_its_dataset(
     assert not [line for line in caplog.messages if "\n" in line]
 
 
+def test_a_folder_of_an_earlier_version_with_a_new_line_in_its_name_is_found(start, folder):
+    odd = folder.rename(folder.with_name("000-new\nline-demo"))
+    assert start() == (odd.name, False)
+
+
 def test_a_mark_of_the_end_that_is_no_file_is_one_line(start, folder):
     (folder / "finished").mkdir()
     with pytest.raises(ValueError, match="finished: must be a file, which train.py writes"):
