@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from pgtf import images
-from pgtf.commands import generate
+from pgtf.commands import generate, generate_flags
 from pgtf.export import film, pictures, projection, samples, source
 from pgtf.interop import load_snapshot, save_snapshot
 from pgtf.networks import Generator, latents_from_seeds
@@ -62,7 +62,7 @@ def written(monkeypatch):
 
 
 def run(*argv):
-    generate.run(generate.parse_flags(["generate.py", *map(str, argv)]))
+    generate.run(generate_flags.parse(["generate.py", *map(str, argv)]))
 
 
 def refusal(capsys, *argv):
