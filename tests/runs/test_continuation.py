@@ -9,7 +9,7 @@ import pytest
 
 from pgtf.dataset import open_dataset
 from pgtf.runs import continuation, run_folder
-from pgtf.runs.identity import Source
+from pgtf.runs.identity import Beginning, Source
 from tests.runs.test_run_identity import brighten
 
 
@@ -218,6 +218,13 @@ def test_a_run_with_the_stated_value_comes_before_one_that_would_keep_another(
     assert start(config=mirrored, new=True) == ("001-blocks-demo", False)
     assert start(mirror_is_default=True) == ("000-blocks-demo", False)
     assert start(config=mirrored, mirror_is_default=True) == ("001-blocks-demo", False)
+
+
+def test_a_command_without_a_file_of_networks_means_a_run_that_began_without_one(start, folder):
+    given = Beginning("0" * 64, 16, "/some/networks.h5")
+    assert start(beginning=given, new=True) == ("001-blocks-demo", False)
+    assert start() == ("000-blocks-demo", False)
+    assert start(beginning=given) == ("001-blocks-demo", False)
 
 
 def test_a_run_whose_presets_name_is_unknown_is_known_by_the_end_of_its_folders_name(
