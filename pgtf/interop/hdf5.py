@@ -1,8 +1,8 @@
 """Named arrays in one HDF5 file that appears whole or not at all, with a checksum and no code.
 
 The same content gives the same bytes: no times, no addresses, names in alphabetical order. The last
-line, "sha256:<hex>" of all bytes before it, is ignored by HDF5 readers. Here it reveals damage
-before the HDF5 library, which may crash on a damaged file, reads the content.
+line, "sha256:<hex>" of all bytes before it, is ignored by HDF5 readers. Here it reveals damage. The
+HDF5 library only writes: it crashes on some damaged or forged files, which `hdf5_reader` does not.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import IO, Any
 
 import h5py
 import numpy as np
+
+from pgtf.interop import hdf5_reader, hdf5_types
 
 PathLike = str | os.PathLike[str]
 Groups = dict[str, dict[str, np.ndarray]]
@@ -34,7 +36,7 @@ def write_hdf5(
 
     Args:
         path: file to write; until it is complete, `<path>.tmp` is written beside it.
-        groups: {"G": {"4x4/Conv/weight": array}}; a group's name has no slash.
+        groups: {"G": {"4x4/Conv/weight": array}}; names are ASCII, a group's has no slash.
         attributes: root attributes: strings, integers and floats.
 
     Raises:
@@ -44,7 +46,8 @@ def write_hdf5(
     # The file is built in memory (the size of the weights), because HDF5 can neither report a
     # full disk as such nor close its file after one.
     image = io.BytesIO()
-    with h5py.File(image, "w") as file:
+    # The earliest version of the format is h5py's default, and the one that hdf5_reader knows.
+    with h5py.File(image, "w", libver="earliest") as file:
         for name, value in sorted(attributes.items()):
             file.attrs[name] = value
         for group in sorted(groups):
@@ -80,8 +83,7 @@ def read_content(path: PathLike) -> bytes:
 def parse(content: bytes, source: PathLike) -> tuple[Groups, Attributes]:
     """Checks and unpacks the bytes of a file of `write_hdf5`. Returns (groups, attributes).
 
-    HDF5 never touches the file system here, so it asks for no lock (some file systems have none),
-    and whatever it raises is about the content.
+    Whatever it raises is about the content: it does not touch the file system.
 
     Args:
         content: all bytes of the file.
@@ -99,9 +101,7 @@ def parse(content: bytes, source: PathLike) -> tuple[Groups, Attributes]:
                 "match). Use another snapshot."
             )
     with _opened(io.BytesIO(content), source) as file:
-        groups: Groups = {group: {} for group in file}
-        _read_groups(file, groups, source)
-        return groups, _attributes(file, source)
+        return dict(file.groups()), _attributes(file)
 
 
 def read_attributes(path: PathLike) -> Attributes:
@@ -112,7 +112,7 @@ def read_attributes(path: PathLike) -> Attributes:
     with _reading(path) as file:
         _check_magic(file.read(len(MAGIC)) or b"", path)
         with _opened(file, path) as content:
-            return _attributes(content, path)
+            return _attributes(content)
 
 
 def replace_file(path: PathLike, data: bytes | memoryview) -> None:
@@ -155,6 +155,9 @@ def _flat(groups: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarra
     for group, members in groups.items():
         if "/" in group:
             raise ValueError(f"a group's name must have no slash. Received: group={group!r}.")
+        if not all(name.isascii() for name in (group, *members)):
+            # HDF5 would store the group in another form.
+            raise ValueError(f"names must be ASCII. Received: {[group, *members]}.")
         for name, array in members.items():
             array = np.ascontiguousarray(array).reshape(np.shape(array))  # keeps rank 0
             if array.dtype.kind not in NUMERIC_KINDS:
@@ -199,37 +202,13 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def _opened(content: IO[bytes], source: PathLike) -> Iterator[h5py.File]:
-    """Opens HDF5 content through an open Python file."""
+def _opened(content: IO[bytes], source: PathLike) -> Iterator[hdf5_reader.File]:
+    """Opens HDF5 content through an open Python file; ValueError if it is not of this program."""
     try:
-        with h5py.File(content, "r") as file:
-            yield file
-    except (OSError, KeyError, RuntimeError) as error:  # h5py raises these on damaged files
-        if isinstance(error, OSError) and error.errno:  # It comes from reading, not from HDF5.
-            raise
-        raise ValueError(f"{source}: damaged HDF5 file ({error}).") from None
+        yield hdf5_reader.File(content)
+    except hdf5_types.FormatError as error:
+        raise ValueError(f"{source}: {error}") from None
 
 
-def _attributes(file: h5py.File, path: PathLike) -> Attributes:
-    attributes: Attributes = {}
-    for name, value in file.attrs.items():
-        attributes[name] = value.item() if isinstance(value, np.generic) else value
-        if not isinstance(attributes[name], str | int | float):
-            raise ValueError(f"{path}: attribute `{name}` is neither text nor a number.")
-    return attributes
-
-
-def _read_groups(file: h5py.File, groups: Groups, path: PathLike) -> None:
-    def read(name: str, item: Any) -> None:
-        # visititems follows no links; external and virtual data would come from other files.
-        if not isinstance(item, h5py.Dataset):
-            return
-        group, _, member = name.partition("/")
-        stored_here = item.id.get_storage_size() == item.nbytes and not item.external
-        if group not in groups or not member or not stored_here:
-            raise ValueError(f"{path}: array {name} is not stored as this program stores arrays.")
-        if item.dtype.kind not in NUMERIC_KINDS:
-            raise ValueError(f"{path}: array {name} is not numeric ({item.dtype}).")
-        groups[group][member] = np.asarray(item[()])
-
-    file.visititems(read)
+def _attributes(file: hdf5_reader.File) -> Attributes:
+    return dict(file.attributes())

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from pgtf.interop import theano, weights
-from pgtf.interop.unpickle import StoredNetwork, read_pickle
-from pgtf.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, Network
+from pgtf import networks
+from pgtf.foreign.pickles import StoredNetwork, read_pickle
+from pgtf.interop import contents, theano, weights
+from pgtf.interop.messages import shown
+from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 
 _KINDS = {"G_paper": "G", "D_paper": "D"}  # build functions of the TensorFlow release
 _CONFIGS = {"G": GeneratorConfig, "D": DiscriminatorConfig}
+_ORDER = [GeneratorConfig, DiscriminatorConfig, GeneratorConfig]  # of the networks in a file
 _VERSION = 2  # version of the pickled state; the release wrote no other
 
 # These options of the original change how the graph is built, not what it computes.
@@ -25,7 +27,9 @@ _IGNORED = {
 }
 
 
-def load_pkl(path: str | os.PathLike[str]) -> tuple[Generator, Discriminator, Generator]:
+def load_pkl(
+    path: str | os.PathLike[str],
+) -> tuple[networks.Generator, networks.Discriminator, networks.Generator]:
     """Reads a network pickle of the original releases. Returns (G, D, Gs).
 
     The pickle is read as data: neither the source text in it nor anything it names is executed.
@@ -37,49 +41,56 @@ def load_pkl(path: str | os.PathLike[str]) -> tuple[Generator, Discriminator, Ge
         ValueError: if the file is no network pickle, is truncated, names another class or an
             unknown build function or option, or lacks weights; the message names what.
     """
-    stored = read_pickle(path)
-    stored = stored if isinstance(stored, tuple | list) else (stored,)
-    networks: list[Any] = []
-    for index, network in enumerate(stored):
-        if not isinstance(network, StoredNetwork):
-            raise ValueError(f"{path}: no network. Received: {type(network).__name__}.")
-        networks.append(_convert(network.state, f"{path}, network {index}"))
-    kinds = [type(network) for network in networks]
-    if kinds != [Generator, Discriminator, Generator]:
-        found = ", ".join(kind.__name__ for kind in kinds)
-        raise ValueError(f"{path}: must hold G, D and Gs, in this order. Received: {found}.")
-    G, D, Gs = networks
+    G, D, Gs = (weights.build(content) for content in read_networks(path))
     return G, D, Gs
 
 
-def _convert(state: dict[str, Any], source: str) -> Network:
-    """Builds our network from a pickled state of either release."""
+def read_networks(path: str | os.PathLike[str]) -> list[contents.NetworkContent]:
+    """Reads and checks the networks of a pickle without building them: [G, D, Gs].
+
+    Raises the errors of `load_pkl`.
+    """
+    stored = read_pickle(path)
+    stored = stored if isinstance(stored, tuple | list) else (stored,)
+    if len(stored) > len(_ORDER):
+        raise ValueError(f"{path}: must hold G, D and Gs. Received: {len(stored)} values.")
+    for network in stored:
+        if not isinstance(network, StoredNetwork):
+            raise ValueError(f"{path}: no network. Received: {type(network).__name__}.")
+    states = [network.state for network in stored]
+    found = [_convert(state, f"{path}, network {i}") for i, state in enumerate(states)]
+    kinds = [type(network.config) for network in found]
+    if kinds != _ORDER:
+        names = {GeneratorConfig: "Generator", DiscriminatorConfig: "Discriminator"}
+        received = ", ".join(names[kind] for kind in kinds)
+        raise ValueError(f"{path}: must hold G, D and Gs, in this order. Received: {received}.")
+    return found
+
+
+def _convert(state: dict[Any, Any], source: str) -> contents.NetworkContent:
+    """Reads our options and weights from a pickled state of either release."""
     if "build_func_spec" in state:
         _check_state(state, {"build_func_spec": dict, "param_values": list}, source)
         _check_state(state, {"toplevel_params": dict}, source)
-        kind, options, lod, arrays = theano.convert(state, source)
-    else:
-        kind, options, lod, arrays = _convert_state(state, source)
-    config_class = _CONFIGS[kind]
-    options = {name: value for name, value in options.items() if name not in _IGNORED[kind]}
-    known = {field.name for field in dataclasses.fields(config_class)}
-    if unknown := sorted(options.keys() - known):
-        raise ValueError(f"{source}: unknown options {', '.join(unknown)} of {kind}.")
-    options = weights.plain_options(options, source)
-    return weights.build(config_class, options, lod, arrays, source)
+        return theano.convert(state, source)
+    return _convert_state(state, source)
 
 
-def _convert_state(state: dict[str, Any], source: str) -> theano.Converted:
+def _convert_state(state: dict[Any, Any], source: str) -> contents.NetworkContent:
     """Converts a state of the TensorFlow release."""
     types = {"build_func_name": str, "static_kwargs": dict, "variables": list}
     _check_state(state, types, source)
-    if state.get("version") != _VERSION:
+    version, func = state.get("version"), state["build_func_name"]
+    if type(version) is not int or version != _VERSION:
         raise ValueError(
-            f"{source}: `version` must be {_VERSION}. Received: version={state.get('version')!r}."
+            f"{source}: `version` must be {_VERSION}. Received: version={shown(version)}."
         )
-    func = state["build_func_name"]
     if func not in _KINDS:
-        raise ValueError(f"{source}: unknown build function {func!r}; known: {', '.join(_KINDS)}.")
+        known = ", ".join(_KINDS)
+        raise ValueError(f"{source}: unknown build function {shown(func)}; known: {known}.")
+    kind = _KINDS[func]
+    options = {k: v for k, v in state["static_kwargs"].items() if k not in _IGNORED[kind]}
+    config = contents.read_config(_CONFIGS[kind], options, source)
     arrays: dict[str, np.ndarray] = {}
     for variable in state["variables"]:
         match variable:
@@ -90,10 +101,10 @@ def _convert_state(state: dict[str, Any], source: str) -> theano.Converted:
     lod = arrays.pop("lod", None)
     if lod is None or lod.shape != ():
         raise ValueError(f"{source}: the variable `lod` is missing or not a scalar.")
-    return _KINDS[func], state["static_kwargs"], float(lod), arrays
+    return contents.check_network(config, float(lod), arrays, source)
 
 
-def _check_state(state: Mapping[str, Any], types: Mapping[str, type], source: str) -> None:
+def _check_state(state: Mapping[Any, Any], types: Mapping[str, type], source: str) -> None:
     for name, expected in types.items():
         if not isinstance(state.get(name), expected):
             raise ValueError(

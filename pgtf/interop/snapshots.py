@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pgtf import networks
-from pgtf.interop import hdf5, weights
+from pgtf.interop import contents, hdf5, weights
 from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
+from pgtf.interop.messages import parse_json_object, plain, shown
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 
 FORMAT = "pgtf-snapshot"
@@ -53,25 +54,42 @@ def load_snapshot(
         FileNotFoundError: if there is no such file.
         ValueError: if the file is damaged, foreign or inconsistent; the message names what.
     """
-    groups, attributes = read_hdf5(path)
-    _check_format(attributes, path)
-    described = described_networks(attributes, path)
-    networks = []
-    for name, config_class in KINDS.items():
-        if name not in described:
-            raise ValueError(f"{path}: there is no network {name} in it.")
-        options, lod = described[name]["options"], described[name]["lod"]
-        arrays = groups.get(name, {})
-        networks.append(weights.build(config_class, options, lod, arrays, f"{path}, {name}"))
-    G, D, Gs = networks
+    G, D, Gs = (weights.build(content) for content in read_snapshot(path))
     return G, D, Gs
 
 
+def read_snapshot(path: hdf5.PathLike) -> list[contents.NetworkContent]:
+    """Reads and checks the networks of a snapshot without building them: [G, D, Gs].
+
+    Raises the errors of `load_snapshot`.
+    """
+    groups, attributes = read_hdf5(path)
+    _check_format(attributes, path)
+    described = described_networks(attributes, path)
+    found = []
+    for name, config_class in KINDS.items():
+        if name not in described:
+            raise ValueError(f"{path}: there is no network {name} in it.")
+        source = f"{path}, {name}"
+        config = contents.read_config(config_class, described[name]["options"], source)
+        lod, arrays = described[name]["lod"], groups.get(name, {})
+        found.append(contents.check_network(config, lod, arrays, source))
+    return found
+
+
 def load_meta(path: hdf5.PathLike) -> dict[str, Any]:
-    """Reads what the caller of `save_snapshot` added; reads no weights."""
+    """Reads what the caller of `save_snapshot` added; reads no weights.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged or foreign, or a field that training writes has another
+            type; the message names it.
+    """
     attributes = read_attributes(path)
     _check_format(attributes, path)
-    return _json(attributes, "meta", path)
+    meta = _json(attributes, "meta", path)
+    _check_meta(meta, path)
+    return meta
 
 
 def pack(**by_name: networks.Network) -> tuple[hdf5.Groups, hdf5.Attributes]:
@@ -105,8 +123,8 @@ def unpack(
         for key in sorted(options.keys() | stored.keys()):
             if options.get(key) != stored.get(key):
                 raise ValueError(
-                    f"{source}: {name} was stored with another `{key}`. "
-                    f"Received: {key}={options.get(key)!r}, stored: {stored.get(key)!r}."
+                    f"{source}: {name} was stored with another `{plain(key)}`. Received: "
+                    f"{shown(options.get(key))}, stored: {shown(stored.get(key))}."
                 )
         weights.assign(network, groups.get(name, {}), f"{source}, {name}")
         network.lod = described[name]["lod"]
@@ -119,25 +137,44 @@ def described_networks(attributes: hdf5.Attributes, source: hdf5.PathLike) -> di
         match description:
             case {"options": dict(), "lod": float(lod)} if math.isfinite(lod):
                 continue
-        raise ValueError(f"{source}: no options or no lod of network {name} in `networks`.")
+        raise ValueError(f"{source}: no options or no lod of network {plain(name)} in `networks`.")
     return described
 
 
 def _check_format(attributes: hdf5.Attributes, path: hdf5.PathLike) -> None:
-    if attributes.get("format") != FORMAT:
-        raise ValueError(f"{path}: not a snapshot. Received: format={attributes.get('format')!r}.")
-    if attributes.get("version") != VERSION:
+    format_, version = attributes.get("format"), attributes.get("version")
+    if format_ != FORMAT:
+        raise ValueError(f"{path}: not a snapshot. Received: format={shown(format_)}.")
+    if version != VERSION:
         raise ValueError(
             f"{path}: a snapshot of another version of this program. "
-            f"Received: version={attributes.get('version')!r}, expected {VERSION}."
+            f"Received: version={shown(version)}, expected {VERSION}."
         )
 
 
+def _check_meta(meta: Mapping[str, Any], source: hdf5.PathLike) -> None:
+    """Raises ValueError if a field that training writes and others read has another type."""
+    nimg, names = meta.get("cur_nimg"), meta.get("label_names", [])
+    config = meta.get("config", {})
+    dataset = config.get("dataset", {}) if isinstance(config, dict) else {}
+    if nimg is not None and (type(nimg) is not int or not 0 <= nimg < 2**63):
+        raise _wrong_meta(source, "cur_nimg", "a number of images", nimg)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _wrong_meta(source, "label_names", "a list of texts", names)
+    if not isinstance(config, dict):
+        raise _wrong_meta(source, "config", "an object", config)
+    if not isinstance(dataset, dict):
+        raise _wrong_meta(source, "config.dataset", "an object", dataset)
+    if not isinstance(dataset.get("path"), str | None):
+        raise _wrong_meta(source, "config.dataset.path", "text", dataset["path"])
+
+
+def _wrong_meta(source: hdf5.PathLike, name: str, kind: str, value: Any) -> ValueError:
+    return ValueError(f"{source}: `{name}` in `meta` must be {kind}. Received: {shown(value)}.")
+
+
 def _json(attributes: Mapping[str, Any], name: str, source: hdf5.PathLike) -> dict[str, Any]:
-    try:
-        value = json.loads(attributes[name])
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{source}: attribute `{name}` is missing or not JSON.") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{source}: attribute `{name}` must be a JSON object.")
+    value = parse_json_object(attributes.get(name))
+    if value is None:
+        raise ValueError(f"{source}: attribute `{name}` is missing or not a JSON object.")
     return value

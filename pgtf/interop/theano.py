@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.interop import weights
-from pgtf.networks.layers import GAIN_LINEAR, GAIN_RELU
+from pgtf.interop import contents
+from pgtf.interop.messages import joined, plain, shown
+from pgtf.networks import DiscriminatorConfig, GeneratorConfig
+from pgtf.networks.options import GAIN_LINEAR, GAIN_RELU
 
 # These build functions make the networks of the paper; the release renamed them between versions.
 KINDS = {"G_paper": "G", "G_progressive_8": "G", "D_paper": "D", "D_progressive_8": "D"}
@@ -41,19 +43,13 @@ _FIXED: dict[str, dict[str, Any]] = {
 }
 _FIRST_GAIN = GAIN_RELU / 4  # G's first layer: 16 outputs share the fan-in of one
 
-Converted = tuple[str, dict[str, Any], float, dict[str, np.ndarray]]  # kind, options, lod, arrays
 
-
-def convert(state: dict[str, Any], source: str) -> Converted:
-    """Converts a pickled Theano-era network.
+def convert(state: dict[Any, Any], source: str) -> contents.NetworkContent:
+    """Reads our options and weights from a pickled Theano-era network.
 
     Args:
         state: its pickled state.
         source: file and network, for error messages.
-
-    Returns:
-        (kind, options, lod, arrays): "G" or "D", keyword arguments of our network, its lod, and
-        its weights under our names.
 
     Raises:
         ValueError: if the build function, an option or the weights are not those of the paper.
@@ -62,31 +58,39 @@ def convert(state: dict[str, Any], source: str) -> Converted:
     func = spec.get("func")
     if not isinstance(func, str) or func not in KINDS:
         # Deviation: an unknown build function is an error; the original goes on with a dummy.
-        raise ValueError(f"{source}: unknown build function {func!r}; known: {', '.join(KINDS)}.")
-    kind = KINDS[func]
-    options = _convert_options(kind, spec, source)
-    resolution_log2 = int(options.get("resolution", 32)).bit_length() - 1
-    names = _g_layers(resolution_log2) if kind == "G" else _d_layers(resolution_log2)
-    use_wscale = options.get("use_wscale", True)
-    arrays = _convert_weights(names, state["param_values"], use_wscale, source)
-    lod = np.asarray(state["toplevel_params"].get("cur_lod", 0.0))
-    if lod.shape or lod.dtype.kind not in "fiu":
-        raise ValueError(f"{source}: `cur_lod` must be a number.")
-    return kind, options, float(lod), arrays
+        known = ", ".join(KINDS)
+        raise ValueError(f"{source}: unknown build function {shown(func)}; known: {known}.")
+    config = _convert_options(KINDS[func], spec, source)
+    list_layers = _g_layers if isinstance(config, GeneratorConfig) else _d_layers
+    names = list_layers(config.resolution_log2)
+    arrays = _convert_weights(names, state["param_values"], config.use_wscale, source)
+    lod = state["toplevel_params"].get("cur_lod", 0.0)
+    if isinstance(lod, np.ndarray) and lod.shape == ():
+        lod = lod[()]
+    if isinstance(lod, bool | np.bool_) or not isinstance(lod, int | float | np.number):
+        raise ValueError(f"{source}: `cur_lod` must be a number. Received: {shown(lod)}.")
+    return contents.check_network(config, float(lod), arrays, source)
 
 
-def _convert_options(kind: str, spec: dict[str, Any], source: str) -> dict[str, Any]:
-    for name, value in spec.items():
-        if name in _REQUIRED and (isinstance(value, np.ndarray) or value != _REQUIRED[name]):
+def _convert_options(
+    kind: str, spec: dict[Any, Any], source: str
+) -> GeneratorConfig | DiscriminatorConfig:
+    for name, required in _REQUIRED.items():
+        value = spec.get(name, required)
+        value = value.item() if isinstance(value, np.generic) else value
+        is_same = isinstance(value, type(required) | int | float) and value == required
+        if not is_same:
             raise ValueError(
-                f"{source}: `{name}` is supported as {_REQUIRED[name]!r} only. "
-                f"Received: {name}={value!r}."
+                f"{source}: `{name}` is supported as {required!r} only. "
+                f"Received: {name}={shown(value)}."
             )
-    unknown = sorted(spec.keys() - set(_KEPT[kind]) - _REQUIRED.keys() - _IGNORED)
+    unknown = [name for name in spec if name not in {*_KEPT[kind], *_REQUIRED, *_IGNORED}]
     if unknown:
-        raise ValueError(f"{source}: unknown options {', '.join(unknown)}.")
-    kept = {name: value for name, value in spec.items() if name in _KEPT[kind]}
-    return weights.plain_options(_DEFAULTS | kept | _FIXED[kind], source)
+        names = joined(sorted(map(plain, unknown)))
+        raise ValueError(f"{source}: unknown options {names}.")
+    options = _DEFAULTS | {name: spec[name] for name in _KEPT[kind] if name in spec}
+    config_class = GeneratorConfig if kind == "G" else DiscriminatorConfig
+    return contents.read_config(config_class, options | _FIXED[kind], source)
 
 
 def _g_layers(resolution_log2: int) -> list[str]:
@@ -125,7 +129,8 @@ def _convert_weights(
         if use_wscale:
             if layer["scale"].shape:
                 raise ValueError(f"{source}: {name}/scale is not a scalar.")
-            weight = weight * layer["scale"] / _he_std(name, weight)
+            with np.errstate(all="ignore"):  # Weights may be anything, also infinite.
+                weight = weight * layer["scale"] / _he_std(name, weight)
         arrays[f"{name}/weight"], arrays[f"{name}/bias"] = weight, layer["bias"]
     return arrays
 
@@ -133,9 +138,10 @@ def _convert_weights(
 def _convert_weight(name: str, weight: np.ndarray, source: str) -> np.ndarray:
     """Rearranges a weight: [out, in, h, w] -> [h, w, in, out]; dense and RGB layers as stored."""
     rank = 2 if "RGB" in name or name == "4x4/Dense1" else 4
-    if weight.ndim != rank:
+    if weight.ndim != rank or not weight.size:
         raise ValueError(
-            f"{source}: {name}/weight must be of rank {rank}. Received: shape={weight.shape}."
+            f"{source}: {name}/weight must be of rank {rank}, and not empty. "
+            f"Received: shape={weight.shape}."
         )
     if "RGB" in name:
         return weight[np.newaxis, np.newaxis]  # [1, 1, in, out]

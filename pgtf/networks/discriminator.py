@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from pgtf.networks.layer_factory import keras_name
 from pgtf.networks.layers import (
-    GAIN_LINEAR,
     EqualizedConv2D,
     EqualizedDense,
     LeakyReLU,
@@ -19,7 +18,7 @@ from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, Minibatc
 from pgtf.networks.network import Network, alpha_input, as_float32
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm
-from pgtf.networks.options import DiscriminatorConfig
+from pgtf.networks.options import GAIN_LINEAR, DiscriminatorConfig
 
 Outputs = list[tf.Tensor]  # scores [N, 1], label logits [N, label_size]
 

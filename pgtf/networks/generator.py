@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from pgtf import ops
 from pgtf.networks.latents import of_any_scale
 from pgtf.networks.layers import (
-    GAIN_LINEAR,
-    GAIN_RELU,
     EqualizedConv2D,
     EqualizedDense,
     LeakyReLU,
@@ -23,7 +21,7 @@ from pgtf.networks.layers import (
 )
 from pgtf.networks.network import Network, alpha_input, as_float32
 from pgtf.networks.normalization import BatchNorm
-from pgtf.networks.options import GeneratorConfig
+from pgtf.networks.options import GAIN_LINEAR, GAIN_RELU, GeneratorConfig
 
 
 # Longer than other classes: Table 2 with all its options is read best in one place.

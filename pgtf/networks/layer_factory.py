@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from pgtf.networks.layers import GAIN_RELU, EqualizedConv2D
-from pgtf.networks.options import DiscriminatorConfig, GeneratorConfig
+from pgtf.networks.layers import EqualizedConv2D
+from pgtf.networks.options import GAIN_RELU, DiscriminatorConfig, GeneratorConfig
 
 
 class LayerFactory(abc.ABC):

@@ -10,11 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf import ops
+from pgtf.networks.options import GAIN_RELU
 
 Shape = tuple[int | None, ...]
-
-GAIN_RELU = float(np.sqrt(2))  # He et al. 2015; the paper keeps it for leaky ReLU too
-GAIN_LINEAR = 1.0
 
 
 class _Equalized(keras.layers.Layer):

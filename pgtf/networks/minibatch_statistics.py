@@ -7,9 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf.networks.layers import MinibatchStdDev, Shape
-from pgtf.networks.options import check_splits
+from pgtf.networks.options import DISCRIMINATION_DIMS, check_splits
 
-NUM_DIMS = 5  # dimensions per kernel of minibatch discrimination; original Theano release
 SELF_DISTANCE = 1e6  # keeps a sample from being its own neighbor
 INITIAL_STDDEV, INITIAL_BIAS = 0.05, -1.0
 _CHUNK = 32  # samples compared with all others at a time
@@ -89,10 +88,12 @@ class MinibatchDiscrimination(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         initializer = keras.initializers.RandomNormal(stddev=INITIAL_STDDEV, seed=self.seed)
         self.theta = self.add_weight(
-            name="theta", shape=(input_shape[-1], self.kernels, NUM_DIMS), initializer=initializer
+            name="theta",
+            shape=(input_shape[-1], self.kernels, DISCRIMINATION_DIMS),
+            initializer=initializer,
         )
         self.log_scale = self.add_weight(
-            name="log_scale", shape=(self.kernels, NUM_DIMS), initializer="zeros"
+            name="log_scale", shape=(self.kernels, DISCRIMINATION_DIMS), initializer="zeros"
         )
         self.bias = self.add_weight(
             name="bias",

@@ -31,11 +31,7 @@ class Network(LayerFactory):
         seed: int | None = None,
         compute_dtype: str = "float32",
     ) -> None:
-        if config.resolution < 4 or config.resolution & (config.resolution - 1):
-            raise ValueError(
-                "`resolution` must be a power of two, at least 4. "
-                f"Received: resolution={config.resolution}."
-            )
+        config.check_resolution()
         if config.structure != self.structure:
             raise ValueError(
                 f"{type(self).__name__} has `structure` {self.structure}; networks.build(config) "
@@ -43,7 +39,7 @@ class Network(LayerFactory):
             )
         super().__init__(config, seed, compute_dtype)
         self.lod = 0.0
-        self.resolution_log2 = int(math.log2(config.resolution))
+        self.resolution_log2 = config.resolution_log2
         self._models: dict[tuple[int, bool], keras.Model] = {}
 
     def nf(self, stage: int) -> int:
@@ -101,14 +97,7 @@ class Network(LayerFactory):
 
     def stage(self, lod: float) -> tuple[int, tf.Tensor]:
         """Splits a level of detail: lod -> (resolution_log2, alpha), alpha a float32 scalar."""
-        try:
-            is_level = 0 <= float(lod) <= self.resolution_log2 - 2
-        except (TypeError, ValueError):
-            is_level = False
-        if not is_level:
-            raise ValueError(
-                f"`lod` must be in 0 ... {self.resolution_log2 - 2}. Received: lod={lod!r}."
-            )
+        self.config.check_lod(lod)
         lod = float(lod)
         return self.resolution_log2 - math.floor(lod), tf.constant(1 - lod % 1, tf.float32)
 

@@ -1,7 +1,14 @@
-"""Options of the networks."""
+"""Options of the networks, and the constants that their files need. Nothing here is TensorFlow."""
 
 import dataclasses
+import math
 from typing import Annotated, Any, Literal
+
+GAIN_RELU = math.sqrt(2)  # He et al. 2015; the paper keeps it for leaky ReLU too
+GAIN_LINEAR = 1.0
+DISCRIMINATION_DIMS = (
+    5  # dimensions per kernel of minibatch discrimination; original Theano release
+)
 
 STRUCTURES = ("paper", "mnist1k")
 _MNIST1K_FIRST_FMAPS = 64  # feature maps of its G at 4x4 for any fmap_base; original Theano release
@@ -34,6 +41,30 @@ class NetworkConfig:
     def nf(self, stage: int) -> int:
         """Number of feature maps of a stage; resolution 2**r is stage r - 1. Paper, Table 2."""
         return min(int(self.fmap_base / 2.0 ** (stage * self.fmap_decay)), self.fmap_max)
+
+    @property
+    def resolution_log2(self) -> int:
+        """Logarithm of the resolution, which `check_resolution` allows."""
+        return self.resolution.bit_length() - 1
+
+    def check_resolution(self) -> None:
+        """Raises ValueError for a resolution that no network has."""
+        if self.resolution < 4 or self.resolution & (self.resolution - 1):
+            raise ValueError(
+                "`resolution` must be a power of two, at least 4. "
+                f"Received: resolution={self.resolution}."
+            )
+
+    def check_lod(self, lod: float) -> None:
+        """Raises ValueError for a level of detail that the network does not have."""
+        try:
+            is_level = 0 <= float(lod) <= self.resolution_log2 - 2
+        except (TypeError, ValueError):
+            is_level = False
+        if not is_level:
+            raise ValueError(
+                f"`lod` must be in 0 ... {self.resolution_log2 - 2}. Received: lod={lod!r}."
+            )
 
     def _check_at_least(self, minimum: int, *names: str) -> None:
         """Raises ValueError for an option below `minimum`; None and words are skipped."""
@@ -139,6 +170,15 @@ class DiscriminatorConfig(NetworkConfig):
         """Feature maps at the finest resolution that has any of its own."""
         skipped = 1 if self.structure == "mnist1k" else 0  # its first convolution sees the image
         return self.nf(self.resolution.bit_length() - 2 - skipped)
+
+    @property
+    def num_statistics(self) -> int:
+        """Number of feature maps that the minibatch statistic appends at 4x4."""
+        if self.mbstd_group_size != "all" and self.mbstd_group_size <= 1:
+            return 0
+        if self.mbstat_avg == "group":
+            return self.mbstat_num_splits
+        return self.nf(1) if self.mbstat_avg in ("spatial", "none", "gpool") else 1
 
     def check_splits(self) -> None:
         """Raises ValueError unless `mbstat_num_splits` divides the feature maps at 4x4."""

@@ -13,9 +13,10 @@ import pytest
 import tensorflow as tf
 
 from pgtf.interop import load_meta, load_snapshot, save_snapshot
+from pgtf.interop.contents import read_config
 from pgtf.interop.hdf5 import read_hdf5, write_hdf5
 from pgtf.interop.snapshots import pack, unpack
-from pgtf.networks import Discriminator, Generator
+from pgtf.networks import Discriminator, Generator, GeneratorConfig
 from tests.interop.disks import BadSector, FullDisk
 
 OPTIONS = {"resolution": 16, "num_channels": 3, "label_size": 2, "fmap_base": 32, "fmap_max": 8}
@@ -249,6 +250,100 @@ def test_impossible_options_are_named(snapshot, change, message):
     edited(snapshot, lambda _, networks: networks["Gs"].update(change))
     with pytest.raises(ValueError, match=message):
         load_snapshot(snapshot)
+
+
+@pytest.mark.parametrize("name", ["latent_size", "label_size", "fmap_base", "fmap_max"])
+@pytest.mark.parametrize("size", [10**6, 2**31 - 1])
+def test_a_network_of_any_size_is_refused_before_it_is_built(snapshot, name, size, monkeypatch):
+    monkeypatch.setattr("pgtf.interop.weights.build", None)
+    edited(snapshot, lambda _, networks: networks["Gs"]["options"].update({name: size}))
+    with pytest.raises(ValueError, match="snapshot-000001.h5, Gs: weights do not fit Generator: "):
+        load_snapshot(snapshot)
+
+
+IMPOSSIBLE = {
+    "resolution": [2**15, 2**40, 10**400, 0, -16, 2, 15, 1e300, None, "16", [16], {}, True],
+    "num_channels": [0, -1, 2**31, 2.5],
+    "label_size": [-1, 2**63, "2"],
+    "fmap_base": [0, 10**12, 0.5, None],
+    "fmap_decay": [-1, 65, 10**9, 10**400, float("inf"), float("nan"), "1"],
+    "latent_size": [0, -3, 10**12, "x" * 10**6],
+    "use_wscale": [2, "true", None, []],
+    "structure": ["", "other", 3, ["paper"], None],
+    "pixelnorm_epsilon": [-1.0, float("nan"), float("inf"), None],
+    "\x1b[31m": [1],
+    "x" * 10**6: [1],
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE, ids=lambda name: name[:20])
+def test_options_that_no_network_has_are_named(snapshot, name):
+    for value in IMPOSSIBLE[name]:
+        options = OPTIONS | {name: value}
+        with pytest.raises(ValueError, match="^a.h5, Gs: .*") as caught:
+            read_config(GeneratorConfig, options, "a.h5, Gs")
+        message = str(caught.value)
+        assert name[:20] in message or "Gs: unknown options '" in message
+        assert message.isprintable()
+        assert len(message) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("fmap_base", np.int64(64), 64),
+        ("fmap_base", 64.0, 64),
+        ("fmap_decay", 1, 1.0),
+        ("latent_size", None, None),
+        ("use_wscale", 1, True),
+        ("use_wscale", np.bool_(False), False),
+        ("wscale_constant", "rms", "rms"),
+        ("resolution", 2**14, 2**14),
+    ],
+)
+def test_options_of_another_type_with_the_same_meaning_are_converted(name, value, expected):
+    found = getattr(read_config(GeneratorConfig, OPTIONS | {name: value}, "a.h5"), name)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label_names": 5}, "`label_names` in `meta` must be a list of texts. Received: 5"),
+        ({"label_names": ["a", 5]}, "`label_names` in `meta` must be a list of texts"),
+        ({"label_names": "ab"}, "`label_names` in `meta` must be a list of texts"),
+        ({"config": [1]}, "`config` in `meta` must be an object. Received: list"),
+        ({"config": {"dataset": 3}}, "`config.dataset` in `meta` must be an object. Received: 3"),
+        ({"config": {"dataset": {"path": 3}}}, "`config.dataset.path` in `meta` must be text"),
+        ({"cur_nimg": "x"}, "`cur_nimg` in `meta` must be a number of images. Received: 'x'"),
+        ({"cur_nimg": -1}, "`cur_nimg` in `meta` must be a number of images"),
+        ({"cur_nimg": 1.5}, "`cur_nimg` in `meta` must be a number of images"),
+        ({"cur_nimg": True}, "`cur_nimg` in `meta` must be a number of images"),
+        ({"cur_nimg": 10**400}, "`cur_nimg` in `meta` must be a number of images"),
+    ],
+)
+def test_notes_of_another_type_are_named(snapshot, changes, message):
+    groups, attributes = read_hdf5(snapshot)
+    meta = json.loads(attributes["meta"]) | changes
+    write_hdf5(snapshot, groups, attributes | {"meta": json.dumps(meta)})
+    with pytest.raises(ValueError, match=f"snapshot-000001.h5: {message}") as caught:
+        load_meta(snapshot)
+    assert len(str(caught.value)) < 400 + len(str(snapshot))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", "3", '{"a":' * 100 + "1" + "}" * 100, '{"a":' * 99_999 + "1" + "}" * 99_999]
+    + ["[" * 100_000, '{"a": ' + "[" * 100 + "]" * 100 + "}", '{"a": ' + "9" * 5000 + "}"],
+    ids=lambda text: text[:8],
+)
+@pytest.mark.parametrize(("name", "load"), [("meta", load_meta), ("networks", load_snapshot)])
+def test_text_that_is_no_json_object_of_few_levels_is_named(snapshot, name, load, text):
+    groups, attributes = read_hdf5(snapshot)
+    write_hdf5(snapshot, groups, attributes | {name: text})
+    with pytest.raises(ValueError, match=f"attribute `{name}` is missing or not a JSON object"):
+        load(snapshot)
 
 
 def test_mirrored_variables_are_saved_and_loaded(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tarfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +11,15 @@ import numpy as np
 
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
-from pgtf.dataset.sources import pickles
+from pgtf.dataset.sources.archives import read_member
+from pgtf.foreign.pickles import parse_pickle
 
 NUM_IMAGES = 50_000
 SHAPE = (3, 32, 32)
 NUM_CLASSES = {"labels": 10, "fine_labels": 100}
+PIXELS = 3 * 32 * 32
+# Python 2 wrote a byte as up to four characters in protocol 0; labels and names take the rest.
+MAX_BYTES_PER_IMAGE, MAX_OTHER_BYTES = 5 * PIXELS, 64 << 20
 CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 
 
@@ -35,7 +38,8 @@ def create_cifar10(
         num_images: number that the five files must hold together.
     """
     files = [f"data_batch_{number}" for number in range(1, 6)]
-    batches = [_read(cifar10_dir, "cifar-10-batches-py", name) for name in files]
+    folder = "cifar-10-batches-py"
+    batches = [_read(cifar10_dir, folder, name, num_images) for name in files]
     names = CIFAR10_NAMES
     return _create(tfrecord_dir, cifar10_dir, batches, "labels", names, num_images, options)
 
@@ -54,11 +58,11 @@ def create_cifar100(
         options: see there.
         num_images: number that the file must hold.
     """
-    batches = [_read(cifar100_dir, "cifar-100-python", "train")]
+    folder = "cifar-100-python"
+    batches = [_read(cifar100_dir, folder, "train", num_images)]
     try:
-        _, meta = _read(cifar100_dir, "cifar-100-python", "meta")
-        names = [str(name) for name in meta["fine_label_names"]]
-    except (FileNotFoundError, KeyError, TypeError):  # Training does not need names.
+        names = _names(*_read(cifar100_dir, folder, "meta", 0))
+    except FileNotFoundError:  # Training does not need names.
         names = []
     return _create(tfrecord_dir, cifar100_dir, batches, "fine_labels", names, num_images, options)
 
@@ -95,53 +99,78 @@ def _create(
     )
 
 
-def _read(source: str, inner: str, name: str) -> tuple[str, Any]:
-    """Unpickles a file from the archive, or from the folder of the unpacked archive."""
+def _read(source: str, inner: str, name: str, num_images: int) -> tuple[str, dict[Any, Any]]:
+    """Unpickles a file from the archive, or from the folder of the unpacked archive.
+
+    Returns:
+        The name of the file for messages, and the dict in it, whose keys are text or bytes.
+    """
+    max_bytes = num_images * MAX_BYTES_PER_IMAGE + MAX_OTHER_BYTES
+    path = f"{source}:{inner}/{name}"
     if os.path.isfile(source):
-        path = f"{source}:{inner}/{name}"
-        try:
-            with tarfile.open(source) as archive:
-                member = archive.extractfile(f"{inner}/{name}")
-                if member is None:
-                    raise KeyError(name)
-                return path, pickles.load_arrays(member, path)
-        except KeyError:
-            raise FileNotFoundError(f"{path}: no such file in the archive.") from None
-        except (tarfile.TarError, EOFError) as error:
-            raise ValueError(f"{source}: not a tar archive, or damaged ({error}).") from error
+        data = read_member(source, f"{inner}/{name}", max_bytes)
+    else:
+        path, data = _read_file(source, inner, name, max_bytes)
+    content = parse_pickle(data, path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: must hold a dict. Received: {type(content).__name__}.")
+    return path, content
+
+
+def _read_file(source: str, inner: str, name: str, max_bytes: int) -> tuple[str, bytes]:
     for path in (os.path.join(source, name), os.path.join(source, inner, name)):
         if os.path.isfile(path):
             with open(path, "rb") as file:
-                return path, pickles.load_arrays(file, path)
+                data = file.read(max_bytes + 1)
+            if len(data) > max_bytes:
+                raise ValueError(f"{path}: must have at most {max_bytes} bytes.")
+            return path, data
     raise FileNotFoundError(f"{source}: must contain {name}, or be the archive from its home page.")
 
 
-def _images(path: str, batch: Any) -> np.ndarray:
-    data = batch.get("data") if isinstance(batch, dict) else None
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):
+def _field(batch: dict[Any, Any], name: str) -> Any:
+    """Returns a value; whoever pickled the files again with Python 3 may have keys of bytes."""
+    return batch.get(name, batch.get(name.encode()))
+
+
+def _names(path: str, meta: dict[Any, Any]) -> list[str]:
+    """Returns the names of the classes; [] if there are none."""
+    names = _field(meta, "fine_label_names")
+    if names is None:
+        return []
+    if not isinstance(names, list) or not all(isinstance(name, str | bytes) for name in names):
+        found = type(names).__name__
+        raise ValueError(f"{path}: `fine_label_names` must be a list of texts. Received: {found}.")
+    return [name.decode("latin1") if isinstance(name, bytes) else name for name in names]
+
+
+def _images(path: str, batch: dict[Any, Any]) -> np.ndarray:
+    data = _field(batch, "data")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (PIXELS,):
         found = (
             f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         )
-        raise ValueError(f"{path}: `data` must be uint8 [n, 3072]. Received: {found}.")
+        raise ValueError(f"{path}: `data` must be uint8 [n, {PIXELS}]. Received: {found}.")
     return data.reshape(-1, *SHAPE)
 
 
-def _labels(path: str, batch: Any, key: str) -> np.ndarray:
+def _labels(path: str, batch: dict[Any, Any], key: str) -> np.ndarray:
     # A list of int, which NumPy makes int64 on Linux: the original insisted on int32 and failed.
-    try:
-        labels = np.asarray(batch.get(key, ()))
-    except ValueError as error:  # lists of lists
-        raise ValueError(f"{path}: `{key}` must be whole numbers ({error}).") from error
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    found = _field(batch, key)
+    labels = found.tolist() if isinstance(found, np.ndarray) and found.ndim == 1 else found
+    if not isinstance(labels, list | tuple) or not all(map(_is_whole, labels)):
+        kind = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else "other values"
+        raise ValueError(f"{path}: `{key}` must be whole numbers. Received: {kind}.")
+    low, high = min(labels, default=0), max(labels, default=0)
+    if low < 0 or high >= NUM_CLASSES[key]:
         raise ValueError(
-            f"{path}: `{key}` must be whole numbers. Received: {labels.dtype} {labels.shape}."
+            f"{path}: `{key}` must be 0 to {NUM_CLASSES[key] - 1}. Received: {low} to {high}."
         )
-    if labels.min(initial=0) < 0 or labels.max(initial=0) >= NUM_CLASSES[key]:
-        raise ValueError(
-            f"{path}: `{key}` must be 0 to {NUM_CLASSES[key] - 1}. "
-            f"Received: {labels.min()} to {labels.max()}."
-        )
-    return labels
+    return np.array(labels, np.int64)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def add_commands(commands: Commands) -> None:

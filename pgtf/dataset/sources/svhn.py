@@ -9,7 +9,7 @@ import numpy as np
 
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
-from pgtf.dataset.sources import pickles
+from pgtf.foreign.pickles import read_pickle
 
 NUM_IMAGES = 73_257
 SHAPE = (3, 32, 32)
@@ -65,15 +65,17 @@ def _read_pickles(folder: str) -> tuple[np.ndarray, np.ndarray]:
     images, labels = [], []
     for name in PICKLES:
         path = os.path.join(folder, name)
-        with open(path, "rb") as file:
-            content = pickles.load_arrays(file, path)
+        content = read_pickle(path)
         if (
             not isinstance(content, (tuple, list))
             or len(content) != 2
             or not all(isinstance(part, np.ndarray) for part in content)
-            or content[0].shape[1:] != SHAPE
+            or (content[0].dtype, content[0].shape[1:]) != (np.uint8, SHAPE)
+            or content[1].ndim != 1
         ):
-            raise ValueError(f"{path}: must hold a pair of images [n, 3, 32, 32] and labels [n].")
+            raise ValueError(
+                f"{path}: must hold a pair of uint8 images [n, 3, 32, 32] and labels [n]."
+            )
         images.append(content[0])
         labels.append(content[1])
     return np.concatenate(images), np.concatenate(labels)

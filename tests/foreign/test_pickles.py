@@ -4,14 +4,14 @@ import builtins
 import copyreg
 import pickle
 import pickletools
+import re
 import sys
 
 import numpy as np
 import pytest
 
-from pgtf.interop import unpickle
-from pgtf.interop.unpickle import StoredNetwork, read_pickle
-from tests.interop.hostile import CALLS, HARMLESS_WHEN_LOADED
+from pgtf.foreign.pickles import StoredNetwork, machine, read_pickle
+from tests.foreign.hostile import CALLS, HARMLESS_WHEN_LOADED
 from tests.interop.pickles import pickled
 
 
@@ -117,9 +117,21 @@ NEIGHBOURS = (
 
 
 def test_a_pickle_may_name_exactly_eleven_things():
-    assert unpickle._ALLOWED == ALLOWED
-    numbers = "b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8"
-    assert unpickle._DTYPES == set(numbers.split())
+    assert machine.ALLOWED == ALLOWED
+
+
+@pytest.mark.parametrize("order", ["", "<", ">", "=", "|"])
+def test_dtypes_are_the_twelve_of_numbers(order, read):
+    numbers = set("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
+    for kind in "?bBcfgilmOpqSuUVM":
+        for size in ["", *"01234567890", "16", "32"]:
+            name = f"{kind}{size}"
+            data = f"cnumpy\ndtype\n(V{order}{name}\nK\x00K\x01tR".encode() + DTYPE_STATE
+            if name in numbers:
+                assert read(data) == np.dtype(name)
+            else:
+                with pytest.raises(ValueError, match=f"refused dtype '{re.escape(order + name)}'"):
+                    read(data)
 
 
 @pytest.mark.parametrize("instruction", ["c{}\n{}\n.", "\x80\x04V{}\nV{}\n\x93."])
@@ -127,7 +139,7 @@ def test_a_pickle_may_name_exactly_eleven_things():
 def test_a_name_is_refused_unless_it_is_one_of_them(name, instruction, read):
     data = instruction.format(*name.rsplit(".", 1)).encode("latin1")
     if name in ALLOWED:
-        assert read(data) == unpickle._Global(name, ALLOWED[name])
+        assert read(data) == machine.Global(name, ALLOWED[name])
     else:
         with pytest.raises(ValueError, match=f"refused class '{name}'"):
             read(data)
@@ -139,6 +151,8 @@ def test_an_extension_code_registered_by_someone_else_is_refused(marker, read, m
     with pytest.raises(ValueError, match="refused instruction EXT1"):
         read(data)
 
+
+DTYPE_STATE = b"(K\x03V<\nNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb."
 
 # Allowed names with arguments or states that an honest pickle never has.
 RECONSTRUCT = "cnumpy.core.multiarray\n_reconstruct\n"
@@ -200,13 +214,6 @@ def test_a_length_beyond_the_end_of_the_file_is_an_error(opcode, read):
         read(b"\x80\x05" + opcode + b"\xff\xff\xff\x7f\x00\x00\x00\x00" + b"abc.")
 
 
-def test_values_nested_a_hundred_thousand_deep_are_no_danger(read):
-    value = read(b"\x80\x04)" + b"\x85" * 100_000 + b".")
-    assert type(value) is tuple
-    with pytest.raises(ValueError, match="refused REDUCE of tuple"):
-        read(b"\x80\x04)" + b"\x85" * 100_000 + b")R.")
-
-
 @pytest.mark.parametrize(
     "data", [b"", b"\x80", b"\x80\x04", b"K", b"<html>quota</html>", b"\x80\x04]"]
 )
@@ -222,7 +229,6 @@ def test_every_truncation_of_a_network_is_an_error(read):
             read(data[:size])
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # strange escapes in damaged text
 def test_random_damage_never_ends_in_another_exception(read):
     data, rng = network_pickle(2), np.random.default_rng(0)
     for _ in range(2000):
