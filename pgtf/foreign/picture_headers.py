@@ -9,7 +9,7 @@ import io
 import re
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from pgtf.foreign import tiff
 from pgtf.foreign.limits import check_scans
@@ -26,6 +26,7 @@ EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 MAX_SEGMENTS = 8192  # before the first scan; an ICC profile takes 255 at most
 MAX_CHUNKS = 1 << 18  # of a PNG file: 2 GiB in chunks of 8 KiB
+MAX_EXIF = 16  # places in an AVIF file where EXIF data seem to begin
 MAX_BLOCKS = 8192  # of 255 bytes each, before the first image of a GIF file
 TIFF_STARTS = re.compile(rb"II[*+]\0|MM\0[*+]|II\0[*+]|MM[*+]\0")
 # Bounds of JPEG 2000 for images of more than SMALL pixels: a decoder has a record for each.
@@ -43,7 +44,7 @@ class Jpeg(NamedTuple):
     xmp: bytes
 
 
-def read_jpeg(file: io.BufferedIOBase, pixels: bool) -> Jpeg:
+def read_jpeg(file: IO[bytes], pixels: bool) -> Jpeg:
     """Reads a JPEG file up to the first scan, or whole if its pixels are needed.
 
     Raises:
@@ -94,7 +95,7 @@ def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
     raise ValueError("damaged: too many segments before its image")
 
 
-def check_png(file: io.BufferedIOBase) -> None:
+def check_png(file: IO[bytes]) -> None:
     """Refuses a PNG file whose chunks would take minutes to walk."""
     file.seek(8)
     for _ in range(MAX_CHUNKS):
@@ -105,7 +106,7 @@ def check_png(file: io.BufferedIOBase) -> None:
     raise ValueError(f"must have at most {MAX_CHUNKS} chunks")
 
 
-def check_gif(file: io.BufferedIOBase) -> None:
+def check_gif(file: IO[bytes]) -> None:
     """Refuses a GIF file with megabytes of comments before its first image."""
     head = file.read(13)
     if len(head) == 13 and head[10] & 0x80:
@@ -143,7 +144,9 @@ def webp_size(head: bytes) -> tuple[int, int] | None:
 
 def check_avif(content: bytes) -> None:
     """Refuses an AVIF file whose EXIF data, which are read with the header, are damaged."""
-    for start in TIFF_STARTS.finditer(content):
+    for number, start in enumerate(TIFF_STARTS.finditer(content)):
+        if number == MAX_EXIF:
+            raise ValueError("damaged EXIF data")
         tiff.check_exif(content[start.start() :])
 
 

@@ -13,6 +13,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
+from typing import IO
 
 import PIL.Image
 
@@ -61,8 +62,6 @@ def open_picture(
         OSError: the file cannot be read.
     """
     with one_kind_of_error(), open_regular(path) as file:
-        if size_of(file) == 0:
-            raise ValueError("the file is empty")
         with _open(file, os.fspath(path), size_of(file), pixels) as picture:
             check_size(picture.size, size_of(file), picture.format, max_pixels)
             yield picture
@@ -135,7 +134,7 @@ def orientation(picture: PIL.Image.Image) -> int:
     return tiff.orientation_of(exif) or (int(found[1]) if found else 1)
 
 
-def _open(file: io.BufferedIOBase, name: str, num_bytes: int, pixels: bool) -> PIL.Image.Image:
+def _open(file: IO[bytes], name: str, num_bytes: int, pixels: bool) -> PIL.Image.Image:
     """Opens a file after its header has been checked or rewritten."""
     head = file.read(30)
     file.seek(0)

@@ -76,8 +76,11 @@ def read_directory(content: bytes) -> Directory:
             raise ValueError(f"damaged: its directory has {count} entries")
         start += 8 if is_big else 2
         head, size = struct.Struct(order + ("HHQ" if is_big else "HHI")), 20 if is_big else 12
-        records = [content[start + size * i : start + size * (i + 1)] for i in range(count)]
-        entries = [Entry(*head.unpack_from(x), x, x[head.size :]) for x in records]
+        entries = []
+        for at in range(start, start + size * count, size):
+            record = content[at : at + size]
+            tag, kind, number = head.unpack_from(record)
+            entries.append(Entry(tag, kind, number, record, record[head.size :]))
     except (struct.error, OverflowError):
         raise ValueError("damaged: its directory is cut off") from None
     return Directory(order, is_big, tuple(entries))
