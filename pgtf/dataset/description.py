@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from pgtf.images import read_at_once
+from pgtf.foreign.json_files import read_json
 
 META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1
@@ -22,12 +21,10 @@ def read_description(path: str) -> dict[str, Any]:
     Raises:
         ValueError: the file is damaged, or a field has a wrong type.
     """
-    if not os.path.exists(f"{path}/{META_FILE}"):
-        return {}
     try:
-        meta: Any = json.loads(read_at_once(f"{path}/{META_FILE}").decode())
-    except ValueError as error:
-        raise ValueError(f"{path}/{META_FILE}: not JSON ({error}).") from error
+        meta: Any = read_json(f"{path}/{META_FILE}")
+    except FileNotFoundError:
+        return {}
     if not isinstance(meta, dict):
         raise ValueError(f"{path}/{META_FILE}: must hold a JSON object.")
     label_names = meta.get("label_names", [])
