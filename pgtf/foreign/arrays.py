@@ -7,6 +7,7 @@ looks like a zip or a pickle. These compare the header with the file before they
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import math
 import os
@@ -126,7 +127,7 @@ def read_npz(
     except _Damaged as error:
         raise ValueError(str(error)) from None
     except OSError as error:
-        if error.errno:
+        if error.errno not in (None, errno.EINVAL):  # `zipfile` seeks where a header says.
             raise
         raise ValueError(f"{source}: not an .npz file, or damaged ({error}).") from None
     except Exception as error:  # `zipfile` raises nearly anything for a damaged archive.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -10,18 +11,25 @@ from typing import IO, Any
 PathLike = str | os.PathLike[str]
 
 
+class NotRegular(OSError, ValueError):
+    """Raised for a pipe, a socket or a device: one would be waited for, another has no end."""
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}."
+
+
 def open_regular(path: PathLike) -> io.BufferedReader:
-    """Opens a regular file for reading. A pipe would wait for ever, and a device may have no end.
+    """Opens a regular file for reading.
 
     Raises:
-        ValueError: it is a pipe, a socket or a device.
+        NotRegular: it is a pipe, a socket or a device.
         OSError: it cannot be opened.
     """
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()
-    raise ValueError(f"{os.fspath(path)}: must be a regular file, not a pipe or a device.")
+    raise NotRegular(errno.EINVAL, "must be a regular file, not a pipe or a device", str(path))
 
 
 def size_of(file: IO[Any]) -> int:
@@ -38,13 +46,9 @@ def read_bytes(path: PathLike, max_bytes: int) -> bytes:
     """
     with open_regular(path) as file:
         size = size_of(file)
-        content = file.read(max_bytes + 1) if size <= max_bytes else b""
-    if max(size, len(content)) > max_bytes:
-        raise ValueError(
-            f"{os.fspath(path)}: must have at most {max_bytes} bytes. "
-            f"Received: {max(size, len(content))}."
-        )
-    return content
+        if size <= max_bytes:
+            return file.read()
+    raise ValueError(f"{os.fspath(path)}: must have at most {max_bytes} bytes. Received: {size}.")
 
 
 def read_text(path: PathLike, max_bytes: int) -> str:

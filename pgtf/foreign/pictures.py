@@ -21,7 +21,7 @@ from pgtf.foreign import picture_headers, tiff
 from pgtf.foreign.files import PathLike, open_regular, size_of
 from pgtf.foreign.limits import MAX_PIXELS, check_size
 
-# Others are not images that people collect, run a program (EPS) or need a library (WMF).
+# Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from text.
 XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')

@@ -56,9 +56,9 @@ def test_an_lsun_entry_that_opencv_decodes_wrongly_is_rejected(tmp_path, capsys)
 
 def test_an_lmdb_with_fewer_entries_than_it_claims_is_damaged(tmp_path):
     lsun = pytest.importorskip("pgtf.dataset.sources.lsun")
-    chunks = iter([[(b"a", b"1"), (b"b", b"2")], [(b"c", b"3")]])
-    entries = lsun._entries("in", chunks, 4)
-    assert [key for key, _ in (next(entries), next(entries), next(entries))] == [b"a", b"b", b"c"]
+    found = [(b"a", b"1"), (b"b", b""), (b"c", b"345")]
+    entries = lsun._entries("in", iter([lsun._chunk(found[:2]), lsun._chunk(found[2:])]), 4)
+    assert [next(entries) for _ in found] == found
     with pytest.raises(ValueError, match="^in: damaged: it must hold 4 entries. Received: 3"):
         next(entries)
 

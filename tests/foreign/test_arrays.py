@@ -90,7 +90,15 @@ def archive(*members, compression=zipfile.ZIP_DEFLATED):
     return buffer.getvalue()
 
 
+def of_a_negative_place():
+    """The directory says that it begins after its end."""
+    data = archive(("a.npy", npy()))
+    at = data.rindex(b"PK\5\6") + 16
+    return data[:at] + b"\xff\xff\xff\x7f" + data[at + 4 :]
+
+
 BAD_ARCHIVES = {
+    "a negative place": (of_a_negative_place(), "not an .npz file, or damaged"),
     "no archive": (b"PK", "not an .npz file, or damaged"),
     "a bad sum": ((HOSTILE / "npz-as-npy.npy").read_bytes(), "Bad CRC-32 for file 'a.npy'"),
     "no directory": ((HOSTILE / "badzip.npy").read_bytes(), "not an .npz file, or damaged"),

@@ -64,8 +64,22 @@ def create(
         )
 
 
-def _read(lmdb_dir: str) -> Iterator[int | list[Entry]]:
-    """Yields the number of entries, then lists of them; runs in a process of its own.
+@dataclasses.dataclass(frozen=True)
+class _Chunk:
+    """Some entries; the encoded images are an array, which returns from a process faster."""
+
+    keys: list[bytes]
+    sizes: list[int]
+    encoded: np.ndarray  # uint8, one image after the other
+
+
+def _chunk(entries: list[Entry]) -> _Chunk:
+    keys, images = [key for key, _ in entries], [encoded for _, encoded in entries]
+    return _Chunk(keys, list(map(len, images)), np.frombuffer(b"".join(images), np.uint8))
+
+
+def _read(lmdb_dir: str) -> Iterator[int | _Chunk]:
+    """Yields the number of entries, then the entries; runs in a process of its own.
 
     LMDB trusts its files: damaged ones are read past their end, or end the process.
     """
@@ -86,25 +100,28 @@ def _read(lmdb_dir: str) -> Iterator[int | list[Entry]]:
                     "Download it again."
                 )
             yield transaction.stat()["entries"]
-            chunk: list[Entry] = []
+            entries: list[Entry] = []
             num_bytes = 0
             for key, encoded in transaction.cursor():
-                chunk.append((key, encoded))
+                entries.append((key, encoded))
                 num_bytes += len(encoded)
-                if num_bytes >= CHUNK_BYTES or len(chunk) == CHUNK_ENTRIES:
-                    yield chunk
-                    chunk, num_bytes = [], 0
-            yield chunk
+                if num_bytes >= CHUNK_BYTES or len(entries) == CHUNK_ENTRIES:
+                    yield _chunk(entries)
+                    entries, num_bytes = [], 0
+            yield _chunk(entries)
     except lmdb.Error as error:
         raise ValueError(f"{lmdb_dir}: damaged ({error}). Download it again.") from None
 
 
-def _entries(lmdb_dir: str, chunks: Iterator[list[Entry]], num_items: int) -> Iterator[Entry]:
-    """Yields the entries of lists; ValueError if there are not as many as there must be."""
+def _entries(lmdb_dir: str, chunks: Iterator[_Chunk], num_items: int) -> Iterator[Entry]:
+    """Yields the entries of chunks; ValueError if there are not as many as there must be."""
     count = 0
     for chunk in chunks:
-        yield from chunk
-        count += len(chunk)
+        encoded, at = memoryview(chunk.encoded), 0
+        for key, size in zip(chunk.keys, chunk.sizes, strict=True):
+            yield key, encoded[at : at + size].tobytes()
+            at += size
+        count += len(chunk.keys)
     if count != num_items:
         raise ValueError(
             f"{lmdb_dir}: damaged: it must hold {num_items} entries. Received: {count}. "

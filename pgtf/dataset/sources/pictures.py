@@ -13,7 +13,6 @@ import numpy as np
 import PIL.Image
 import PIL.ImageCms
 
-from pgtf.foreign.files import open_regular
 from pgtf.foreign.pictures import open_picture, orientation
 from pgtf.foreign.pictures import reason as reason  # for callers that read pictures here
 
@@ -22,7 +21,7 @@ Alpha = Literal["error", "drop", "white", "black"]
 
 PLAIN_MODES = {"L": 1, "RGB": 3}  # mode that the original accepts -> channels
 UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
-UINT16_TO_UINT8 = 257  # 65535 / 255
+ROUNDING = 32895  # rounds (x * 255 + it) >> 16 to the nearest for x of 16 bits
 # Signature, length and name of IHDR; then width, height, bits, color type, 2 methods, interlacing.
 PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 FILE_ERRORS = (OSError, ValueError)  # `pgtf.foreign.pictures.reason` makes one line of them
@@ -185,8 +184,8 @@ def _from_16_bits(values: np.ndarray) -> np.ndarray:
     result = np.empty(values.shape, np.uint8)
     step = max(STRIP // values.shape[1], 1)
     for start in range(0, len(values), step):
-        rows = values[start : start + step].astype(np.int64).clip(0, 65535)
-        result[start : start + step] = (rows + UINT16_TO_UINT8 // 2) // UINT16_TO_UINT8
+        rows = values[start : start + step].clip(0, 65535).astype(np.uint32)
+        result[start : start + step] = (rows * 255 + ROUNDING) >> 16  # values / 257, exactly
     return result
 
 
@@ -215,9 +214,12 @@ def _read_plain_png(path: str, conversion: Conversion) -> np.ndarray | None:
     side, color = conversion.resolution, {1: 0, 3: 2}[conversion.channels]
     # Compare the size before decoding: another one may not fit in memory.
     head = PNG_HEAD + struct.pack(">IIBBBBB", side, side, 8, color, 0, 0, 0)
-    with open_regular(path) as file:
-        if file.read(len(head)) != head:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Do not wait for a pipe.
+    try:
+        if os.read(descriptor, len(head)) != head:
             return None
+    finally:
+        os.close(descriptor)
     with contextlib.suppress(Exception):
         from kornia_rs.io import read_image_png_u8
 
