@@ -117,7 +117,7 @@ def _entries(lmdb_dir: str, chunks: Iterator[_Chunk], num_items: int) -> Iterato
     """Yields the entries of chunks; ValueError if there are not as many as there must be."""
     count = 0
     for chunk in chunks:
-        encoded, at = memoryview(chunk.encoded), 0
+        encoded, at = chunk.encoded.data, 0
         for key, size in zip(chunk.keys, chunk.sizes, strict=True):
             yield key, encoded[at : at + size].tobytes()
             at += size
