@@ -42,7 +42,7 @@ ALLOWED = {
         *("dataset", "distribution", "images", "interop", "losses", "networks", "ops", "runs"),
         "schedule",
     },
-    "runs": {"dataset", "images", "interop"},
+    "runs": {"dataset", "foreign", "images", "interop"},
     "distribution": set(),
     "dataset": {"foreign", "images"},
     "foreign": set(),
@@ -50,9 +50,9 @@ ALLOWED = {
     "losses": {"lazy"},
     "lazy": set(),
     "export": {"graphs", "images", "interop", "networks", "ops"},
-    "metrics": {"dataset", "graphs", "images"},
+    "metrics": {"dataset", "foreign", "graphs", "images"},
     "interop": {"foreign", "networks"},
-    "restoration": {"dataset", "graphs", "images"},
+    "restoration": {"dataset", "foreign", "graphs", "images"},
 }
 
 

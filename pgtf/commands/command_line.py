@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from pgtf.distribution import signals
+from pgtf.foreign.terminal import printable
 
 # Notes (severity I) of TensorFlow's libraries, absl's line before the first of them, and a message
 # that TensorFlow 2.18 calls an error although nothing is wrong.
@@ -183,7 +184,7 @@ def one_line_errors(kinds: tuple[type[Exception], ...] = (ValueError, OSError)) 
     try:
         yield
     except kinds as error:
-        message = " ".join(_describe(error).split()) or type(error).__name__
+        message = printable(" ".join(_describe(error).split())) or type(error).__name__
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
 

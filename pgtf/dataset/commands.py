@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pgtf.dataset.exporter import Options, Summary
+from pgtf.foreign.terminal import printable
 
 MAX_LISTED = 12  # label names, or kinds of files, in a summary
 
@@ -83,17 +84,19 @@ def natural(text: str) -> int:
 def print_summary(summary: Summary) -> None:
     """Prints the new dataset and the files that were not used."""
     if summary.rejected:
-        rows = [(_one_line(x.name), x.reason) for x in summary.rejected]
+        rows = [(one_line(x.name), one_line(x.reason)) for x in summary.rejected]
         width = max(len(name) for name, _ in rows)
         print(f"Rejected, {len(rows)} in all:")
         for name, why in rows:
             print(f"  {name:{width}}  {why}")
     if summary.skipped:
-        kinds = collections.Counter(os.path.splitext(name)[1].lower() for name in summary.skipped)
+        kinds = collections.Counter(
+            one_line(os.path.splitext(name)[1].lower()) for name in summary.skipped
+        )
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
         print(f"Skipped        {len(summary.skipped)} files that are not images: {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
-    names = ", ".join(map(_one_line, summary.label_names[:MAX_LISTED]))
+    names = ", ".join(map(one_line, summary.label_names[:MAX_LISTED]))
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
     print(
         f"Dataset        {summary.path}\n"
@@ -106,9 +109,9 @@ def print_summary(summary: Summary) -> None:
     )
 
 
-def _one_line(name: str) -> str:
-    """Replaces line breaks, which names of files and folders may hold, by spaces."""
-    return " ".join(name.splitlines())
+def one_line(name: str) -> str:
+    """Replaces line breaks by spaces, and escapes what else a terminal would obey."""
+    return printable(" ".join(name.splitlines()))
 
 
 def add_conversion(

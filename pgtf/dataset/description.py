@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pgtf.images import read_at_once
+from pgtf.foreign.json_files import read_json
 
 META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1
+MAX_NUMBER = 1 << 63  # of images, pixels or channels
 # Original release, config.py: the datasets whose line sets train.mirror_augment.
 MIRRORED_NAMES = re.compile(r"celebahq|celeba|lsun-.+-100k")
 
@@ -22,12 +22,10 @@ def read_description(path: str) -> dict[str, Any]:
     Raises:
         ValueError: the file is damaged, or a field has a wrong type.
     """
-    if not os.path.exists(f"{path}/{META_FILE}"):
-        return {}
     try:
-        meta: Any = json.loads(read_at_once(f"{path}/{META_FILE}").decode())
-    except ValueError as error:
-        raise ValueError(f"{path}/{META_FILE}: not JSON ({error}).") from error
+        meta: Any = read_json(f"{path}/{META_FILE}")
+    except FileNotFoundError:
+        return {}
     if not isinstance(meta, dict):
         raise ValueError(f"{path}/{META_FILE}: must hold a JSON object.")
     label_names = meta.get("label_names", [])
@@ -35,13 +33,18 @@ def read_description(path: str) -> dict[str, Any]:
         raise ValueError(f"{path}/{META_FILE}: `label_names` must be a list of strings.")
     if not isinstance(mirror := meta.get("mirror", False), bool):
         raise ValueError(
-            f"{path}/{META_FILE}: `mirror` must be true or false. Received: {json.dumps(mirror)}."
+            f"{path}/{META_FILE}: `mirror` must be true or false. "
+            f"Received: {json.dumps(mirror)[:80]}."
         )
+    for name in ("num_images", "resolution", "num_channels"):
+        if type(number := meta.get(name, 1)) is not int or not 0 < number < MAX_NUMBER:
+            raise ValueError(f"{path}/{META_FILE}: `{name}` must be a number from 1.")
     version = meta.get("format", META_FORMAT)
     if type(version) is not int or not 1 <= version <= META_FORMAT:
         raise ValueError(
             f"{path}/{META_FILE}: `format` must be 1 to {META_FORMAT}. "
-            f"Received: {json.dumps(version)}. A newer version of this program may have made it."
+            f"Received: {json.dumps(version)[:80]}. "
+            "A newer version of this program may have made it."
         )
     return meta
 

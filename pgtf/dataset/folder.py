@@ -13,6 +13,8 @@ from absl import logging
 
 from pgtf.dataset.description import META_FILE, default_mirror, mirror_source, read_description
 from pgtf.dataset.tfrecords import RecordFile, open_records
+from pgtf.foreign import arrays
+from pgtf.foreign.files import open_regular, size_of
 
 MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
@@ -227,18 +229,9 @@ def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | N
     if len(found) > 1:
         raise ValueError(f"{path}: must hold one label file. Received: {found}.")
     file_path = f"{path}/{found[0]}"
-    with open(file_path, "rb") as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            if version == (1, 0):
-                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-            else:
-                shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
-        except ValueError as error:
-            raise ValueError(f"{file_path}: not a NumPy array file ({error}).") from error
-        offset = file.tell()
-        size = file.seek(0, os.SEEK_END)
-    if len(shape) != 2 or fortran_order or dtype.kind not in "fiub":
+    header = _read_header(file_path)
+    shape, dtype = header.shape, header.dtype
+    if len(shape) != 2 or header.fortran_order:
         raise ValueError(
             f"{file_path}: must be a C-ordered matrix of numbers, a row per image. "
             f"Received: shape={shape}, dtype={dtype}."
@@ -248,9 +241,13 @@ def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | N
             f"{file_path}: must have a row per image. "
             f"Received: {shape[0]} rows for {num_images} images. Create the labels anew."
         )
-    if size != offset + shape[0] * shape[1] * dtype.itemsize:
-        raise ValueError(f"{file_path}: the file is truncated. Received: {size} bytes.")
-    return Labels(file_path, (shape[0], shape[1]), dtype, offset)
+    return Labels(file_path, (shape[0], shape[1]), dtype, header.offset)
+
+
+def _read_header(path: str) -> arrays.Header:
+    """Reads the header of a .npy file."""
+    with open_regular(path) as file:
+        return arrays.read_header(file, size_of(file), path)
 
 
 def _level_of(path: str, resolution: int | None, files: Mapping[int, RecordFile]) -> int:

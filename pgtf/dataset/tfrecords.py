@@ -16,10 +16,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pgtf.dataset.crc32c import masked_crc32c
+from pgtf.foreign.files import open_regular, size_of
 
 HEADER = 12  # bytes: length and its CRC
 FOOTER = 4  # bytes: CRC of the payload
 MAX_PAYLOAD = 1 << 30  # A file with a longer first record counts as foreign.
+MAX_VARINT = 10  # bytes of an integer of Protocol Buffers
+MAX_FIELDS = 8  # of any message in a record; ours have two at most
 # Field numbers in tf.train.Example and what it holds; all are length-delimited (wire type 2):
 # Example.features, Features.feature, the map entry's key and value, Feature.bytes_list and
 # int64_list, BytesList.value and Int64List.value (packed).
@@ -154,7 +157,8 @@ def open_records(path: str) -> RecordFile:
         ValueError: the file is empty, truncated, damaged at its start, or holds something else.
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
+        size = size_of(file)
         header = file.read(HEADER)
         length = int.from_bytes(header[:8], "little")
         array = np.frombuffer(header, np.uint8)[np.newaxis]
@@ -165,9 +169,8 @@ def open_records(path: str) -> RecordFile:
                 f"{path} record 0 (offset 0): not a TFRecord file, or damaged. "
                 f"Received: first bytes {header[:8]!r}."
             )
-        payload = file.read(length)
-        size = file.seek(0, os.SEEK_END)
-    shape = _shape_of(path, payload) if len(payload) == length else None
+        is_whole = HEADER + length + FOOTER <= size
+        shape = _shape_of(path, memoryview(file.read(length))) if is_whole else None
     if shape is None:
         raise ValueError(
             f"{path} record 0 (offset 0): the file ends within the record. Received: {size} bytes."
@@ -188,12 +191,12 @@ def open_records(path: str) -> RecordFile:
     return RecordFile(path, shape, size // record_size)
 
 
-def _shape_of(path: str, payload: bytes) -> Shape:
+def _shape_of(path: str, payload: memoryview) -> Shape:
     """Parses one Example until its image shape is known."""
     try:
         features = dict(_fields(payload))[EXAMPLE_FEATURES]
         entries = [dict(_fields(entry)) for _, entry in _fields(features)]
-        found = {entry[ENTRY_KEY].decode(): entry[ENTRY_VALUE] for entry in entries}
+        found = {entry[ENTRY_KEY].tobytes().decode(): entry[ENTRY_VALUE] for entry in entries}
         packed = dict(_fields(dict(_fields(found["shape"]))[FEATURE_INT64]))[LIST_VALUE]
         data = dict(_fields(dict(_fields(found["data"]))[FEATURE_BYTES]))[LIST_VALUE]
         channels, height, width = _varints(packed)
@@ -206,6 +209,11 @@ def _shape_of(path: str, payload: bytes) -> Shape:
         raise ValueError(
             f"{path} record 0 (offset 0): `shape` must describe the length of `data`. "
             f"Received: shape={[channels, height, width]}, {len(data)} bytes."
+        )
+    if channels not in (1, 3) or not height * width:
+        raise ValueError(
+            f"{path} record 0 (offset 0): images must have 1 or 3 channels and a pixel or more. "
+            f"Received: shape={[channels, height, width]}. Create the dataset with dataset_tool.py."
         )
     return channels, height, width
 
@@ -228,30 +236,34 @@ def _field(number: int, content: bytes) -> bytes:
     return _tag(number, len(content)) + content
 
 
-def _read_varint(data: bytes, start: int) -> tuple[int, int]:
+def _read_varint(data: memoryview, start: int) -> tuple[int, int]:
     """Reads a variable-length integer -> (value, where it ends)."""
-    value = shift = 0
-    while True:
-        byte = data[start]
-        value |= (byte & 0x7F) << shift
-        start, shift = start + 1, shift + 7
+    value = 0
+    for place in range(MAX_VARINT):
+        byte = data[start + place]
+        value |= (byte & 0x7F) << 7 * place
         if byte < 0x80:
-            return value, start
+            return value, start + place + 1
+    raise ValueError("an integer of more than 10 bytes")
 
 
-def _varints(data: bytes) -> list[int]:
-    values = []
+def _varints(data: memoryview) -> list[int]:
+    values: list[int] = []
     start = 0
     while start < len(data):
+        if len(values) == MAX_FIELDS:
+            raise ValueError("too many integers")
         value, start = _read_varint(data, start)
         values.append(value)
     return values
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Yields (number, content) of the length-delimited fields of a serialized message."""
     start = 0
-    while start < len(data):
+    for _ in range(MAX_FIELDS):
+        if start == len(data):
+            return
         tag, start = _read_varint(data, start)
         if tag & 7 != 2:
             raise ValueError("not a length-delimited field")
@@ -260,3 +272,4 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
             raise ValueError("the message ends within a field")
         yield tag >> 3, data[start : start + length]
         start += length
+    raise ValueError("too many fields")

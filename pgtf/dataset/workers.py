@@ -13,6 +13,7 @@ import io
 import os
 import pickle
 import queue
+import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ import numpy as np
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+NO_LIMIT = 0  # of a process's memory
 TASKS_AHEAD = 2  # tasks per worker in progress while the caller waits for the oldest result
 # Each worker is one process on one core, so threads inside it would only compete.
 SINGLE_THREADED = {
@@ -65,8 +67,8 @@ def ordered_map(
     if num_workers <= 1:
         yield from map(function, tasks)
         return
-    workers: list[_Worker] = []
-    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    workers: list[Worker] = []
+    idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
 
     def run(task: Task) -> Any:
         worker = idle.get()
@@ -80,7 +82,7 @@ def ordered_map(
     pending: collections.deque[Future[Any]] = collections.deque()
     try:
         for _ in range(num_workers):
-            workers.append(_Worker())
+            workers.append(Worker())
             workers[-1].begin(function)
             idle.put(workers[-1])
         for task in tasks:
@@ -97,20 +99,42 @@ def ordered_map(
         pool.shutdown()
 
 
-class _Worker:
+class WorkerDied(OSError):
+    """A worker process ended while it was at work.
+
+    Attributes:
+        code: its exit code; negative = the signal that killed it.
+    """
+
+    def __init__(self, code: int):
+        super().__init__(
+            f"A worker process ended with exit code {code}. "
+            "If memory ran out, use fewer with --num_workers."
+        )
+        self.code = code
+
+
+class Worker:
     """A worker process and the connections to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = NO_LIMIT, quiet: bool = False) -> None:
+        """Starts the process.
+
+        Args:
+            max_bytes: memory that it may allocate; NO_LIMIT = any amount.
+            quiet: hide what native code in it prints before it aborts.
+        """
         self._connection, theirs = Pipe()
         self._arrays = _memory_file()
         descriptors = (theirs.fileno(), self._arrays)
         command = (
             f"import sys; sys.path = {sys.path!r}; "
-            f"from pgtf.dataset import workers; workers.serve{descriptors}"
+            f"from pgtf.dataset import workers; workers.serve{(*descriptors, max_bytes)}"
         )
         self._process = subprocess.Popen(
             [sys.executable, "-c", command],
             stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if quiet else None,
             pass_fds=descriptors,
             start_new_session=True,  # Ctrl-C reaches the caller alone, which stops us.
             env={**os.environ, **SINGLE_THREADED},
@@ -123,15 +147,20 @@ class _Worker:
 
     def call(self, task: Any) -> Any:
         """Runs one task in the worker; raises its exception."""
-        try:
+        self.send(task)
+        return self.receive()
+
+    def send(self, task: Any) -> None:
+        """Starts a task; `receive` waits for its result."""
+        with contextlib.suppress(ConnectionError):  # `receive` reports that it is gone.
             self._connection.send(task)
+
+    def receive(self) -> Any:
+        """Returns the result of a task, or raises its exception."""
+        try:
             failed, pickled, sizes = self._connection.recv()
         except (EOFError, ConnectionError) as error:
-            code = self._process.wait()
-            raise OSError(
-                f"A worker process ended with exit code {code}. "
-                "If memory ran out, use fewer with --num_workers."
-            ) from error
+            raise WorkerDied(self._process.wait()) from error
         buffers = [np.empty(size, np.uint8) for size in sizes]
         _transfer(os.preadv, self._arrays, [buffer.data for buffer in buffers])
         # Unpickling is safe: our own worker wrote this.
@@ -149,8 +178,12 @@ class _Worker:
             self._connection.close()
 
 
-def serve(connection_descriptor: int, arrays: int) -> None:
+def serve(connection_descriptor: int, arrays: int, max_bytes: int) -> None:
     """Runs in a worker process: receives a function, then tasks until the caller is gone."""
+    if max_bytes != NO_LIMIT:
+        # Only memory of its own counts, not files that are mapped: LSUN's claim a terabyte.
+        resource.setrlimit(resource.RLIMIT_DATA, (max_bytes, max_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = Connection(connection_descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
         function = connection.recv()

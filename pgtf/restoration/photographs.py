@@ -8,11 +8,11 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import PIL.Image
 
 from pgtf import images as images_lib
 from pgtf.dataset.sources.images import list_images
-from pgtf.dataset.sources.pictures import FILE_ERRORS, reason, to_plain
+from pgtf.dataset.sources.pictures import FILE_ERRORS, converted, to_plain
+from pgtf.foreign.pictures import open_picture, reason
 from pgtf.restoration import degradation
 from pgtf.restoration.config import Config
 
@@ -41,8 +41,8 @@ class Photographs:
             return self._cache[name]
         path = os.path.join(self._folder, name)
         try:
-            with PIL.Image.open(path) as file:
-                image = np.asarray(to_plain(file, "white").convert("RGB"))
+            with open_picture(path) as file:
+                image = np.asarray(converted(to_plain(file, "white"), "RGB"))
         except FILE_ERRORS as error:
             raise ValueError(f"{path}: {reason(error)}. Remove the file.") from error
         self._cache[name] = image
@@ -120,7 +120,7 @@ def held_out_crops(photographs: Photographs, max_images: int) -> list[np.ndarray
 
 def _size(path: str) -> tuple[int, int]:
     try:
-        with PIL.Image.open(path) as file:
+        with open_picture(path, pixels=False) as file:
             return file.size
     except FILE_ERRORS as error:
         raise ValueError(f"{path}: {reason(error)}. Remove the file.") from error

@@ -10,6 +10,7 @@ from typing import Any
 from absl import logging as absl_logging
 
 from pgtf import images
+from pgtf.foreign.terminal import PrintableFormatter
 
 
 def to_terminal() -> None:
@@ -17,7 +18,7 @@ def to_terminal() -> None:
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     absl_logging.set_verbosity(absl_logging.INFO)
     terminal = absl_logging.get_absl_handler().python_handler
-    terminal.setFormatter(logging.Formatter("%(message)s"))
+    terminal.setFormatter(PrintableFormatter("%(message)s"))
     terminal.stream = sys.stdout
 
 
@@ -27,7 +28,7 @@ def to_file(path: Path) -> None:
     Logging raises OSError when the disk is full.
     """
     file = _LogFile(path)
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    file.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
     absl_logging.get_absl_logger().addHandler(file)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 import numpy as np
@@ -67,3 +68,38 @@ def loaded_modules(_):
 
 def process_id(_):
     return os.getpid()
+
+
+def count_up(last):
+    yield from range(last)
+
+
+def arrays_of_a_megabyte(num):
+    for n in range(num):
+        yield np.full(1 << 20, n, np.uint8)
+
+
+def die_by(number):
+    yield 1
+    os.kill(os.getpid(), number)
+    yield 2
+
+
+def allocate(num_bytes):
+    yield len(bytearray(num_bytes))
+
+
+def raise_value_error(message):
+    yield 1
+    raise ValueError(message)
+
+
+def never_end():
+    yield 1
+    while True:
+        pass
+
+
+def say_something():
+    os.write(2, b"Assertion failed\n")
+    yield sorted(sys.modules)

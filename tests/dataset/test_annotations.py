@@ -167,7 +167,28 @@ def test_labels_are_shuffled_with_the_images(tmp_path):
         ),
         ("x.json", "{", "x.json: not JSON"),
         ("x.json", b"\xff", "x.json: not JSON"),
+        (
+            "x.csv",
+            f"file,a\ndogs/a.png,1\ncats/b.png,{5000 * '7'}\ncats/c.png,1\n",
+            "x.csv: class numbers must be 0 to 999999. Received: 7{100}..., 5000 digits",
+        ),
         ("x.json", "[" * 100_000, "x.json: not JSON"),
+        (
+            "x.json",
+            '{"dogs/a.png": 1, "dogs/a.png": 2}',
+            "x.json: not JSON .two values for the key",
+        ),
+        ("x.json", f'{{"dogs/a.png": {5000 * "7"}}}', "x.json: not JSON .Exceeds the limit"),
+        (
+            "x.json",
+            f'{{"dogs/a.png": {4000 * "7"}, "cats/b.png": 1, "cats/c.png": 1}}',
+            r"x.json: class numbers must be 0 to 999999. Received: 1 to 7+\.\.\.7+\.$",
+        ),
+        (
+            "x.json",
+            f'{{"dogs/a.png": [{400 * "7"}], "cats/b.png": [1], "cats/c.png": [1]}}',
+            "x.json: labels must be numbers",
+        ),
         ("x.json", '{"labels": null}', "x.json: no label for .*cats/b.png"),
         ("x.json", '{"labels": [[1, 2]]}', "x.json: must be {file: label}"),
         (

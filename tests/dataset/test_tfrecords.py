@@ -1,3 +1,6 @@
+import os
+import time
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -106,6 +109,58 @@ def test_foreign_records_are_refused(name, tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "x")) as writer:
         writer.write(FOREIGN[name])
     with pytest.raises(ValueError, match=r"x record 0 \(offset 0\): "):
+        tfrecords.open_records(str(tmp_path / "x"))
+
+
+def field(number, content):
+    return tfrecords._field(number, content)
+
+
+def of_shape(*shape, data=b""):
+    """A record whose `shape` and `data` may be anything, packed by hand."""
+    packed = b"".join(tfrecords._varint(size) for size in shape)
+    shape_entry = field(1, b"shape") + field(2, field(3, field(1, packed)))
+    data_entry = field(1, b"data") + field(2, field(1, field(1, data)))
+    return field(1, field(1, data_entry) + field(1, shape_entry))
+
+
+HOSTILE = {
+    "a varint of a megabyte": b"\x0a" + (1 << 20) * b"\x80",
+    "a tag of a megabyte": (1 << 20) * b"\xff",
+    "a million features": field(1, 1_000_000 * b"\x0a\x00"),
+    "a million sizes": of_shape(*1_000_000 * [1]),
+    "2^60 channels": of_shape(1 << 60, 1, 1),
+    "2^63 pixels": of_shape(3, 1 << 31, 1 << 31),
+    "4 channels": of_shape(4, 4, 4, data=bytes(64)),
+    "5 channels": of_shape(5, 4, 4, data=bytes(80)),
+    "no pixels": of_shape(3, 0, 0),
+    "no channels": of_shape(0, 4, 4),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_records_are_one_line_that_names_file_and_record(name, tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "x")) as writer:
+        writer.write(HOSTILE[name])
+    start = time.process_time()
+    with pytest.raises(ValueError, match=r"/x record 0 \(offset 0\): ") as caught:
+        tfrecords.open_records(str(tmp_path / "x"))
+    assert len(str(caught.value)) < 400
+    assert time.process_time() - start < 1
+
+
+def test_the_length_of_a_record_is_compared_with_the_file_before_it_is_read(tmp_path):
+    """A sparse file could be a gigabyte long and take no space."""
+    length = (1 << 30).to_bytes(8, "little")
+    crc = tfrecords.masked_crc32c(np.frombuffer(length, np.uint8)[np.newaxis]).tobytes()
+    (tmp_path / "x").write_bytes(length + crc + bytes(100))
+    with pytest.raises(ValueError, match=r"x record 0 \(offset 0\): the file ends .* 112 bytes"):
+        tfrecords.open_records(str(tmp_path / "x"))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x")
+    with pytest.raises(ValueError, match="x: must be a regular file"):
         tfrecords.open_records(str(tmp_path / "x"))
 
 

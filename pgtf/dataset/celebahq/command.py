@@ -10,6 +10,7 @@ from pgtf.dataset.celebahq import builder, preflight
 from pgtf.dataset.celebahq.geometry import SIZE
 from pgtf.dataset.celebahq.maker import Maker
 from pgtf.dataset.celebahq.report import REPORT_FILE, table
+from pgtf.dataset.commands import one_line
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.workers import default_num_workers
 
@@ -101,7 +102,7 @@ def create(args: argparse.Namespace, options: Options) -> Summary:
 def print_preflight(found: preflight.Preflight, args: argparse.Namespace, num_workers: int) -> None:
     """Prints the problems of the inputs, and the space and time that the job takes."""
     for problem in found.problems:
-        print(f"Problem        {problem}")
+        print(f"Problem        {one_line(problem)}")
     count = len(found.rows)
     print(f"Inputs         {count} images to make, {len(found.problems) or 'no'} problems")
     needed, free = preflight.disk_space(count, args.resolution, args.tfrecord_dir)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import bz2
+import errno
 import hashlib
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -21,13 +21,13 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from pgtf.dataset.celebahq.geometry import SIZE
+from pgtf.foreign.files import open_regular
 
 SHAPE = (3, SIZE, SIZE)
 DELTAS_PER_ZIP = 1000
 ENTRY_NAME = re.compile(r"delta\d{5}\.dat")
 ITERATIONS = 100_000  # PBKDF2
 MAX_TOKEN_BYTES = 8 << 20  # twice the size of a token of 3 MiB that do not compress
-UNPACKING_ERRORS = zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError
 # A Fernet token: version, timestamp (8), initialization vector (16), ciphertext, HMAC (32).
 IV_AT, CIPHERTEXT_AT, HMAC_SIZE = 9, 25, 32
 BZ2_MAGIC = b"BZh9", b"1AY&SY"  # stream, block
@@ -71,18 +71,34 @@ class Archives:
         name, entry = zip_name(idx), entry_name(idx)
         try:
             if name not in self._open:
-                self._open[name] = zipfile.ZipFile(os.path.join(self._delta_dir, name))
+                self._open[name] = _open_archive(os.path.join(self._delta_dir, name))
             with self._open[name].open(entry) as file:
                 token = file.read(MAX_TOKEN_BYTES + 1)
         except KeyError:
             raise FileNotFoundError(f"{name} has no {entry}") from None
         except FileNotFoundError:
             raise FileNotFoundError(f"{name} is missing") from None
-        except UNPACKING_ERRORS as why:
-            raise DeltaDamaged(f"{name}: {entry} cannot be unpacked ({why})") from None
+        except Exception as why:
+            if isinstance(why, OSError) and _is_of_disk(why):
+                raise OSError(why.errno, why.strerror, name) from None
+            raise DeltaDamaged(f"{name}: {entry} cannot be unpacked ({_what(why)})") from None
         if len(token) > MAX_TOKEN_BYTES:
             raise DeltaDamaged(f"{name}: {entry} is larger than any delta, a zip bomb")
         return token
+
+
+def _open_archive(path: str) -> zipfile.ZipFile:
+    open_regular(path).close()  # `zipfile` would wait for a pipe.
+    return zipfile.ZipFile(path)
+
+
+def _is_of_disk(error: OSError) -> bool:
+    """True for an error of the disk. `zipfile` raises nearly anything for a damaged archive."""
+    return error.errno not in (None, errno.EINVAL)
+
+
+def _what(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def open_token(token: bytes, jpeg: bytes, file_name: str) -> np.ndarray:
@@ -163,13 +179,15 @@ def check_archive(path: str, needed: Iterable[str], full: bool) -> str | None:
         The problem: damage, a foreign entry, or a missing one of those needed. None = no problem.
     """
     name = os.path.basename(path)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         head = file.read(512).lstrip()
     if head[:1] == b"<":
         return f"{name} is a web page, as the download service sends when its quota is used up"
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _open_archive(path) as archive:
             entries = archive.infolist()
+            if len(entries) > DELTAS_PER_ZIP:
+                return f"{name} has {len(entries)} entries, more than {DELTAS_PER_ZIP}"
             for entry in entries:
                 if not ENTRY_NAME.fullmatch(entry.filename):
                     return f"{name} has an entry that is no delta: {entry.filename[:80]!r}"
@@ -179,6 +197,8 @@ def check_archive(path: str, needed: Iterable[str], full: bool) -> str | None:
                 return f"{name} lacks {len(missing)} deltas, {missing[0]} first"
             if full and (bad := archive.testzip()):
                 return f"{name}: {bad} is damaged"
-    except UNPACKING_ERRORS as why:
-        return f"{name} is damaged or incomplete ({why})"
+    except Exception as why:
+        if isinstance(why, OSError) and _is_of_disk(why):
+            raise
+        return f"{name} is damaged or incomplete ({_what(why)})"
     return None

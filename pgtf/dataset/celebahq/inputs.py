@@ -9,10 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pgtf.foreign.files import read_bytes
+
 IMAGE_FOLDER = "img_celeba"
 LANDMARK_FILE = os.path.join("Anno", "list_landmarks_celeba.txt")
 ATTRIBUTE_FILE = os.path.join("Anno", "list_attr_celeba.txt")
 LIST_FILE = "image_list.txt"
+MAX_BYTES = 1 << 28  # of a table; those of CelebA have tens of megabytes
 NUM_COORDINATES = 10  # x and y of five landmarks
 COLUMNS = ("idx", "orig_idx", "orig_file", "proc_md5", "final_md5")
 FILE_NAME = re.compile(r"[\w-]+\.jpg")
@@ -158,7 +161,7 @@ def _numbers(path: str, rows: Sequence[Sequence[str]], num_columns: int) -> np.n
 def _read_lines(path: str) -> list[str]:
     """Non-empty lines of a text file."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return [line for line in file.read().splitlines() if line.strip()]
+        text = read_bytes(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path}: must be a text file. Download it again.") from None
+    return [line for line in text.splitlines() if line.strip()]

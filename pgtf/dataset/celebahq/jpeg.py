@@ -14,8 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pgtf.dataset.celebahq import jpeg_entropy, jpeg_pixels, jpeg_progressive
+from pgtf.foreign.limits import check_scans, check_size
 
 MAX_PIXELS = 1 << 26  # guards the memory; the largest CelebA photographs have 1 << 24
+MAX_TABLES = 1000  # Huffman tables in a file; a progressive one has about 10
 SOI, EOI, SOS, DQT, DHT, DRI, APP0, APP14 = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xE0, 0xEE
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
 REFUSED = {  # frame headers, ITU-T T.81 table B.1
@@ -24,7 +26,7 @@ REFUSED = {  # frame headers, ITU-T T.81 table B.1
 }
 WITHOUT_BODY = {0x00, 0x01, *range(0xD0, 0xD9)}
 # A marker ends entropy-coded data; FF 00 stands for the byte FF.
-MARKER = re.compile(rb"\xff+([^\x00\xff])")
+MARKER = re.compile(rb"\xff([^\x00\xff])")
 RESTARTS = range(0xD0, 0xD8)
 TRUNCATED = "the JPEG file is truncated: it has no end marker."
 
@@ -53,6 +55,7 @@ class Decoder:
     quantization: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
     dc_tables: dict[int, jpeg_entropy.Huffman] = dataclasses.field(default_factory=dict)
     ac_tables: dict[int, jpeg_entropy.Huffman] = dataclasses.field(default_factory=dict)
+    num_tables: int = 0  # Huffman tables read so far
     restart_interval: int = 0  # MCUs; 0 = none
     has_jfif: bool = False
     adobe_transform: int | None = None  # None = no Adobe marker
@@ -157,6 +160,9 @@ def _quantization_tables(decoder: Decoder, body: bytes) -> None:
 
 def _huffman_tables(decoder: Decoder, body: bytes) -> None:
     while body:
+        decoder.num_tables += 1
+        if decoder.num_tables > MAX_TABLES:
+            raise ValueError("the JPEG file is damaged: it has too many Huffman tables.")
         counts = body[1:17]
         symbols = body[17 : 17 + sum(counts)]
         tables = decoder.ac_tables if body[0] >> 4 else decoder.dc_tables
@@ -182,6 +188,8 @@ def _frame(decoder: Decoder, body: bytes, progressive: bool) -> None:
             f"the JPEG file must have 1 to {MAX_PIXELS} pixels. "
             f"Received: {decoder.width}x{decoder.height}."
         )
+    check_size((decoder.width, decoder.height), len(decoder.data))
+    check_scans(decoder.data, 0, decoder.height * decoder.width)
     decoder.components = [
         Component(name, factors >> 4, factors & 15, table)
         for name, factors, table in (body[6 + 3 * n : 9 + 3 * n] for n in range(3))
@@ -266,7 +274,8 @@ def _segments(data: bytes, at: int) -> tuple[list[bytes], int]:
     """Splits entropy-coded data at restart markers -> segments, place of the marker after them."""
     segments = []
     for marker in MARKER.finditer(data, at):
-        segments.append(data[at : marker.start()].replace(b"\xff\x00", b"\xff"))
+        # Any number of bytes FF may stand before a marker.
+        segments.append(data[at : marker.start()].rstrip(b"\xff").replace(b"\xff\x00", b"\xff"))
         if marker[1][0] not in RESTARTS:
             return segments, marker.start()
         at = marker.end()

@@ -19,7 +19,9 @@ from pgtf.dataset.celebahq.jpeg import decode
 from pgtf.dataset.celebahq.report import Outcome, Result, append_result
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.pyramid import pyramid
+from pgtf.foreign.files import read_bytes
 
+MAX_JPEG = 1 << 28  # bytes of a photograph; those of CelebA have a few megabytes
 SKIP = "--on_error=skip leaves such images out."
 
 
@@ -94,10 +96,11 @@ class Maker:
 
     def _read_jpeg(self, row: Row) -> bytes:
         try:
-            with open(os.path.join(self.celeba_dir, IMAGE_FOLDER, row.orig_file), "rb") as file:
-                return file.read()
+            return read_bytes(os.path.join(self.celeba_dir, IMAGE_FOLDER, row.orig_file), MAX_JPEG)
         except FileNotFoundError:
             raise FileNotFoundError(f"{row.orig_file} is missing") from None
+        except ValueError as error:
+            raise OSError(str(error)) from None
 
     @functools.cached_property
     def _archives(self) -> deltas.Archives:

@@ -22,8 +22,9 @@ from pgtf.dataset.celebahq.inputs import (
     read_landmarks,
 )
 from pgtf.dataset.celebahq.jpeg import decode
-from pgtf.dataset.celebahq.maker import SKIP, Item, Maker
+from pgtf.dataset.celebahq.maker import MAX_JPEG, SKIP, Item, Maker
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+from pgtf.foreign.files import read_bytes
 
 FIRST_JPEG = "000001.jpg"
 PNG_BYTES = 3 << 19  # typical size of a 1024x1024 photograph
@@ -119,8 +120,7 @@ def _check_first_jpeg(celeba_dir: str, first_jpeg_md5: str | None) -> list[str]:
     if first_jpeg_md5 is None or not os.path.exists(path):
         return []
     try:
-        with open(path, "rb") as file:
-            image = decode(file.read())
+        image = decode(read_bytes(path, MAX_JPEG))
     except ValueError as error:
         return [f"{path}: {error}"]
     digest = md5(image.transpose(1, 2, 0))

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from pgtf.dataset.commands import natural, positive
+from pgtf.dataset.commands import natural, one_line, positive
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.faces import builder
 from pgtf.dataset.faces.alignment import Network
@@ -133,7 +133,7 @@ def rank(args: argparse.Namespace) -> None:
     args.out = args.out or default_folder(args.images_dir)
     ranked = rank_images(args.images_dir, args.keep, args.out, args.max_errors, options)
     for rejected in ranked.rejected:
-        print(f"Rejected       {' '.join(rejected.name.splitlines())}  {rejected.reason}")
+        print(f"Rejected       {one_line(rejected.name)}  {one_line(rejected.reason)}")
     for what, name in ("Scores", SCORES_FILE), ("Quality", SHEET_FILE), ("Best", BEST_FOLDER):
         print(f"{what:14} {os.path.join(ranked.path, name)}")
     print(f"Images         {ranked.num_kept} kept of {ranked.num_images}")

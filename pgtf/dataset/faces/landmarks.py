@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import os
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from pgtf.foreign.files import read_text
+from pgtf.foreign.json_files import read_json
 
 POINTS = ("left eye", "right eye", "nose", "left corner of the mouth", "right corner of the mouth")
 # CelebA's names of the columns. Left and right are as seen by the viewer.
@@ -19,6 +22,7 @@ COLUMNS = tuple(
     for axis in "xy"
 )
 MAX_COORDINATE = 1e6  # pixels; larger than any photograph, so that other tables are recognized
+MAX_BYTES = 1 << 30  # of a table
 EXPECTED = f"x and y of {len(POINTS)} points"
 
 
@@ -74,21 +78,35 @@ def _points(at: str, file: str, values: Any) -> np.ndarray:
     """Converts the values of a row -> float32 [5, 2]."""
     try:
         points = np.array(values, np.float64).reshape(-1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.empty(0)
     if points.size != 2 * len(POINTS) or not (np.abs(points) < MAX_COORDINATE).all():
-        shown = str(values)
         raise ValueError(
             f"{at}: {file}: must have {EXPECTED}, {2 * len(POINTS)} numbers. "
-            f"Received: {shown[:80]}{'...' if len(shown) > 80 else ''}."
+            f"Received: {_shown(values)}."
         )
     return points.reshape(-1, 2).astype(np.float32)
+
+
+def _shown(values: Any) -> str:
+    """Shows the values of a row in a few characters: a file may hold any."""
+    short = reprlib.Repr()
+    short.maxlist = short.maxtuple = 3 * len(POINTS)
+    text = short.repr(values)
+    return text[:80] + "..." * (len(text) > 80)
 
 
 Rows = Iterator[tuple[str, str, Any]]  # place, file, ten numbers
 
 
 def _read_csv(path: str) -> Rows:
+    try:
+        yield from _csv_rows(path)
+    except csv.Error as error:
+        raise ValueError(f"{path}: not a CSV file ({error}).") from None
+
+
+def _csv_rows(path: str) -> Rows:
     lines = csv.reader(_read(path).splitlines())
     header = [name.strip().lower() for name in next(lines, [])]
     if len(header) != 1 + len(COLUMNS):
@@ -116,9 +134,10 @@ def _read_text(path: str) -> Rows:
             f"file and {EXPECTED} per line. Received: {' '.join(lines[:1])[:80]!r}."
         )
     rows = [(number, line.split()) for number, line in enumerate(lines[2:], 3) if line.strip()]
-    if len(rows) != int(lines[0]):
+    if len(rows) != float(lines[0]):  # `int` refuses thousands of digits.
         raise ValueError(
-            f"{path} line 1: must be the number of rows, {len(rows)}. Received: {lines[0].strip()}."
+            f"{path} line 1: must be the number of rows, {len(rows)}. "
+            f"Received: {lines[0].strip()[:80]}."
         )
     for number, (file, *values) in rows:
         yield f"{path} line {number}", file, values
@@ -128,10 +147,7 @@ def _read_json(path: str) -> Rows:
     def pairs(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
         return items  # a dict would keep only the last face of a file
 
-    try:
-        content = json.loads(_read(path), object_pairs_hook=pairs)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON ({error}).") from None
+    content = read_json(path, max_bytes=MAX_BYTES, make_object=pairs, allow_nan=True)
     if not isinstance(content, list) or not all(
         isinstance(item, (list, tuple)) and len(item) == 2 and isinstance(item[0], str)
         for item in content
@@ -142,11 +158,7 @@ def _read_json(path: str) -> Rows:
 
 
 def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: must be text in UTF-8 ({error}).") from None
+    return read_text(path, MAX_BYTES)
 
 
 def _is_number(text: str) -> bool:

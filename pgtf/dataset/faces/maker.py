@@ -16,7 +16,8 @@ from pgtf.dataset.faces.landmarks import Face
 from pgtf.dataset.faces.options import FaceOptions
 from pgtf.dataset.faces.photographs import read_photograph
 from pgtf.dataset.faces.quality import quality
-from pgtf.dataset.sources.pictures import FILE_ERRORS, reason
+from pgtf.dataset.sources.pictures import FILE_ERRORS
+from pgtf.foreign.pictures import reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Maker:
         """Makes one face -> uint8 [3, R, R].
 
         Raises:
-            ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
+            ValueError, OSError: the face cannot be made; `reason` makes one line of it.
         """
         options = self.options
         if face.landmarks is None:
@@ -81,7 +82,7 @@ def read_report(path: str) -> dict[tuple[str, int], float]:
         for line in file:
             try:
                 name, number, value = json.loads(line)
-            except ValueError:  # an empty line, or one cut by a crash, whose face is made again
-                continue
-            found[name, number] = value
+                found[str(name), int(number)] = float(value)
+            except (ValueError, TypeError, OverflowError, RecursionError):
+                continue  # an empty line, or one cut by a crash, whose face is made again
     return found

@@ -9,18 +9,19 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from pgtf.dataset.encoder import Rejected
-from pgtf.dataset.sources.pictures import FILE_ERRORS, Alpha, open_picture, reason, to_plain
+from pgtf.dataset.sources.pictures import FILE_ERRORS, Alpha, converted, to_plain
+from pgtf.foreign.pictures import open_picture, reason
 
 
 def read_photograph(path: str, alpha: Alpha) -> np.ndarray:
     """Reads a photograph upright, in sRGB or gray: -> uint8 [1 or 3, H, W].
 
     Raises:
-        ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
+        ValueError, OSError: the file cannot be used; `reason` makes one line of it.
     """
     with open_picture(path) as file:
         picture = to_plain(file, alpha)
-        pixels = np.asarray(picture.convert("L" if picture.mode == "L" else "RGB"))
+        pixels = np.asarray(converted(picture, "L" if picture.mode == "L" else "RGB"))
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
+import io
 import os
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from pgtf.foreign.arrays import read_npy
+from pgtf.foreign.files import read_bytes
+from pgtf.foreign.json_files import read_json
+
+MAX_BYTES = 1 << 30  # of a file with labels
+MAX_DIGITS = 100  # of a class number; Python refuses to read thousands
 MAX_CLASSES = 1_000_000  # A one-hot code takes 4 bytes per class, so higher numbers are errors.
 
 
@@ -72,7 +79,7 @@ def _combine(source: str, labels: list[Any], columns: list[str]) -> FileLabels:
     kinds = {type(label): label for label in labels}
     raise ValueError(
         f"{source}: labels must all be class names, class numbers from 0, or lists of numbers. "
-        f"Received, for example: {', '.join(repr(label) for label in list(kinds.values())[:2])}."
+        f"Received, for example: {', '.join(_shown(label) for label in list(kinds.values())[:2])}."
     )
 
 
@@ -90,14 +97,16 @@ def _by_name(path: str, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     for name, label in pairs:
         key = os.path.normpath(name)
         if found.setdefault(key, label) != label:
-            raise ValueError(f"{path}: two labels for {name}: {found[key]!r} and {label!r}.")
+            raise ValueError(
+                f"{path}: two labels for {name}: {_shown(found[key])} and {_shown(label)}."
+            )
     return found
 
 
 def _read_csv(path: str) -> tuple[dict[str, Any], list[str]]:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
+        text = io.StringIO(read_bytes(path, MAX_BYTES).decode("utf-8-sig"), newline="")
+        rows = [[cell.strip() for cell in row] for row in csv.reader(text) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a CSV file in UTF-8 ({error}).") from None
     if len(rows) < 2 or len(rows[0]) < 2 or len({len(row) for row in rows}) > 1:
@@ -106,6 +115,11 @@ def _read_csv(path: str) -> tuple[dict[str, Any], list[str]]:
     if len(columns) == 1:
         values = [row[1] for row in rows]
         numeric = all(value.isdecimal() for value in values)
+        if numeric and (longest := max(values, key=len))[MAX_DIGITS:]:
+            raise ValueError(
+                f"{path}: class numbers must be 0 to {MAX_CLASSES - 1}. "
+                f"Received: {longest[:MAX_DIGITS]}..., {len(longest)} digits."
+            )
         return _by_name(path, ((row[0], int(row[1]) if numeric else row[1]) for row in rows)), []
     try:
         numbers = [(row[0], [float(value) for value in row[1:]]) for row in rows]
@@ -117,11 +131,7 @@ def _read_csv(path: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _read_json(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            content = json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON ({error}).") from error
+    content = read_json(path, max_bytes=MAX_BYTES, allow_nan=True)
     pairs = list(content.items()) if isinstance(content, Mapping) else None
     if pairs is not None and isinstance(content.get("labels"), list):
         pairs = content["labels"]
@@ -141,9 +151,10 @@ def read_matrix(path: str, num_images: int) -> np.ndarray:
         OSError: it cannot be read.
     """
     try:
-        values: np.ndarray = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not a NumPy file of numbers, or damaged ({error}).") from error
+        values = read_npy(path)
+    except ValueError as error:
+        what = str(error).removeprefix(f"{path}: ").rstrip(".")
+        raise ValueError(f"{path}: not a NumPy file of numbers, or damaged ({what}).") from None
     if values.ndim not in (1, 2) or len(values) != num_images:
         raise ValueError(
             f"{path}: must have a row for each of {num_images} files. "
@@ -157,10 +168,16 @@ def read_matrix(path: str, num_images: int) -> np.ndarray:
     return values
 
 
+def _shown(label: Any) -> str:
+    """Shows a label in a few characters: a file may hold any."""
+    return reprlib.repr(label)
+
+
 def _check_range(source: str, low: int, high: int) -> None:
     if low < 0 or high >= MAX_CLASSES:
         raise ValueError(
-            f"{source}: class numbers must be 0 to {MAX_CLASSES - 1}. Received: {low} to {high}."
+            f"{source}: class numbers must be 0 to {MAX_CLASSES - 1}. "
+            f"Received: {_shown(low)} to {_shown(high)}."
         )
 
 
@@ -172,12 +189,12 @@ def _matrix(source: str, values: Any) -> np.ndarray:
                 raise TypeError(f"not {matrix.dtype}")
             matrix = matrix.astype(np.float32)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{source}: labels must be numbers ({error}).") from error
+        raise ValueError(f"{source}: labels must be numbers ({str(error)[:200]}).") from error
     if not matrix.shape[1]:
         raise ValueError(f"{source}: labels must have one number or more. Received: none.")
     if not (finite := np.isfinite(matrix).all(axis=1)).all():
         row = int(finite.argmin())
         raise ValueError(
-            f"{source}: labels must be finite numbers. Received: {matrix[row].tolist()}."
+            f"{source}: labels must be finite numbers. Received: {_shown(matrix[row].tolist())}."
         )
     return matrix

@@ -9,12 +9,12 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
-import PIL.Image
 
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
-from pgtf.dataset.sources.pictures import FILE_ERRORS, reason
+from pgtf.dataset.sources.pictures import FILE_ERRORS
+from pgtf.foreign.pictures import open_picture, reason
 
 NUM_IMAGES = 202_599
 IMAGE_FOLDER = "img_align_celeba_png"
@@ -78,10 +78,11 @@ class _Crop:
                 yield Rejected(path, reason(error))
 
     def _read(self, path: str) -> np.ndarray:
-        with PIL.Image.open(path) as file:
+        with open_picture(path) as file:
+            if (file.mode, file.size) != ("RGB", (WIDTH, HEIGHT)):
+                found = f"{file.mode}, {file.width}x{file.height}"
+                raise ValueError(f"must be RGB, {WIDTH}x{HEIGHT}; found {found}")
             image = np.asarray(file)
-        if image.shape != (HEIGHT, WIDTH, 3):
-            raise ValueError(f"must be RGB, {WIDTH}x{HEIGHT}; found an array of {image.shape}")
         rows = slice(self.cy - RADIUS, self.cy + RADIUS)
         return image[rows, self.cx - RADIUS : self.cx + RADIUS].transpose(2, 0, 1)
 

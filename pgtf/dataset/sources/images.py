@@ -12,7 +12,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import PIL.Image
 
 from pgtf.dataset.commands import Commands, add_conversion, natural, positive
 from pgtf.dataset.encoder import Rejected
@@ -26,10 +25,9 @@ from pgtf.dataset.sources.pictures import (
     Alpha,
     Conversion,
     Transform,
-    open_picture,
     read_picture,
-    reason,
 )
+from pgtf.foreign.pictures import extensions, open_picture, reason
 
 SURVEYED = 200  # files opened to suggest a command
 MAX_SUGGESTED = 1024  # pixels
@@ -93,13 +91,12 @@ def create(
 def list_images(image_dir: str) -> tuple[list[str], list[str]]:
     """Returns the sorted paths of image files, and of others, below a folder; skips hidden files.
 
-    A file counts as an image if it has the extension of an image, or none, or if Pillow can open
-    it.
+    A file counts as an image if it has the extension of an image, or none, or if it can be opened
+    as one.
     """
     if not os.path.isdir(image_dir):
         raise FileNotFoundError(f"{image_dir}: no such folder of images.")
-    extensions = PIL.Image.registered_extensions()
-    readable = {"", *(key for key, kind in extensions.items() if kind in PIL.Image.OPEN)}
+    readable = {"", *extensions()}
     names: list[str] = []
     others: list[str] = []
     for path in _walk(image_dir, frozenset()):
@@ -128,7 +125,7 @@ def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
 
 def _holds_image(path: str) -> bool:
     try:
-        with open_picture(path):
+        with open_picture(path, pixels=False):
             return True
     except FILE_ERRORS:
         return False
@@ -144,7 +141,7 @@ def suggested_command(path: str) -> str | None:
     modes: collections.Counter[str] = collections.Counter()
     for name in names[:: max(len(names) // SURVEYED, 1)]:
         try:
-            with open_picture(os.path.join(path, name)) as picture:
+            with open_picture(os.path.join(path, name), pixels=False) as picture:
                 sizes[picture.size] += 1
                 modes["transparent" if picture.has_transparency_data else picture.mode] += 1
         except FILE_ERRORS:
@@ -219,7 +216,7 @@ def _first_picture(
     for place, name in enumerate(names):
         path = os.path.join(image_dir, name)
         try:
-            with open_picture(path) as picture:
+            with open_picture(path, pixels=False) as picture:
                 return picture.mode, picture.size, path
         except FILE_ERRORS as error:
             if place >= max_errors:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
-import io
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +15,17 @@ import PIL.Image
 from pgtf.dataset.commands import Commands, positive
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export
+from pgtf.dataset.isolated import isolated
 from pgtf.dataset.sources.optional import import_optional
-from pgtf.dataset.sources.pictures import FILE_ERRORS, reason
+from pgtf.dataset.sources.pictures import FILE_ERRORS
+from pgtf.foreign.files import open_regular
+from pgtf.foreign.pictures import check_encoded, open_encoded, reason
 
 RESOLUTION = 256  # default of the original release
+DATA_FILE = "data.mdb"
+CHUNK_BYTES, CHUNK_ENTRIES = 1 << 22, 1024  # encoded images read at a time
+MAX_BYTES = 1 << 30  # memory for reading
+Entry = tuple[bytes, bytes]  # key, encoded image
 
 
 def create(
@@ -35,28 +42,17 @@ def create(
 
     Skips entries that cannot be decoded, and reports them; `max_images` does not count them.
     """
-    lmdb = import_optional("lmdb", "lmdb")
+    import_optional("lmdb", "lmdb")
     import_optional("cv2", "opencv-python-headless")
     if not os.path.isdir(lmdb_dir):
         raise FileNotFoundError(f"{lmdb_dir}: no such LMDB folder.")
-    try:
-        environment = lmdb.open(lmdb_dir, readonly=True, lock=False)
-    except lmdb.Error as error:
-        raise ValueError(f"{lmdb_dir}: not an LMDB folder ({error}).") from error
-    size = os.path.getsize(os.path.join(lmdb_dir, "data.mdb"))
-    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    if size < needed:  # Reading past the end would kill the process.
-        raise ValueError(
-            f"{lmdb_dir}: data.mdb is truncated. Received: {size} bytes, not {needed}. "
-            "Download it again."
-        )
-    with environment, environment.begin() as transaction:
-        num_items = transaction.stat()["entries"]
-        if num_items == 0:
-            raise ValueError(f"{lmdb_dir}: no images in it.")
+    with contextlib.closing(  # type: ignore[type-var]
+        isolated(lmdb_dir, _read, lmdb_dir, max_bytes=MAX_BYTES)
+    ) as stream:
+        num_items = next(stream)
         return export(
             tfrecord_dir,
-            items=transaction.cursor(),
+            items=_entries(lmdb_dir, stream, num_items),
             num_items=num_items,
             load=_Decode(resolution),
             shape=(3, resolution, resolution),
@@ -65,6 +61,71 @@ def create(
             max_images=max_images,
             max_errors=None,
             options=options,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chunk:
+    """Some entries; the encoded images are an array, which returns from a process faster."""
+
+    keys: list[bytes]
+    sizes: list[int]
+    encoded: np.ndarray  # uint8, one image after the other
+
+
+def _chunk(entries: list[Entry]) -> _Chunk:
+    keys, images = [key for key, _ in entries], [encoded for _, encoded in entries]
+    return _Chunk(keys, list(map(len, images)), np.frombuffer(b"".join(images), np.uint8))
+
+
+def _read(lmdb_dir: str) -> Iterator[int | _Chunk]:
+    """Yields the number of entries, then the entries; runs in a process of its own.
+
+    LMDB trusts its files: damaged ones are read past their end, or end the process.
+    """
+    import lmdb
+
+    try:
+        with open_regular(os.path.join(lmdb_dir, DATA_FILE)):  # LMDB would wait for a pipe.
+            environment = lmdb.open(lmdb_dir, readonly=True, lock=False)
+    except (FileNotFoundError, lmdb.Error) as error:
+        raise ValueError(f"{lmdb_dir}: not an LMDB folder ({error}).") from None
+    size = os.path.getsize(os.path.join(lmdb_dir, DATA_FILE))
+    try:
+        with environment, environment.begin() as transaction:
+            needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+            if size < needed:
+                raise ValueError(
+                    f"{lmdb_dir}: {DATA_FILE} is truncated. Received: {size} bytes, not {needed}. "
+                    "Download it again."
+                )
+            yield transaction.stat()["entries"]
+            entries: list[Entry] = []
+            num_bytes = 0
+            for key, encoded in transaction.cursor():
+                entries.append((key, encoded))
+                num_bytes += len(encoded)
+                if num_bytes >= CHUNK_BYTES or len(entries) == CHUNK_ENTRIES:
+                    yield _chunk(entries)
+                    entries, num_bytes = [], 0
+            yield _chunk(entries)
+    except lmdb.Error as error:
+        raise ValueError(f"{lmdb_dir}: damaged ({error}). Download it again.") from None
+
+
+def _entries(lmdb_dir: str, chunks: Iterator[_Chunk], num_items: int) -> Iterator[Entry]:
+    """Yields the entries of chunks; ValueError if there are not as many as there must be."""
+    count = 0
+    for chunk in chunks:
+        encoded, at = chunk.encoded.data, 0
+        for key, size in zip(chunk.keys, chunk.sizes, strict=True):
+            yield key, encoded[at : at + size].tobytes()
+            at += size
+        count += len(chunk.keys)
+    if count != num_items:
+        raise ValueError(
+            f"{lmdb_dir}: damaged: it must hold {num_items} entries. Received: {count}. "
+            "Download it again."
         )
 
 
@@ -86,6 +147,7 @@ def decode(encoded: bytes, resolution: int) -> np.ndarray:
     """Decodes JPEG, PNG, WebP and others, crops the center, resizes: -> uint8 [3, R, R]."""
     if not encoded:
         raise ValueError("the entry is empty")
+    check_encoded(encoded)  # first: OpenCV allocates what the header claims
     cv2: Any = import_optional("cv2", "opencv-python-headless")
     # As the original: OpenCV first, which drops alpha and converts 16 bits to 8, then Pillow.
     try:
@@ -93,9 +155,11 @@ def decode(encoded: bytes, resolution: int) -> np.ndarray:
     except cv2.error as error:
         raise ValueError(f"OpenCV refuses it: {error.err}") from None
     if image is not None:
+        if image.ndim != 3:  # It fails to make some damaged GIF files RGB.
+            raise ValueError("damaged: it has no colors")
         image = np.ascontiguousarray(image[:, :, ::-1])  # BGR -> RGB
     else:
-        with PIL.Image.open(io.BytesIO(encoded)) as file:
+        with open_encoded(encoded) as file:
             image = np.asarray(file.convert("RGB"))
     height, width = image.shape[:2]
     crop = min(height, width)

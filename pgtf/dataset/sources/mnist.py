@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
+import io
+import math
 import os
 import zlib
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ import numpy as np
 
 from pgtf.dataset.commands import Commands, positive
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, random_state, shuffled
+from pgtf.foreign.files import open_regular
 
 NUM_IMAGES = 60_000
 PADDED = 32  # 28 pixels and a border of 2 black ones
@@ -88,24 +92,35 @@ def _read_idx(folder: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
     path = next((p for n in candidates if os.path.exists(p := os.path.join(folder, n))), None)
     if path is None:
         raise FileNotFoundError(f"{folder}: must contain {name}.gz, or {name}.")
+    magic = 0x0800 + len(shape)  # unsigned bytes, number of dimensions
+    wanted = f"must hold {shape[0]} entries, {' x '.join(map(str, shape))} bytes"
     try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            content = file.read()
+        with _unpacked(path) as file:
+            start = file.read(4 + 4 * len(shape))
+            header = np.frombuffer(start, ">u4") if len(start) == 4 + 4 * len(shape) else [0]
+            if header[0] != magic:
+                raise ValueError(f"{path}: not an IDX file of {len(shape)}-dimensional bytes.")
+            if tuple(header[1:]) != shape:
+                found = " x ".join(map(str, header[1:]))
+                raise ValueError(f"{path}: {wanted}. Received: {found} in the header.")
+            # One byte more shows if there is more; the rest may be any number of gigabytes.
+            content = file.read(math.prod(shape) + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: damaged or truncated gzip file ({error}).") from error
-    header = np.frombuffer(content[: 4 + 4 * len(shape)], ">u4")
-    magic = 0x0800 + len(shape)  # unsigned bytes, number of dimensions
-    if len(header) != 1 + len(shape) or header[0] != magic:
-        raise ValueError(f"{path}: not an IDX file of {len(shape)}-dimensional bytes.")
-    values = np.frombuffer(content, np.uint8, offset=header.nbytes)
-    if tuple(header[1:]) != shape or values.size != np.prod(shape):
-        raise ValueError(
-            f"{path}: must hold {shape[0]} entries, {' x '.join(map(str, shape))} bytes. "
-            f"Received: {' x '.join(map(str, header[1:]))} in the header, {values.size} bytes."
-        )
+    if len(content) != math.prod(shape):
+        found = "more" if len(content) > math.prod(shape) else f"{len(content)} bytes"
+        raise ValueError(f"{path}: {wanted}. Received: {found}.")
+    values = np.frombuffer(content, np.uint8)
     if len(shape) == 1 and values.max() > 9:
         raise ValueError(f"{path}: labels must be 0 to 9. Received: {values.max()}.")
     return values.reshape(shape)
+
+
+@contextlib.contextmanager
+def _unpacked(path: str) -> Iterator[io.BufferedIOBase]:
+    """Opens a file, compressed if its name ends with .gz."""
+    with open_regular(path) as file:
+        yield gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file
 
 
 def add_commands(commands: Commands) -> None:

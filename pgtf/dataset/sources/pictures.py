@@ -7,33 +7,35 @@ import dataclasses
 import io
 import os
 import struct
-import warnings
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 import PIL.Image
 import PIL.ImageCms
-import PIL.ImageOps
+
+from pgtf.foreign.pictures import open_picture, orientation
+from pgtf.foreign.pictures import reason as reason  # for callers that read pictures here
 
 Transform = Literal["none", "center-crop", "pad", "resize"]
 Alpha = Literal["error", "drop", "white", "black"]
 
 PLAIN_MODES = {"L": 1, "RGB": 3}  # mode that the original accepts -> channels
 UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
-UINT16_TO_UINT8 = 257  # 65535 / 255
+ROUNDING = 32895  # rounds (x * 255 + it) >> 16 to the nearest for x of 16 bits
 # Signature, length and name of IHDR; then width, height, bits, color type, 2 methods, interlacing.
 PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-# Pillow raises all of these for damaged files and files that are not images.
-FILE_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-    PIL.Image.DecompressionBombError,
-)
+FILE_ERRORS = (OSError, ValueError)  # `pgtf.foreign.pictures.reason` makes one line of them
+STRIP = 1 << 20  # values converted at a time
+# EXIF orientation -> what makes the picture upright.
+TURNS = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,58 +54,51 @@ class Conversion:
         return self.channels, self.resolution, self.resolution
 
 
-@contextlib.contextmanager
-def open_picture(path: str) -> Iterator[PIL.Image.Image]:
-    """Opens an image file without showing Pillow's warnings about files that it can read.
-
-    Raises:
-        ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with PIL.Image.open(path) as picture:
-            yield picture
-
-
 def read_picture(path: str, conversion: Conversion) -> np.ndarray:
     """Reads one file: -> uint8 [C, R, R].
 
     Raises:
-        ValueError, OSError and others (FILE_ERRORS): `reason` makes one line of them.
+        ValueError, OSError: the file cannot be used; `reason` makes one line of it.
     """
     if conversion.strict and (pixels := _read_plain_png(path, conversion)) is not None:
         return pixels
-    if os.path.getsize(path) == 0:
+    if os.path.isfile(path) and os.path.getsize(path) == 0:
         raise ValueError("the file is empty")
     with open_picture(path) as file:
-        picture = file if conversion.strict else normalize(file, conversion)
-        if PLAIN_MODES.get(picture.mode) is None:
-            raise ValueError(
-                f"must be stored as RGB or grayscale, found {picture.mode}; "
-                "--channels=3 or --channels=1 converts"
-            )
-        return to_pixels(picture, conversion)
+        if conversion.strict:
+            _check_shape(file.mode, file.size, conversion)  # before it is decoded
+            return to_pixels(file, conversion)
+        return to_pixels(normalize(file, conversion), conversion)
 
 
-def to_pixels(picture: PIL.Image.Image, conversion: Conversion) -> np.ndarray:
-    """RGB or gray -> uint8 [C, R, R]; ValueError if its shape is another."""
-    pixels = np.asarray(picture)
-    pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    if pixels.shape != conversion.shape:
+def _check_shape(mode: str, size: tuple[int, int], conversion: Conversion) -> None:
+    """Raises ValueError if a picture is not RGB or gray, or not of the wanted shape."""
+    if mode not in PLAIN_MODES:
+        raise ValueError(
+            f"must be stored as RGB or grayscale, found {mode}; "
+            "--channels=3 or --channels=1 converts"
+        )
+    found, wanted = (PLAIN_MODES[mode], *size[::-1]), conversion.shape
+    if found != wanted:
         kind = {1: "grayscale", 3: "RGB"}
-        found, wanted = pixels.shape, conversion.shape
         raise ValueError(
             f"must be {wanted[2]}x{wanted[1]} {kind[wanted[0]]} like the others, "
             f"found {found[2]}x{found[1]} {kind[found[0]]}; "
             "--resolution, --transform and --channels convert"
         )
-    return pixels
+
+
+def to_pixels(picture: PIL.Image.Image, conversion: Conversion) -> np.ndarray:
+    """RGB or gray -> uint8 [C, R, R]; ValueError if its shape is another."""
+    _check_shape(picture.mode, picture.size, conversion)
+    pixels = np.asarray(picture)
+    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def normalize(picture: PIL.Image.Image, conversion: Conversion) -> PIL.Image.Image:
     """Makes a picture upright, sRGB or gray, opaque, and fits it to the resolution."""
     picture = to_plain(picture, conversion.alpha)
-    picture = picture.convert("L" if conversion.channels == 1 else "RGB")
+    picture = converted(picture, "L" if conversion.channels == 1 else "RGB")
     return fit(picture, conversion.resolution, conversion.transform)
 
 
@@ -113,8 +108,19 @@ def to_plain(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
     Raises:
         ValueError: it is transparent and `alpha` is "error", or its range is not known.
     """
-    picture = PIL.ImageOps.exif_transpose(picture)
-    return _flatten(to_srgb(_to_8_bits(picture)), alpha)
+    return _flatten(to_srgb(_to_8_bits(_upright(picture))), alpha)
+
+
+def converted(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
+    """Converts a picture to a mode; Pillow would copy one that has it already."""
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Turns a picture as its EXIF orientation says."""
+    picture.load()  # Some files have their EXIF data after their pixels.
+    turn = TURNS.get(orientation(picture))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
@@ -127,13 +133,13 @@ def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     with contextlib.suppress(PIL.ImageCms.PyCMSError, OSError):
         source = PIL.ImageCms.ImageCmsProfile(io.BytesIO(profile))
         colors = picture.convert(picture.mode[:-1]) if alpha else picture
-        converted = PIL.ImageCms.profileToProfile(
+        plain = PIL.ImageCms.profileToProfile(
             colors, source, PIL.ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
-        if converted is not None:
+        if plain is not None:
             if alpha:
-                converted.putalpha(alpha)
-            return converted
+                plain.putalpha(alpha)
+            return plain
     return picture
 
 
@@ -156,32 +162,31 @@ def fit(picture: PIL.Image.Image, resolution: int, transform: Transform) -> PIL.
     return picture.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
 
 
-def reason(error: Exception) -> str:
-    """Describes in one line, without the file's name, why it could not be read."""
-    if isinstance(error, PIL.UnidentifiedImageError):
-        return "not an image, or of a kind that cannot be read"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     """Converts other bit depths and palettes to L, LA, RGB, RGBA or CMYK."""
     if picture.mode in UINT16_MODES:
-        values = np.asarray(picture).astype(np.float64)
-        values = np.rint(values / UINT16_TO_UINT8).clip(0, 255).astype(np.uint8)
-        converted = PIL.Image.fromarray(values)
+        plain = PIL.Image.fromarray(_from_16_bits(np.asarray(picture)))
     elif picture.mode == "F":
         raise ValueError("floating-point images have no known range")
     elif picture.has_transparency_data and picture.mode != "LA":
-        converted = picture.convert("RGBA")
+        plain = converted(picture, "RGBA")
     elif picture.mode in ("L", "LA", "RGB", "CMYK"):
         return picture
     else:
-        converted = picture.convert("L" if picture.mode == "1" else "RGB")
+        plain = picture.convert("L" if picture.mode == "1" else "RGB")
     if profile := picture.info.get("icc_profile"):
-        converted.info["icc_profile"] = profile
-    return converted
+        plain.info["icc_profile"] = profile
+    return plain
+
+
+def _from_16_bits(values: np.ndarray) -> np.ndarray:
+    """Rounds values of 0 to 65535 to 8 bits: int [H, W] -> uint8 [H, W]."""
+    result = np.empty(values.shape, np.uint8)
+    step = max(STRIP // values.shape[1], 1)
+    for start in range(0, len(values), step):
+        rows = values[start : start + step].clip(0, 65535).astype(np.uint32)
+        result[start : start + step] = (rows * 255 + ROUNDING) >> 16  # values / 257, exactly
+    return result
 
 
 def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
@@ -209,9 +214,12 @@ def _read_plain_png(path: str, conversion: Conversion) -> np.ndarray | None:
     side, color = conversion.resolution, {1: 0, 3: 2}[conversion.channels]
     # Compare the size before decoding: another one may not fit in memory.
     head = PNG_HEAD + struct.pack(">IIBBBBB", side, side, 8, color, 0, 0, 0)
-    with open(path, "rb") as file:
-        if file.read(len(head)) != head:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Do not wait for a pipe.
+    try:
+        if os.read(descriptor, len(head)) != head:
             return None
+    finally:
+        os.close(descriptor)
     with contextlib.suppress(Exception):
         from kornia_rs.io import read_image_png_u8
 

@@ -14,7 +14,8 @@ from pgtf.dataset.commands import Commands, add_conversion
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export
 from pgtf.dataset.sources.optional import import_optional
-from pgtf.dataset.sources.pictures import Conversion, normalize, reason, to_pixels
+from pgtf.dataset.sources.pictures import Conversion, normalize, to_pixels
+from pgtf.foreign.pictures import reason
 
 
 def create(

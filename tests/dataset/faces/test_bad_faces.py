@@ -75,6 +75,9 @@ def check_one_line(tmp_path, capsys, picture, points, message):
         assert "Rejected, 1 in all" in capsys.readouterr().out
 
 
+HEADER = "file" + ",x" * 10 + "\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -82,12 +85,25 @@ def check_one_line(tmp_path, capsys, picture, points, message):
         ("a.csv", "good.png,1,2,3,4,5,6,7,8,9,10\n", "must be a header. Received: a row"),
         ("a.csv", "f,a,b\ngood.png,1,2\n", "Received: 3 columns"),
         ("a.json", "{", "not JSON"),
+        ("a.json", 100_000 * "[", "a.json: not JSON (nested too deeply)"),
+        ("a.json", json.dumps({"good.png": [10**400, *range(9)]}), "a.json: good.png: must have x"),
+        ("a.json", json.dumps({"good.png": [[[[1]]]]}), "Received: [[[[1]]]]."),
+        ("a.json", json.dumps({"good.png": [{"x": 1}]}), "a.json: good.png: must have x and y"),
+        ("a.json", json.dumps({"good.png": 10_000 * [7]}), "Received: [7, 7, 7, 7"),
         ("a.json", "[1, 2]", "must be {file: points}"),
         ("a.txt", "hello\nworld\n", "CelebA's text"),
         ("a.txt", "3\nheader\ngood.png 1 2 3 4 5 6 7 8 9 10\n", "must be the number of rows, 1"),
         ("a.json", '{"other.png": [1,2,3,4,5,6,7,8,9,10]}', "none of 1 photographs"),
         ("a.json", json.dumps([["good.png", GOOD], ["good.png", GOOD]]), "the same face"),
         ("a.csv", b"\xff\xfe\x00", "must be text in UTF-8"),
+        ("a.csv", HEADER + "good.png," + 200_000 * "1", "not a CSV file (field larger than"),
+        ("a.csv", HEADER + "good.png" + ",nan" * 10, "a.csv line 2: good.png: must have x and y"),
+        ("a.csv", HEADER + "good.png" + ",1e999" * 10, "a.csv line 2: good.png: must have x"),
+        (
+            "a.txt",
+            5000 * "9" + "\nx\ngood.png 1 2\n",
+            "a.txt line 1: must be the number of rows, 1",
+        ),
     ],
 )
 def test_damaged_tables_are_one_line(tmp_path, capsys, name, content, message):

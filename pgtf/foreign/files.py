@@ -1,0 +1,64 @@
+"""Opens files whose names and contents come from a user."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from typing import IO, Any
+
+PathLike = str | os.PathLike[str]
+
+
+class NotRegular(OSError, ValueError):
+    """Raised for a pipe, a socket or a device: one would be waited for, another has no end."""
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}."
+
+
+def open_regular(path: PathLike) -> io.BufferedReader:
+    """Opens a regular file for reading.
+
+    Raises:
+        NotRegular: it is a pipe, a socket or a device.
+        OSError: it cannot be opened.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise NotRegular(errno.EINVAL, "must be a regular file, not a pipe or a device", str(path))
+
+
+def size_of(file: IO[Any]) -> int:
+    """Number of bytes in an open file."""
+    return os.fstat(file.fileno()).st_size
+
+
+def read_bytes(path: PathLike, max_bytes: int) -> bytes:
+    """Reads a regular file.
+
+    Raises:
+        ValueError: it is not a regular file, or has more than `max_bytes` bytes.
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        size = size_of(file)
+        if size <= max_bytes:
+            return file.read()
+    raise ValueError(f"{os.fspath(path)}: must have at most {max_bytes} bytes. Received: {size}.")
+
+
+def read_text(path: PathLike, max_bytes: int) -> str:
+    """Reads a regular file of UTF-8 text, with or without a byte order mark.
+
+    Raises:
+        ValueError: see `read_bytes`, or it is not UTF-8.
+        OSError: it cannot be read.
+    """
+    try:
+        return read_bytes(path, max_bytes).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{os.fspath(path)}: must be text in UTF-8 ({error}).") from None

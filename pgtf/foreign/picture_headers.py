@@ -1,0 +1,191 @@
+"""Headers of image files, checked or rewritten before a decoder sees them.
+
+Pillow reads metadata that pixels do not need, and some decoders allocate what a header claims.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+from pgtf.foreign import tiff
+from pgtf.foreign.limits import check_scans
+
+JPEG_START = b"\xff\xd8\xff"
+PREFIX_BYTES = 1 << 16  # read first if only the size of a JPEG image is wanted
+# Markers of JPEG, ITU-T T.81 table B.1.
+WITHOUT_BODY = {0x01, *range(0xD0, 0xD9)}
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+EOI, SOS, COMMENT = 0xD9, 0xDA, 0xFE
+APPLICATIONS = range(0xE0, 0xF0)
+KEPT = (b"JFIF\0", b"ICC_PROFILE\0", b"Adobe")  # application segments that pixels need
+EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+MARKER = re.compile(rb"\xff([^\x00\xff])")
+MAX_SEGMENTS = 8192  # before the first scan; an ICC profile takes 255 at most
+MAX_CHUNKS = 1 << 18  # of a PNG file: 2 GiB in chunks of 8 KiB
+MAX_EXIF = 16  # places in an AVIF file where EXIF data seem to begin
+MAX_BLOCKS = 8192  # of 255 bytes each, before the first image of a GIF file
+TIFF_STARTS = re.compile(rb"II[*+]\0|MM\0[*+]|II\0[*+]|MM[*+]\0")
+# Bounds of JPEG 2000 for images of more than SMALL pixels: a decoder has a record for each.
+SMALL = 1 << 18
+MIN_TILE, MIN_BLOCK = 1 << 12, 1 << 8  # pixels
+MAX_LAYERS = 1000
+
+
+class Jpeg(NamedTuple):
+    """A JPEG file without its metadata."""
+
+    content: bytes
+    size: tuple[int, int]  # width, height
+    exif: bytes  # b"" = none
+    xmp: bytes
+
+
+def read_jpeg(file: IO[bytes], pixels: bool) -> Jpeg:
+    """Reads a JPEG file up to the first scan, or whole if its pixels are needed.
+
+    Raises:
+        ValueError: the file is damaged, or decoding it would take too long.
+    """
+    content = file.read() if pixels else file.read(PREFIX_BYTES)
+    found = _jpeg_header(content)
+    if found is None and not pixels:
+        content += file.read()
+        found = _jpeg_header(content)
+    if found is None:
+        raise ValueError("damaged: it ends before its image")
+    header, scan = found
+    if pixels:
+        check_scans(content, scan, header.size[0] * header.size[1])
+        header = header._replace(content=header.content + content[scan:])
+    return header
+
+
+def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
+    """Returns the header and the place of the first scan's data; None if there is no scan."""
+    kept = [content[:2]]
+    metadata = {EXIF: b"", XMP: b""}
+    at, size = 2, (0, 0)
+    for _ in range(MAX_SEGMENTS):
+        marker = MARKER.search(content, at)
+        if marker is None or marker[1][0] == EOI:
+            return None
+        kind, at = marker[1][0], marker.end()
+        if kind in WITHOUT_BODY:
+            continue
+        end = at + int.from_bytes(content[at : at + 2], "big")
+        body = content[at + 2 : end]
+        if end > len(content) or end < at + 2:
+            return None
+        segment = content[marker.start() : end]
+        if kind == SOS:
+            return Jpeg(b"".join([*kept, segment]), size, *metadata.values()), end
+        if kind in FRAMES:
+            size = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
+        if kind in APPLICATIONS or kind == COMMENT:
+            for name in metadata:
+                if body.startswith(name) and not metadata[name]:
+                    metadata[name] = body[len(name) :]
+        if kind not in (COMMENT, *APPLICATIONS) or body.startswith(KEPT):
+            kept.append(segment)
+        at = end
+    raise ValueError("damaged: too many segments before its image")
+
+
+def check_png(file: IO[bytes]) -> None:
+    """Refuses a PNG file whose chunks would take minutes to walk."""
+    file.seek(8)
+    for _ in range(MAX_CHUNKS):
+        head = file.read(8)
+        if len(head) < 8 or head[4:] == b"IEND":
+            return
+        file.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)  # data and checksum
+    raise ValueError(f"must have at most {MAX_CHUNKS} chunks")
+
+
+def check_gif(file: IO[bytes]) -> None:
+    """Refuses a GIF file with megabytes of comments before its first image."""
+    head = file.read(13)
+    if len(head) == 13 and head[10] & 0x80:
+        file.seek(3 << (head[10] & 7) + 1, io.SEEK_CUR)  # the palette
+    for _ in range(MAX_BLOCKS):
+        if file.read(1) != b"!":
+            return
+        file.read(1)
+        for _ in range(MAX_BLOCKS):
+            size = file.read(1)
+            if size in (b"", b"\0"):
+                break
+            file.seek(size[0], io.SEEK_CUR)
+        else:
+            break
+    else:
+        return
+    raise ValueError("has too many comments before its image")
+
+
+def webp_size(head: bytes) -> tuple[int, int] | None:
+    """Size of a WebP image from its first 30 bytes: a decoder allocates memory to tell it."""
+    kind = head[12:16]
+    if kind == b"VP8X" and len(head) >= 30:
+        width, height = (int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
+        return width + 1, height + 1
+    if kind == b"VP8L" and len(head) >= 25:
+        bits = int.from_bytes(head[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 " and len(head) >= 30:
+        width, height = struct.unpack_from("<HH", head, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
+
+
+def check_avif(content: bytes) -> None:
+    """Refuses an AVIF file whose EXIF data, which are read with the header, are damaged."""
+    for number, start in enumerate(TIFF_STARTS.finditer(content)):
+        if number == MAX_EXIF:
+            raise ValueError("damaged EXIF data")
+        tiff.check_exif(content[start.start() :])
+
+
+def check_jpeg2000(content: bytes) -> None:
+    """Refuses a JPEG 2000 file of so many parts that a decoder would need gigabytes for them."""
+    at = content.find(b"\xff\x4f\xff\x51")
+    if at < 0:
+        return
+    width, height, left, top, tile_width, tile_height = struct.unpack_from(">6I", content, at + 8)
+    num_pixels = max(width - left, 0) * max(height - top, 0)
+    if num_pixels <= SMALL:
+        return
+    if tile_width * tile_height < min(MIN_TILE, num_pixels):
+        raise ValueError(f"must have larger tiles, found {tile_width}x{tile_height}")
+    for is_default, body in _coding_styles(content, at + 2):
+        layers = int.from_bytes(body[2:4], "big") if is_default else 0
+        style, codes = (body[0], body[6:]) if is_default else (body[1], body[3:])
+        block = 1 << (codes[0] & 15) + (codes[1] & 15) + 4
+        precincts = [1 << (x & 15) + (x >> 4) for x in codes[4:]] if style & 1 else []
+        if layers > MAX_LAYERS or block < MIN_BLOCK or min(precincts, default=block) < MIN_BLOCK:
+            raise ValueError("must be divided into fewer layers and blocks")
+
+
+def _coding_styles(content: bytes, at: int) -> Iterator[tuple[bool, bytes]]:
+    """Yields (False = of one component, body) of the coding styles in all headers of JPEG 2000."""
+    part = 0
+    for _ in range(MAX_SEGMENTS):
+        marker, length = content[at : at + 2], int.from_bytes(content[at + 2 : at + 4], "big")
+        if marker == b"\xff\x90":  # a tile part; 0 = it is the last one
+            part = int.from_bytes(content[at + 6 : at + 10], "big")
+            end_of_part = at + part
+        if marker == b"\xff\x93":  # its data
+            if not part:
+                return
+            at = end_of_part
+            continue
+        if marker[:1] != b"\xff" or at + length >= len(content):
+            return
+        if marker in (b"\xff\x52", b"\xff\x53"):
+            yield marker == b"\xff\x52", content[at + 4 : at + 2 + length]
+        at += 2 + length
+    raise ValueError("damaged: too many segments")

@@ -1,0 +1,164 @@
+"""Opens image files: the formats that we mean, of bounded size, and one kind of error.
+
+Every image file of a user is opened here, except those that OpenCV decodes for LSUN, which
+`check_encoded` looks at before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from typing import IO
+
+import PIL.Image
+
+from pgtf.foreign import picture_headers, tiff
+from pgtf.foreign.files import PathLike, open_regular, size_of
+from pgtf.foreign.limits import MAX_PIXELS, check_size
+
+# Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from text.
+XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """Names of FORMATS that this Pillow can read; an older one has no AVIF."""
+    PIL.Image.init()
+    return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
+
+
+@functools.cache
+def extensions() -> frozenset[str]:
+    """Extensions of files that can be read, with their dots."""
+    known = {*formats(), "TGA"}
+    return frozenset(
+        end for end, kind in PIL.Image.registered_extensions().items() if kind in known
+    )
+
+
+@contextlib.contextmanager
+def open_picture(
+    path: PathLike, *, pixels: bool = True, max_pixels: int = MAX_PIXELS
+) -> Iterator[PIL.Image.Image]:
+    """Opens an image file; its pixels are decoded when they are first used.
+
+    EXIF and XMP data are not parsed; `orientation` does what is needed of that.
+
+    Args:
+        path: the file.
+        pixels: False = only size and mode are needed, and the file need not be read.
+        max_pixels: largest number of pixels that is accepted.
+
+    Raises:
+        ValueError: the file is no image, is damaged, or is too large. Also raised for anything that
+            goes wrong in a decoder while the context is open. `reason` makes one line of it.
+        OSError: the file cannot be read.
+    """
+    with one_kind_of_error(), open_regular(path) as file:
+        with _open(file, os.fspath(path), size_of(file), pixels) as picture:
+            check_size(picture.size, size_of(file), picture.format, max_pixels)
+            yield picture
+
+
+@contextlib.contextmanager
+def open_encoded(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Iterator[PIL.Image.Image]:
+    """Opens an image in memory; see `open_picture`."""
+    with one_kind_of_error(), _open(io.BytesIO(content), "", len(content), True) as picture:
+        check_size(picture.size, len(content), picture.format, max_pixels)
+        yield picture
+
+
+def check_encoded(content: bytes) -> None:
+    """Refuses an image in memory that is too large, before another decoder than Pillow sees it."""
+    with one_kind_of_error():
+        if content.startswith(picture_headers.JPEG_START):  # several times as fast as Pillow
+            jpeg = picture_headers.read_jpeg(io.BytesIO(content), pixels=True)
+            check_size(jpeg.size, len(content))
+        else:
+            with open_encoded(content):
+                pass
+
+
+def reason(error: Exception) -> str:
+    """Describes in one line, without the file's name, why a file could not be read."""
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return "not an image, or of a kind that cannot be read"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextlib.contextmanager
+def one_kind_of_error() -> Iterator[None]:
+    """Turns everything that decoders raise into ValueError or OSError, and hides their warnings."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (OSError, ValueError):
+        raise
+    except PIL.Image.DecompressionBombError as error:  # It names the number first.
+        found = re.search(r"\d+", str(error))
+        raise ValueError(
+            f"must have at most {MAX_PIXELS} pixels, found {found[0] if found else 'more'}"
+        ) from None
+    except MemoryError:
+        raise ValueError("needs more memory than there is") from None
+    except Exception as error:
+        what = " ".join(str(error).split())
+        raise ValueError(f"damaged ({type(error).__name__}: {what})") from error
+
+
+def orientation(picture: PIL.Image.Image) -> int:
+    """EXIF orientation of a picture whose pixels were decoded, 1 to 8.
+
+    Only this value is read: a camera may have written anything into the others.
+    """
+    if picture.format == "TIFF":  # Pillow has turned it.
+        return 1
+    info = picture.info
+    exif = info.get("exif", b"")
+    if not exif and isinstance(text := info.get("Raw profile type exif"), str):
+        with contextlib.suppress(ValueError):  # ImageMagick: a name, a length, hexadecimal lines
+            exif = bytes.fromhex("".join(text.split("\n")[3:]))
+    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
+    xmp = xmp.encode(errors="replace") if isinstance(xmp, str) else xmp
+    found = XMP_ORIENTATION.search(xmp)
+    return tiff.orientation_of(exif) or (int(found[1]) if found else 1)
+
+
+def _open(file: IO[bytes], name: str, num_bytes: int, pixels: bool) -> PIL.Image.Image:
+    """Opens a file after its header has been checked or rewritten."""
+    head = file.read(30)
+    file.seek(0)
+    info = {}
+    if head.startswith(picture_headers.JPEG_START):
+        jpeg = picture_headers.read_jpeg(file, pixels)
+        file = io.BytesIO(jpeg.content)
+        info = {"exif": jpeg.exif, "xmp": jpeg.xmp}
+    elif head.startswith(b"\x89PNG"):
+        picture_headers.check_png(file)
+    elif head.startswith(b"GIF"):
+        picture_headers.check_gif(file)
+    elif head.startswith(b"RIFF"):
+        if size := picture_headers.webp_size(head):
+            check_size(size, num_bytes, "WEBP")
+    elif picture_headers.TIFF_STARTS.match(head):
+        file = io.BytesIO(tiff.plain_tiff(file.read()))
+    elif head[4:8] == b"ftyp":
+        picture_headers.check_avif(file.read())
+    elif head.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")):
+        picture_headers.check_jpeg2000(file.read())
+    elif name.lower().endswith(TGA):
+        return PIL.Image.open(file, formats=["TGA"])
+    file.seek(0)
+    picture = PIL.Image.open(file, formats=formats())
+    picture.info.update({key: value for key, value in info.items() if value})
+    return picture

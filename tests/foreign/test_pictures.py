@@ -1,0 +1,322 @@
+"""Pictures that harm: programs, memory, time, and decoders that raise anything."""
+
+import io
+import os
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from pgtf.dataset.sources.images import list_images
+from pgtf.dataset.sources.pictures import Conversion, read_picture
+from pgtf.foreign import pictures
+from pgtf.foreign.limits import FREE_PIXELS, MAX_PIXELS, check_size
+from tests.foreign.bounded import outcomes
+
+HOSTILE = pathlib.Path(__file__).parents[1] / "data" / "hostile"
+ANY = Conversion(3, 16, "center-crop", "white", strict=False)
+
+
+def encoded(kind, size=(16, 16), **options):
+    ramp = np.add.outer(np.arange(size[1]), 3 * np.arange(size[0])).astype(np.uint8)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(np.stack([ramp, ramp // 2, 255 - ramp], axis=2)).save(
+        buffer, kind, **options
+    )
+    return buffer.getvalue()
+
+
+def chunk(name, data):
+    checksum = struct.pack(">I", zlib.crc32(name + data))
+    return struct.pack(">I", len(data)) + name + data + checksum
+
+
+def png(side, bits=8, color=0, extra=b"", rows=0):
+    """A PNG file that claims side x side pixels and has some rows of black ones."""
+    line = bytes(1 + side * bits * {0: 1, 2: 3, 6: 4}[color] // 8)
+    packer = zlib.compressobj(1, wbits=-15)  # the same bytes for every row
+    packed = packer.compress(line) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = rows * len(line) % 65521 << 16 | 1
+    data = b"x\x01" + rows * packed + b"\3\0" + struct.pack(">I", checksum)
+    header = struct.pack(">IIBBBBB", side, side, bits, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        [chunk(b"IHDR", header), extra, chunk(b"IDAT", data), chunk(b"IEND", b"")]
+    )
+
+
+def tiff(entries, pixels=bytes(768)):
+    """A TIFF file of 16x16 RGB pixels; `entries` are (tag, type, count, value)."""
+    plain = {256: (4, 1, 16), 257: (4, 1, 16), 259: (3, 1, 1), 262: (3, 1, 2), 273: (4, 1, 8)}
+    plain |= {258: (3, 1, 8), 277: (3, 1, 3), 278: (4, 1, 16), 279: (4, 1, len(pixels))}
+    plain |= {tag: rest for tag, *rest in entries}
+    records = b"".join(struct.pack("<HHII", tag, *plain[tag]) for tag in sorted(plain))
+    head = b"II*\0" + struct.pack("<I", 8 + len(pixels))
+    return head + pixels + struct.pack("<H", len(plain)) + records + bytes(4)
+
+
+def with_exif(jpeg, exif):
+    body = b"Exif\0\0" + exif
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+def exif(*records):
+    """EXIF data of one directory; `records` are (tag, type, count, value)."""
+    packed = b"".join(struct.pack(">HHII", *record) for record in records)
+    return b"MM\0*\0\0\0\x08" + struct.pack(">H", len(records)) + packed + bytes(4)
+
+
+ODD_EXIF = exif((274, 3, 1, 6 << 16), (0x8769, 2, 4, 0x41424300), (0x010E, 12, 9, 1 << 30))
+
+
+def many_scans(num_scans, side=1024):
+    """A progressive JPEG file whose last scan is repeated."""
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (side, side)).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()[:-2]
+    last = data[data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda")) :]
+    return data + num_scans * last + b"\xff\xd9"
+
+
+def with_size(data, at, form, side):
+    return data[:at] + struct.pack(form, side, side) + data[at + struct.calcsize(form) :]
+
+
+def jpeg_of_size(side):
+    data = encoded("JPEG")
+    return with_size(data, data.index(b"\xff\xc0") + 5, ">HH", side)
+
+
+def test_a_postscript_file_starts_no_program(tmp_path, monkeypatch):
+    gs = tmp_path / "bin" / "gs"
+    gs.parent.mkdir()
+    gs.write_text(f"#!/bin/sh\ntouch {tmp_path}/ghostscript-was-here\n")
+    gs.chmod(0o755)
+    monkeypatch.setenv("PATH", str(gs.parent), prepend=os.pathsep)
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # where Pillow looked before
+    for name in ("photo.jpg", "photo.eps"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes((HOSTILE / "eps.jpg").read_bytes())
+        with pytest.raises(OSError, match="cannot identify") as caught:
+            read_picture(str(tmp_path / "in" / name), ANY)
+        assert pictures.reason(caught.value) == "not an image, or of a kind that cannot be read"
+    assert not (tmp_path / "ghostscript-was-here").exists()
+    assert list_images(str(tmp_path / "in")) == (["photo.jpg"], ["photo.eps"])
+
+
+def bombs():
+    """{name: (content, part of the line, or "read")}."""
+    jp2, gif = encoded("JPEG2000", no_jp2=True), encoded("GIF")
+    after_palette = 13 + (6 << (gif[10] & 7))
+    return {
+        "pic-memory.gif": ((HOSTILE / "pic-memory.bin").read_bytes(), "claims to be 9494x12740"),
+        "pic-assert.png": ((HOSTILE / "pic-assert.bin").read_bytes(), "broken data stream"),
+        "pic-type.tif": ((HOSTILE / "pic-typeerror.bin").read_bytes(), "damaged (TypeError"),
+        "16-bit.png": (png(13_377, 16), "claims to be 13377x13377, too large for its"),
+        "rgba.png": (png(60_000, 8, 6), "must have at most 178956970 pixels, found 3600000000"),
+        "size.jpg": (jpeg_of_size(13_000), "claims to be 13000x13000"),
+        "size.gif": (with_size(encoded("GIF"), 6, "<HH", 13_000), "claims to be 13000x13000"),
+        "size.bmp": (with_size(encoded("BMP"), 18, "<ii", 13_000), "claims to be 13000x13000"),
+        "size.tif": (tiff([(256, 4, 1, 13_000), (257, 4, 1, 13_000)]), "claims to be 13000x13000"),
+        "size.webp": (
+            b"RIFF\xff\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0"
+            + 2 * (4999).to_bytes(3, "little")
+            + bytes(99),
+            "claims to be 5000x5000",
+        ),
+        "size.ppm": (b"P6 13000 13000 255\n" + bytes(99), "claims to be 13000x13000"),
+        "tiles.jp2": (
+            with_size(jp2, 8, ">II", 5000),
+            "have larger",
+        ),
+        "size.jp2": (
+            with_size(with_size(jp2, 8, ">II", 5000), 24, ">II", 5000),
+            "claims to be 5000x5",
+        ),
+        "tags.tif": (tiff([(30_000 + n, 1, 1 << 20, 8) for n in range(60)]), "read"),
+        "strips.tif": (tiff([(273, 4, 1 << 20, 8)]), "claims more bytes than the file has"),
+        "tiles.tif": (
+            tiff([(322, 4, 1, 1 << 16), (323, 4, 1, 1 << 14)]),
+            "tiles are larger than the",
+        ),
+        "entries.tif": (b"II*\0\x08\0\0\0\xff\xff" + bytes(99), "its directory has 65535 entries"),
+        "scans.jpg": (many_scans(3000), "must have fewer JPEG scans, found 3009"),
+        "chunks.png": (
+            png(16, extra=300_000 * chunk(b"teSt", b"")),
+            "must have at most 262144 chunks",
+        ),
+        "segments.jpg": (
+            encoded("JPEG")[:2] + 10_000 * b"\xff\xfe\0\x02" + encoded("JPEG")[2:],
+            "damaged: too many segments",
+        ),
+        "comments.gif": (
+            gif[:after_palette] + b"!\xfe" + 10_000 * b"\x01x" + b"\0" + gif[after_palette:],
+            "has too many comments",
+        ),
+        "fill.jpg": (
+            encoded("JPEG")[:2] + (1 << 24) * b"\xff",
+            "damaged: it ends before its image",
+        ),
+        "exif.jpg": (
+            with_exif(encoded("JPEG"), exif(*((tag, 1, 60_000, 0) for tag in range(5000)))),
+            "read",
+        ),
+        "odd-exif.jpg": (with_exif(encoded("JPEG"), ODD_EXIF), "read"),
+        "text.png": (
+            png(
+                16, extra=64 * chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 24), 1)), rows=16
+            ),
+            "Decompressed data too large",
+        ),
+        "profile.png": (
+            png(16, extra=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1 << 24), 1)), rows=16),
+            "Decompressed data too large",
+        ),
+        # What a small file may claim without being refused stays within memory.
+        "free-16-bit.png": (png(5792, 16, rows=5792), "read"),
+        "free-rgba.png": (png(5792, 8, 6, rows=5792), "read"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["picture", "photograph", "lsun"])
+def test_no_picture_takes_much_memory_or_time(kind, tmp_path):
+    """512 MiB and five seconds each: see `bounded`."""
+    chosen = bombs()
+    if kind == "photograph":
+        chosen = {k: v for k, v in chosen.items() if k.startswith(("pic", "free"))}
+    if kind == "lsun":  # OpenCV decodes what was not refused before, and that differently.
+        pytest.importorskip("cv2")
+        chosen = {k: v for k, v in chosen.items() if v[1].startswith(("claims", "must", "have"))}
+    for name, (content, _) in chosen.items():
+        (tmp_path / name).write_bytes(content)
+    found = outcomes(kind, *(tmp_path / name for name in chosen))
+    different = {
+        name: (outcome, expected)
+        for (name, (_, expected)), outcome in zip(chosen.items(), found, strict=True)
+        if expected not in outcome
+    }
+    assert different == {}
+
+
+def test_a_picture_of_another_size_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    (tmp_path / "x.png").write_bytes(encoded("PNG", (32, 32)))
+    (tmp_path / "x.jpg").write_bytes(encoded("JPEG", (32, 32)))
+    monkeypatch.setattr(PIL.ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    for name in ("x.png", "x.jpg"):
+        with pytest.raises(ValueError, match="must be 16x16 RGB like the others, found 32x32 RGB"):
+            read_picture(str(tmp_path / name), Conversion(3, 16))
+
+
+@pytest.mark.parametrize(
+    ("size", "num_bytes", "kind", "accepted"),
+    [
+        ((5792, 5792), 10, "PNG", True),  # 33 megapixels of any content
+        ((5793, 5793), 10, "PNG", False),
+        ((5793, 5793), 5793**2 // 128 + 1, "PNG", True),
+        ((4096, 4096), 10, "WEBP", True),
+        ((4096, 4097), 10, "WEBP", False),
+        ((8256, 5504), 10**7, "JPEG", True),  # a camera of 45 megapixels
+        ((16_000, 11_184), 10**7, "JPEG", True),  # 179 megapixels
+        ((16_000, 11_185), 10**9, "JPEG", False),
+    ],
+)
+def test_only_as_many_pixels_are_decoded_as_the_file_can_hold(size, num_bytes, kind, accepted):
+    assert FREE_PIXELS >= 5792**2
+    assert MAX_PIXELS == 2 * PIL.Image.MAX_IMAGE_PIXELS
+    if accepted:
+        check_size(size, num_bytes, kind)
+    else:
+        with pytest.raises(ValueError, match="claims to be|must have at most 178956970 pixels"):
+            check_size(size, num_bytes, kind)
+    check_size(size, num_bytes, kind, max_pixels=10**9)  # whoever says so, knows
+
+
+ERRORS = [TypeError, AssertionError, KeyError, struct.error, zlib.error, OverflowError, EOFError]
+ERRORS += [RecursionError, MemoryError, SyntaxError, IndexError, NotImplementedError, RuntimeError]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_anything_that_a_decoder_raises_is_one_line(error, tmp_path, monkeypatch):
+    def fail(self):
+        raise error("no\nway")
+
+    (tmp_path / "x.png").write_bytes(encoded("PNG"))
+    monkeypatch.setattr(PIL.ImageFile.ImageFile, "load", fail)
+    with pytest.raises(ValueError, match="damaged .*no.*way|needs more memory than there is"):
+        read_picture(str(tmp_path / "x.png"), ANY)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_pictures_are_turned_as_their_exif_says(kind, orientation, tmp_path):
+    data = encoded("PNG", (16, 16))
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
+    info = PIL.Image.Exif()
+    info[274] = orientation
+    with PIL.Image.open(io.BytesIO(data)) as picture:
+        picture.save(tmp_path / "x", kind, exif=info, **options)
+        info[274] = 1
+        picture.save(tmp_path / "plain", kind, exif=info, **options)
+    plain = read_picture(str(tmp_path / "plain"), ANY)
+    found = read_picture(str(tmp_path / "x"), ANY)
+    turned = {
+        1: plain,
+        2: plain[:, :, ::-1],
+        3: plain[:, ::-1, ::-1],
+        4: plain[:, ::-1],
+        5: plain.transpose(0, 2, 1),
+        6: np.rot90(plain, -1, (1, 2)),
+        7: np.rot90(plain, 2, (1, 2)).transpose(0, 2, 1),
+        8: np.rot90(plain, 1, (1, 2)),
+    }
+    np.testing.assert_array_equal(found, turned[orientation])
+
+
+def test_only_the_orientation_of_exif_data_is_read(tmp_path):
+    """Pillow's reader raises TypeError for one odd value beside it."""
+    (tmp_path / "plain").write_bytes(encoded("JPEG"))
+    (tmp_path / "odd").write_bytes(with_exif(encoded("JPEG"), ODD_EXIF))
+    plain, odd = (read_picture(str(tmp_path / name), ANY) for name in ("plain", "odd"))
+    np.testing.assert_array_equal(odd, np.rot90(plain, -1, (1, 2)))
+
+
+def test_other_metadata_of_a_jpeg_file_change_no_pixel(tmp_path):
+    data = encoded("JPEG")
+    noise = bytes(range(256)) * 8
+    segments = b"".join(
+        b"\xff" + bytes([kind]) + struct.pack(">H", len(body) + 2) + body
+        for kind, body in (
+            (0xE2, b"MPF\0" + noise),
+            (0xED, b"Photoshop 3.0\0" + noise),
+            (0xFE, noise),
+            (0xE1, b'http://ns.adobe.com/xap/1.0/\0<a tiff:Orientation="1"/>'),
+        )
+    )
+    (tmp_path / "plain").write_bytes(data)
+    (tmp_path / "more").write_bytes(data[:2] + segments + b"junk" + data[2:])
+    plain, more = (read_picture(str(tmp_path / name), ANY) for name in ("plain", "more"))
+    np.testing.assert_array_equal(more, plain)
+
+
+def test_a_pipe_behind_a_link_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "x.png").symlink_to("pipe")
+    for conversion in (ANY, Conversion(3, 16)):
+        with pytest.raises(ValueError, match="must be a regular file"):
+            read_picture(str(tmp_path / "x.png"), conversion)
+
+
+def test_the_size_of_a_jpeg_file_is_told_by_its_beginning(tmp_path, monkeypatch):
+    data = with_exif(encoded("JPEG", (64, 48)), bytes(60_000))
+    (tmp_path / "x.jpg").write_bytes(data + bytes(1 << 20))
+    read = []
+    real = io.BufferedReader.read
+    spy = type("Spy", (io.BufferedReader,), {"read": lambda s, n=-1: read.append(n) or real(s, n)})
+    monkeypatch.setattr(pictures, "open_regular", lambda path: spy(io.FileIO(path)))
+    with pictures.open_picture(tmp_path / "x.jpg", pixels=False) as picture:
+        assert picture.size == (64, 48)
+    assert all(0 <= n <= 1 << 16 for n in read)
