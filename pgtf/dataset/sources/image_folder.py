@@ -16,10 +16,9 @@ from pgtf.dataset.sources.pictures import (
     Alpha,
     Transform,
     fit,
-    open_picture,
-    reason,
     to_plain,
 )
+from pgtf.foreign.pictures import open_picture, reason
 
 __all__ = ["Alpha", "Fitting", "ImageFolder", "Transform", "open_image_folder"]
 
@@ -118,7 +117,7 @@ def open_image_folder(folder: str, fitting: Fitting, progress: bool = False) -> 
 def _kind(path: str) -> tuple[int, tuple[int, int]]:
     """Channels and (width, height) of a file, without decoding its pixels."""
     try:
-        with open_picture(path) as picture:
+        with open_picture(path, pixels=False) as picture:
             return 1 if picture.mode in GRAY_MODES else 3, picture.size
     except FILE_ERRORS as error:
         raise _unusable(path, error) from error
