@@ -151,6 +151,20 @@ def test_a_dataset_whose_content_changed_under_its_path_is_refused(
     assert start(config=longer, dataset=changed, allow_change=True) == (name, False)
 
 
+def test_a_dataset_changed_in_its_place_is_refused_though_the_run_was_renamed(
+    start, dataset_folder, tmp_path
+):
+    path = tmp_path / "blocks"
+    shutil.copytree(dataset_folder, path)
+    name, _ = start(dataset=open_dataset(path, max_label_size=0))
+    (tmp_path / "results" / name).rename(tmp_path / "results" / "000-the good one")
+    brighten(path)
+    with pytest.raises(
+        ValueError, match=f"000-the good one is .*content of the dataset {path} was"
+    ):
+        start(dataset=open_dataset(path, max_label_size=0))
+
+
 def test_another_dataset_of_the_same_name_elsewhere_is_trained_on_when_that_is_asked_for(
     start, folder, dataset_folder, tmp_path
 ):

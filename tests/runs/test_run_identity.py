@@ -233,15 +233,26 @@ def _(command):
 
 
 @row(
-    "the file of `--resume_pkl`, or its kimg",
+    "the content of the file of `--resume_pkl`",
     "refused",
     "refused",
     nimg=16,
-    says="at the start: .*/networks.h5 at 0.016 kimg -> .*/networks.h5 at",
+    says="at the start: .*/networks.h5 at 0.016 kimg -> .*/networks.h5 at 0.016 kimg",
 )
 def _(command):
     command.networks.write_bytes(b"others")
     command.options["beginning"] = Beginning.of(command.networks, 16)
+
+
+@row(
+    "`--resume_kimg`",
+    "refused",
+    "refused",
+    nimg=16,
+    says="at the start: .*/networks.h5 at 0.016 kimg -> .*/networks.h5 at 0.024 kimg",
+)
+def _(command):
+    command.options["beginning"] = Beginning.of(command.networks, 24)
 
 
 @row(
