@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from pgtf.dataset import Dataset
 from pgtf.runs import identity
-from pgtf.runs.identity import Source, differences
+from pgtf.runs.identity import Source, differences, output_differences
 from pgtf.runs.interfaces import RunConfig, Workers
 from pgtf.runs.lock import exclusive
 from pgtf.runs.run_folder import (
@@ -48,9 +48,10 @@ def open_run(
 
     The candidates are the runs of the same dataset and preset: `NNN-<dataset>-<preset>`, and those
     whose dataset had the same content under another name. A run of the same configuration is
-    continued, or reported as finished; the path of the dataset and the length of training may
-    differ, which a note says. With `allow_change` the newest run is continued whatever differs;
-    call `accept_config` once that has worked. A run starts when there is none yet, or with `new`.
+    continued, or reported as finished; the path of the dataset, the length of training, and the
+    intervals and sizes of pictures and snapshots may differ, which a note says. With `allow_change`
+    the newest run is continued whatever differs; call `accept_config` once that has worked. A run
+    starts when there is none yet, or with `new`.
 
     Args:
         outdir: folder of the run folders.
@@ -179,6 +180,8 @@ def _continued(run: _Run, asked: _Run) -> Opened:
         else:
             before = run.num_nimg / 1000
             notes.append(f"{run.path}: continuing to {kimg:g} kimg instead of {before:g}")
+    if not finished and (changes := output_differences(run.config, asked.config)):
+        notes.append(f"{run.path}: from now on {'; '.join(changes)}")
     if not finished and run.source.path != asked.source.path:
         notes.append(
             f"{run.path}: the dataset moved: continuing with {asked.source.path} instead of "

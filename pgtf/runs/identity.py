@@ -12,6 +12,13 @@ from pgtf.dataset import Dataset
 from pgtf.dataset.fingerprint import agree, fingerprint
 from pgtf.runs.interfaces import RunConfig
 
+# Fields that decide the files of a run, but none of its numbers.
+_OUTPUTS = (
+    *("training.image_snapshot_ticks", "training.image_grid", "training.picture_budget_mb"),
+    "training.network_snapshot_ticks",
+)
+# Images shown so far depend neither on the spelling of a path nor on how many images follow.
+_IGNORED = ("dataset.path", "training.total_kimg", *_OUTPUTS)
 IDENTITY_FILE = "identity.json"  # in a run folder: preset, dataset path and fingerprint
 
 
@@ -57,19 +64,26 @@ def differences(
 ) -> list[str]:
     """Lists the changes that affect the numbers of a run, one line per difference.
 
-    Ignores the spelling of the dataset's path and the length of training: the images shown so far
-    do not depend on how many follow.
+    Ignores the spelling of the dataset's path, the length of training, and the intervals and sizes
+    of pictures and snapshots.
     """
-    same = {
-        "dataset.path": new_config.dataset.path,
-        "training.total_kimg": new_config.training.total_kimg,
-    }
-    lines = config.replace(same).differences(new_config)
+    changed = config.differences(new_config)
+    lines = [line for line in changed if not _is_of(_IGNORED, line)]
     if source.is_same(new_source):
         return lines
     if source.path == new_source.path:
         return [f"the content of the dataset {source.path} was changed", *lines]
     return [f"dataset.path: {source.path!r} -> {new_source.path!r}", *lines]
+
+
+def output_differences(config: RunConfig, new_config: RunConfig) -> list[str]:
+    """Lists the changes that only affect pictures and snapshots, one line per difference."""
+    return [line for line in config.differences(new_config) if _is_of(_OUTPUTS, line)]
+
+
+def _is_of(names: tuple[str, ...], line: str) -> bool:
+    """True if a line of `differences` is about one of these fields."""
+    return line.partition(":")[0] in names
 
 
 def store(folder: Path, preset: str | None, source: Source) -> None:
