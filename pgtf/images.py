@@ -21,7 +21,11 @@ import PIL.Image
 DRANGE = (-1.0, 1.0)  # range of every image tensor in this package
 UINT8_DRANGE = (0.0, 255.0)
 # Screen -> its (width, height) in pixels and the smallest number of (columns, rows).
-SCREENS = {"1080p": ((1920, 1080), (3, 2)), "4k": ((3840, 2160), (7, 4))}
+SCREENS = {
+    "1080p": ((1920, 1080), (3, 2)),
+    "4k": ((3840, 2160), (7, 4)),
+    "small": ((256, 128), (3, 2)),  # ours, for runs of minutes
+}
 MAX_GRID_SIDE = 32
 MID_GRAY = 128  # `to_uint8` of 0
 
@@ -89,7 +93,7 @@ def image_grid(
 
 
 def snapshot_grid_size(screen: str | None, resolution: int) -> tuple[int, int]:
-    """Columns and rows of images that fill a screen ("1080p", "4k"); (1, 1) for another name."""
+    """Columns and rows of images that fill one of SCREENS; (1, 1) for another name."""
     if screen not in SCREENS:
         return 1, 1
     (width, height), (min_columns, min_rows) = SCREENS[screen]

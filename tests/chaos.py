@@ -1,9 +1,9 @@
 """Kills a run repeatedly: python -m tests.chaos --kills=100
 
 A tiny run (4x4, a fade, 8x8; a checkpoint after every call) is killed with SIGKILL at random
-instants and started again each time. In the end every snapshot, picture and line of statistics must
-equal those of an undisturbed run, bit for bit. Prints the figures as one JSON line; exit code 1 if
-anything differs.
+instants and started again each time. In the end every snapshot, picture, line of statistics and
+curve of TensorBoard must equal those of an undisturbed run, bit for bit. Prints the figures as one
+JSON line; exit code 1 if anything differs.
 """
 
 import argparse
@@ -136,13 +136,15 @@ def _position(outdir):
 
 
 def _contents(outdir):
-    """Returns the contents to compare: snapshots, pictures, configuration, untimed statistics."""
+    """Returns what to compare: snapshots, pictures, configuration, statistics without times."""
     (folder,) = (path.parent for path in outdir.glob("*/config.json"))
     found = {path.name: path.read_bytes() for path in folder.glob("*.png")}
     found |= {path.name: path.read_bytes() for path in folder.glob("*.h5")}
     found["config.json"] = (folder / "config.json").read_bytes()
     lines = map(json.loads, (folder / "stats.jsonl").read_text().splitlines())
     rows = [{k: v for k, v in line.items() if k not in TIME_FIELDS} for line in lines]
+    curves = {k: v for k, v in jobs.curves(folder).items() if k not in TIME_FIELDS}
+    found |= {"events": curves}
     return found | {"stats.jsonl": rows, "finished": (folder / "finished").exists()}
 
 

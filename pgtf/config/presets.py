@@ -91,7 +91,14 @@ PRESETS: dict[str, Config] = {
             tick_kimg_base=2,
             tick_kimg_dict={},
         ),
-        training=TrainingConfig(total_kimg=90, G_smoothing=0.995),
+        # The run folder, with snapshots and checkpoints, stays below 20 MB.
+        training=TrainingConfig(
+            total_kimg=90,
+            G_smoothing=0.995,
+            network_snapshot_ticks=50,  # the first tick's and the last one's
+            image_grid="small",
+            picture_budget_mb=3,
+        ),
     ),
     **{name: experiment.config for name, experiment in EXPERIMENTS.items()},
 }

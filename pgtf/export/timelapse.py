@@ -89,9 +89,11 @@ def frames(
         found: moments in order.
         hold: number of frames that show the last moment.
         box: (width, height) in pixels of the part of the grid to show, from the upper left
-            corner; None = all of it.
+            corner; None = all of it. Of grids of several sizes, it is what all of them have.
     """
     last = max(found[-1].kimg, 1)
+    sizes = [_size(moment.path) for moment in found] + ([] if box is None else [box])
+    box = min(width for width, _ in sizes), min(height for _, height in sizes)
     for moment in tqdm(found, unit="grid", disable=None):
         frame = _frame(moment, moment.kimg / last, box)
         yield frame
@@ -106,7 +108,12 @@ def upper_left(path: Path, size: tuple[int, int] | None = None) -> PIL.Image.Ima
         return file.convert("RGB").crop((0, 0, width, height))
 
 
-def _frame(moment: Moment, progress: float, box: tuple[int, int] | None) -> np.ndarray:
+def _size(path: Path) -> tuple[int, int]:
+    with PIL.Image.open(path) as file:
+        return file.size
+
+
+def _frame(moment: Moment, progress: float, box: tuple[int, int]) -> np.ndarray:
     """Draws a grid with its caption and a progress bar below it."""
     grid = upper_left(moment.path, box)
     zoom = max(-(-MIN_WIDTH // grid.width), 1)

@@ -101,6 +101,7 @@ class SnapshotMetrics:
         self._folder, self._evaluator = Path(folder), evaluator
         self._every, self._seed, self._labels = every, seed, labels
         self._writer: Any = None
+        self._last_nimg = -1  # of the last events
 
     def __call__(self, tick: Any, state: Any, final: bool) -> None:
         kimg = state.progress.cur_nimg // 1000
@@ -123,8 +124,10 @@ class SnapshotMetrics:
             logging.error("%s was not measured: %s", snapshot.name, error)
 
     def _report(self, found: list[Record], cur_nimg: int) -> None:
-        if self._writer is None:
+        # After a rollback in another file: the events that it repeats were cut off this one.
+        if self._writer is None or cur_nimg <= self._last_nimg:
             self._writer = tf.summary.create_file_writer(str(self._folder))
+        self._last_nimg = cur_nimg
         with self._writer.as_default(step=cur_nimg):
             for record in found:
                 for name, value in record["values"].items():

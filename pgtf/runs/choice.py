@@ -10,7 +10,14 @@ from typing import NamedTuple
 
 from pgtf.dataset import Dataset
 from pgtf.runs import identity
-from pgtf.runs.identity import NEW_NETWORKS, Beginning, Identity, Source, differences
+from pgtf.runs.identity import (
+    NEW_NETWORKS,
+    Beginning,
+    Identity,
+    Source,
+    differences,
+    output_differences,
+)
 from pgtf.runs.interfaces import RunConfig
 from pgtf.runs.run_folder import (
     CHECKPOINT_FOLDER,
@@ -200,6 +207,8 @@ def _continued(run: _Run, same: list[_Run], asked: Identity) -> Choice:
         else:
             before = stored.num_nimg / 1000
             notes.append(f"{run.folder}: continuing to {kimg:g} kimg instead of {before:g}")
+    if not finished and (changes := output_differences(stored, asked)):
+        notes.append(f"{run.folder}: from now on {'; '.join(changes)}")
     if not finished and stored.source.path != asked.source.path:
         notes.append(
             f"{run.folder}: the dataset moved: continuing with {asked.source.path} instead of "

@@ -15,6 +15,13 @@ from pgtf.dataset import Dataset
 from pgtf.dataset.fingerprint import agree, fingerprint
 from pgtf.runs.interfaces import RunConfig
 
+# Fields that decide the files of a run, but none of its numbers.
+_OUTPUTS = (
+    *("training.image_snapshot_ticks", "training.image_grid", "training.picture_budget_mb"),
+    "training.network_snapshot_ticks",
+)
+# Images shown so far depend neither on the spelling of a path nor on how many images follow.
+_IGNORED = ("dataset.path", "training.total_kimg", *_OUTPUTS)
 IDENTITY_FILE = "identity.json"  # in a run folder: what its configuration does not hold
 
 
@@ -132,14 +139,12 @@ def differences(stored: Identity, asked: Identity) -> list[str]:
     """Lists what makes a command mean another run than the stored one; [] if it means that run.
 
     These differences change no number of the images shown so far, and count for nothing: the length
-    of training, place and spelling of the dataset, mirror_augment if only the dataset's default was
-    another one, and that the file of the first networks is not named again.
+    of training, place and spelling of the dataset, intervals and sizes of pictures and snapshots,
+    mirror_augment if only the dataset's default was another one, and that the file of the first
+    networks is not named again.
     """
-    same = {
-        "dataset.path": asked.config.dataset.path,
-        "training.total_kimg": asked.config.training.total_kimg,
-    }
-    lines = stored.config.replace(same).differences(asked.config_in(stored))
+    changed = stored.config.differences(asked.config_in(stored))
+    lines = [line for line in changed if not _is_of(_IGNORED, line)]
     before, after = stored.beginning, asked.beginning
     if before is not None and after is not None and not (after.is_new or after.is_same(before)):
         lines = [f"the networks at the start: {before} -> {after}", *lines]
@@ -149,6 +154,16 @@ def differences(stored: Identity, asked: Identity) -> list[str]:
         return [f"the content of the dataset {stored.source.path} was changed", *lines]
     reason = "other images" if stored.source.fingerprint else "the run has no record of its images"
     return [f"dataset.path: {stored.source.path!r} -> {asked.source.path!r} ({reason})", *lines]
+
+
+def output_differences(stored: Identity, asked: Identity) -> list[str]:
+    """Lists the changes that only affect pictures and snapshots, one line per difference."""
+    return [line for line in stored.config.differences(asked.config) if _is_of(_OUTPUTS, line)]
+
+
+def _is_of(names: tuple[str, ...], line: str) -> bool:
+    """True if a line of `differences` is about one of these fields."""
+    return line.partition(":")[0] in names
 
 
 class Record(NamedTuple):

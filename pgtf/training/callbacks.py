@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from pgtf import images
 from pgtf.dataset import Dataset
 from pgtf.interop import save_snapshot
 from pgtf.runs.run_folder import STATS_FILE
-from pgtf.training import randomness
+from pgtf.training import pictures, randomness
 from pgtf.training.config import RunConfig
+from pgtf.training.events import TensorBoard
 from pgtf.training.state import TrainingState
 from pgtf.training.ticks import Tick
-
-_GRID_SCREEN = "1080p"
 
 Callback = Callable[[Tick, TrainingState, bool], None]  # tick, state, True for the last one
 
@@ -33,7 +28,7 @@ def standard(
     folder: Path, dataset: Dataset, state: TrainingState, config: RunConfig
 ) -> list[Callback]:
     """Returns the callbacks of every run."""
-    tensorboard = TensorBoard(folder)
+    tensorboard = TensorBoard(folder, state.progress.cur_nimg)
     return [
         StatusLine(),
         StatsFile(folder, state.progress.cur_nimg),
@@ -83,36 +78,11 @@ class StatsFile:
             os.fsync(file.fileno())  # a checkpoint counts on it
 
 
-class TensorBoard:
-    """Writes scalars and the current image grid as TensorBoard events."""
-
-    def __init__(self, folder: Path) -> None:
-        self._writer = tf.summary.create_file_writer(str(folder))
-
-    def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
-        with self._writing(state.progress.cur_nimg):
-            for name, value in tick.as_line().items():
-                tf.summary.scalar(name, value)
-            self._writer.flush()
-
-    def image(self, grid: np.ndarray, cur_nimg: int) -> None:
-        """Adds one [H, W, C] picture in [-1, 1] as `fakes`."""
-        with self._writing(cur_nimg):
-            tf.summary.image("fakes", images.to_uint8(grid)[np.newaxis])
-
-    @contextlib.contextmanager
-    def _writing(self, cur_nimg: int) -> Iterator[None]:
-        try:
-            with self._writer.as_default(step=cur_nimg):
-                yield
-        except tf.errors.OpError as error:
-            full = isinstance(error, tf.errors.ResourceExhaustedError)
-            number = errno.ENOSPC if full else errno.EIO
-            raise OSError(number, f"cannot write TensorBoard events: {error.message}") from error
-
-
 class ImageGrid:
-    """Saves reals.png once and fakesNNNNNN.png (NNNNNN = kimg) with the same latents each time."""
+    """Saves reals.png once, and fakesNNNNNN.png (NNNNNN = kimg) with the same latents each time.
+
+    The events get a preview. `pictures.plan` chooses the ticks.
+    """
 
     def __init__(
         self,
@@ -123,9 +93,10 @@ class ImageGrid:
         tensorboard: TensorBoard,
     ) -> None:
         self._folder = folder
-        self._every = config.training.image_snapshot_ticks
         self._tensorboard = tensorboard
-        self._size = images.snapshot_grid_size(_GRID_SCREEN, dataset.resolution)
+        self._plan = pictures.plan(config)
+        _log_fewer_grids(self._plan, config)
+        self._size = images.snapshot_grid_size(config.training.image_grid, dataset.resolution)
         chosen = self._choose(dataset)
         self._labels = dataset.read_labels(chosen)
         num = self._size[0] * self._size[1]
@@ -133,21 +104,25 @@ class ImageGrid:
         draw = randomness.normal(shape, config.training.seed, 0, randomness.Stream.GRID_LATENTS)
         self._latents = draw.numpy()[: len(chosen)]
         if not (folder / "reals.png").exists():
-            self._save(state)
+            self._save(state, file=True, preview=True)
             reals = images.to_float(dataset.read_images(chosen))
             images.save_image_grid(folder / "reals.png", reals, self._size)
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
-        if final or tick.tick % self._every == 0:
-            self._save(state)
+        file = final or self._plan.has_grid(tick.tick, tick.resolution)
+        preview = final or self._plan.has_preview(tick.tick, tick.resolution)
+        if file or preview:
+            self._save(state, file, preview)
 
-    def _save(self, state: TrainingState) -> None:
+    def _save(self, state: TrainingState, file: bool, preview: bool) -> None:
         fakes = state.Gs.run(self._latents, self._labels)
-        factor = state.Gs.config.resolution // fakes.shape[1]  # as the original: full resolution
+        resolution, cur_nimg = state.Gs.config.resolution, state.progress.cur_nimg
+        factor = resolution // fakes.shape[1]  # as the original: full resolution
         grid = images.image_grid(fakes.repeat(factor, 1).repeat(factor, 2), self._size)
-        name = f"fakes{state.progress.cur_nimg // 1000:06d}.png"
-        images.save_png(self._folder / name, grid)
-        self._tensorboard.image(grid, state.progress.cur_nimg)
+        if file:
+            images.save_png(self._folder / f"fakes{cur_nimg // 1000:06d}.png", grid)
+        if preview:
+            self._tensorboard.picture(pictures.preview(grid, resolution), cur_nimg)
 
     def _choose(self, dataset: Dataset) -> Any:
         """Records for the grid: the first ones, or a row per class of a labelled dataset."""
@@ -183,6 +158,18 @@ def _is_past(line: str, cur_nimg: int) -> bool:
         return round(json.loads(line)["kimg"] * 1000) <= cur_nimg
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def _log_fewer_grids(plan: pictures.Plan, config: RunConfig) -> None:
+    training = config.training
+    fewer = [
+        f"every {ticks} ticks at {resolution}x{resolution}"
+        for resolution, ticks in plan.grids.items()
+        if ticks > training.image_snapshot_ticks
+    ]
+    if fewer:
+        budget = f"training.picture_budget_mb={training.picture_budget_mb:g}"
+        logging.info("Image grids %s, because of %s", ", ".join(fewer), budget)
 
 
 def _clock(hours: float) -> str:

@@ -44,11 +44,21 @@ class TrainingConfig:
     max_skipped: Annotated[
         int, "the run stops after this many iterations in a row with a non-finite gradient"
     ] = 50
-    image_snapshot_ticks: Annotated[int, "ticks between image grids"] = 1
+    image_snapshot_ticks: Annotated[
+        int, "ticks between image grids; more where they would exceed picture_budget_mb"
+    ] = 1
+    image_grid: Annotated[
+        Literal["1080p", "4k", "small"],
+        "screen filled by an image grid: 1920x1080, 3840x2160 or 256x128 pixels",
+    ] = "1080p"
+    picture_budget_mb: Annotated[
+        float, "limit for all image grids and TensorBoard events of a run, millions of bytes"
+    ] = 2000
     network_snapshot_ticks: Annotated[int, "ticks between network snapshots"] = 10
 
     def __post_init__(self) -> None:
-        for name in ("total_kimg", "image_snapshot_ticks", "network_snapshot_ticks"):
+        intervals = ("image_snapshot_ticks", "network_snapshot_ticks")
+        for name in ("total_kimg", *intervals, "picture_budget_mb"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
         for name in ("minibatch_repeats", "D_repeats", "max_skipped"):

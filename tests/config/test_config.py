@@ -196,7 +196,7 @@ def test_every_field_has_a_type_that_flags_can_express():
         *["Tstdeps or Tstd or Tmean or Tsum", "all or flat or group or spatial or none or gpool"],
         *["wgan_gp or lsgan", "fake_scores or D_loss"],
         *["D_update or G_update", "alternating or simultaneous"],
-        *["fp32 or tf32 or bf16 or fp16", "auto or on or off"],
+        *["fp32 or tf32 or bf16 or fp16", "auto or on or off", "1080p or 4k or small"],
     }
     assert {describe(kind) for kind in KINDS.values()} == expressible
 
@@ -208,6 +208,7 @@ def test_every_field_has_a_type_that_flags_can_express():
         ({"training.total_kimg": float("nan")}, "`total_kimg` must be above 0. Received: nan"),
         ({"training.total_kimg": float("inf")}, "`total_kimg` must be above 0. Received: inf"),
         ({"training.network_snapshot_ticks": 0}, "`network_snapshot_ticks` must be above 0"),
+        ({"training.picture_budget_mb": 0}, "`picture_budget_mb` must be above 0"),
         ({"training.minibatch_repeats": 0}, "`minibatch_repeats` must be at least 1"),
         ({"training.D_repeats": 0}, "`D_repeats` must be at least 1"),
         ({"schedule.num_gpus": 0}, "`num_gpus` must be at least 1"),

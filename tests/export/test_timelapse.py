@@ -53,6 +53,14 @@ def test_a_part_of_the_grid_can_be_shown(run_folder):
     assert next(timelapse.frames(moments, 1, (64, 32))).shape == (10 * 32 + 48, 640, 3)
 
 
+def test_grids_of_several_sizes_are_shown_as_far_as_all_of_them_reach(run_folder):
+    images.save_png(run_folder / "fakes000012.png", np.full([32, 64, 3], 200, np.uint8))
+    moments = timelapse.moments(run_folder, "stats.jsonl")
+    frames = list(timelapse.frames(moments, 1))
+    assert {frame.shape for frame in frames} == {(10 * 32 + 48, 640, 3)}
+    assert [int(frame[: 10 * 32].mean()) for frame in frames] == [0, 100, 200]
+
+
 def test_a_timelapse_shows_the_cells_asked_for(tmp_path):
     folder = tmp_path / "000-faces-demo"
     folder.mkdir()

@@ -120,6 +120,23 @@ def test_values_become_tensorboard_scalars(tmp_path, state, evaluator):
     assert tf.make_ndarray(event.tensor_proto) == pytest.approx(record["value"], rel=1e-6)
 
 
+def test_scalars_after_a_rollback_go_to_another_file(tmp_path, state, evaluator):
+    """Training shortens the file of the events that will be repeated, while it is open here."""
+    action = SnapshotMetrics(tmp_path, evaluator, every=1, seed=0)
+    for kimg in (10, 20, 30):
+        tick(action, tmp_path, state, kimg)
+        if kimg == 10:
+            (path,) = tmp_path.glob("events.*")
+            size = path.stat().st_size
+    os.truncate(path, size)
+    for kimg in (20, 30):
+        tick(action, tmp_path, state, kimg)
+    events = event_accumulator.EventAccumulator(str(tmp_path)).Reload()
+    for tag in ("metrics/swd", "metrics/msssim"):
+        assert [event.step for event in events.Tensors(tag)] == [10_007, 20_007, 30_007]
+    assert len(list(tmp_path.glob("events.*"))) == 2
+
+
 def test_an_error_of_a_metric_does_not_end_the_training(tmp_path, state, evaluator, caplog):
     state.Gs.contrast = np.nan
     with caplog.at_level(logging.ERROR, logger="absl"):

@@ -102,6 +102,27 @@ def test_another_length_continues_the_run_or_is_reached_already(
     assert line in caplog.text
 
 
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_other_pictures_and_snapshots_are_no_other_run(start, folder, config, caplog, is_finished):
+    if is_finished:
+        finish(folder)
+    changes = {"image_snapshot_ticks": 3, "network_snapshot_ticks": 7, "image_grid": "4k"}
+    changes |= {"picture_budget_mb": 5.0}
+    changed = config.replace({f"training.{name}": value for name, value in changes.items()})
+    with caplog.at_level("INFO", logger="absl"):
+        assert start(config=changed) == (folder.name, is_finished)
+    said = (
+        f"{folder}: from now on training.image_snapshot_ticks: 1 -> 3; training.image_grid: "
+        "'small' -> '4k'; training.picture_budget_mb: 3.0 -> 5.0; training.network_snapshot_ticks: "
+        "1 -> 7"
+    )
+    assert (said in caplog.text) == (not is_finished)
+    with pytest.raises(
+        ValueError, match=r"configuration: training.jit: 'auto' -> 'off'\. Continue"
+    ):
+        start(config=changed.replace({"training.jit": "off"}))
+
+
 def test_of_two_runs_that_only_differ_in_length_the_asked_one_is_found(start, folder, config):
     finish(folder)
     longer = config.replace({"training.total_kimg": 0.5})

@@ -154,6 +154,17 @@ def _(command):
     command.change(training__total_kimg=0.096)
 
 
+@row(
+    "intervals and sizes of pictures and snapshots, and the picture budget",
+    "continues, with a note",
+    "finished",
+    says="from now on training.image_snapshot_ticks: 1 -> 3; .*picture_budget_mb: 3.0 -> 5.0",
+)
+def _(command):
+    command.change(training__image_snapshot_ticks=3, training__network_snapshot_ticks=7)
+    command.change(training__image_grid="4k", training__picture_budget_mb=5.0)
+
+
 @row("any other field of the configuration", "refused", "refused", says="training.seed: 1000 -> 7")
 def _(command):
     command.change(training__seed=7)

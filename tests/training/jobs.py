@@ -10,6 +10,8 @@ import time
 
 import h5py
 import numpy as np
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pgtf.dataset.tfrecords import to_records
 
@@ -94,6 +96,15 @@ def snapshot_arrays(outdir):
     with h5py.File(sorted(outdir.glob("*/network-snapshot-*.h5"))[-1]) as file:
         file.visititems(lambda name, item: found.update({name: np.array(item)}))
     return {name: array for name, array in found.items() if array.dtype.kind == "f"}
+
+
+def curves(folder):
+    """Returns what TensorBoard shows of a run folder: {tag: [(step, value), ...]}."""
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    return {
+        tag: [(x.step, tf.make_ndarray(x.tensor_proto).tolist()) for x in events.Tensors(tag)]
+        for tag in events.Tags()["tensors"]
+    }
 
 
 def _free_ports(number):

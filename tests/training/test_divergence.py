@@ -12,6 +12,7 @@ from pgtf.runs.identity import Source
 from pgtf.training import loop, randomness
 from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
+from tests.training import jobs
 
 SEED = 1000
 FOREVER = 10**9  # images
@@ -88,15 +89,22 @@ def test_the_fifth_in_a_row_stops_the_run_with_a_diagnosis(
 
 
 @pytest.mark.slow
+# Checkpoints after every call, or only the one of the start, so that the first tick is repeated.
+@pytest.mark.parametrize("checkpoint_sec", [0, 600])
 def test_a_rollback_continues_from_the_last_checkpoint_with_other_draws(
-    config, dataset, strategy, tmp_path, inject, caplog
+    config, dataset, strategy, tmp_path, inject, caplog, checkpoint_sec
 ):
     inject(SEED, FOREVER)
-    options = loop.RunOptions(checkpoint_sec=0, on_divergence="rollback")
+    options = loop.RunOptions(checkpoint_sec=checkpoint_sec, on_divergence="rollback")
     assert loop.run(config, dataset, strategy, tmp_path, options) is None
     assert "Rollback 1, with other draws" in caplog.text
     assert [line["kimg"] for line in stats(tmp_path)] == [0.096, 0.192, 0.288]
     assert stats(tmp_path)[-1]["skipped_updates"] == 0
+    curves = jobs.curves(tmp_path)
+    assert [step for step, _ in curves["fakes"]] == [0, 96, 192, 288]
+    assert [step for step, _ in curves["G_loss"]] == [96, 192, 288]
+    losses = np.float32([line["G_loss"] for line in stats(tmp_path)])
+    np.testing.assert_array_equal([value for _, value in curves["G_loss"]], losses)
     assert last_state(tmp_path, config, dataset, strategy).progress.num_rollbacks == 1
 
 

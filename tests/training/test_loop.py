@@ -18,6 +18,7 @@ from pgtf.training import callbacks, loop, ticks
 from pgtf.training.loop import RunOptions
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
+from tests.training import jobs
 
 
 class Killed(Exception):
@@ -45,6 +46,11 @@ def finished(config, dataset, strategy, tmp_path_factory):
 def stats(folder):
     lines = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
     return [{k: v for k, v in x.items() if k not in ticks.TIME_FIELDS} for x in lines]
+
+
+def events(folder):
+    """Curves and pictures that TensorBoard shows, without times: {tag: [(step, value), ...]}."""
+    return {k: v for k, v in jobs.curves(folder).items() if k not in ticks.TIME_FIELDS}
 
 
 def arrays(path):
@@ -99,6 +105,8 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bits(
     assert not (tmp_path / "finished").exists()
     loop.run(config, dataset, strategy, tmp_path)
     assert stats(tmp_path) == stats(finished)
+    assert events(tmp_path) == events(finished)
+    assert [step for step, _ in events(tmp_path)["fakes"]] == [0, 96, 192, 288]
     pictures = sorted(path.name for path in finished.glob("*.png"))
     snapshots = sorted(path.name for path in finished.glob("*.h5"))
     assert len(pictures) == 2
