@@ -33,23 +33,25 @@ MODULES = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for pa
 # that use the operations of `ops` may import it, and only by its front door (test below).
 ALLOWED = {
     "commands": {
-        *("config", "dataset", "distribution", "export", "images", "interop", "metrics"),
+        *("config", "dataset", "distribution", "export", "files", "images", "interop", "metrics"),
         *("networks", "restoration", "runs", "schedule", "training"),
     },
     "front": {"metrics"},
     "config": {"dataset", "networks", "losses", "schedule", "training"},
     "training": {
-        *("dataset", "distribution", "images", "interop", "losses", "networks", "ops", "runs"),
-        "schedule",
+        *("dataset", "distribution", "events", "files", "images", "interop", "losses"),
+        *("networks", "ops", "runs", "schedule"),
     },
-    "runs": {"dataset", "images", "interop"},
+    "runs": {"dataset", "files", "interop"},
     "distribution": set(),
-    "dataset": {"images"},
+    "dataset": {"files", "images"},
     "networks": {"ops"},
-    "export": {"images", "interop", "networks", "ops"},
-    "metrics": {"images"},
-    "interop": {"networks"},
-    "restoration": {"dataset", "images"},
+    "export": {"files", "images", "interop", "networks", "ops"},
+    "metrics": {"events", "files", "images"},
+    "interop": {"files", "networks"},
+    "restoration": {"dataset", "files", "images"},
+    "images": {"files"},
+    "events": {"files"},
 }
 
 

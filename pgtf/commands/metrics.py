@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from pgtf import images
 from pgtf.commands import classifier, metrics_flags, metrics_sources
 from pgtf.commands.command_line import one_line_errors
+from pgtf.distribution.interrupt import Stopped, deferred, stopped_by_signals
 from pgtf.metrics import inception, plot, records, setup
 from pgtf.metrics.during_training import keep_best, summary
 from pgtf.metrics.evaluator import Evaluator
@@ -57,11 +58,11 @@ def main(argv: list[str] | None = None) -> None:
     add_flags(parser)
     args = parser.parse_args(argv[1:] if name else argv)
     try:
-        with one_line_errors():
+        with stopped_by_signals(), one_line_errors():
             command(args)
-    except KeyboardInterrupt:
+    except Stopped as stop:
         print("\ninterrupted. With --run the same command continues.", file=sys.stderr)
-        sys.exit(130)  # as shells report Ctrl-C
+        sys.exit(128 + stop.signum)  # as shells report signals
 
 
 def measure(args: argparse.Namespace) -> None:
@@ -147,13 +148,14 @@ def _measure(
         return False
     for record in found:
         print(f"{name}  {summary(record)}  ({record['num_images']} images)", flush=True)
-        if folder:
+        if not folder:
+            print(json.dumps(record), flush=True)
+            continue
+        with deferred():
             Path(folder).mkdir(parents=True, exist_ok=True)
             records.append(folder, record)
             if args.run and not args.records:  # Otherwise the snapshots are in another folder.
                 keep_best(folder, record)
-        else:
-            print(json.dumps(record), flush=True)
     return True
 
 

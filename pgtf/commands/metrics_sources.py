@@ -15,7 +15,7 @@ import tensorflow as tf
 from pgtf.config import Config
 from pgtf.dataset import Dataset, open_dataset
 from pgtf.export.version_folder import served_version
-from pgtf.images import read_at_once
+from pgtf.files import read_at_once
 from pgtf.interop import load_pkl, load_snapshot
 from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS

@@ -154,7 +154,7 @@ def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int
     ]
     options = loop.RunOptions(
         start=start,
-        callbacks=[measure(opened.folder) for measure in measures],
+        measurements=[measure(opened.folder) for measure in measures],
         checkpoint_sec=train_flags.CHECKPOINT_MINUTES.value * 60,
         allow_config_change=allow_change,
         on_divergence=train_flags.ON_DIVERGENCE.value,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from pgtf.images import read_at_once
+from pgtf.files import read_at_once
 
 META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1
@@ -22,10 +21,10 @@ def read_description(path: str) -> dict[str, Any]:
     Raises:
         ValueError: the file is damaged, or a field has a wrong type.
     """
-    if not os.path.exists(f"{path}/{META_FILE}"):
-        return {}
     try:
         meta: Any = json.loads(read_at_once(f"{path}/{META_FILE}").decode())
+    except FileNotFoundError:
+        return {}
     except ValueError as error:
         raise ValueError(f"{path}/{META_FILE}: not JSON ({error}).") from error
     if not isinstance(meta, dict):

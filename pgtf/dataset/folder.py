@@ -13,6 +13,7 @@ from absl import logging
 
 from pgtf.dataset.description import META_FILE, default_mirror, mirror_source, read_description
 from pgtf.dataset.tfrecords import RecordFile, open_records
+from pgtf.files import read_parts, retried
 
 MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
@@ -75,13 +76,8 @@ class Labels:
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads rows by number: [n] -> float32 [n, columns]."""
         rows = np.empty((len(indices), self.shape[1]), self.dtype)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            for row, index in zip(rows.view(np.uint8), indices, strict=True):
-                if os.preadv(descriptor, [row.data], self.at(int(index))) != len(row):
-                    raise ValueError(f"{self.path} row {index}: the file ends within the row.")
-        finally:
-            os.close(descriptor)
+        parts = [row.data for row in rows.view(np.uint8)]
+        read_parts(self.path, parts, [self.at(int(i)) for i in indices], "row", indices)
         return rows.astype(np.float32)
 
 
@@ -149,9 +145,11 @@ def open_dataset(
         ValueError: a level is missing, or a file is truncated, foreign or of the wrong length.
     """
     path = os.fspath(path)
-    if not os.path.isdir(path):
-        raise FileNotFoundError(f"{path}: no such dataset folder. Create it with dataset_tool.py.")
-    names = os.listdir(path)
+    try:
+        names = retried(lambda: os.listdir(path), path)
+    except (FileNotFoundError, NotADirectoryError):
+        message = f"{path}: no such dataset folder. Create it with dataset_tool.py."
+        raise FileNotFoundError(message) from None
     files = _open_levels(path, names)
     top = files[max(files)]
     labels = _open_labels(path, names, top.num_records)
@@ -221,17 +219,7 @@ def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | N
     if len(found) > 1:
         raise ValueError(f"{path}: must hold one label file. Received: {found}.")
     file_path = f"{path}/{found[0]}"
-    with open(file_path, "rb") as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            if version == (1, 0):
-                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-            else:
-                shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
-        except ValueError as error:
-            raise ValueError(f"{file_path}: not a NumPy array file ({error}).") from error
-        offset = file.tell()
-        size = file.seek(0, os.SEEK_END)
+    shape, fortran_order, dtype, offset, size = retried(lambda: _read_header(file_path), file_path)
     if len(shape) != 2 or fortran_order or dtype.kind not in "fiub":
         raise ValueError(
             f"{file_path}: must be a C-ordered matrix of numbers, a row per image. "
@@ -245,6 +233,20 @@ def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | N
     if size != offset + shape[0] * shape[1] * dtype.itemsize:
         raise ValueError(f"{file_path}: the file is truncated. Received: {size} bytes.")
     return Labels(file_path, (shape[0], shape[1]), dtype, offset)
+
+
+def _read_header(path: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int, int]:
+    """Reads the beginning of a .npy file: shape, Fortran order, dtype, its length, the file's."""
+    with open(path, "rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            if version == (1, 0):
+                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+            else:
+                shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
+        except ValueError as error:
+            raise ValueError(f"{path}: not a NumPy array file ({error}).") from error
+        return shape, fortran_order, dtype, file.tell(), file.seek(0, os.SEEK_END)
 
 
 def _level_of(path: str, resolution: int | None, files: Mapping[int, RecordFile]) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pgtf.distribution.workers import Workers
+if TYPE_CHECKING:  # It imports TensorFlow, which not every command needs.
+    from pgtf.distribution.workers import Workers
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+AGREE_SEC = 0.5  # between two exchanges with workers that wait
 
 Handler = Callable[[int, types.FrameType | None], Any]
 
@@ -37,12 +40,48 @@ class Interrupt:
     def __exit__(self, *error: object) -> None:
         _restore(self._before)
 
-    def agree(self) -> None:
-        """Sets `signum` on all workers if one has noted a signal. Collective: all call it."""
-        counts = self._workers.all_reduce_sum([self._noted == number for number in SIGNALS])
+    def agree(self, is_working: bool = False) -> bool:
+        """Sets `signum` on all workers if one has noted a signal. Collective: all call it.
+
+        Returns:
+            True if `is_working` is true on any worker.
+        """
+        mine = [self._noted == number for number in SIGNALS]
+        *counts, num_working = self._workers.all_reduce_sum([*mine, is_working])
         for number, count in zip(SIGNALS, counts, strict=True):
             if count:
                 self.signum = number
+        return num_working > 0
+
+    def run_on_chief(self, work: Callable[[Callable[[], None]], None]) -> None:
+        """Calls `work(check)` on the chief while the others wait. Collective: all call it.
+
+        A signal to the chief stops `work` immediately, by the exception Stopped. One to another
+        worker stops it at the next call of `check`, which `work` should call several times a
+        second. `signum` is set on all workers then.
+        """
+        agreed = time.monotonic()
+
+        def check() -> None:
+            nonlocal agreed
+            if time.monotonic() - agreed < AGREE_SEC:
+                return
+            self.agree(is_working=True)
+            if self.signum is not None:
+                raise Stopped(self.signum)
+            agreed = time.monotonic()
+
+        if not self._workers.is_chief:
+            while self.agree():
+                pass
+            return
+        try:
+            with stopped_by_signals():
+                work(check)
+        except Stopped as stop:
+            self._note(stop.signum, None)
+        finally:
+            self.agree()
 
     def _note(self, signum: int, frame: types.FrameType | None) -> None:
         self._noted = signum
@@ -69,6 +108,19 @@ def stopped_by_signals() -> Iterator[None]:
         yield
     finally:
         _restore(before)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Context manager that delays the effect of SIGINT and SIGTERM to its end."""
+    noted: list[int] = []
+    before = _set_handlers(lambda signum, frame: noted.append(signum))
+    try:
+        yield
+    finally:
+        _restore(before)
+        if noted:
+            signal.raise_signal(noted[0])
 
 
 def _set_handlers(handler: Handler) -> dict[int, Any]:

@@ -65,11 +65,14 @@ class Evaluator:
         """For each metric, the fields of its records that make values comparable."""
         return [self._settings(measure) for measure in self._measures]
 
-    def __call__(self, fakes: ImageSet, **fields: Any) -> list[records.Record]:
+    def __call__(
+        self, fakes: ImageSet, check: Callable[[], None] = lambda: None, **fields: Any
+    ) -> list[records.Record]:
         """Measures one set of fakes. Returns one record per metric for pgtf.metrics.records.
 
         Args:
             fakes: images of the same shape as the reals.
+            check: called between batches; may raise an exception that ends the measurement.
             **fields: further fields of the records, for example snapshot=....
 
         Raises:
@@ -83,14 +86,14 @@ class Evaluator:
         for name, number in self._num_images.items():
             Request(name, number).images_for(fakes.num_images)
         try:
-            self._feed_reals()
+            self._feed_reals(check)
         except BaseException:
             self._begin()  # Some reals may have been counted already; all are fed again next time.
             raise
         for measure in self._measures:
             measure.begin_fakes()
         feeds = {measure: measure.feed_fakes for measure in self._measures}
-        spent, reading = self._feed(fakes, feeds)
+        spent, reading = self._feed(fakes, feeds, check)
         return [self._record(m, spent[m], reading, fakes) | fields for m in self._measures]
 
     def _begin(self) -> None:
@@ -114,7 +117,7 @@ class Evaluator:
             "reals": self._reals.name,
         } | measure.settings()
 
-    def _feed_reals(self) -> None:
+    def _feed_reals(self, check: Callable[[], None]) -> None:
         """Feeds the reals to the measures that use them and are not restored from the cache."""
         if self._has_reals:
             return
@@ -123,14 +126,17 @@ class Evaluator:
             for measure in self._measures
             if measure.uses_reals and not (self._cache and self._cache.restore(measure))
         }
-        self._feed(self._reals, feeds)
+        self._feed(self._reals, feeds, check)
         if self._cache:
             for measure in feeds:
                 self._cache.save(measure)
         self._has_reals = True
 
     def _feed(
-        self, image_set: ImageSet, feeds: Mapping[Measure, Callable[[Batch], None]]
+        self,
+        image_set: ImageSet,
+        feeds: Mapping[Measure, Callable[[Batch], None]],
+        check: Callable[[], None],
     ) -> tuple[dict[Measure, float], float]:
         """Feeds images to functions. Returns the seconds spent in each and in reading images."""
         spent, reading, begin = dict.fromkeys(feeds, 0.0), 0.0, 0
@@ -139,6 +145,7 @@ class Evaluator:
         started = time.monotonic()
         with bar:
             for images in image_set.batches(total):
+                check()
                 reading += time.monotonic() - started
                 batch = Batch(images, self._networks["inception"])
                 for measure, feed in feeds.items():

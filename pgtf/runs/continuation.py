@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from pgtf import files
 from pgtf.dataset import Dataset
 from pgtf.runs import identity
 from pgtf.runs.identity import Source, differences
@@ -63,7 +64,7 @@ def open_run(
     Raises:
         ValueError: if all candidates have another configuration; names the differences.
     """
-    Path(outdir).mkdir(parents=True, exist_ok=True)
+    files.retried(lambda: Path(outdir).mkdir(parents=True, exist_ok=True), outdir)
     asked = _Run(None, preset, config, Source.of(dataset))
     title = f"{dataset.name}-{preset}"
     with exclusive(outdir):
@@ -104,7 +105,7 @@ def with_mirror_of_run(
     """
     title = f"{dataset.name}-{preset}"
     asked = _Run(None, preset, config, Source.of(dataset))
-    runs = [] if new or not os.path.isdir(outdir) else _candidates(outdir, title, asked)
+    runs = [] if new else _candidates(outdir, title, asked)
     begun = [
         config.replace({"dataset.mirror_augment": run.config.dataset.mirror_augment})
         for run in runs
@@ -141,7 +142,7 @@ class _Run:
         return differences(stored.config, stored.source, self.config, self.source)
 
     def is_finished(self) -> bool:
-        return (self.path / FINISHED_FILE).exists()
+        return files.exists(self.path / FINISHED_FILE)
 
     def trained_nimg(self) -> int:
         """Images that the newest checkpoint has seen; for a finished run at least its length."""
@@ -209,5 +210,5 @@ def _create(outdir: str | os.PathLike[str], title: str, asked: _Run) -> Path:
     unfinished.mkdir()
     store_config(unfinished, asked.config)
     identity.store(unfinished, asked.preset, asked.source)
-    unfinished.rename(folder)
+    files.retried(lambda: unfinished.rename(folder), folder)
     return folder

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from pgtf import images
+from pgtf import files
 from pgtf.dataset import Dataset
 from pgtf.dataset.fingerprint import agree, fingerprint
 from pgtf.runs.interfaces import RunConfig
@@ -75,13 +75,13 @@ def differences(
 def store(folder: Path, preset: str | None, source: Source) -> None:
     """Writes the part of a run's identity that its configuration does not hold."""
     content = json.dumps({"preset": preset, **dataclasses.asdict(source)}, indent=2)
-    images.write_atomically(folder / IDENTITY_FILE, content.encode())
+    files.write_atomically(folder / IDENTITY_FILE, content.encode())
 
 
 def load(folder: Path) -> tuple[str | None, Source | None]:
     """Reads the preset and Source that `store` wrote; None for a run of an earlier version."""
     try:
-        fields = json.loads(images.read_at_once(folder / IDENTITY_FILE))
+        fields = json.loads(files.read_at_once(folder / IDENTITY_FILE))
         return fields["preset"], Source(fields["path"], dict(fields["fingerprint"]))
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None, None

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TypeVar
 
-from pgtf import images
+from pgtf import files
 from pgtf.runs import identity
 from pgtf.runs.interfaces import RunConfig
 
@@ -26,38 +26,40 @@ def accept_config(folder: Path, config: RunConfig, source: identity.Source) -> N
     preset, before = identity.load(folder)
     if before != source:
         identity.store(folder, preset, source)
-    if not (folder / CONFIG_FILE).exists() or load_config(folder, config).differences(config):
-        (folder / FINISHED_FILE).unlink(missing_ok=True)
+    if not files.exists(folder / CONFIG_FILE) or load_config(folder, config).differences(config):
+        finished = folder / FINISHED_FILE
+        files.retried(lambda: finished.unlink(missing_ok=True), finished)
         store_config(folder, config)
 
 
 def store_config(folder: Path, config: RunConfig) -> None:
     """Writes the configuration of a run into its folder."""
-    images.write_atomically(folder / CONFIG_FILE, config.to_json().encode())
+    files.write_atomically(folder / CONFIG_FILE, config.to_json().encode())
 
 
 def load_config(folder: Path, like: C) -> C:
     """Reads the configuration of a run, with the class of another one.
 
     Raises:
-        ValueError: if there is none, or it cannot be read.
+        OSError: if it cannot be read now.
+        ValueError: if there is none, or it is damaged.
     """
     try:
-        loaded: C = type(like).from_json(images.read_at_once(folder / CONFIG_FILE).decode())
+        loaded: C = type(like).from_json(files.read_at_once(folder / CONFIG_FILE).decode())
         return loaded
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise ValueError(f"{folder}/{CONFIG_FILE}: {error} Start another run with --new.") from None
 
 
 def mark_finished(folder: Path) -> None:
     """Marks a run as finished: the last image was shown."""
-    images.open_no_link(folder / FINISHED_FILE, "a").close()
+    files.open_no_link(folder / FINISHED_FILE, "a").close()
 
 
 def list_runs(outdir: str | os.PathLike[str]) -> list[tuple[int, Path, str]]:
     """Lists all runs in a folder by number: (number, run folder, title)."""
-    folders = Path(outdir).iterdir() if Path(outdir).is_dir() else ()
-    matches = [(folder, _NAME.fullmatch(folder.name)) for folder in folders if folder.is_dir()]
+    folders = [Path(entry.path) for entry in files.entries(outdir) if entry.is_dir()]
+    matches = [(folder, _NAME.fullmatch(folder.name)) for folder in folders]
     return sorted((int(match[1]), folder, match[2]) for folder, match in matches if match)
 
 
@@ -85,10 +87,7 @@ def locate(outdir: str | os.PathLike[str], run: str | os.PathLike[str] | None = 
 
 def newest_first(folder: Path) -> list[Path]:
     """Lists the checkpoints in a folder. Raises OSError if it exists but cannot be read."""
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
+    names = [entry.name for entry in files.entries(folder) if entry.is_file()]
     matches = {name: re.fullmatch(r"checkpoint-(\d+)\.h5", name) for name in names}
     numbers = {Path(folder, name): int(match[1]) for name, match in matches.items() if match}
     return sorted(numbers, key=numbers.__getitem__, reverse=True)

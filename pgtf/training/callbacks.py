@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from pgtf import images
+from pgtf import files, images
 from pgtf.dataset import Dataset
+from pgtf.events import Events
 from pgtf.interop import save_snapshot
 from pgtf.runs.run_folder import STATS_FILE
 from pgtf.training import randomness
@@ -71,44 +69,32 @@ class StatsFile:
 
     def __init__(self, folder: Path, cur_nimg: int) -> None:
         self._path = folder / STATS_FILE
-        lines = images.read_at_once(self._path).decode().splitlines() if self._path.exists() else []
+        lines = files.read_lines(self._path)
         kept = [line for line in lines if _is_past(line, cur_nimg)]
         if kept != lines:
-            images.write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())
+            files.write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
-        with images.open_no_link(self._path, "a") as file:
-            file.write(json.dumps(tick.as_line()) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # a checkpoint counts on it
+        files.append_line(self._path, json.dumps(tick.as_line()))  # a checkpoint counts on it
 
 
 class TensorBoard:
     """Writes scalars and the current image grid as TensorBoard events."""
 
     def __init__(self, folder: Path) -> None:
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._events = Events(folder)
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
-        with self._writing(state.progress.cur_nimg):
+        def scalars() -> None:
             for name, value in tick.as_line().items():
                 tf.summary.scalar(name, value)
-            self._writer.flush()
+
+        self._events.write(scalars, state.progress.cur_nimg)
 
     def image(self, grid: np.ndarray, cur_nimg: int) -> None:
         """Adds one [H, W, C] picture in [-1, 1] as `fakes`."""
-        with self._writing(cur_nimg):
-            tf.summary.image("fakes", images.to_uint8(grid)[np.newaxis])
-
-    @contextlib.contextmanager
-    def _writing(self, cur_nimg: int) -> Iterator[None]:
-        try:
-            with self._writer.as_default(step=cur_nimg):
-                yield
-        except tf.errors.OpError as error:
-            full = isinstance(error, tf.errors.ResourceExhaustedError)
-            number = errno.ENOSPC if full else errno.EIO
-            raise OSError(number, f"cannot write TensorBoard events: {error.message}") from error
+        pictures = images.to_uint8(grid)[np.newaxis]
+        self._events.write(lambda: tf.summary.image("fakes", pictures), cur_nimg)
 
 
 class ImageGrid:
@@ -132,7 +118,7 @@ class ImageGrid:
         shape = [num, state.G.latent_size]
         draw = randomness.normal(shape, config.training.seed, 0, randomness.Stream.GRID_LATENTS)
         self._latents = draw.numpy()[: len(chosen)]
-        if not (folder / "reals.png").exists():
+        if not files.exists(folder / "reals.png"):
             self._save(state)
             reals = images.to_float(dataset.read_images(chosen))
             images.save_image_grid(folder / "reals.png", reals, self._size)
