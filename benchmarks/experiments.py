@@ -5,7 +5,7 @@ import json
 import pathlib
 import time
 
-from pgtf import images
+from pgtf import files, images
 from pgtf.config import PRESETS, Config
 from pgtf.distribution.workers import Workers
 from pgtf.metrics import image_sets
@@ -102,7 +102,7 @@ def train(config, dataset, strategy, folder):
     stored = folder / run_folder.CONFIG_FILE
     if stored.exists() and Config.from_json(stored.read_text()) != config:
         raise ValueError(f"{folder} is of another configuration. Choose another --outdir.")
-    images.write_atomically(stored, config.to_json().encode())
+    files.write_atomically(stored, config.to_json().encode())
     ended = []
 
     def keep(tick, state, final):

@@ -6,17 +6,16 @@ TensorFlow imports it, so that the dataset tool and its workers stay small.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
 import math
 import os
-import stat
-from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import PIL.Image
+
+from pgtf import files
 
 DRANGE = (-1.0, 1.0)  # range of every image tensor in this package
 UINT8_DRANGE = (0.0, 255.0)
@@ -143,7 +142,7 @@ def save_png(
     path: str | os.PathLike[str], image: np.ndarray, drange: tuple[float, float] = DRANGE
 ) -> None:
     """Writes one image as a PNG file, which appears whole or not at all: see `to_pil`."""
-    write_atomically(path, png_bytes(image, drange))
+    files.write_atomically(path, png_bytes(image, drange))
 
 
 def save_image_grid(
@@ -154,66 +153,3 @@ def save_image_grid(
 ) -> None:
     """Writes images [N, H, W, C] as one PNG file: see `image_grid`."""
     save_png(path, image_grid(images, grid_size), drange)
-
-
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file under a temporary name beside it, syncs it and renames it."""
-    path = os.fspath(path)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with errors_that_name(path):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            # "x" follows no link, which a folder from elsewhere may hold under this name.
-            with open(temporary, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def open_no_link(path: str | os.PathLike[str], mode: str) -> IO[Any]:
-    """Opens a regular file for appending ("a", "ab+") in a folder that others may have filled.
-
-    Raises:
-        ValueError: it is a link, which may lead elsewhere, or not a regular file.
-    """
-
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-
-    try:
-        file = open(path, mode, opener=opener)
-    except OSError as error:
-        is_odd = error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR)
-        if not is_odd and not isinstance(error, io.UnsupportedOperation):  # A pipe has no end.
-            raise
-    else:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file
-        file.close()
-    raise ValueError(f"{path}: must be a file of its own to be written, not a link. Remove it.")
-
-
-def read_at_once(path: str | os.PathLike[str]) -> bytes:
-    """Reads a file in a folder that others may have filled. A pipe is empty, not waited for."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        return file.read() or b""
-
-
-@contextlib.contextmanager
-def errors_that_name(path: str) -> Iterator[None]:
-    """Context manager that makes errors of writing name `path`.
-
-    On a full disk Python names no file, and otherwise only a temporary name.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno and str(error.filename or path).startswith(path):
-            raise OSError(error.errno, error.strerror, path) from error
-        raise

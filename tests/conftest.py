@@ -7,6 +7,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import pytest
 
+from pgtf import files
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch):
+    """Makes attempts after EIO and ESTALE follow each other at once."""
+    monkeypatch.setattr(files, "WAITS_SEC", (0.0,) * len(files.WAITS_SEC))
+
 
 @pytest.fixture
 def seed():

@@ -91,33 +91,3 @@ def test_a_grid_that_is_too_small_is_refused():
 def test_two_channels_are_refused():
     with pytest.raises(ValueError, match=r"Received: \(4, 4, 2\)"):
         images.to_pil(np.zeros([4, 4, 2]))
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    images.write_atomically(tmp_path / "a.png", b"old")
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        images.write_atomically(tmp_path / "a.png", b"new")
-    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.png", b"old")]
-
-
-def test_neither_a_temporary_name_nor_a_file_to_append_to_may_be_a_link(tmp_path):
-    target = tmp_path / "elsewhere"
-    target.write_bytes(b"precious")
-    (tmp_path / f"a.json.{os.getpid()}.tmp").symlink_to(target)
-    images.write_atomically(tmp_path / "a.json", b"new")
-    assert (tmp_path / "a.json").read_bytes() == b"new"
-    assert not (tmp_path / "a.json").is_symlink()
-    (tmp_path / "b.txt").symlink_to(target)
-    for path in (tmp_path / "b.txt", tmp_path):
-        with pytest.raises(ValueError, match=f"{path}: must be a file of its own"):
-            images.open_no_link(path, "a")
-    for _ in range(2):
-        with images.open_no_link(tmp_path / "c.txt", "a") as file:
-            file.write("line\n")
-    assert (tmp_path / "c.txt").read_text() == "line\nline\n"
-    assert target.read_bytes() == b"precious"

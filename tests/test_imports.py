@@ -33,26 +33,29 @@ MODULES = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for pa
 # that use the operations of `ops` may import it, and only by its front door (test below).
 ALLOWED = {
     "commands": {
-        *("config", "dataset", "distribution", "export", "foreign", "graphs", "images", "interop"),
-        *("metrics", "networks", "restoration", "runs", "schedule", "training"),
+        *("config", "dataset", "distribution", "export", "files", "foreign", "graphs", "images"),
+        *("interop", "metrics", "networks", "restoration", "runs", "schedule", "training"),
     },
     "front": {"metrics"},
     "config": {"dataset", "networks", "losses", "schedule", "training"},
     "training": {
-        *("dataset", "distribution", "images", "interop", "losses", "networks", "ops", "runs"),
-        "schedule",
+        *("dataset", "distribution", "events", "files", "images", "interop", "losses"),
+        *("networks", "ops", "runs", "schedule"),
     },
-    "runs": {"dataset", "foreign", "images", "interop"},
+    "runs": {"dataset", "files", "foreign", "interop"},
     "distribution": set(),
-    "dataset": {"foreign", "images"},
+    "dataset": {"files", "foreign", "images"},
     "foreign": set(),
+    "files": set(),
+    "images": {"files"},
+    "events": {"files"},
     "networks": {"lazy", "ops"},
     "losses": {"lazy"},
     "lazy": set(),
-    "export": {"graphs", "images", "interop", "networks", "ops"},
-    "metrics": {"dataset", "foreign", "graphs", "images"},
-    "interop": {"foreign", "networks"},
-    "restoration": {"dataset", "foreign", "graphs", "images"},
+    "export": {"files", "graphs", "images", "interop", "networks", "ops"},
+    "metrics": {"dataset", "events", "files", "foreign", "graphs", "images"},
+    "interop": {"files", "foreign", "networks"},
+    "restoration": {"dataset", "files", "foreign", "graphs", "images"},
 }
 
 

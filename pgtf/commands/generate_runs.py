@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pgtf import config as configs
-from pgtf import images
+from pgtf import files, images
 from pgtf.export import film, pictures, samples, timelapse
 from pgtf.export import report as reports
 from pgtf.export.source import Source
@@ -54,7 +54,7 @@ def _box(folder: Path, grid_size: tuple[int, int] | None) -> tuple[int, int] | N
     """Computes the pixels of the upper left cells of a run's image grids; None = all."""
     if grid_size is None:
         return None
-    resolution = json.loads(images.read_at_once(folder / run_folder.CONFIG_FILE))["G"]["resolution"]
+    resolution = json.loads(files.read_at_once(folder / run_folder.CONFIG_FILE))["G"]["resolution"]
     columns, rows = grid_size
     return columns * resolution, rows * resolution
 
@@ -68,7 +68,7 @@ def report(args: argparse.Namespace) -> None:
     moments = timelapse.moments(folder, run_folder.STATS_FILE)
     if not stats:
         raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
-    config = configs.Config.from_json(images.read_at_once(folder / run_folder.CONFIG_FILE).decode())
+    config = configs.Config.from_json(files.read_at_once(folder / run_folder.CONFIG_FILE).decode())
     pictures.prepare_file(path, args.overwrite)
     reports.write_report(
         path,

@@ -13,7 +13,7 @@ from typing import Any
 from pgtf import images
 from pgtf.commands import classifier, metrics_flags, metrics_sources
 from pgtf.commands.command_line import one_line_errors
-from pgtf.distribution.signals import exit_after
+from pgtf.distribution.signals import deferred, exit_after
 from pgtf.metrics import inception, plot, records, setup
 from pgtf.metrics.during_training import keep_best, summary
 from pgtf.metrics.evaluator import Evaluator
@@ -125,13 +125,14 @@ def _measure(
         return False
     for record in found:
         print(f"{name}  {summary(record)}  ({records.numbers(record)})", flush=True)
-        if folder:
+        if not folder:
+            print(json.dumps(record), flush=True)
+            continue
+        with deferred():
             Path(folder).mkdir(parents=True, exist_ok=True)
             records.append(folder, record)
             if args.run and not args.records:  # Otherwise the snapshots are in another folder.
                 keep_best(folder, record)
-        else:
-            print(json.dumps(record), flush=True)
     return True
 
 

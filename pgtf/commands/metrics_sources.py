@@ -15,8 +15,8 @@ from pgtf.config import Config
 from pgtf.dataset import Dataset, open_dataset
 from pgtf.dataset.sources.image_folder import Fitting
 from pgtf.export.version_folder import served_version
+from pgtf.files import read_at_once
 from pgtf.graphs import SavedModel
-from pgtf.images import read_at_once
 from pgtf.interop import load_pkl, load_snapshot
 from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS

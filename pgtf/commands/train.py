@@ -137,7 +137,7 @@ def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int
     options = loop.RunOptions(
         start=run.start,
         preset=preset,
-        callbacks=[measure(opened.folder) for measure in measures],
+        measurements=[measure(opened.folder) for measure in measures],
         checkpoint_sec=train_flags.CHECKPOINT_MINUTES.value * 60,
         allow_config_change=asked.allow_change,
         on_divergence=train_flags.ON_DIVERGENCE.value,

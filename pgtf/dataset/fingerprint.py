@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from pgtf.dataset.folder import Dataset
 from pgtf.dataset.tfrecords import FOOTER
+from pgtf.files import retried
 
 WHOLE_BYTES = 1 << 24  # a file of at most 16 MiB is hashed whole
 NUM_SAMPLES = 64  # samples of a larger file
@@ -55,13 +56,16 @@ def _spread(number: int) -> list[int]:
     return sorted({i * (number - 1) // max(samples - 1, 1) for i in range(samples)})
 
 
-def _hash(title: str, path: str, offsets: Iterable[int], num_bytes: int = LABEL_BYTES) -> str:
+def _hash(title: str, path: str, offsets: Sequence[int], num_bytes: int = LABEL_BYTES) -> str:
     """SHA-256 of a title and a file: all bytes, or `num_bytes` at each offset if it is large."""
-    with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        digest = hashlib.sha256(f"{title} {size}\n".encode())
-        if size <= WHOLE_BYTES:
-            offsets, num_bytes = [0], size
-        for offset in offsets:
-            digest.update(os.pread(file.fileno(), num_bytes, offset))
-    return digest.hexdigest()
+
+    def hash_parts() -> str:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = hashlib.sha256(f"{title} {size}\n".encode())
+            parts = [(0, size)] if size <= WHOLE_BYTES else [(at, num_bytes) for at in offsets]
+            for at, length in parts:
+                digest.update(os.pread(file.fileno(), length, at))
+        return digest.hexdigest()
+
+    return retried(hash_parts, path)

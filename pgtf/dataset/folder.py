@@ -13,6 +13,7 @@ from absl import logging
 
 from pgtf.dataset.description import META_FILE, default_mirror, mirror_source, read_description
 from pgtf.dataset.tfrecords import RecordFile, open_records
+from pgtf.files import read_parts, retried
 from pgtf.foreign import arrays
 from pgtf.foreign.files import open_regular, size_of
 
@@ -77,13 +78,8 @@ class Labels:
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads rows by number: [n] -> float32 [n, columns]."""
         rows = np.empty((len(indices), self.shape[1]), self.dtype)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            for row, index in zip(rows.view(np.uint8), indices, strict=True):
-                if os.preadv(descriptor, [row.data], self.at(int(index))) != len(row):
-                    raise ValueError(f"{self.path} row {index}: the file ends within the row.")
-        finally:
-            os.close(descriptor)
+        parts = [row.data for row in rows.view(np.uint8)]
+        read_parts(self.path, parts, [self.at(int(i)) for i in indices], "row", indices)
         return rows.astype(np.float32)
 
 
@@ -157,9 +153,11 @@ def open_dataset(
         ValueError: a level is missing, or a file is truncated, foreign or of the wrong length.
     """
     path = os.fspath(path)
-    if not os.path.isdir(path):
-        raise FileNotFoundError(f"{path}: no such dataset folder. Create it with dataset_tool.py.")
-    names = os.listdir(path)
+    try:
+        names = retried(lambda: os.listdir(path), path)
+    except (FileNotFoundError, NotADirectoryError):
+        message = f"{path}: no such dataset folder. Create it with dataset_tool.py."
+        raise FileNotFoundError(message) from None
     files = _open_levels(path, names)
     top = files[max(files)]
     labels = _open_labels(path, names, top.num_records)
@@ -229,7 +227,7 @@ def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | N
     if len(found) > 1:
         raise ValueError(f"{path}: must hold one label file. Received: {found}.")
     file_path = f"{path}/{found[0]}"
-    header = _read_header(file_path)
+    header = retried(lambda: _read_header(file_path), file_path)
     shape, dtype = header.shape, header.dtype
     if len(shape) != 2 or header.fortran_order:
         raise ValueError(

@@ -19,6 +19,7 @@ from pgtf.dataset.description import META_FILE
 from pgtf.dataset.folder import Dataset, open_dataset
 from pgtf.dataset.pyramid import pyramid
 from pgtf.dataset.workers import default_num_workers, ordered_map
+from pgtf.files import errors_that_name
 
 CHUNK_BYTES = 1 << 22  # full-resolution pixels per task
 
@@ -160,7 +161,7 @@ def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
     results = ordered_map(_WritePngs(dataset, partial), _ranges(dataset), workers)
     try:
         with (
-            images_lib.errors_that_name(output_dir),
+            errors_that_name(output_dir),
             contextlib.closing(results),  # type: ignore[type-var]
             tqdm(total=dataset.num_images, unit="img", desc="Extracting") as bar,
         ):

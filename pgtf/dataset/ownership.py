@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 
 from pgtf.dataset.journal import JOURNAL
 
-# `images.write_atomically` leaves a name with this ending if the process is killed.
+# `files.write_atomically` leaves a name with this ending if the process is killed.
 TEMPORARY = re.compile(r"\.\d+\.tmp$")
 
 

@@ -3,22 +3,28 @@
 Positions count images: position p belongs to epoch p // n, and each epoch reads the n records in
 another order. That order is a permutation that can be evaluated anywhere, so there is no shuffle
 buffer, nothing to save, and memory does not depend on the size of the dataset.
-Everything runs inside tf.data: no Python thread can slow training down or outlive it.
+Everything runs inside tf.data: no Python thread can slow training down or outlive it. Python reads
+only the records that TensorFlow could not read: again, since the disk may have recovered, or to say
+which record is damaged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pgtf.dataset.folder import Dataset
 from pgtf.dataset.labels import LabelTable
-from pgtf.dataset.tfrecords import RecordFile, layout
+from pgtf.dataset.tfrecords import RecordFile
 from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange
 
-NUM_READERS = 4  # Reading so many records in parallel hides the latency of disks.
+NUM_READERS = 4  # Reading so many chunks in parallel hides the latency of disks.
 MAX_BUFFER = 1 << 18  # bytes read at once
+CHUNK_BYTES = 1 << 22  # A chunk has so many bytes or less, but at least one record.
+CHUNK_RECORDS = 64  # the most records in a chunk: the first minibatch waits for a whole one
 ROUNDS = 6  # rounds of the Feistel network; 4 suffice if the round functions are ideal
 
 
@@ -51,6 +57,7 @@ def batches(
     shard: tuple[int, int] = (0, 1),
     prefetch: int = 4,
     labels: LabelTable | None = None,
+    on_error: Callable[[Exception], None] | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled minibatches of one pyramid level and their labels.
 
@@ -64,10 +71,12 @@ def batches(
             minibatch, so that `count` readers together read what one would.
         prefetch: minibatches read ahead.
         labels: the dataset's table if it exists already; None = make one.
+        on_error: takes the OSError or ValueError that names a record which cannot be read. The
+            consumer gets it as one of tf.errors, inside TensorFlow's own text.
 
     Returns:
         Elements (uint8 images [n, R, R, C], float32 labels [n, L]), n = minibatch / count; L may
-        be 0. A damaged record raises tf.errors.DataLossError when it is reached.
+        be 0. An unreadable or damaged record raises tf.errors.OpError when it is reached.
 
     Raises:
         ValueError: the level does not exist, or the minibatch cannot be divided.
@@ -79,17 +88,10 @@ def batches(
         )
     file = dataset.files[resolution_log2]
     num = _shard_size(minibatch, shard)
-    record_size = layout(file.shape).record_size
     order = _positions(minibatch, position, shard).map(
         lambda positions: record_order(seed, positions, dataset.num_images)
     )
-    images = order.unbatch().interleave(
-        lambda record: _read(file.path, record_size, record),
-        cycle_length=NUM_READERS,
-        num_parallel_calls=NUM_READERS,
-        deterministic=True,
-    )
-    images = images.batch(num, drop_remainder=True).map(lambda records: _decode(file, records))
+    images = _read(file, order, on_error).rebatch(num, drop_remainder=True)
     table = LabelTable(dataset) if labels is None else labels
     rows = order.map(
         lambda records: tf.ensure_shape(table.gather(records), [num, table.label_size])
@@ -142,10 +144,61 @@ def _positions(minibatch: int, position: int, shard: tuple[int, int]) -> tf.data
     return starts.map(lambda start: start + tf.range(num, dtype=tf.int64))
 
 
-def _read(path: str, size: int, record: tf.Tensor) -> tf.data.Dataset:
+def _read(
+    file: RecordFile, order: tf.data.Dataset, on_error: Callable[[Exception], None] | None
+) -> tf.data.Dataset:
+    """Reads records in order, in chunks: int64 [k] each -> uint8 [chunk, H, W, C] each."""
+    num = max(min(CHUNK_BYTES // file.record_size, CHUNK_RECORDS), 1)
+    return (
+        order.unbatch()
+        .batch(num, drop_remainder=True)
+        .interleave(
+            lambda records: _read_chunk(file, records, num, on_error),
+            cycle_length=NUM_READERS,
+            num_parallel_calls=NUM_READERS,
+            deterministic=True,
+        )
+    )
+
+
+def _read_chunk(
+    file: RecordFile,
+    records: tf.Tensor,
+    num: int,
+    on_error: Callable[[Exception], None] | None,
+) -> tf.data.Dataset:
+    """Reads a chunk of records: int64 [num] -> dataset of one uint8 [num, H, W, C]."""
+
+    @tf.autograph.experimental.do_not_convert
+    def read_again(indices: np.ndarray) -> np.ndarray:
+        try:
+            return file.read(indices).transpose(0, 2, 3, 1)
+        except (OSError, ValueError) as error:
+            if on_error is not None:
+                on_error(error)
+            raise
+
+    def first(numbers: tf.Tensor) -> tf.Tensor:
+        examples = tf.data.Dataset.from_tensor_slices(numbers).flat_map(
+            lambda record: _read_example(file, record)
+        )
+        return _decode(file, examples.batch(num).get_single_element())
+
+    def again(numbers: tf.Tensor) -> tf.Tensor:
+        channels, *size = file.shape
+        found = tf.numpy_function(read_again, [numbers], tf.uint8)
+        return tf.ensure_shape(found, [num, *size, channels])
+
+    one = tf.data.Dataset.from_tensors(records)
+    # A failed map has consumed its element, so each way is tried once.
+    return one.map(first).ignore_errors().concatenate(one.map(again)).take(1)
+
+
+def _read_example(file: RecordFile, record: tf.Tensor) -> tf.data.Dataset:
     """Reads the serialized Example of one record, and checks its CRC."""
+    size = file.record_size
     handle = tf.raw_ops.TFRecordDatasetV2(
-        filenames=[path],
+        filenames=[file.path],
         compression_type="",
         buffer_size=min(size, MAX_BUFFER),
         byte_offsets=[record * size],

@@ -10,12 +10,12 @@ All records of a file have one shape and therefore one size: record i needs no i
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from pgtf.dataset.crc32c import masked_crc32c
+from pgtf.files import read_parts, retried
 from pgtf.foreign.files import open_regular, size_of
 
 HEADER = 12  # bytes: length and its CRC
@@ -107,26 +107,17 @@ class RecordFile:
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads records by number: [n] -> uint8 [n, C, H, W].
 
-        The file is not mapped into memory, so memory does not grow with its size.
-
         Args:
             indices: record numbers in any order, repeats allowed.
 
         Raises:
+            OSError: a record cannot be read.
             ValueError: a record is damaged.
         """
-        raw = np.empty((len(indices), self.record_size), np.uint8)
-        size = raw.shape[1]
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            for row, index in zip(raw, indices, strict=True):
-                if os.preadv(descriptor, [row.data], int(index) * size) != size:
-                    raise ValueError(
-                        f"{self.path} record {index} (offset {int(index) * size}): "
-                        "the file ends within the record."
-                    )
-        finally:
-            os.close(descriptor)
+        size = self.record_size
+        raw = np.empty((len(indices), size), np.uint8)
+        parts = [row.data for row in raw]
+        read_parts(self.path, parts, [int(i) * size for i in indices], "record", indices)
         return self._pixels(raw, indices)
 
     def _pixels(self, raw: np.ndarray, indices: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -157,6 +148,10 @@ def open_records(path: str) -> RecordFile:
         ValueError: the file is empty, truncated, damaged at its start, or holds something else.
         OSError: the file cannot be read.
     """
+    return retried(lambda: _open_records(path), path)
+
+
+def _open_records(path: str) -> RecordFile:
     with open_regular(path) as file:
         size = size_of(file)
         header = file.read(HEADER)

@@ -71,6 +71,19 @@ def stopped_by_signals() -> Iterator[None]:
             os.close(stderr)
 
 
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Context manager that delays the effect of SIGINT and SIGTERM to its end."""
+    noted: list[int] = []
+    before = set_handlers(lambda signum, frame: noted.append(signum))
+    try:
+        yield
+    finally:
+        restore(before)
+        if noted:
+            signal.raise_signal(noted[0])
+
+
 def exit_after(stop: KeyboardInterrupt, remedy: str = "") -> NoReturn:
     """Ends a process that a signal has stopped: one line, and the exit code that shells report."""
     start = "\n" if sys.stderr.isatty() else ""  # Terminals show ^C before it.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pgtf import images
+from pgtf import files, images
 from pgtf.export.export import NUM_CHECKED
 from pgtf.export.self_check import largest_difference
 from pgtf.export.serving_files import sample_inputs
@@ -51,7 +51,7 @@ def export_edge(Gs: Generator, path: str | os.PathLike[str], file_format: str) -
         expected = signature(**{name: tf.constant(x) for name, x in inputs.items()})["images"]
     content = convert(_inference_function(Gs, list(specs.values())), packages)
     largest_difference(f"{path} was not written", run(content, inputs, packages), expected.numpy())
-    images.write_atomically(path, content)
+    files.write_atomically(path, content)
 
 
 def _packages(file_format: str) -> Any:

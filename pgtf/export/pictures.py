@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pgtf import images
+from pgtf import files, images
 from pgtf.export.labels import one_hot
 from pgtf.export.samples import Samples
 from pgtf.networks import Generator
@@ -100,7 +100,7 @@ def save_grid(
     content = images.png_bytes(images.image_grid(fakes, grid_size, images.MID_GRAY))
     if out.exists() and out.read_bytes() == content:
         return
-    images.write_atomically(prepare_file(out, overwrite), content)
+    files.write_atomically(prepare_file(out, overwrite), content)
 
 
 def prepare_file(path: Path, overwrite: bool = False) -> Path:

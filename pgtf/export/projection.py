@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pgtf import images, ops
+from pgtf import files, images, ops
 from pgtf.export import film
 from pgtf.export.labels import one_hot
 from pgtf.networks import Generator
@@ -134,7 +134,7 @@ def save_projection(found: Projection, target: np.ndarray, paths: Sequence[Path]
         arrays["labels"] = found.label[np.newaxis]
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    images.write_atomically(latents_path, buffer.getvalue())
+    files.write_atomically(latents_path, buffer.getvalue())
     images.save_png(image_path, found.image)
     pairs = (images.image_grid(np.stack([target, image]), (2, 1)) for image in found.history)
     images.save_png(pair_path, images.image_grid(np.stack([target, found.image]), (2, 1)))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from pgtf import images
+from pgtf import files, images
 from pgtf.export.charts import line_chart
 from pgtf.export.timelapse import Moment, upper_left
 
@@ -66,7 +66,7 @@ def write_report(
     page = string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title), subtitle=html.escape(subtitle), sections="\n".join(sections)
     )
-    images.write_atomically(path, page.encode())
+    files.write_atomically(path, page.encode())
 
 
 def _section(title: str, content: str) -> str:

@@ -16,7 +16,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from tqdm import tqdm
 
-from pgtf import images
+from pgtf import files
 
 STRIP_HEIGHT = 48  # pixels below the grid
 MIN_WIDTH = 640  # pixels; smaller grids are enlarged, so that the text fits
@@ -72,7 +72,7 @@ def moments(folder: str | os.PathLike[str], stats_file: str) -> list[Moment]:
 def read_stats(path: Path) -> list[dict[str, Any]]:
     """Reads the lines of stats.jsonl, oldest first; leaves out a torn last line."""
     lines = []
-    for text in images.read_at_once(path).decode().splitlines() if path.exists() else ():
+    for text in files.read_lines(path):
         try:
             lines.append(json.loads(text))
         except ValueError:

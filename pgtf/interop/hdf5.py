@@ -12,12 +12,12 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import IO, Any
 
 import h5py
 import numpy as np
 
+from pgtf import files
 from pgtf.interop import hdf5_reader, hdf5_types
 
 PathLike = str | os.PathLike[str]
@@ -29,13 +29,17 @@ CHECKSUM_SIZE = len("\nsha256:\n") + 64  # length of the last line, bytes
 NUMERIC_KINDS = "biuf"  # bool, int, unsigned, float; anything else would need an interpreter
 
 
+class Damaged(ValueError):
+    """All bytes of a file were read, and its checksum says that they are not those written."""
+
+
 def write_hdf5(
     path: PathLike, groups: Mapping[str, Mapping[str, np.ndarray]], attributes: Attributes
 ) -> None:
     """Writes `groups` of named arrays and root `attributes`, replacing the file in one step.
 
     Args:
-        path: file to write; until it is complete, `<path>.tmp` is written beside it.
+        path: file to write; see `files.write_atomically`.
         groups: {"G": {"4x4/Conv/weight": array}}; names are ASCII, a group's has no slash.
         attributes: root attributes: strings, integers and floats.
 
@@ -59,7 +63,11 @@ def write_hdf5(
         checksum = _checksum_line(hashlib.sha256(content))
     image.write(checksum)
     with image.getbuffer() as content:
-        replace_file(path, content)
+        try:
+            files.write_atomically(path, content)
+        except OSError as error:
+            message = f"cannot write {path}: {error.strerror or error}. The previous file is kept"
+            raise OSError(error.errno, message) from error
 
 
 def read_hdf5(path: PathLike) -> tuple[Groups, Attributes]:
@@ -68,16 +76,16 @@ def read_hdf5(path: PathLike) -> tuple[Groups, Attributes]:
     Raises:
         FileNotFoundError: if there is no such file.
         OSError: if it cannot be read now, which says nothing about its content.
-        ValueError: if it is not HDF5, truncated, damaged, or not written by `write_hdf5`.
+        Damaged: if its content is not what was written.
+        ValueError: if `write_hdf5` did not write it.
     """
     return parse(read_content(path), path)
 
 
 def read_content(path: PathLike) -> bytes:
     """Reads all bytes of a file, for `parse`. Raises FileNotFoundError or OSError, naming it."""
-    with _reading(path) as file:
-        content: bytes = file.read() or b""
-    return content
+    with _reading(path):
+        return files.read_at_once(path)
 
 
 def parse(content: bytes, source: PathLike) -> tuple[Groups, Attributes]:
@@ -90,13 +98,15 @@ def parse(content: bytes, source: PathLike) -> tuple[Groups, Attributes]:
         source: name of the file, for messages.
 
     Raises:
-        ValueError: if it is not HDF5, truncated, damaged, or not written by `write_hdf5`.
+        Damaged: if it is not HDF5, truncated, damaged, or of another program.
+        ValueError: if `write_hdf5` did not write it.
     """
-    _check_magic(content[: len(MAGIC)], source)
     with memoryview(content) as view:
         whole, checksum = view[:-CHECKSUM_SIZE], view[-CHECKSUM_SIZE:]
         if checksum != _checksum_line(hashlib.sha256(whole)):
-            raise ValueError(
+            if not content.startswith(MAGIC):
+                raise Damaged(f"{source}: not an HDF5 file.")
+            raise Damaged(
                 f"{source}: truncated, damaged or of another program (its checksum does not "
                 "match). Use another snapshot."
             )
@@ -109,45 +119,16 @@ def read_attributes(path: PathLike) -> Attributes:
 
     Raises the errors of `read_hdf5`.
     """
-    with _reading(path) as file:
-        _check_magic(file.read(len(MAGIC)) or b"", path)
-        with _opened(file, path) as content:
-            return _attributes(content)
 
+    def read() -> Attributes:
+        with open(path, "rb", opener=files.open_at_once) as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise ValueError(f"{path}: not an HDF5 file.")
+            with _opened(file, path) as content:
+                return _attributes(content)
 
-def replace_file(path: PathLike, data: bytes | memoryview) -> None:
-    """Writes bytes to `<path>.tmp`, flushes them to the disk and renames the file to `path`.
-
-    Raises:
-        OSError: if that fails; the temporary file is removed, the previous file untouched.
-    """
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.unlink(missing_ok=True)
-        # Mode "x" follows no link that a received folder may have under this name.
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _fsync_folder(path.parent)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            message = f"cannot write {path}: {error.strerror or error}. The previous file is kept"
-            raise OSError(error.errno, message) from error
-        raise
-
-
-def _fsync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows cannot open folders
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with _reading(path):
+        return files.retried(read, path)
 
 
 def _flat(groups: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -170,14 +151,9 @@ def _checksum_line(digest: Any) -> bytes:
     return f"\nsha256:{digest.hexdigest()}\n".encode()
 
 
-def _check_magic(begin: bytes, source: PathLike) -> None:
-    if begin != MAGIC:
-        raise ValueError(f"{source}: not an HDF5 file.")
-
-
 @contextlib.contextmanager
-def _reading(path: PathLike) -> Iterator[IO[bytes]]:
-    """Opens a file for reading; failures to open or read it name it and say that it is untouched.
+def _reading(path: PathLike) -> Iterator[None]:
+    """Context manager whose errors of reading a file name it and say that it is untouched.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -185,8 +161,7 @@ def _reading(path: PathLike) -> Iterator[IO[bytes]]:
         OSError: if it cannot be read now: a permission, a bad sector, a stale handle of NFS.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            yield file
+        yield
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file.") from None
     except IsADirectoryError:
@@ -194,11 +169,6 @@ def _reading(path: PathLike) -> Iterator[IO[bytes]]:
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}. It was left as it is"
         raise OSError(error.errno, message) from error
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Opens a file. A pipe in a folder from elsewhere is empty then, instead of waited for."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @contextlib.contextmanager

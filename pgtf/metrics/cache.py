@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf import images
+from pgtf import files
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -54,7 +54,7 @@ class Cache:
         named: dict[str, Any] = dict(arrays)
         np.savez(buffer, **named)
         content = buffer.getvalue()
-        images.write_atomically(self._path(key), hashlib.sha256(content).digest() + content)
+        files.write_atomically(self._path(key), hashlib.sha256(content).digest() + content)
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         text = json.dumps(key, sort_keys=True)

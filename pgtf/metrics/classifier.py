@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from pgtf import files
 from pgtf import images as image_functions
 from pgtf.metrics.modes import coverage
 
@@ -158,7 +159,7 @@ def train(
 
 def save_classifier(path: str | os.PathLike[str], classifier: Classifier) -> None:
     """Writes a classifier as one npz file, whole or not at all."""
-    image_functions.write_atomically(path, _pack(classifier))
+    files.write_atomically(path, _pack(classifier))
 
 
 def load_classifier(path: str | os.PathLike[str]) -> Classifier:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+from pgtf import files
+from pgtf.events import Events
 from pgtf.metrics import image_sets, records
 from pgtf.metrics.evaluator import Evaluator
 from pgtf.metrics.image_sets import Dataset, Labels
@@ -77,9 +78,8 @@ def prepare_on_chief(
 
 
 class SnapshotMetrics:
-    """Callback of the training loop that measures snapshots, called at the end of each tick.
+    """Measurements of the training loop: every n-th snapshot in the run folder and the last one.
 
-    Evaluates every n-th snapshot in the run folder and the last one, just after it was written.
     Errors are logged and do not end the training.
 
     Args:
@@ -100,42 +100,67 @@ class SnapshotMetrics:
     ) -> None:
         self._folder, self._evaluator = Path(folder), evaluator
         self._every, self._seed, self._labels = every, seed, labels
-        self._writer: Any = None
+        self._events = Events(folder)
         self._last_nimg = -1  # of the last events
 
-    def __call__(self, tick: Any, state: Any, final: bool) -> None:
-        kimg = state.progress.cur_nimg // 1000
-        snapshot = self._folder / f"network-snapshot-{kimg:06d}.h5"
-        if not snapshot.exists():
-            return
+    def is_due(self, cur_nimg: int, final: bool) -> bool:
+        """True if the snapshot written after `cur_nimg` images is to be measured."""
+        kimg = cur_nimg // 1000
         # Count the files, so that a resumed run measures the same snapshots.
-        numbers = map(records.kimg_of, self._folder.glob(SNAPSHOTS))
-        number = sum(other is not None and other <= kimg for other in numbers)
-        if not final and number % self._every:
-            return
-        fakes = image_sets.of_network(snapshot.name, state.Gs, self._seed, self._labels)
-        try:
-            found = self._evaluator(fakes, snapshot=snapshot.name, kimg=kimg)
-            for record in found:
-                records.append(self._folder, record)
-                keep_best(self._folder, record)
-            self._report(found, state.progress.cur_nimg)
-        except (ValueError, OSError, MemoryError, tf.errors.OpError) as error:
-            logging.error("%s was not measured: %s", snapshot.name, error)
+        names = [entry.name for entry in files.entries(self._folder)]
+        numbers = [number for number in map(records.kimg_of, names) if number is not None]
+        number = sum(other <= kimg for other in numbers)
+        return kimg in numbers and (final or number % self._every == 0)
 
-    def _report(self, found: list[Record], cur_nimg: int) -> None:
-        # After a rollback in another file: the events that it repeats were cut off this one.
-        if self._writer is None or cur_nimg <= self._last_nimg:
-            self._writer = tf.summary.create_file_writer(str(self._folder))
-        self._last_nimg = cur_nimg
-        with self._writer.as_default(step=cur_nimg):
-            for record in found:
-                for name, value in record["values"].items():
-                    tf.summary.scalar(f"metrics/{name}", value)
-                logging.info(
-                    "%s %s (%s)", record["metric"], summary(record), records.numbers(record)
-                )
-        self._writer.flush()
+    def is_recorded(self, cur_nimg: int) -> bool:
+        """True if the folder has all records of the snapshot written after `cur_nimg` images."""
+        return all(
+            any(
+                records.matches(record, settings | _place(cur_nimg))
+                for record in records.load(self._folder, settings["metric"])
+            )
+            for settings in self._evaluator.settings()
+        )
+
+    def measure(self, state: Any, check: Callable[[], None]) -> list[Record]:
+        """Measures state.Gs. Returns no records if that fails. See `Evaluator` for `check`."""
+        place = _place(state.progress.cur_nimg)
+        if place["nimg"] <= self._last_nimg:
+            # After a rollback in another file: the events that it repeats were cut off this one.
+            self._events = Events(self._folder)
+        self._last_nimg = place["nimg"]
+        try:
+            fakes = image_sets.of_network(place["snapshot"], state.Gs, self._seed, self._labels)
+            return self._evaluator(fakes, check, **place)
+        except (ValueError, OSError, MemoryError, tf.errors.OpError) as error:
+            logging.error("%s was not measured: %s", place["snapshot"], error)
+            return []
+
+    def record(self, found: list[Record]) -> None:
+        """Stores records, each in place of one that was made before training went back."""
+        settings = {one["metric"]: one for one in self._evaluator.settings()}
+        for record in found:
+            try:
+                keep_best(self._folder, record)
+                key = settings[record["metric"]] | _place(record["nimg"])
+                records.replace(self._folder, record, key)
+                self._report(record)
+            except (ValueError, OSError) as error:
+                logging.error("%s was not recorded: %s", record["snapshot"], error)
+
+    def _report(self, record: Record) -> None:
+        def scalars() -> None:
+            for name, value in record["values"].items():
+                tf.summary.scalar(f"metrics/{name}", value)
+
+        self._events.write(scalars, record["nimg"])
+        logging.info("%s %s (%s)", record["metric"], summary(record), records.numbers(record))
+
+
+def _place(cur_nimg: int) -> dict[str, Any]:
+    """Returns the fields of a record that name the snapshot."""
+    kimg = cur_nimg // 1000
+    return {"snapshot": f"network-snapshot-{kimg:06d}.h5", "kimg": kimg, "nimg": cur_nimg}
 
 
 def summary(record: Record) -> str:
@@ -161,15 +186,6 @@ def keep_best(folder: str | os.PathLike[str], record: Record) -> bool:
     ]
     if _CHOOSE[measure.better]([record["value"], *rivals]) != record["value"]:
         return False
-    best = Path(folder) / f"best-{record['metric']}.h5"
-    temporary = best.with_name(f"{best.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        with open(Path(folder) / record["snapshot"], "rb") as source, open(temporary, "xb") as copy:
-            shutil.copyfileobj(source, copy)
-            copy.flush()
-            os.fsync(copy.fileno())
-        os.replace(temporary, best)
-    finally:
-        temporary.unlink(missing_ok=True)
+    snapshot = files.read_at_once(Path(folder) / record["snapshot"])
+    files.write_atomically(Path(folder) / f"best-{record['metric']}.h5", snapshot)
     return True

@@ -68,11 +68,14 @@ class Evaluator:
         """For each metric, the fields of its records that make values comparable."""
         return [_settings(measure, self._reals) for measure in self._measures]
 
-    def __call__(self, fakes: ImageSet, **fields: Any) -> list[records.Record]:
+    def __call__(
+        self, fakes: ImageSet, check: Callable[[], None] = lambda: None, **fields: Any
+    ) -> list[records.Record]:
         """Measures one set of fakes. Returns one record per metric for pgtf.metrics.records.
 
         Args:
             fakes: images of the same shape as the reals.
+            check: called between batches; may raise an exception that ends the measurement.
             **fields: further fields of the records, for example snapshot=....
 
         Raises:
@@ -88,14 +91,14 @@ class Evaluator:
             self._begin(counts)
         fakes = in_random_order(fakes, self._seed, _FAKES)
         try:
-            self._feed_reals()
+            self._feed_reals(check)
         except BaseException:
             self._begin(counts)  # Some reals may have been counted; all are fed again next time.
             raise
         for measure in self._measures:
             measure.begin_fakes()
         feeds = {m: (m.counts.fakes, m.feed_fakes) for m in self._measures}
-        spent, reading = self._feed(fakes, feeds)
+        spent, reading = self._feed(fakes, feeds, check)
         return [self._record(m, spent[m], reading, fakes) | fields for m in self._measures]
 
     def _count(self, num_fakes: int | None) -> dict[str, Counts]:
@@ -115,7 +118,7 @@ class Evaluator:
                 raise ValueError(f"`{name}` needs {NEEDS[kind.needs]}.")
         return kind(counts, self._reals.shape, self._seed, network)
 
-    def _feed_reals(self) -> None:
+    def _feed_reals(self, check: Callable[[], None]) -> None:
         """Feeds the reals to the measures that use them and are not restored from the cache."""
         if self._has_reals:
             return
@@ -124,14 +127,17 @@ class Evaluator:
             for m in self._measures
             if m.uses_reals and not (self._cache and self._cache.restore(m))
         }
-        self._feed(self._reals, feeds)
+        self._feed(self._reals, feeds, check)
         if self._cache:
             for measure in feeds:
                 self._cache.save(measure)
         self._has_reals = True
 
     def _feed(
-        self, image_set: ImageSet, feeds: Mapping[Measure, tuple[int, Callable[[Batch], None]]]
+        self,
+        image_set: ImageSet,
+        feeds: Mapping[Measure, tuple[int, Callable[[Batch], None]]],
+        check: Callable[[], None],
     ) -> tuple[dict[Measure, float], float]:
         """Feeds n images to each function. Returns the seconds spent in each and in reading."""
         spent, reading, begin = dict.fromkeys(feeds, 0.0), 0.0, 0
@@ -140,6 +146,7 @@ class Evaluator:
         started = time.monotonic()
         with bar:
             for images in image_set.batches(total):
+                check()
                 reading += time.monotonic() - started
                 batch = Batch(images, self._networks["inception"])
                 for measure, (number, feed) in feeds.items():

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Mapping
 
-from pgtf import images
+from pgtf import files
 from pgtf.metrics import records
 from pgtf.metrics.measures import MEASURES
 
@@ -73,7 +73,7 @@ def draw(
         axes.legend(fontsize="small")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    images.write_atomically(out, buffer.getvalue())
+    files.write_atomically(out, buffer.getvalue())
 
 
 def all_curves(folder: str | os.PathLike[str]) -> dict[str, Curves]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pgtf import images
+from pgtf import files
 
 Record = dict[str, Any]
 
@@ -49,22 +49,27 @@ def path_of(folder: str | os.PathLike[str], metric: str) -> Path:
 
 def append(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> None:
     """Adds a record to the file of its metric, in one write that is synced to the disk."""
-    with images.open_no_link(path_of(folder, record["metric"]), "ab+") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 1, 0))
-        after_torn_line = b"\n" if file.read() not in (b"", b"\n") else b""
-        file.write(after_torn_line + json.dumps(record).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    files.append_line(path_of(folder, record["metric"]), json.dumps(record))
+
+
+def replace(
+    folder: str | os.PathLike[str], record: Mapping[str, Any], key: Mapping[str, Any]
+) -> None:
+    """Adds a record in place of those of its metric that match `key`."""
+    path = path_of(folder, record["metric"])
+    found = load(folder, record["metric"])
+    kept = [json.dumps(other) for other in found if not matches(other, key)]
+    if len(kept) < len(found):
+        lines = [*kept, json.dumps(record)]
+        files.write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+    else:
+        append(folder, record)
 
 
 def load(folder: str | os.PathLike[str], metric: str) -> list[Record]:
     """Reads all records of a metric in a folder, oldest first; a torn line is left out."""
-    path = path_of(folder, metric)
-    if not path.exists():
-        return []
     found = []
-    for line in images.read_at_once(path).decode().splitlines():
+    for line in files.read_lines(path_of(folder, metric)):
         try:
             found.append(json.loads(line))
         except ValueError:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from pgtf.images import write_atomically
+from pgtf.files import write_atomically
 from pgtf.restoration import networks
 from pgtf.restoration.config import SCALES, Config
 from pgtf.restoration.evaluation import Row

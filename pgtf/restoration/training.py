@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pgtf.images import write_atomically
+from pgtf.files import write_atomically
 from pgtf.restoration import networks
 from pgtf.restoration.config import Config
 from pgtf.restoration.photographs import Photographs, minibatches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 from absl import logging
 
+from pgtf import files
 from pgtf.interop import hdf5
 from pgtf.runs import identity
 from pgtf.runs.interfaces import RunConfig, State, Workers
@@ -61,11 +63,11 @@ class Checkpoints:
         text = self._config.to_json()
         attributes |= {"format": _FORMAT, "config": text, "config_sha256": _sha256(text)}
         attributes["dataset"] = self._source.to_json()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        files.retried(lambda: self._folder.mkdir(parents=True, exist_ok=True), self._folder)
         path = self._folder / f"checkpoint-{state.progress.cur_nimg:09d}.h5"
         hdf5.write_hdf5(path, groups, attributes)
         for old in newest_first(self._folder)[KEPT:]:
-            old.unlink()
+            files.retried(functools.partial(old.unlink, missing_ok=True), old)
 
     def restore(self, state: State, healthy: bool = False) -> bool:
         """Loads the newest intact checkpoint into `state`, on all workers.
@@ -80,7 +82,8 @@ class Checkpoints:
         Raises:
             ConfigChanged: if its configuration differs; names the differences.
             OSError: if it cannot be read now. It may be intact, so no earlier one is used.
-            ValueError: if there are checkpoints but all are damaged.
+            ValueError: if there are checkpoints but all are damaged, or the newest one has a right
+                checksum and is no checkpoint of this run.
         """
         content = self._workers.broadcast(lambda: self._restore_on_chief(state, healthy))
         if content and not self._workers.is_chief:
@@ -93,10 +96,11 @@ class Checkpoints:
             try:
                 content = hdf5.read_content(path)
                 groups, attributes = hdf5.parse(content, path)
-            except ValueError as error:  # damaged; an OSError says nothing about the content
+            except hdf5.Damaged as error:  # Other errors say nothing about the content.
                 logging.warning("%s Trying the checkpoint before.", error)
                 # A damaged file must not count as one of those kept.
-                path.rename(path.with_suffix(".damaged"))
+                damaged = path.with_suffix(".damaged")
+                files.retried(functools.partial(path.rename, damaged), path)
                 continue
             self._check(attributes, path)
             if healthy and json.loads(str(attributes["progress"]))["skipped_in_row"]:
@@ -111,9 +115,9 @@ class Checkpoints:
     def _check_that_nothing_is_lost(self) -> None:
         """Raises ValueError if a run without intact checkpoints has been trained before."""
         remedy = "Start another run with --new, perhaps from the last snapshot with --resume_pkl."
-        if any(self._folder.glob("*.damaged")):
+        if any(entry.name.endswith(".damaged") for entry in files.entries(self._folder)):
             raise ValueError(f"{self._folder}: all checkpoints are damaged. {remedy}")
-        if (self._folder.parent / STATS_FILE).exists():
+        if files.exists(self._folder.parent / STATS_FILE):
             raise ValueError(
                 f"{self._folder}: no checkpoint, but the run has begun. Bring it back. {remedy}"
             )

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pgtf import images
+from pgtf import files
 from pgtf.dataset import Dataset
 from pgtf.dataset.fingerprint import agree, fingerprint
 from pgtf.runs.interfaces import RunConfig
@@ -181,13 +181,13 @@ def store(folder: Path, record: Record) -> None:
         fields |= dataclasses.asdict(record.source)
     if record.beginning is not None:
         fields["start"] = dataclasses.asdict(record.beginning)
-    images.write_atomically(folder / IDENTITY_FILE, json.dumps(fields, indent=2).encode())
+    files.write_atomically(folder / IDENTITY_FILE, json.dumps(fields, indent=2).encode())
 
 
 def load(folder: Path) -> Record:
     """Reads what `store` wrote; all of it is unknown for a run of an earlier version."""
     try:
-        fields = json.loads(images.read_at_once(folder / IDENTITY_FILE))
+        fields = json.loads(files.read_at_once(folder / IDENTITY_FILE))
         preset, start = fields.get("preset"), fields.get("start")
     except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
         return Record()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -13,11 +14,11 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 
-from pgtf import images
+from pgtf import files
 from pgtf.runs.run_folder import CHECKPOINT_FOLDER, PROFILE_FOLDER
 
 LOCK_FILE = "lock"  # empty; locked while a process trains in the folder
-# Names of files while they are written: NAME.<process>.tmp, and NAME.h5.tmp.
+# Names of files while they are written: NAME.<process>.tmp, and NAME.h5.tmp of earlier versions.
 _UNFINISHED = re.compile(r".+\.(\d+|h5)\.tmp")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -33,7 +34,7 @@ def claimed(folder: Path) -> Iterator[None]:
         OSError: with a remedy, if the disk fills up meanwhile.
     """
     _refuse_links(folder)
-    with images.open_no_link(folder / LOCK_FILE, "a") as file:
+    with files.open_no_link(folder / LOCK_FILE, "a") as file:
         try:
             # The lock ends with the process, even if that is killed.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,7 +52,7 @@ def claimed(folder: Path) -> Iterator[None]:
             )
         for unfinished in folder.rglob("*.tmp"):
             if _UNFINISHED.fullmatch(unfinished.name) and not unfinished.is_dir():
-                unfinished.unlink()
+                files.retried(functools.partial(unfinished.unlink, missing_ok=True), unfinished)
         with _full_disk_reported(folder):
             yield
 
@@ -59,7 +60,7 @@ def claimed(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def exclusive(outdir: str | os.PathLike[str]) -> Iterator[None]:
     """Context manager that lets one process at a time search a folder for runs or number one."""
-    descriptor = os.open(outdir, os.O_RDONLY)
+    descriptor = files.retried(lambda: os.open(outdir, os.O_RDONLY), outdir)
     try:
         with contextlib.suppress(OSError):  # The file system may have no locks.
             fcntl.flock(descriptor, fcntl.LOCK_EX)

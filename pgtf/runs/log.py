@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any
 
 from absl import logging as absl_logging
 
-from pgtf import images
+from pgtf import files
 from pgtf.foreign.terminal import PrintableFormatter
 
 
@@ -23,20 +22,33 @@ def to_terminal() -> None:
 
 
 def to_file(path: Path) -> None:
-    """Appends log lines, with the time, to a file as well.
+    """Appends log lines, with the time, to a file as well, and no longer to that of another run.
 
     Logging raises OSError when the disk is full.
     """
     file = _LogFile(path)
     file.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
-    absl_logging.get_absl_logger().addHandler(file)
+    logger = absl_logging.get_absl_logger()
+    for previous in [x for x in logger.handlers if isinstance(x, _LogFile)]:
+        logger.removeHandler(previous)
+    logger.addHandler(file)
 
 
-class _LogFile(logging.FileHandler):
-    """Raises an error when the disk is full; `logging` would only print a traceback."""
+class _LogFile(logging.Handler):
+    """Opens the file for each line, because a handle of a network file system may go stale."""
 
-    def _open(self) -> Any:
-        return images.open_no_link(self.baseFilename, self.mode)
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path, self._is_writing = path, False
+        files.open_no_link(path, "a").close()  # Raises errors now.
 
-    def handleError(self, record: logging.LogRecord) -> None:
-        raise  # the exception that is being handled
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._is_writing:  # A line about this very file, which is being tried again.
+            return
+        self._is_writing = True
+        try:
+            files.append_line(self._path, self.format(record), sync=False)
+        except FileNotFoundError:
+            pass  # The folder was moved. Whatever the run writes next will fail and say so.
+        finally:
+            self._is_writing = False

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TypeVar
 
-from pgtf import images
+from pgtf import files
 from pgtf.runs import identity
 from pgtf.runs.interfaces import RunConfig
 
@@ -32,47 +32,51 @@ def accept_config(
     accepted = stored._replace(source=source, preset=preset or stored.preset)
     if accepted != stored:
         identity.store(folder, accepted)
-    if not (folder / CONFIG_FILE).exists() or load_config(folder, config).differences(config):
+    if not files.exists(folder / CONFIG_FILE) or load_config(folder, config).differences(config):
         if is_finished(folder):
-            (folder / FINISHED_FILE).unlink()
+            finished = folder / FINISHED_FILE
+            files.retried(lambda: finished.unlink(missing_ok=True), finished)
         store_config(folder, config)
 
 
 def store_config(folder: Path, config: RunConfig) -> None:
     """Writes the configuration of a run into its folder."""
-    images.write_atomically(folder / CONFIG_FILE, config.to_json().encode())
+    files.write_atomically(folder / CONFIG_FILE, config.to_json().encode())
 
 
 def load_config(folder: Path, like: C) -> C:
     """Reads the configuration of a run, with the class of another one.
 
     Raises:
-        ValueError: if there is none, or it cannot be read.
+        OSError: if it cannot be read now.
+        ValueError: if there is none, or it is damaged.
     """
     try:
-        loaded: C = type(like).from_json(images.read_at_once(folder / CONFIG_FILE).decode())
+        loaded: C = type(like).from_json(files.read_at_once(folder / CONFIG_FILE).decode())
         return loaded
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise ValueError(f"{folder}/{CONFIG_FILE}: {error} Start another run with --new.") from None
 
 
 def is_finished(folder: Path) -> bool:
     """True if the last image of a run was shown. Raises ValueError if the mark is not a file."""
     path = folder / FINISHED_FILE
-    if os.path.lexists(path) and not path.is_file():
+    if not files.exists(path):
+        return False
+    if not path.is_file():
         raise ValueError(f"{path}: must be a file, which train.py writes at the end. Remove it.")
-    return path.exists()
+    return True
 
 
 def mark_finished(folder: Path) -> None:
     """Marks a run as finished: the last image was shown."""
-    images.open_no_link(folder / FINISHED_FILE, "a").close()
+    files.open_no_link(folder / FINISHED_FILE, "a").close()
 
 
 def list_runs(outdir: str | os.PathLike[str]) -> list[tuple[int, Path, str]]:
     """Lists all runs in a folder by number: (number, run folder, title)."""
-    folders = Path(outdir).iterdir() if Path(outdir).is_dir() else ()
-    matches = [(folder, _NAME.fullmatch(folder.name)) for folder in folders if folder.is_dir()]
+    folders = [Path(entry.path) for entry in files.entries(outdir) if entry.is_dir()]
+    matches = [(folder, _NAME.fullmatch(folder.name)) for folder in folders]
     return sorted((int(match[1]), folder, match[2]) for folder, match in matches if match)
 
 
@@ -100,10 +104,7 @@ def locate(outdir: str | os.PathLike[str], run: str | os.PathLike[str] | None = 
 
 def newest_first(folder: Path) -> list[Path]:
     """Lists the checkpoints in a folder. Raises OSError if it exists but cannot be read."""
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
+    names = [entry.name for entry in files.entries(folder) if entry.is_file()]
     matches = {name: re.fullmatch(r"checkpoint-(\d+)\.h5", name) for name in names}
     numbers = {Path(folder, name): int(match[1]) for name, match in matches.items() if match}
     return sorted(numbers, key=numbers.__getitem__, reverse=True)

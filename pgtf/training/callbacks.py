@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from absl import logging
 
-from pgtf import images
+from pgtf import files, images
 from pgtf.dataset import Dataset
 from pgtf.interop import save_snapshot
 from pgtf.runs.run_folder import STATS_FILE
@@ -66,16 +65,13 @@ class StatsFile:
 
     def __init__(self, folder: Path, cur_nimg: int) -> None:
         self._path = folder / STATS_FILE
-        lines = images.read_at_once(self._path).decode().splitlines() if self._path.exists() else []
+        lines = files.read_lines(self._path)
         kept = [line for line in lines if _is_past(line, cur_nimg)]
         if kept != lines:
-            images.write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())
+            files.write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
-        with images.open_no_link(self._path, "a") as file:
-            file.write(json.dumps(tick.as_line()) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # a checkpoint counts on it
+        files.append_line(self._path, json.dumps(tick.as_line()))  # a checkpoint counts on it
 
 
 class ImageGrid:
@@ -103,7 +99,7 @@ class ImageGrid:
         shape = [num, state.G.latent_size]
         draw = randomness.normal(shape, config.training.seed, 0, randomness.Stream.GRID_LATENTS)
         self._latents = draw.numpy()[: len(chosen)]
-        if not (folder / "reals.png").exists():
+        if not files.exists(folder / "reals.png"):
             self._save(state, file=True, preview=True)
             reals = images.to_float(dataset.read_images(chosen))
             images.save_image_grid(folder / "reals.png", reals, self._size)

@@ -7,7 +7,6 @@ they are cut off the existing files first.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from pgtf import images
+from pgtf import files, images
 from pgtf.dataset.tfrecords import FOOTER, HEADER
+from pgtf.events import Events
 from pgtf.training.state import TrainingState
 from pgtf.training.ticks import Tick
 
@@ -35,29 +35,21 @@ class TensorBoard:
     def __init__(self, folder: Path, cur_nimg: int) -> None:
         """Cuts the events after `cur_nimg`, because the run will write them again."""
         self._begin_nimg, self._begin_tags = cur_nimg, cut(folder, cur_nimg)
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._events = Events(folder)
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
-        with self._writing(state.progress.cur_nimg):
+        def scalars() -> None:
             for name, value in tick.as_line().items():
                 tf.summary.scalar(name, value)
+
+        self._events.write(scalars, state.progress.cur_nimg)
 
     def picture(self, picture: np.ndarray, cur_nimg: int) -> None:
         """Adds one [H, W, C] picture in [-1, 1], unless a killed process has written it."""
         if cur_nimg == self._begin_nimg and PICTURE in self._begin_tags:
             return
-        with self._writing(cur_nimg):
-            tf.summary.image(PICTURE, images.to_uint8(picture)[np.newaxis])
-
-    @contextlib.contextmanager
-    def _writing(self, cur_nimg: int) -> Iterator[None]:
-        try:
-            with self._writer.as_default(step=cur_nimg):  # flushes at its end
-                yield
-        except tf.errors.OpError as error:
-            full = isinstance(error, tf.errors.ResourceExhaustedError)
-            number = errno.ENOSPC if full else errno.EIO
-            raise OSError(number, f"cannot write TensorBoard events: {error.message}") from error
+        pixels = images.to_uint8(picture)[np.newaxis]
+        self._events.write(lambda: tf.summary.image(PICTURE, pixels), cur_nimg)
 
 
 def cut(folder: Path, nimg: int) -> set[str]:
@@ -76,7 +68,7 @@ def cut(folder: Path, nimg: int) -> set[str]:
     for path in sorted(folder.glob(_FILES)):
         if path.is_symlink() or not path.is_file():
             continue
-        with images.open_no_link(path, "rb+") as file:
+        with files.open_no_link(path, "rb+") as file:
             size, found = _examine(file, nimg)
             tags |= found
             if size is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +19,7 @@ def iterate(
     call: Call,
     config: RunConfig,
     labels: LabelTable | None = None,
+    on_error: Callable[[Exception], None] | None = None,
 ) -> Iterator[Any]:
     """Returns an iterator over the minibatches from `call` on, one element per replica.
 
@@ -28,6 +29,7 @@ def iterate(
         call: planned iterations; the first one decides the position in the order of the data.
         config: whole configuration, for the seed of that order and the minibatches read ahead.
         labels: those of the dataset, when there is a table already.
+        on_error: takes the error that names a record which cannot be read.
     """
     replica_batch = call.now.minibatch // strategy.num_replicas_in_sync
 
@@ -42,6 +44,7 @@ def iterate(
             shard=(context.input_pipeline_id, context.num_input_pipelines),
             prefetch=config.dataset.prefetch,
             labels=labels,
+            on_error=on_error,
         )
         # One element per replica, in the order of the replicas.
         return worker_batches.rebatch(replica_batch, drop_remainder=True).prefetch(2)

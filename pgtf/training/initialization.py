@@ -16,11 +16,6 @@ def initialize_discrimination(D: Discriminator, config: RunConfig, dataset: Data
     first = config.schedule.at(0)
     num = min(NUM_REALS, dataset.num_images)  # no image twice: its nearest would be itself
     num -= num % config.D.group_of(num)
-    batches = pipeline.batches(
-        dataset,
-        resolution_log2=first.resolution.bit_length() - 1,
-        minibatch=num,
-        seed=config.training.seed,
-    )
-    images, _ = next(iter(batches))
+    records = pipeline.record_order(config.training.seed, range(num), dataset.num_images).numpy()
+    images = dataset.read_images(records, first.resolution.bit_length() - 1)
     D.initialize_discrimination(pipeline.process_reals(images, first.alpha), first.lod)

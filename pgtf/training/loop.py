@@ -24,6 +24,7 @@ from pgtf.training import callbacks, plan, ticks
 from pgtf.training.callbacks import Callback
 from pgtf.training.config import RunConfig, TrainingConfig
 from pgtf.training.initialization import initialize_discrimination
+from pgtf.training.measuring import Measurement, Measurements
 from pgtf.training.profiler import Steps, profiled
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
@@ -42,6 +43,7 @@ class RunOptions:
 
     start: tuple[Generator, Discriminator, Generator, int] | None = None  # G, D, Gs, nimg
     callbacks: Sequence[Callback] = ()  # called at the end of each tick, by the chief
+    measurements: Sequence[Measurement] = ()  # made by the chief after ticks with a snapshot
     checkpoint_sec: float = 600.0  # between checkpoints: the most work that a crash can cost
     allow_config_change: bool = False  # continue from a checkpoint of another configuration
     on_divergence: Literal["stop", "rollback"] = "stop"  # rollback continues with other draws
@@ -68,8 +70,8 @@ def run(
         options: see RunOptions.
 
     Returns:
-        None when all images have been shown, or the number of the signal (SIGINT, SIGTERM) that
-        ended the run early; a checkpoint has been written then.
+        None when all images have been shown and measured, or the number of the signal (SIGINT,
+        SIGTERM) that ended the run early; a checkpoint has been written then.
 
     Raises:
         Diverged: after `max_skipped` iterations in a row without a finite gradient, unless a
@@ -96,10 +98,10 @@ def run(
             run_folder.accept_config(folder, config, source, options.preset)
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
         job = _Job(config, dataset, strategy, folder, options, workers.is_chief)
-        _train(job, state, checkpoints, interrupt)
+        is_complete = _train(job, state, checkpoints, interrupt)
         # Barrier: some launchers kill all workers when the first one exits.
         workers.all_reduce_sum([0])
-    if state.progress.cur_nimg < _total_nimg(config):
+    if not is_complete:
         return interrupt.signum
     if workers.is_chief:
         run_folder.mark_finished(folder)
@@ -119,22 +121,26 @@ class _Job:
     is_chief: bool
 
 
-def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt: Interrupt) -> None:
-    """Trains to the end, or a signal; begins anew at a checkpoint where options ask for it."""
+def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt: Interrupt) -> bool:
+    """Trains to the end, or a signal; begins anew at a checkpoint where options ask for it.
+
+    Returns True at the end.
+    """
     config, options = job.config, job.options
     while True:
-        _set_lod(state, config.schedule.at(state.progress.cur_nimg))
+        if state.progress.stage is None:  # A checkpoint holds the lod of its last iteration.
+            _set_lod(state, config.schedule.at(state.progress.cur_nimg))
         on_tick: list[Callback] = []
         if job.is_chief:
             on_tick += callbacks.standard(job.folder, job.dataset, state, config)
             on_tick += options.callbacks
+        measurements = Measurements(options.measurements if job.is_chief else (), interrupt)
         stepper = _make_stepper(state, config, job.dataset, job.strategy)
         try:
             num_steps = options.profile_steps if job.is_chief else 0
             with profiled(stepper, job.folder, num_steps) as steps:
-                loop = _Loop(config, state, steps, on_tick, checkpoints, interrupt)
-                loop.run(options.checkpoint_sec)
-            return
+                loop = _Loop(config, state, steps, on_tick, measurements, checkpoints, interrupt)
+                return loop.run(options.checkpoint_sec)
         except Diverged as error:
             if options.on_divergence != "rollback":
                 remedy = "continue with other draws: --on_divergence=rollback."
@@ -151,27 +157,49 @@ class _Loop:
         state: TrainingState,
         stepper: Steps,
         on_tick: Sequence[Callback],
+        measurements: Measurements,
         checkpoints: Checkpoints,
         interrupt: Interrupt,
     ) -> None:
         self._config, self._state, self._stepper = config, state, stepper
-        self._on_tick, self._checkpoints, self._interrupt = on_tick, checkpoints, interrupt
+        self._on_tick, self._measurements = on_tick, measurements
+        self._checkpoints, self._interrupt = checkpoints, interrupt
 
-    def run(self, checkpoint_sec: float) -> None:
+    def run(self, checkpoint_sec: float) -> bool:
+        """Returns True when all images were shown and measured, False after a signal."""
         progress, total_nimg = self._state.progress, _total_nimg(self._config)
-        saved, ticked = time.monotonic(), time.monotonic()
+        if progress.cur_nimg == progress.tick_start_nimg:
+            self._choose_measurements(resumed=True)
+            self._measurements.make(self._state)
+        saved, saved_nimg, ticked = time.monotonic(), progress.cur_nimg, time.monotonic()
         while progress.cur_nimg < total_nimg and self._interrupt.signum is None:
             now = self._step()
             self._interrupt.agree()
             final = progress.cur_nimg >= total_nimg
-            if final or ticks.is_over(progress, now):
+            is_over, is_measured = final or ticks.is_over(progress, now), False
+            if is_over:
                 self._finish_tick(now, time.monotonic() - ticked, final)
-                ticked = time.monotonic()
+                is_measured = self._choose_measurements()
             growing = self._config.schedule.at(progress.cur_nimg).resolution != now.resolution
-            late = time.monotonic() - saved > checkpoint_sec and not progress.skipped_in_row
-            if final or self._interrupt.signum or growing or late:
+            late = time.monotonic() - saved > checkpoint_sec or is_measured
+            healthy = not progress.skipped_in_row
+            if final or self._interrupt.signum or growing or (late and healthy):
                 self._checkpoints.save(self._state)
-                saved = time.monotonic()
+                saved, saved_nimg = time.monotonic(), progress.cur_nimg
+            if is_over:
+                self._measurements.make(self._state)
+                ticked = time.monotonic()
+        if saved_nimg != progress.cur_nimg:  # A signal stopped the measurement of a sick network.
+            self._checkpoints.save(self._state)
+        return progress.cur_nimg >= total_nimg and not self._measurements.are_left()
+
+    def _choose_measurements(self, resumed: bool = False) -> bool:
+        """Chooses the measurements after a tick with a snapshot. Returns True if there are any."""
+        progress = self._state.progress
+        final = progress.cur_nimg >= _total_nimg(self._config)
+        every = self._config.training.network_snapshot_ticks
+        has_snapshot = progress.tick > 0 and (final or (progress.tick - 1) % every == 0)
+        return has_snapshot and self._measurements.choose(progress.cur_nimg, final, resumed)
 
     def _step(self) -> ScheduleState:
         """Runs the next call. Returns the schedule of its last iteration."""

@@ -44,6 +44,7 @@ class Stepper:
         self._noise = AdaptiveNoise(state.D, config.loss)
         self._functions: dict[Stage, Callable[..., Any]] = {}
         self._is_compiled: dict[tuple[int, int], bool] = {}  # by resolution and minibatch
+        self._read_errors: list[Exception] = []
         self._iterator: Iterator[Any] | None = None
         self._iterator_at: tuple[tuple[int, int], int] | None = None
 
@@ -52,17 +53,27 @@ class Stepper:
 
         Raises:
             MemoryError: if the stage does not fit into the memory of a device.
+            OSError, ValueError: if a record cannot be read, or is damaged; names it.
         """
         try:
             return self._run(call)
-        except tf.errors.ResourceExhaustedError as error:
-            raise MemoryError(memory.out_of_memory(call.now, self._config)) from error
+        except tf.errors.OpError as error:
+            if self._read_errors:
+                raise self._read_errors[0] from error
+            if isinstance(error, tf.errors.ResourceExhaustedError):
+                raise MemoryError(memory.out_of_memory(call.now, self._config)) from error
+            raise
 
     def _run(self, call: Call) -> np.ndarray:
         shape = (call.now.resolution, call.now.minibatch)
         if self._iterator_at != (shape, call.nimgs[0]):
             self._iterator = feeding.iterate(
-                self._strategy, self._dataset, call, self._config, self._labels
+                self._strategy,
+                self._dataset,
+                call,
+                self._config,
+                self._labels,
+                self._read_errors.append,
             )
         stage = Stage(*shape, fading=min(call.alphas) < 1)
         if stage not in self._functions:

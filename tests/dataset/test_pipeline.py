@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pgtf.dataset import open_dataset, pipeline
 from pgtf.dataset.labels import LabelTable
-from pgtf.dataset.tfrecords import open_records, to_records
+from pgtf.dataset.tfrecords import RecordFile, open_records, to_records
 from tests.dataset import original
 
 CASES = dict(np.load(original.ROOT / "process_reals" / "process_reals.npz"))
@@ -119,8 +119,41 @@ def test_a_damaged_record_stops_the_stream(dataset, tmp_path):
     data[247 * 4 + 100] ^= 1
     (tmp_path / "hdf5-r03.tfrecords").write_bytes(data)
     spoilt = open_dataset(tmp_path, max_label_size=0)
-    with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
-        take(pipeline.batches(spoilt, resolution_log2=3, minibatch=10, seed=0), 1)
+    errors = []
+    stream = pipeline.batches(
+        spoilt, resolution_log2=3, minibatch=10, seed=0, on_error=errors.append
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"r03.tfrecords record 4 .*damaged"):
+        take(stream, 1)
+    assert {type(error) for error in errors} == {ValueError}
+    (message,) = set(map(str, errors))
+    assert message.startswith(f"{tmp_path}/hdf5-r03.tfrecords record 4 (offset 988): damaged")
+
+
+def test_a_chunk_that_could_not_be_read_for_a_moment_is_read_again(dataset, monkeypatch):
+    options = {"resolution_log2": 3, "minibatch": 5, "seed": 9}
+    monkeypatch.setattr(pipeline, "CHUNK_RECORDS", 3)
+    expected = take(pipeline.batches(dataset, **options), 6)
+    read_example, again = pipeline._read_example, []
+
+    def elsewhere(file, record):
+        """TensorFlow finds no file for the last record."""
+        path = tf.where(record == dataset.num_images - 1, f"{file.path}.gone", file.path)
+        return read_example(dataclasses.replace(file, path=path), record)
+
+    def read(file, indices):
+        again.append(list(indices))
+        return RecordFile_read(file, indices)
+
+    RecordFile_read = RecordFile.read
+    monkeypatch.setattr(pipeline, "_read_example", elsewhere)
+    monkeypatch.setattr(RecordFile, "read", read)
+    found = take(pipeline.batches(dataset, **options, prefetch=0), 6)
+    for (images, labels), (expected_images, expected_labels) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(images, expected_images)
+        np.testing.assert_array_equal(labels, expected_labels)
+    assert len(again) >= 3  # once per epoch
+    assert all(len(chunk) == 3 and dataset.num_images - 1 in chunk for chunk in again)
 
 
 @pytest.mark.parametrize("record", [683, 1399])

@@ -38,7 +38,7 @@ def test_arrays_of_every_rank_and_attributes_come_back_equal(tmp_path):
 def test_content_is_on_the_disk_before_its_name_and_the_name_before_anything_later(tmp_path, disk):
     write_hdf5(tmp_path / "a.h5", {"G": {"weight": np.ones(3)}}, {})
     size = (tmp_path / "a.h5").stat().st_size
-    assert disk == [f"a.h5.tmp: {size} bytes", "rename", f"{tmp_path.name}/"]
+    assert disk == [f"a.h5.{os.getpid()}.tmp: {size} bytes", "rename", f"{tmp_path.name}/"]
 
 
 def with_dataset(path, **options):

@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(snapshot, monkeypatch,
 
 def test_a_link_under_the_temporary_name_is_not_written_through(snapshot, networks, tmp_path):
     (tmp_path / "elsewhere").write_text("precious")
-    snapshot.with_name(snapshot.name + ".tmp").symlink_to(tmp_path / "elsewhere")
+    snapshot.with_name(f"{snapshot.name}.{os.getpid()}.tmp").symlink_to(tmp_path / "elsewhere")
     save_snapshot(snapshot, *networks, cur_nimg=2000)
     assert (tmp_path / "elsewhere").read_text() == "precious"
     assert load_meta(snapshot) == {"cur_nimg": 2000}

@@ -46,7 +46,8 @@ def tick(action, folder, state, kimg, snapshot=True, final=False):
     state.progress.cur_nimg = kimg * 1000 + 7
     if snapshot:
         (folder / f"network-snapshot-{kimg:06d}.h5").write_bytes(b"snapshot %d" % kimg)
-    action(None, state, final)
+    if action.is_due(state.progress.cur_nimg, final):
+        action.record(action.measure(state, lambda: None))
 
 
 def measured(folder):
@@ -62,6 +63,49 @@ def test_every_nth_snapshot_and_the_last_are_measured(tmp_path, state, evaluator
     assert measured(tmp_path) == [20, 40, 50]
     record = records.load(tmp_path, "msssim")[0]
     assert (record["snapshot"], record["lod"]) == ("network-snapshot-000020.h5", 0.0)
+    assert record["nimg"] == 20_007
+
+
+def test_a_snapshot_is_recorded_if_all_its_values_are(tmp_path, state, evaluator):
+    action = SnapshotMetrics(tmp_path, evaluator, every=1, seed=0)
+    assert not action.is_recorded(10_007)
+    tick(action, tmp_path, state, 10)
+    assert action.is_recorded(10_007)
+    assert not action.is_recorded(10_008)
+    (tmp_path / "metric-msssim.jsonl").unlink()  # killed between the two
+    assert not action.is_recorded(10_007)
+
+
+def test_a_snapshot_that_is_measured_again_keeps_one_line(tmp_path, state, evaluator):
+    for contrast in (0.2, 0.9):  # The second is trained from an earlier checkpoint.
+        action = SnapshotMetrics(tmp_path, evaluator, every=1, seed=0)
+        state.Gs.contrast = contrast
+        for kimg in (10, 20):
+            tick(action, tmp_path, state, kimg)
+    found = records.load(tmp_path, "swd")
+    assert [record["kimg"] for record in found] == [10, 20]
+    state.Gs.contrast = 0.9
+    assert {record["value"] for record in found} == {action.measure(state, int)[0]["value"]}
+
+
+def test_a_check_between_batches_ends_a_measurement(tmp_path, state):
+    class Signal(BaseException):
+        pass
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:  # two batches of reals, one of fakes
+            raise Signal
+
+    calls, fakes = [], []
+    reals = image_sets.of_array("reals", waves(70, 16, seed=1))
+    action = SnapshotMetrics(tmp_path, Evaluator(parse_plan("swd"), reals), every=1, seed=0)
+    real = state.Gs.run
+    state.Gs.run = lambda latents, labels: (fakes.append(len(latents)), real(latents, labels))[1]
+    with pytest.raises(Signal):
+        action.measure(state, check)
+    assert fakes == [64]
+    assert measured(tmp_path) == []
 
 
 def test_a_resumed_run_measures_the_same_snapshots(tmp_path, state, evaluator):
@@ -85,7 +129,7 @@ def test_the_best_snapshot_is_kept(tmp_path, state, evaluator):
 def test_the_best_snapshot_is_on_the_disk_before_it_replaces_the_previous(tmp_path, disk):
     (tmp_path / "new.h5").write_bytes(b"snapshot")
     assert keep_best(tmp_path, {"metric": "fid", "value": 5.0, "snapshot": "new.h5"})
-    assert disk == [f"best-fid.h5.{os.getpid()}.tmp: 8 bytes", "rename"]
+    assert disk[:2] == [f"best-fid.h5.{os.getpid()}.tmp: 8 bytes", "rename"]
 
 
 def test_only_comparable_values_compete(tmp_path):

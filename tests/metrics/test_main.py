@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 
 import numpy as np
 import PIL.Image
@@ -124,7 +125,8 @@ def test_every_nth_snapshot_and_the_last_are_measured(run):
     assert [r["kimg"] for r in records.load(run, "msssim")] == [2]
 
 
-def test_an_interrupted_command_continues_where_it_was(run, monkeypatch, capsys):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_continues_where_it_was(run, monkeypatch, capsys, signum):
     command = ["--run=0", "--metrics=msssim:70"]
     with monkeypatch.context() as patch:
         made = []
@@ -132,18 +134,36 @@ def test_an_interrupted_command_continues_where_it_was(run, monkeypatch, capsys)
         def run_once(self, latents, labels):
             made.append(len(latents))
             if len(made) > 3:  # 64 and 6 images of the first snapshot, 64 of the second
-                raise KeyboardInterrupt
+                signal.raise_signal(signum)
             return np.zeros((len(latents), 16, 16, 3), np.float32)
 
         patch.setattr(Generator, "run", run_once)
         with pytest.raises(SystemExit) as caught:
             main(command)
-    assert caught.value.code == 130
-    assert "the same command continues" in capsys.readouterr().err
+    assert caught.value.code == 128 + signum
+    assert capsys.readouterr().err.endswith(
+        "\ninterrupted. With --run the same command continues.\n"
+    )
     assert [r["kimg"] for r in records.load(run, "msssim")] == [1]
     main(command)
     assert capsys.readouterr().out.count("recorded already") == 1
     assert [r["kimg"] for r in records.load(run, "msssim")] == [1, 2]
+
+
+def test_a_signal_waits_for_the_line_that_is_being_written(run, monkeypatch):
+    append = records.append
+
+    def interrupted(folder, record):
+        signal.raise_signal(signal.SIGTERM)
+        append(folder, record)
+
+    monkeypatch.setattr(records, "append", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main(["--run=0", "--metrics=swd:16,msssim:4"])
+    assert caught.value.code == 143
+    assert [r["kimg"] for r in records.load(run, "swd")] == [1]
+    assert (run / "best-swd.h5").exists()
+    assert records.load(run, "msssim") == []
 
 
 def test_the_others_are_measured_if_one_snapshot_is_damaged(run, capsys):

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from pgtf.dataset import pipeline
 from pgtf.export import timelapse
 from pgtf.interop import load_meta
 from pgtf.metrics import records
@@ -19,6 +21,8 @@ from pgtf.training.loop import RunOptions
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 from tests.training import jobs
+
+TICK = types.SimpleNamespace(as_line=lambda: {"kimg": 0.096})
 
 
 class Killed(Exception):
@@ -159,7 +163,7 @@ def test_lines_are_not_appended_through_a_link(tmp_path, name):
     (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     append = {
         "log.txt": lambda: log.to_file(tmp_path / "log.txt"),
-        "stats.jsonl": lambda: callbacks.StatsFile(tmp_path, 0)(None, None, False),
+        "stats.jsonl": lambda: callbacks.StatsFile(tmp_path, 0)(TICK, None, False),
         "metric-fid.jsonl": lambda: records.append(tmp_path, {"metric": "fid"}),
     }
     if name == "stats.jsonl":  # its lines from before the checkpoint are kept, as a new file
@@ -171,8 +175,7 @@ def test_lines_are_not_appended_through_a_link(tmp_path, name):
 
 
 def test_a_tick_and_a_record_end_with_their_line_on_the_disk(tmp_path, disk):
-    tick = types.SimpleNamespace(as_line=lambda: {"kimg": 0.096})
-    callbacks.StatsFile(tmp_path, 0)(tick, None, False)
+    callbacks.StatsFile(tmp_path, 0)(TICK, None, False)
     records.append(tmp_path, {"metric": "fid"})
     assert (tmp_path / "stats.jsonl").read_text() == '{"kimg": 0.096}\n'
     assert (tmp_path / "metric-fid.jsonl").read_text() == '{"metric": "fid"}\n'
@@ -184,7 +187,7 @@ def test_pipes_in_place_of_lines_are_not_waited_for(tmp_path):
         os.mkfifo(tmp_path / name)
     assert timelapse.read_stats(tmp_path / "stats.jsonl") == records.load(tmp_path, "fid") == []
     with pytest.raises(ValueError, match="stats.jsonl: must be a file of its own"):
-        callbacks.StatsFile(tmp_path, 0)(None, None, False)
+        callbacks.StatsFile(tmp_path, 0)(TICK, None, False)
     with pytest.raises(ValueError, match="metric-fid.jsonl: must be a file of its own"):
         records.append(tmp_path, {"metric": "fid"})
 
@@ -219,6 +222,25 @@ def test_one_trace_for_each_fade_and_for_what_follows(config, dataset, strategy)
         progress.cur_nimg = call.end_nimg
     traced = sorted(dataclasses.astuple(stage) for stage in stepper._functions)
     assert traced == [(4, 8, False), (8, 8, False), (8, 8, True)]
+
+
+def test_a_record_that_stays_unreadable_ends_training_with_its_name(
+    config, dataset, strategy, monkeypatch
+):
+    def preadv(descriptor, buffers, offset):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    read_example = pipeline._read_example
+    monkeypatch.setattr(
+        pipeline,
+        "_read_example",
+        lambda file, record: read_example(dataclasses.replace(file, path="gone"), record),
+    )
+    stepper = Stepper(TrainingState(config, strategy), config, dataset, strategy)
+    monkeypatch.setattr(os, "preadv", preadv)
+    call = loop.plan.next_call(config.schedule, config.training, 0, 0)
+    with pytest.raises(OSError, match=r"record \d+ \(offset \d+\): Input/output error: '.*-r02.tf"):
+        stepper.run(call)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from pgtf.dataset.appending import append_line
 from pgtf.dataset.celebahq.inputs import Row
-from pgtf.images import write_atomically
+from pgtf.files import write_atomically
 
 REPORT_FILE = "celebahq-report.csv"
 COLUMNS = ("idx", "orig_idx", "orig_file", "outcome", "detail")

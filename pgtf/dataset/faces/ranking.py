@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from pgtf import files
 from pgtf import images as images_lib
 from pgtf.dataset.encoder import Load, Rejected
 from pgtf.dataset.exporter import Options
@@ -186,7 +187,7 @@ def write_scores(
     for rank, (value, row) in enumerate(zip(scores.tolist(), rows, strict=True), 1):
         cells = [int(cell) if isinstance(cell, bool) else cell for cell in row]
         writer.writerow([rank, f"{value:.6f}", *cells])
-    images_lib.write_atomically(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    files.write_atomically(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def write_sheet(

@@ -1,0 +1,236 @@
+"""Measurements between ticks: after a checkpoint, stopped by signals, recorded exactly once."""
+
+import json
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from pgtf.distribution import interrupt
+from pgtf.distribution.interrupt import Interrupt
+from pgtf.distribution.signals import Stopped, stopped_by_signals
+from pgtf.runs.checkpoints import newest_first
+from pgtf.training import loop, ticks
+from pgtf.training.loop import RunOptions
+
+
+class Killed(Exception):
+    """Stands for a process that ends without a word."""
+
+
+class Sums:
+    """A measurement: the sum of a generated image, one line per snapshot.
+
+    `meanwhile` maps images shown to a function that is called during the measurement.
+    """
+
+    def __init__(self, folder, meanwhile=None, while_recording=None):
+        self._path = folder / "metric-sum.jsonl"
+        self._meanwhile, self._while_recording = meanwhile or {}, while_recording or {}
+        self.checked = []
+
+    def lines(self):
+        text = self._path.read_text() if self._path.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
+
+    def is_due(self, cur_nimg, final):
+        return True
+
+    def is_recorded(self, cur_nimg):
+        return cur_nimg in [nimg for nimg, _ in self.lines()]
+
+    def measure(self, state, check):
+        nimg = state.progress.cur_nimg
+        found = float(state.Gs.run(np.ones((1, state.Gs.latent_size), np.float32)).sum())
+        self._meanwhile.get(nimg, int)()
+        check()
+        self.checked.append(nimg)
+        return [nimg, found]
+
+    def record(self, found):
+        self._while_recording.get(found[0], int)()
+        with open(self._path, "a") as file:
+            file.write(json.dumps(found) + "\n")
+
+
+def train(config, dataset, strategy, folder, **meanwhile):
+    """Runs the loop without checkpoints by time. Returns its result and the measurement."""
+    measurement = Sums(folder, **meanwhile)
+    options = RunOptions(measurements=[measurement])
+    return loop.run(config, dataset, strategy, folder, options), measurement
+
+
+def contents(folder):
+    """All that a run leaves but times, events and the names of its checkpoints."""
+    lines = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
+    found = {path.name: path.read_bytes() for path in folder.glob("*.[hp][5n]*")}
+    found["stats"] = [{k: v for k, v in x.items() if k not in ticks.TIME_FIELDS} for x in lines]
+    return found | {"sums": Sums(folder).lines(), "finished": (folder / "finished").exists()}
+
+
+@pytest.fixture(scope="module", params=[pytest.param("fades", marks=pytest.mark.slow), "stable"])
+def config(request, config):
+    """Three ticks: of 96 images while the images grow, or of 32 images at 4x4."""
+    if request.param == "fades":
+        return config
+    changes = {"schedule.lod_training_kimg": 9.0, "schedule.tick_kimg_base": 0.032}
+    return config.replace(changes | {"training.total_kimg": 0.096})
+
+
+@pytest.fixture(scope="module")
+def ends(config):
+    """Images shown at the ends of ticks."""
+    return [round(config.training.total_kimg * 1000) * tick // 3 for tick in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config, ends, dataset, strategy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert train(config, dataset, strategy, folder)[0] is None
+    found = contents(folder)
+    assert [nimg for nimg, _ in found["sums"]] == ends
+    assert found["finished"]
+    assert len(found) >= 6  # two pictures, a snapshot, statistics, sums, the mark
+    return found
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_signal_stops_a_measurement_and_the_same_command_makes_it(
+    config, ends, dataset, strategy, undisturbed, tmp_path, number
+):
+    seen, nimg = {}, ends[number]
+
+    def stop():
+        seen["checkpoint"] = newest_first(tmp_path / "checkpoint")[0].name
+        seen["ticks"] = len((tmp_path / "stats.jsonl").read_text().splitlines())
+        signal.raise_signal(signal.SIGTERM)
+
+    result, sums = train(config, dataset, strategy, tmp_path, meanwhile={nimg: stop})
+    assert result == signal.SIGTERM
+    assert seen == {"checkpoint": f"checkpoint-{nimg:09d}.h5", "ticks": number + 1}
+    assert sums.checked == ends[:number]
+    assert len(sums.lines()) == number
+    assert not (tmp_path / "finished").exists()
+    result, sums = train(config, dataset, strategy, tmp_path)
+    assert (result, sums.checked) == (None, ends[number:])
+    assert contents(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("when", ["meanwhile", "while_recording"])
+def test_a_run_killed_during_a_measurement_loses_and_repeats_nothing(
+    config, ends, dataset, strategy, undisturbed, tmp_path, when
+):
+    def kill():
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(config, dataset, strategy, tmp_path, **{when: {ends[1]: kill}})
+    assert newest_first(tmp_path / "checkpoint")[0].name == f"checkpoint-{ends[1]:09d}.h5"
+    result, sums = train(config, dataset, strategy, tmp_path)
+    assert (result, sums.checked) == (None, ends[1:])
+    assert contents(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_signal_waits_for_the_line_that_is_being_recorded(
+    config, ends, dataset, strategy, undisturbed, tmp_path, number
+):
+    def stop():
+        signal.raise_signal(signal.SIGINT)
+
+    stops = {ends[number]: stop}
+    result, sums = train(config, dataset, strategy, tmp_path, while_recording=stops)
+    assert sums.is_recorded(ends[number])
+    if number == 2:  # Nothing was left to do.
+        assert result is None
+    else:
+        assert result == signal.SIGINT
+        result, sums = train(config, dataset, strategy, tmp_path)
+        assert (result, sums.checked) == (None, ends[number + 1 :])
+    assert contents(tmp_path) == undisturbed
+
+
+class TwoWorkers:
+    """Workers that are threads of this process."""
+
+    def __init__(self):
+        self._barrier, self._values = threading.Barrier(2, timeout=30), {}
+
+    def worker(self, index):
+        class Worker:
+            is_chief = index == 0
+
+            def all_reduce_sum(_, values):
+                self._values[index] = list(values)
+                self._barrier.wait()
+                sums = [sum(pair) for pair in zip(*self._values.values(), strict=True)]
+                self._barrier.wait()
+                return sums
+
+        return Worker()
+
+
+def test_a_signal_to_another_worker_stops_the_work_of_the_chief(monkeypatch):
+    monkeypatch.setattr(interrupt, "AGREE_SEC", 0)
+    job = TwoWorkers()
+    chief, other = (Interrupt(job.worker(index)) for index in (0, 1))
+    waiting = threading.Thread(target=other.run_on_chief, args=(lambda check: None,))
+    waiting.start()
+    done = []
+
+    def work(check):
+        for number in range(10):
+            if number == 4:
+                other._noted = signal.SIGTERM  # Its main thread would note it between exchanges.
+            check()
+            done.append(number)
+
+    with chief:
+        chief.run_on_chief(work)
+    waiting.join(30)
+    assert (chief.signum, other.signum) == (signal.SIGTERM, signal.SIGTERM)
+    assert done in ([0, 1, 2, 3], [0, 1, 2, 3, 4])  # It may have been asked just before.
+
+
+def test_workers_wait_for_work_without_a_signal_and_for_work_that_fails():
+    for error in (None, OSError):
+        job = TwoWorkers()
+        chief, other = (Interrupt(job.worker(index)) for index in (0, 1))
+        waiting = threading.Thread(target=other.run_on_chief, args=(lambda check: None,))
+        waiting.start()
+
+        def work(check, error=error):
+            if error is not None:
+                raise error
+
+        if error is None:
+            chief.run_on_chief(work)
+        else:
+            with pytest.raises(error):
+                chief.run_on_chief(work)
+        waiting.join(30)
+        assert not waiting.is_alive()
+        assert (chief.signum, other.signum) == (None, None)
+
+
+def test_a_second_signal_during_a_measurement_has_the_effect_that_it_has_outside():
+    job = Interrupt(Alone())
+
+    def work(check):
+        signal.raise_signal(signal.SIGTERM)
+
+    with stopped_by_signals(), job:
+        job.run_on_chief(work)
+        assert job.signum == signal.SIGTERM
+        with pytest.raises(Stopped):
+            signal.raise_signal(signal.SIGTERM)
+
+
+class Alone:
+    """The only worker."""
+
+    is_chief = True
+
+    def all_reduce_sum(self, values):
+        return list(values)
