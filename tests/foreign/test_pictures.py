@@ -133,6 +133,10 @@ def bombs():
             with_size(jp2, 8, ">II", 5000),
             "have larger",
         ),
+        "small-tiles.jp2": (
+            with_size(with_size(jp2, 8, ">II", 256), 24, ">II", 1),
+            "must have larger tiles, found 1x1",
+        ),
         "size.jp2": (
             with_size(with_size(jp2, 8, ">II", 5000), 24, ">II", 5000),
             "claims to be 5000x5",
@@ -142,6 +146,14 @@ def bombs():
         "tiles.tif": (
             tiff([(322, 4, 1, 1 << 16), (323, 4, 1, 1 << 14)]),
             "tiles are larger than the",
+        ),
+        "many-strips.tif": (
+            tiff([(273, 4, 1 << 16, 8), (279, 4, 1 << 16, 8)], bytes(1 << 20)),
+            "has 65536 values",
+        ),
+        "many-values.tif": (
+            tiff([(318, 5, 1 << 19, 8)], bytes(1 << 22)),
+            "damaged: tag 318 has 524288 values",
         ),
         "entries.tif": (b"II*\0\x08\0\0\0\xff\xff" + bytes(99), "its directory has 65535 entries"),
         "scans.jpg": (many_scans(3000), "must have fewer JPEG scans, found 3009"),
