@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import re
 import struct
 import zlib
 
@@ -109,13 +110,13 @@ def test_a_postscript_file_starts_no_program(tmp_path, monkeypatch):
 
 
 def bombs():
-    """{name: (content, part of the line, or "read")}."""
+    """{name: (content, pattern in the line, or "read")}."""
     jp2, gif = encoded("JPEG2000", no_jp2=True), encoded("GIF")
     after_palette = 13 + (6 << (gif[10] & 7))
     return {
         "pic-memory.gif": ((HOSTILE / "pic-memory.bin").read_bytes(), "claims to be 9494x12740"),
-        "pic-assert.png": ((HOSTILE / "pic-assert.bin").read_bytes(), "broken data stream"),
-        "pic-type.tif": ((HOSTILE / "pic-typeerror.bin").read_bytes(), "damaged (TypeError"),
+        "pic-assert.png": ((HOSTILE / "pic-assert.bin").read_bytes(), "broken data stream|damaged"),
+        "pic-type.tif": ((HOSTILE / "pic-typeerror.bin").read_bytes(), r"damaged \(TypeError"),
         "16-bit.png": (png(13_377, 16), "claims to be 13377x13377, too large for its"),
         "rgba.png": (png(60_000, 8, 6), "must have at most 178956970 pixels, found 3600000000"),
         "size.jpg": (jpeg_of_size(13_000), "claims to be 13000x13000"),
@@ -209,7 +210,7 @@ def test_no_picture_takes_much_memory_or_time(kind, tmp_path):
     different = {
         name: (outcome, expected)
         for (name, (_, expected)), outcome in zip(chosen.items(), found, strict=True)
-        if expected not in outcome
+        if not re.search(expected, outcome)
     }
     assert different == {}
 
