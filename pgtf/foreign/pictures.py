@@ -62,19 +62,20 @@ def open_picture(
             goes wrong in a decoder while the context is open. `reason` makes one line of it.
         OSError: the file cannot be read.
     """
-    with one_kind_of_error(), open_regular(path) as file:
+    with one_kind_of_error(), _limit_of_pillow(max_pixels), open_regular(path) as file:
         if size_of(file) > MAX_FILE_BYTES:
             raise ValueError(f"must have at most {MAX_FILE_BYTES} bytes")
-        with _open(file, os.fspath(path), size_of(file), pixels) as picture:
+        with _open(file, os.fspath(path), size_of(file), pixels, max_pixels) as picture:
             check_size(picture.size, size_of(file), picture.format, max_pixels)
             yield picture
 
 
 @contextlib.contextmanager
-def open_encoded(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Iterator[PIL.Image.Image]:
+def open_encoded(content: bytes) -> Iterator[PIL.Image.Image]:
     """Opens an image in memory; see `open_picture`."""
-    with one_kind_of_error(), _open(io.BytesIO(content), "", len(content), True) as picture:
-        check_size(picture.size, len(content), picture.format, max_pixels)
+    file = io.BytesIO(content)
+    with one_kind_of_error(), _open(file, "", len(content), True, MAX_PIXELS) as picture:
+        check_size(picture.size, len(content), picture.format)
         yield picture
 
 
@@ -126,6 +127,18 @@ def one_kind_of_error() -> Iterator[None]:
         raise ValueError(f"damaged ({type(error).__name__}: {what})") from error
 
 
+@contextlib.contextmanager
+def _limit_of_pillow(max_pixels: int) -> Iterator[None]:
+    """Context manager that raises Pillow's own limit, if ours is higher."""
+    before = PIL.Image.MAX_IMAGE_PIXELS
+    if max_pixels > MAX_PIXELS:
+        PIL.Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = before
+
+
 def orientation(picture: PIL.Image.Image) -> int:
     """EXIF orientation of a picture whose pixels were decoded, 1 to 8.
 
@@ -144,7 +157,9 @@ def orientation(picture: PIL.Image.Image) -> int:
     return tiff.orientation_of(exif) or (int(found[1]) if found else 1)
 
 
-def _open(file: IO[bytes], name: str, num_bytes: int, pixels: bool) -> PIL.Image.Image:
+def _open(
+    file: IO[bytes], name: str, num_bytes: int, pixels: bool, max_pixels: int
+) -> PIL.Image.Image:
     """Opens a file after its header has been checked or rewritten."""
     head = file.read(30)
     file.seek(0)
@@ -159,7 +174,7 @@ def _open(file: IO[bytes], name: str, num_bytes: int, pixels: bool) -> PIL.Image
         picture_headers.check_gif(file)
     elif head.startswith(b"RIFF"):
         if size := picture_headers.webp_size(head):
-            check_size(size, num_bytes, "WEBP")
+            check_size(size, num_bytes, "WEBP", max_pixels)
     elif picture_headers.TIFF_STARTS.match(head):
         file = io.BytesIO(tiff.plain_tiff(file.read()))
     elif head[4:8] == b"ftyp":

@@ -248,6 +248,17 @@ def test_only_as_many_pixels_are_decoded_as_the_file_can_hold(size, num_bytes, k
     check_size(size, num_bytes, kind, max_pixels=10**9)  # whoever says so, knows
 
 
+def test_a_higher_limit_holds_for_pillow_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 60)  # It refuses from 121 on.
+    (tmp_path / "x.png").write_bytes(encoded("PNG"))
+    with pytest.raises(ValueError, match="must have at most 178956970 pixels, found 256"):
+        with pictures.open_picture(tmp_path / "x.png"):
+            pass
+    with pictures.open_picture(tmp_path / "x.png", max_pixels=MAX_PIXELS + 1) as picture:
+        assert np.asarray(picture).shape == (16, 16, 3)
+    assert PIL.Image.MAX_IMAGE_PIXELS == 60
+
+
 ERRORS = [TypeError, AssertionError, KeyError, struct.error, zlib.error, OverflowError, EOFError]
 ERRORS += [RecursionError, MemoryError, SyntaxError, IndexError, NotImplementedError, RuntimeError]
 
