@@ -28,7 +28,9 @@ MAX_NPZ_BYTES = 1 << 30  # of all arrays of an .npz file together
 NUMBERS = "fiub"  # kinds of dtype: float, signed and unsigned integer, bool
 TEXT = "U"
 DTYPE = re.compile(r"[<>|=]?(?:f[248]|c8|c16|[iu][1248]|b1|[SU]\d{1,7})")
-HEADER = re.compile(r"\s*'(descr|fortran_order|shape)'\s*:\s*('[^']*'|True|False|\([\dL,\s]*\))\s*")
+HEADER = re.compile(
+    r"\s*'(descr|fortran_order|shape)'\s*:\s*('[ -&(-~]*'|True|False|\([\dL,\s]*\))\s*"
+)
 SIZE = re.compile(r"\d{1,19}L?")  # Python 2 wrote 10L.
 
 

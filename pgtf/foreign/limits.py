@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+MAX_FILE_BYTES = 1 << 30  # of a picture; 179 megapixels of 6 bytes
 MAX_PIXELS = 178_956_970  # Pillow refuses more: RGB takes 4 bytes per pixel, together 683 MiB.
 # A picture of up to 33 megapixels, a square with a side of 5792, may be compressed in any way, and
 # takes less than 512 MiB. A larger one must have a byte per 128 pixels, which photographs exceed

@@ -29,10 +29,11 @@ MAX_CHUNKS = 1 << 18  # of a PNG file: 2 GiB in chunks of 8 KiB
 MAX_EXIF = 16  # places in an AVIF file where EXIF data seem to begin
 MAX_BLOCKS = 8192  # of 255 bytes each, before the first image of a GIF file
 TIFF_STARTS = re.compile(rb"II[*+]\0|MM\0[*+]|II\0[*+]|MM[*+]\0")
-# Bounds of JPEG 2000 for images of more than SMALL pixels: a decoder has a record for each.
-SMALL = 1 << 18
-MIN_TILE, MIN_BLOCK = 1 << 12, 1 << 8  # pixels
+# Bounds of JPEG 2000: a decoder keeps a record of each part, however small.
+FREE_TILES, MIN_TILE = 1024, 1 << 12  # number that any image may have; least pixels of more
+SMALL, MIN_BLOCK = 1 << 18, 1 << 8  # pixels: smaller images may have smaller blocks
 MAX_LAYERS = 1000
+MAX_CODESTREAMS = 16
 
 
 class Jpeg(NamedTuple):
@@ -152,15 +153,20 @@ def check_avif(content: bytes) -> None:
 
 def check_jpeg2000(content: bytes) -> None:
     """Refuses a JPEG 2000 file of so many parts that a decoder would need gigabytes for them."""
-    at = content.find(b"\xff\x4f\xff\x51")
-    if at < 0:
-        return
-    width, height, left, top, tile_width, tile_height = struct.unpack_from(">6I", content, at + 8)
+    for number, start in enumerate(re.finditer(rb"\xff\x4f\xff\x51", content)):
+        if number == MAX_CODESTREAMS:
+            raise ValueError("must have fewer images")
+        _check_codestream(content, start.start())
+
+
+def _check_codestream(content: bytes, at: int) -> None:
+    width, height, left, top, *tile = struct.unpack_from(">6I", content, at + 8)
     num_pixels = max(width - left, 0) * max(height - top, 0)
+    num_tiles = -(-width // max(tile[0], 1)) * -(-height // max(tile[1], 1))
+    if num_tiles > max(FREE_TILES, num_pixels // MIN_TILE):
+        raise ValueError(f"must have larger tiles, found {tile[0]}x{tile[1]}")
     if num_pixels <= SMALL:
         return
-    if tile_width * tile_height < min(MIN_TILE, num_pixels):
-        raise ValueError(f"must have larger tiles, found {tile_width}x{tile_height}")
     for is_default, body in _coding_styles(content, at + 2):
         layers = int.from_bytes(body[2:4], "big") if is_default else 0
         style, codes = (body[0], body[6:]) if is_default else (body[1], body[3:])

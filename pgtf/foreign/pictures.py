@@ -1,7 +1,7 @@
 """Opens image files: the formats that we mean, of bounded size, and one kind of error.
 
 Every image file of a user is opened here, except those that OpenCV decodes for LSUN, which
-`check_encoded` looks at before.
+`suits_opencv` looks at before.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import PIL.Image
 
 from pgtf.foreign import picture_headers, tiff
 from pgtf.foreign.files import PathLike, open_regular, size_of
-from pgtf.foreign.limits import MAX_PIXELS, check_size
+from pgtf.foreign.limits import MAX_FILE_BYTES, MAX_PIXELS, check_size
 
 # Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+PNG_START = b"\x89PNG"
 TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from text.
 XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
@@ -61,22 +62,31 @@ def open_picture(
             goes wrong in a decoder while the context is open. `reason` makes one line of it.
         OSError: the file cannot be read.
     """
-    with one_kind_of_error(), open_regular(path) as file:
-        with _open(file, os.fspath(path), size_of(file), pixels) as picture:
+    with one_kind_of_error(), _limit_of_pillow(max_pixels), open_regular(path) as file:
+        if size_of(file) > MAX_FILE_BYTES:
+            raise ValueError(f"must have at most {MAX_FILE_BYTES} bytes")
+        with _open(file, os.fspath(path), size_of(file), pixels, max_pixels) as picture:
             check_size(picture.size, size_of(file), picture.format, max_pixels)
             yield picture
 
 
 @contextlib.contextmanager
-def open_encoded(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Iterator[PIL.Image.Image]:
+def open_encoded(content: bytes) -> Iterator[PIL.Image.Image]:
     """Opens an image in memory; see `open_picture`."""
-    with one_kind_of_error(), _open(io.BytesIO(content), "", len(content), True) as picture:
-        check_size(picture.size, len(content), picture.format, max_pixels)
+    file = io.BytesIO(content)
+    with one_kind_of_error(), _open(file, "", len(content), True, MAX_PIXELS) as picture:
+        check_size(picture.size, len(content), picture.format)
         yield picture
 
 
-def check_encoded(content: bytes) -> None:
-    """Refuses an image in memory that is too large, before another decoder than Pillow sees it."""
+def suits_opencv(content: bytes) -> bool:
+    """True for a JPEG, PNG or WebP image in memory that another decoder than Pillow may see.
+
+    Raises:
+        ValueError, OSError: see `open_picture`.
+    """
+    if not content.startswith((picture_headers.JPEG_START, PNG_START, b"RIFF")):
+        return False
     with one_kind_of_error():
         if content.startswith(picture_headers.JPEG_START):  # several times as fast as Pillow
             jpeg = picture_headers.read_jpeg(io.BytesIO(content), pixels=True)
@@ -84,6 +94,7 @@ def check_encoded(content: bytes) -> None:
         else:
             with open_encoded(content):
                 pass
+    return True
 
 
 def reason(error: Exception) -> str:
@@ -116,6 +127,18 @@ def one_kind_of_error() -> Iterator[None]:
         raise ValueError(f"damaged ({type(error).__name__}: {what})") from error
 
 
+@contextlib.contextmanager
+def _limit_of_pillow(max_pixels: int) -> Iterator[None]:
+    """Context manager that raises Pillow's own limit, if ours is higher."""
+    before = PIL.Image.MAX_IMAGE_PIXELS
+    if max_pixels > MAX_PIXELS:
+        PIL.Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = before
+
+
 def orientation(picture: PIL.Image.Image) -> int:
     """EXIF orientation of a picture whose pixels were decoded, 1 to 8.
 
@@ -134,7 +157,9 @@ def orientation(picture: PIL.Image.Image) -> int:
     return tiff.orientation_of(exif) or (int(found[1]) if found else 1)
 
 
-def _open(file: IO[bytes], name: str, num_bytes: int, pixels: bool) -> PIL.Image.Image:
+def _open(
+    file: IO[bytes], name: str, num_bytes: int, pixels: bool, max_pixels: int
+) -> PIL.Image.Image:
     """Opens a file after its header has been checked or rewritten."""
     head = file.read(30)
     file.seek(0)
@@ -143,19 +168,22 @@ def _open(file: IO[bytes], name: str, num_bytes: int, pixels: bool) -> PIL.Image
         jpeg = picture_headers.read_jpeg(file, pixels)
         file = io.BytesIO(jpeg.content)
         info = {"exif": jpeg.exif, "xmp": jpeg.xmp}
-    elif head.startswith(b"\x89PNG"):
+    elif head.startswith(PNG_START):
         picture_headers.check_png(file)
     elif head.startswith(b"GIF"):
         picture_headers.check_gif(file)
     elif head.startswith(b"RIFF"):
         if size := picture_headers.webp_size(head):
-            check_size(size, num_bytes, "WEBP")
+            check_size(size, num_bytes, "WEBP", max_pixels)
     elif picture_headers.TIFF_STARTS.match(head):
         file = io.BytesIO(tiff.plain_tiff(file.read()))
     elif head[4:8] == b"ftyp":
-        picture_headers.check_avif(file.read())
+        file = io.BytesIO(content := file.read())
+        picture_headers.check_avif(content)
     elif head.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")):
-        picture_headers.check_jpeg2000(file.read())
+        # Reading from memory allocates no more than there is, whatever length a header says.
+        file = io.BytesIO(content := file.read())
+        picture_headers.check_jpeg2000(content)
     elif name.lower().endswith(TGA):
         return PIL.Image.open(file, formats=["TGA"])
     file.seek(0)

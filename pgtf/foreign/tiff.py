@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import struct
+from collections.abc import Mapping
 
 from pgtf.foreign.limits import check_scans
 
@@ -15,6 +16,10 @@ TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 TYPE_SIZES |= {16: 8, 17: 8, 18: 8}
 INTEGERS = (1, 3, 4, 6, 8, 9, 16)
 WIDTH, HEIGHT, COMPRESSION, ORIENTATION = 256, 257, 259, 274
+PARTS = (273, 279, 324, 325)  # offsets and sizes of strips and of tiles
+MAX_SAMPLES, MIN_PART = 6, 256  # samples per pixel; pixels of a tile
+MAX_VALUES = 1 << 18  # A palette of 65536 colors has 196,608.
+BYTES = (1, 2, 6, 7)  # types that Pillow keeps as bytes
 ROWS_PER_STRIP, TILE_WIDTH, TILE_LENGTH = 278, 322, 323
 JPEG = (6, 7)  # values of COMPRESSION
 # Tags that decoding needs: size, samples, compression and its tables, strips or tiles, palette,
@@ -115,6 +120,7 @@ def plain_tiff(content: bytes) -> bytes:
     kept = {x.tag: x for x in reversed(found.entries) if x.tag in PIXEL_TAGS}
     if sum(entry.num_bytes for entry in kept.values()) > len(content):
         raise ValueError("damaged: its directory claims more bytes than the file has")
+    _check_counts(found, kept)
     _check_tiles(found, content)
     at = len(content) + len(content) % 2
     count, end = ("Q", bytes(8)) if found.is_big else ("H", bytes(4))
@@ -126,6 +132,16 @@ def plain_tiff(content: bytes) -> bytes:
     new.seek(8 if found.is_big else 4)
     new.write(struct.pack(found.order + ("Q" if found.is_big else "I"), at))
     return new.getvalue()
+
+
+def _check_counts(found: Directory, kept: Mapping[int, Entry]) -> None:
+    """Refuses lists that Python would need many times as much memory for as they have bytes."""
+    width, height = found.integer(WIDTH, 0), found.integer(HEIGHT, 0)
+    max_parts = MAX_SAMPLES * (height + width * height // MIN_PART)
+    for entry in kept.values():
+        if entry.count > (max_parts if entry.tag in PARTS else MAX_VALUES):
+            if entry.type not in BYTES:
+                raise ValueError(f"damaged: tag {entry.tag} has {entry.count} values")
 
 
 def _check_tiles(found: Directory, content: bytes) -> None:

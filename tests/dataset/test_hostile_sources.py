@@ -47,11 +47,11 @@ def test_a_damaged_lmdb_is_one_line(name, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_lsun_entry_that_opencv_decodes_wrongly_is_rejected(tmp_path, capsys):
+def test_opencv_decodes_no_gif_of_which_it_makes_an_array_without_colors(tmp_path, capsys):
     pytest.importorskip("cv2")
     source = HOSTILE / "lmdb-indexerror"
     assert run("create_lsun", tmp_path / "out", source, "--resolution=16") == 0
-    assert "1  damaged: it has no colors" in capsys.readouterr().out
+    assert "Images         3\n" in capsys.readouterr().out  # Pillow decodes it.
 
 
 def test_an_lmdb_with_fewer_entries_than_it_claims_is_damaged(tmp_path):

@@ -17,9 +17,9 @@ from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export
 from pgtf.dataset.isolated import isolated
 from pgtf.dataset.sources.optional import import_optional
-from pgtf.dataset.sources.pictures import FILE_ERRORS
+from pgtf.dataset.sources.pictures import FILE_ERRORS, converted
 from pgtf.foreign.files import open_regular
-from pgtf.foreign.pictures import check_encoded, open_encoded, reason
+from pgtf.foreign.pictures import open_encoded, reason, suits_opencv
 
 RESOLUTION = 256  # default of the original release
 DATA_FILE = "data.mdb"
@@ -147,26 +147,27 @@ def decode(encoded: bytes, resolution: int) -> np.ndarray:
     """Decodes JPEG, PNG, WebP and others, crops the center, resizes: -> uint8 [3, R, R]."""
     if not encoded:
         raise ValueError("the entry is empty")
-    check_encoded(encoded)  # first: OpenCV allocates what the header claims
-    cv2: Any = import_optional("cv2", "opencv-python-headless")
     # As the original: OpenCV first, which drops alpha and converts 16 bits to 8, then Pillow.
-    try:
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ValueError(f"OpenCV refuses it: {error.err}") from None
-    if image is not None:
-        if image.ndim != 3:  # It fails to make some damaged GIF files RGB.
-            raise ValueError("damaged: it has no colors")
-        image = np.ascontiguousarray(image[:, :, ::-1])  # BGR -> RGB
-    else:
+    image = _decode_by_opencv(encoded) if suits_opencv(encoded) else None
+    if image is None:
         with open_encoded(encoded) as file:
-            image = np.asarray(file.convert("RGB"))
+            image = np.asarray(converted(file, "RGB"))
     height, width = image.shape[:2]
     crop = min(height, width)
     top, left = (height - crop) // 2, (width - crop) // 2
     square = PIL.Image.fromarray(image[top : top + crop, left : left + crop])
     square = square.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
     return np.asarray(square).transpose(2, 0, 1)
+
+
+def _decode_by_opencv(encoded: bytes) -> np.ndarray | None:
+    """Decodes an image: -> uint8 [H, W, 3]; None if OpenCV does not know it."""
+    cv2: Any = import_optional("cv2", "opencv-python-headless")
+    try:
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ValueError(f"OpenCV refuses it: {error.err}") from None
+    return None if image is None else np.ascontiguousarray(image[:, :, ::-1])  # BGR -> RGB
 
 
 def add_command(commands: Commands) -> None:
