@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,13 @@ def standard(
         ImageGrid(folder, dataset, state, config, tensorboard),
         Snapshot(folder, dataset, config),
     ]
+
+
+def begin(callbacks: Iterable[Callback]) -> None:
+    """Lets callbacks save what they prepared, after the first call."""
+    for callback in callbacks:
+        if isinstance(callback, ImageGrid):
+            callback.begin()
 
 
 class StatusLine:
@@ -132,22 +139,33 @@ class ImageGrid:
         shape = [num, state.G.latent_size]
         draw = randomness.normal(shape, config.training.seed, 0, randomness.Stream.GRID_LATENTS)
         self._latents = draw.numpy()[: len(chosen)]
+        self._unsaved: Callable[[], None] | None = None
         if not (folder / "reals.png").exists():
-            self._save(state)
-            reals = images.to_float(dataset.read_images(chosen))
-            images.save_image_grid(folder / "reals.png", reals, self._size)
+            fakes, cur_nimg = state.Gs.run(self._latents, self._labels), state.progress.cur_nimg
+
+            def save() -> None:
+                self._save(fakes, state.Gs.config.resolution, cur_nimg)
+                reals = images.to_float(dataset.read_images(chosen))
+                images.save_image_grid(folder / "reals.png", reals, self._size)
+
+            self._unsaved = save
+
+    def begin(self) -> None:
+        """Saves the first pictures, drawn when this was made: training can begin before."""
+        if self._unsaved is not None:
+            self._unsaved()
+            self._unsaved = None
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
         if final or tick.tick % self._every == 0:
-            self._save(state)
+            fakes = state.Gs.run(self._latents, self._labels)
+            self._save(fakes, state.Gs.config.resolution, state.progress.cur_nimg)
 
-    def _save(self, state: TrainingState) -> None:
-        fakes = state.Gs.run(self._latents, self._labels)
-        factor = state.Gs.config.resolution // fakes.shape[1]  # as the original: full resolution
+    def _save(self, fakes: np.ndarray, resolution: int, cur_nimg: int) -> None:
+        factor = resolution // fakes.shape[1]  # as the original: full resolution
         grid = images.image_grid(fakes.repeat(factor, 1).repeat(factor, 2), self._size)
-        name = f"fakes{state.progress.cur_nimg // 1000:06d}.png"
-        images.save_png(self._folder / name, grid)
-        self._tensorboard.image(grid, state.progress.cur_nimg)
+        images.save_png(self._folder / f"fakes{cur_nimg // 1000:06d}.png", grid)
+        self._tensorboard.image(grid, cur_nimg)
 
     def _choose(self, dataset: Dataset) -> Any:
         """Records for the grid: the first ones, or a row per class of a labelled dataset."""
