@@ -7,6 +7,7 @@ the label columns (the digits of create_mnist).
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import keras
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
         dataset.num_channels,
         epochs=epochs,
         seed=args.seed,
-        progress=True,
+        progress=sys.stderr.isatty(),
     )
     out = args.out or Path(path) / CLASSIFIER
     classifiers.save_classifier(out, classifier)

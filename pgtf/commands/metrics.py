@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> None:
 def measure(args: argparse.Namespace) -> None:
     """Measures every set of fakes and prints, or records, the values."""
     if args.download_inception:
-        path = inception.download(args.inception, sha256=args.inception_sha256, progress=True)
+        path = inception.download(
+            args.inception, sha256=args.inception_sha256, progress=sys.stderr.isatty()
+        )
         print(f"{path} (SHA-256 {inception.file_sha256(path)})")
         return
     plan = parse_plan(args.metrics, args.num_images, args.num_reals)
@@ -67,7 +69,7 @@ def measure(args: argparse.Namespace) -> None:
         options,
         dataset_folder=None if dataset is None else dataset.path,
         num_fakes=None if metrics_sources.is_generated(args) else sources[0][1]().num_images,
-        progress=True,
+        progress=sys.stderr.isatty(),
     )
     hashes = {settings.get("inception_sha256") for settings in evaluator.settings()} - {None}
     if hashes:
@@ -94,7 +96,7 @@ def draw_sheet(args: argparse.Namespace) -> None:
     name, make = metrics_sources.fakes_of(args, reals, dataset)[-1]
     fakes = in_random_order(make(), args.seed)
     number = NUM_FAKES if fakes.num_images is None else min(NUM_FAKES, fakes.num_images)
-    sheet, differences = neighbour_sheet(reals, fakes.read(0, number), progress=True)
+    sheet, differences = neighbour_sheet(reals, fakes.read(0, number), progress=sys.stderr.isatty())
     out = args.out or Path(f"{Path(name).stem}-neighbours.png")
     images.save_png(out, sheet)
     closest = ", ".join(f"{d:.1f}" for d in differences[:, 0])

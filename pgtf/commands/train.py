@@ -31,6 +31,7 @@ from pgtf.metrics import during_training
 from pgtf.metrics.setup import MetricOptions
 from pgtf.runs import continuation, lock, log
 from pgtf.training import loop, precision, prepare
+from pgtf.training.calls import Diverged
 from pgtf.training.config import RunConfig
 from pgtf.training.probe import probe
 from pgtf.training.tables import cost_table, stage_table
@@ -143,7 +144,7 @@ def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int
         on_divergence=train_flags.ON_DIVERGENCE.value,
         profile_steps=train_flags.PROFILE.value,
     )
-    with one_line_errors((OSError, MemoryError, ValueError, loop.Diverged)):
+    with one_line_errors((OSError, MemoryError, ValueError, Diverged)):
         with _logged(workers, opened.folder):
             for note in notes:
                 logging.info("%s", note)

@@ -199,7 +199,9 @@ def _write_records(
     results = ordered_map(encode, _chunks(rest, folder.num_items, size), num_workers)
     with (
         contextlib.closing(results),  # type: ignore[type-var]
-        tqdm(total=limit, initial=folder.num_records, unit="img", desc="Writing") as bar,
+        tqdm(
+            total=limit, initial=folder.num_records, unit="img", desc="Writing", disable=None
+        ) as bar,
     ):
         for result in results:
             encoded = result.first(limit - folder.num_records)

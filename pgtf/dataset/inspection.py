@@ -38,7 +38,7 @@ def verify(path: str, num_workers: int | None = None) -> Dataset:
     workers = min(num_workers or default_num_workers(), 1 + dataset.num_images // 1000)
     with (
         contextlib.closing(ordered_map(check, tasks, workers)) as faults,  # type: ignore[type-var]
-        tqdm(total=dataset.num_images, unit="img", desc="Checking") as bar,
+        tqdm(total=dataset.num_images, unit="img", desc="Checking", disable=None) as bar,
     ):
         for indices, fault in zip(_ranges(dataset), faults, strict=True):
             if fault is not None:
@@ -119,7 +119,7 @@ def compare(path_a: str, path_b: str, ignore_labels: bool = False) -> Comparison
     datasets = [open_dataset(path, max_label_size="full") for path in (path_a, path_b)]
     num = min(dataset.num_images for dataset in datasets)
     identical = {"Image": 0, "Label": 0}
-    with tqdm(total=num, unit="img", desc="Comparing") as bar:
+    with tqdm(total=num, unit="img", desc="Comparing", disable=None) as bar:
         for indices in _ranges(datasets[0], num):
             same = {"Image": _same([dataset.read_images(indices) for dataset in datasets])}
             if not ignore_labels:
@@ -163,7 +163,7 @@ def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
         with (
             errors_that_name(output_dir),
             contextlib.closing(results),  # type: ignore[type-var]
-            tqdm(total=dataset.num_images, unit="img", desc="Extracting") as bar,
+            tqdm(total=dataset.num_images, unit="img", desc="Extracting", disable=None) as bar,
         ):
             for count in results:
                 bar.update(count)

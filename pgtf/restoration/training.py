@@ -146,7 +146,9 @@ def train(
     saved_at = time.monotonic()
     sums: dict[str, list[float]] = {}
     patches = minibatches(photographs, config, trainer.nimg)
-    with tqdm(total=config.total_nimg, initial=trainer.nimg, unit="img", desc="Training") as bar:
+    with tqdm(
+        total=config.total_nimg, initial=trainer.nimg, unit="img", desc="Training", disable=None
+    ) as bar:
         for degraded, clean in patches:
             for name, value in trainer.train_step(degraded, clean).items():
                 sums.setdefault(name, []).append(value)

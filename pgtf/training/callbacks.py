@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from pgtf import files, images
@@ -35,6 +36,13 @@ def standard(
         ImageGrid(folder, dataset, state, config, tensorboard),
         Snapshot(folder, dataset, config),
     ]
+
+
+def begin(callbacks: Iterable[Callback]) -> None:
+    """Lets callbacks save what they prepared, after the first call."""
+    for callback in callbacks:
+        if isinstance(callback, ImageGrid):
+            callback.begin()
 
 
 class StatusLine:
@@ -99,26 +107,43 @@ class ImageGrid:
         shape = [num, state.G.latent_size]
         draw = randomness.normal(shape, config.training.seed, 0, randomness.Stream.GRID_LATENTS)
         self._latents = draw.numpy()[: len(chosen)]
+        self._resolution = state.Gs.config.resolution
+        self._unsaved: Callable[[], None] | None = None
         if not files.exists(folder / "reals.png"):
-            self._save(state, file=True, preview=True)
-            reals = images.to_float(dataset.read_images(chosen))
-            images.save_image_grid(folder / "reals.png", reals, self._size)
+            fakes, cur_nimg = state.Gs.run(self._latents, self._labels), state.progress.cur_nimg
+
+            def save() -> None:
+                grid = self._grid(fakes)
+                self._save(grid, cur_nimg, file=True, preview=True)
+                reals = images.to_float(dataset.read_images(chosen))
+                images.save_image_grid(folder / "reals.png", reals, self._size)
+
+            self._unsaved = save
+
+    def begin(self) -> None:
+        """Saves the first pictures, drawn when this was made: training can begin before."""
+        if self._unsaved is not None:
+            self._unsaved()
+            self._unsaved = None
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
         file = final or self._plan.has_grid(tick.tick, tick.resolution)
         preview = final or self._plan.has_preview(tick.tick, tick.resolution)
         if file or preview:
-            self._save(state, file, preview)
+            fakes = state.Gs.run(self._latents, self._labels)
+            grid = self._grid(fakes)
+            self._save(grid, state.progress.cur_nimg, file, preview)
 
-    def _save(self, state: TrainingState, file: bool, preview: bool) -> None:
-        fakes = state.Gs.run(self._latents, self._labels)
-        resolution, cur_nimg = state.Gs.config.resolution, state.progress.cur_nimg
-        factor = resolution // fakes.shape[1]  # as the original: full resolution
-        grid = images.image_grid(fakes.repeat(factor, 1).repeat(factor, 2), self._size)
+    def _grid(self, fakes: np.ndarray) -> np.ndarray:
+        """Tiles images at the network's full resolution, as the original does."""
+        factor = self._resolution // fakes.shape[1]
+        return images.image_grid(fakes.repeat(factor, 1).repeat(factor, 2), self._size)
+
+    def _save(self, grid: np.ndarray, cur_nimg: int, file: bool, preview: bool) -> None:
         if file:
             images.save_png(self._folder / f"fakes{cur_nimg // 1000:06d}.png", grid)
         if preview:
-            self._tensorboard.picture(pictures.preview(grid, resolution), cur_nimg)
+            self._tensorboard.picture(pictures.preview(grid, self._resolution), cur_nimg)
 
     def _choose(self, dataset: Dataset) -> Any:
         """Records for the grid: the first ones, or a row per class of a labelled dataset."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from pgtf.dataset import Dataset
+from pgtf.dataset.workers import default_num_workers
 from pgtf.distribution.interrupt import Interrupt
 from pgtf.distribution.workers import Workers
 from pgtf.networks import Discriminator, Generator
@@ -22,19 +23,18 @@ from pgtf.runs.identity import Source
 from pgtf.schedule import ScheduleState
 from pgtf.training import callbacks, plan, ticks
 from pgtf.training.callbacks import Callback
-from pgtf.training.config import RunConfig, TrainingConfig
+from pgtf.training.calls import Calls, Diverged, set_lod
+from pgtf.training.config import RunConfig
 from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.measuring import Measurement, Measurements
-from pgtf.training.profiler import Steps, profiled
-from pgtf.training.state import TrainingState
+from pgtf.training.pace import Pace
+from pgtf.training.profiler import profiled
+from pgtf.training.progress import TickProgress
+from pgtf.training.state import Progress, TrainingState
 from pgtf.training.stepper import Stepper
 
 MAX_ROLLBACKS = 3  # to one checkpoint
 ROLLBACK_SEEDS = 1_000_003  # distance of the seeds before and after; no likely seed of another run
-
-
-class Diverged(RuntimeError):
-    """Too many updates in a row were skipped because a gradient was not finite."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +82,7 @@ def run(
     """
     workers = Workers(strategy)
     with Interrupt(workers) as interrupt:
+        logging.info("Building the networks ...")
         state = TrainingState(config, strategy)
         source = Source.of(dataset)
         checkpoints = Checkpoints(
@@ -91,13 +92,16 @@ def run(
             workers,
             options.allow_config_change,
         )
-        if not checkpoints.restore(state):
+        is_saved = checkpoints.restore(state)
+        if not is_saved:
             _begin(state, config, dataset, options)
-            checkpoints.save(state)  # at once, so that a disk too small for it shows now
+            # Usually after the first call, so that a disk too small for it shows at once as well.
+            if is_saved := _is_needed_before_the_first_call(config, state.progress):
+                checkpoints.save(state)
         if workers.is_chief:
             run_folder.accept_config(folder, config, source, options.preset)
         logging.info("Training to %g kimg in %s", config.training.total_kimg, folder)
-        job = _Job(config, dataset, strategy, folder, options, workers.is_chief)
+        job = _Job(config, dataset, strategy, folder, options, workers, is_saved)
         is_complete = _train(job, state, checkpoints, interrupt)
         # Barrier: some launchers kill all workers when the first one exits.
         workers.all_reduce_sum([0])
@@ -109,16 +113,25 @@ def run(
     return None
 
 
+def _is_needed_before_the_first_call(config: RunConfig, progress: Progress) -> bool:
+    """True if the first call alone may end a tick, or the run, which counts on a checkpoint."""
+    schedule, training = config.schedule, config.training
+    call = plan.next_call(schedule, training, progress.cur_nimg, progress.tick_start_nimg, 1)
+    end = min(progress.tick_start_nimg + call.now.tick_kimg * 1000, _total_nimg(config))
+    return call.end_nimg >= end or training.max_skipped <= training.minibatch_repeats
+
+
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """The arguments of `run`, and whether this worker writes the files."""
+    """The arguments of `run`, and what it found."""
 
     config: RunConfig
     dataset: Dataset
     strategy: tf.distribute.Strategy
     folder: Path
     options: RunOptions
-    is_chief: bool
+    workers: Workers
+    is_saved: bool  # there is a checkpoint of the present state
 
 
 def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt: Interrupt) -> bool:
@@ -126,26 +139,35 @@ def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt:
 
     Returns True at the end.
     """
-    config, options = job.config, job.options
+    config, options, is_chief = job.config, job.options, job.workers.is_chief
+    pace = Pace(config, _cores_per_replica(job.strategy), job.workers.num)
+    is_saved = job.is_saved
     while True:
         if state.progress.stage is None:  # A checkpoint holds the lod of its last iteration.
-            _set_lod(state, config.schedule.at(state.progress.cur_nimg))
+            set_lod(state, config.schedule.at(state.progress.cur_nimg))
         on_tick: list[Callback] = []
-        if job.is_chief:
+        if is_chief:
             on_tick += callbacks.standard(job.folder, job.dataset, state, config)
             on_tick += options.callbacks
-        measurements = Measurements(options.measurements if job.is_chief else (), interrupt)
+        measurements = Measurements(options.measurements if is_chief else (), interrupt)
         stepper = _make_stepper(state, config, job.dataset, job.strategy)
         try:
-            num_steps = options.profile_steps if job.is_chief else 0
+            num_steps = options.profile_steps if is_chief else 0
             with profiled(stepper, job.folder, num_steps) as steps:
-                loop = _Loop(config, state, steps, on_tick, measurements, checkpoints, interrupt)
-                return loop.run(options.checkpoint_sec)
+                calls = Calls(config, state, steps, pace, TickProgress() if is_chief else None)
+                loop = _Loop(
+                    config, state, calls, on_tick, measurements, checkpoints, interrupt, pace
+                )
+                try:
+                    return loop.run(options.checkpoint_sec, is_saved)
+                finally:
+                    calls.clear()
         except Diverged as error:
             if options.on_divergence != "rollback":
                 remedy = "continue with other draws: --on_divergence=rollback."
                 raise Diverged(f"{error} Or {remedy}") from None
             _roll_back(error, state, checkpoints)
+            is_saved = True
 
 
 class _Loop:
@@ -155,25 +177,28 @@ class _Loop:
         self,
         config: RunConfig,
         state: TrainingState,
-        stepper: Steps,
+        calls: Calls,
         on_tick: Sequence[Callback],
         measurements: Measurements,
         checkpoints: Checkpoints,
         interrupt: Interrupt,
+        pace: Pace,
     ) -> None:
-        self._config, self._state, self._stepper = config, state, stepper
+        self._config, self._state, self._calls = config, state, calls
         self._on_tick, self._measurements = on_tick, measurements
-        self._checkpoints, self._interrupt = checkpoints, interrupt
+        self._checkpoints, self._interrupt, self._pace = checkpoints, interrupt, pace
+        self._part_nimg = state.progress.cur_nimg  # at the start of the tick, or of its part here
 
-    def run(self, checkpoint_sec: float) -> bool:
+    def run(self, checkpoint_sec: float, is_saved: bool) -> bool:
         """Returns True when all images were shown and measured, False after a signal."""
         progress, total_nimg = self._state.progress, _total_nimg(self._config)
         if progress.cur_nimg == progress.tick_start_nimg:
             self._choose_measurements(resumed=True)
             self._measurements.make(self._state)
-        saved, saved_nimg, ticked = time.monotonic(), progress.cur_nimg, time.monotonic()
+        saved, ticked = time.monotonic() if is_saved else -math.inf, time.monotonic()
+        saved_nimg = progress.cur_nimg
         while progress.cur_nimg < total_nimg and self._interrupt.signum is None:
-            now = self._step()
+            now = self._calls.run_next()
             self._interrupt.agree()
             final = progress.cur_nimg >= total_nimg
             is_over, is_measured = final or ticks.is_over(progress, now), False
@@ -184,10 +209,14 @@ class _Loop:
             late = time.monotonic() - saved > checkpoint_sec or is_measured
             healthy = not progress.skipped_in_row
             if final or self._interrupt.signum or growing or (late and healthy):
-                self._checkpoints.save(self._state)
+                with self._pace.pause():
+                    self._checkpoints.save(self._state)
                 saved, saved_nimg = time.monotonic(), progress.cur_nimg
+            with self._pace.pause():
+                callbacks.begin(self._on_tick)
+                if is_over:
+                    self._measurements.make(self._state)
             if is_over:
-                self._measurements.make(self._state)
                 ticked = time.monotonic()
         if saved_nimg != progress.cur_nimg:  # A signal stopped the measurement of a sick network.
             self._checkpoints.save(self._state)
@@ -201,51 +230,22 @@ class _Loop:
         has_snapshot = progress.tick > 0 and (final or (progress.tick - 1) % every == 0)
         return has_snapshot and self._measurements.choose(progress.cur_nimg, final, resumed)
 
-    def _step(self) -> ScheduleState:
-        """Runs the next call. Returns the schedule of its last iteration."""
-        config, state, progress = self._config, self._state, self._state.progress
-        started = time.monotonic()
-        call = plan.next_call(
-            config.schedule, config.training, progress.cur_nimg, progress.tick_start_nimg
-        )
-        enter_stage(state, config.schedule.at(progress.cur_nimg), config.training)
-        rows = self._stepper.run(call)
-        names = self._stepper.statistics
-        ticks.count(progress, names, rows, call)
-        progress.train_sec += time.monotonic() - started
-        _set_lod(state, call.now)
-        if progress.skipped_in_row >= config.training.max_skipped:
-            last = ", ".join(
-                f"{name} {value:g}"
-                for name, value in zip(names, rows[-1], strict=True)
-                if name != "skipped"
-            )
-            size = call.now.resolution
-            raise Diverged(
-                f"no finite gradient in {progress.skipped_in_row} iterations in a row, up to "
-                f"{progress.cur_nimg / 1000:g} kimg at {size}x{size} (lod {call.now.lod:g}); the "
-                f"last iteration had {last}. Lower the learning rate."
-            )
-        return call.now
-
     def _finish_tick(self, now: ScheduleState, seconds: float, final: bool) -> None:
+        progress = self._state.progress
         tick = ticks.finish(
-            self._state.progress,
-            self._stepper.statistics,
+            progress,
+            self._calls.statistics,
             now,
             sec_per_tick=seconds,
-            total_nimg=_total_nimg(self._config),
+            num_nimg=progress.cur_nimg - self._part_nimg,
+            eta_sec=self._pace.eta_sec(progress.cur_nimg),
         )
-        for callback in self._on_tick:
-            callback(tick, self._state, final)
-
-
-def enter_stage(state: TrainingState, now: ScheduleState, training: TrainingConfig) -> None:
-    """Resets Adam when a fade begins or ends."""
-    if state.progress.stage != now.stage and training.reset_opt_for_new_lod:
-        state.G_opt.reset()
-        state.D_opt.reset()
-    state.progress.stage = now.stage
+        self._part_nimg = progress.cur_nimg
+        self._calls.clear()
+        with self._pace.pause():
+            for callback in self._on_tick:
+                callback(tick, self._state, final)
+        self._pace.end_tick()
 
 
 def _begin(state: TrainingState, config: RunConfig, dataset: Dataset, options: RunOptions) -> None:
@@ -274,9 +274,11 @@ def _roll_back(error: Diverged, state: TrainingState, checkpoints: Checkpoints) 
     logging.warning("Diverged: %s Rollback %d, with other draws.", error, num_rollbacks)
 
 
-def _set_lod(state: TrainingState, now: ScheduleState) -> None:
-    for network in state.networks().values():
-        network.lod = now.lod
+def _cores_per_replica(strategy: tf.distribute.Strategy) -> int | None:
+    """Cores of the CPU that compute one replica; None if GPUs do."""
+    if tf.config.get_visible_devices("GPU"):
+        return None
+    return max(default_num_workers() // strategy.num_replicas_in_sync, 1)
 
 
 def _total_nimg(config: RunConfig) -> int:

@@ -49,7 +49,7 @@ def probe(config: RunConfig, dataset: Dataset, strategy: tf.distribute.Strategy)
     state = TrainingState(config, strategy)
     stepper = Stepper(state, config, dataset, strategy)
     costs = []
-    for begin, end, now in tqdm(stages[::-1], desc="probing stages", unit="stage"):
+    for begin, end, now in tqdm(stages[::-1], desc="probing stages", unit="stage", disable=None):
         stage = (begin, end, now.resolution, now.alpha < 1, now.minibatch)
         memory.forget_peak()
         try:

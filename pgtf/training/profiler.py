@@ -22,6 +22,8 @@ class Steps(Protocol):
 
     def run(self, call: Call) -> np.ndarray: ...
 
+    def is_new(self, call: Call) -> bool: ...
+
 
 @contextlib.contextmanager
 def profiled(stepper: Steps, folder: Path, num_steps: int) -> Iterator[Steps]:
@@ -49,6 +51,10 @@ class _Recorder:
         self.statistics = stepper.statistics
         self._stepper, self._folder, self._left = stepper, folder, num_steps
         self._is_first, self._is_running = True, False
+
+    def is_new(self, call: Call) -> bool:
+        """As Stepper.is_new."""
+        return self._stepper.is_new(call)
 
     def run(self, call: Call) -> np.ndarray:
         """As Stepper.run."""

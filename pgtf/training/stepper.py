@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from pgtf import losses
 from pgtf.dataset import Dataset
@@ -48,6 +49,10 @@ class Stepper:
         self._iterator: Iterator[Any] | None = None
         self._iterator_at: tuple[tuple[int, int], int] | None = None
 
+    def is_new(self, call: Call) -> bool:
+        """True if the call is the first of its stage, which is traced and compiled for it."""
+        return _stage(call) not in self._functions
+
     def run(self, call: Call) -> np.ndarray:
         """Runs planned iterations: -> float64 [iterations, len(statistics)], minibatch means.
 
@@ -75,7 +80,7 @@ class Stepper:
                 self._labels,
                 self._read_errors.append,
             )
-        stage = Stage(*shape, fading=min(call.alphas) < 1)
+        stage = _stage(call)
         if stage not in self._functions:
             self._functions[stage] = self._trace(stage)
         progress = self._state.progress
@@ -91,6 +96,8 @@ class Stepper:
 
     def _trace(self, stage: Stage) -> Callable[..., Any]:
         shape = (stage.resolution, stage.minibatch)
+        fade = ", fading in" if stage.fading else ""
+        logging.info("Compiling %dx%d%s ...", stage.resolution, stage.resolution, fade)
         if shape not in self._is_compiled:
             option = self._config.training.jit
             self._is_compiled[shape] = compilation.is_used(option, self._trial(stage))
@@ -175,3 +182,7 @@ class Stepper:
                 value.numpy()
 
         return trial
+
+
+def _stage(call: Call) -> Stage:
+    return Stage(call.now.resolution, call.now.minibatch, fading=min(call.alphas) < 1)

@@ -31,10 +31,10 @@ class Tick:
     D_lrate: float
     statistics: Mapping[str, float]  # means over the tick's iterations: G_loss, D_loss, ...
     skipped_updates: int  # since the start of the run, because a gradient was not finite
-    sec_per_kimg: float
+    sec_per_kimg: float  # in this process: of its part if the run resumed inside the tick
     sec_per_tick: float
     train_hours: float  # time spent training since the start of the run
-    eta_hours: float  # until the end, at the speed of this tick
+    eta_hours: float  # estimated time until the end: training.pace
     peak_gib: float  # peak GPU memory, or peak memory of the process when training on the CPU
 
     def as_line(self) -> dict[str, float]:
@@ -78,7 +78,8 @@ def finish(
     now: ScheduleState,
     *,
     sec_per_tick: float,
-    total_nimg: int,
+    num_nimg: int,
+    eta_sec: float,
 ) -> Tick:
     """Closes the tick in `progress` and returns it.
 
@@ -86,11 +87,10 @@ def finish(
         progress: counters to change.
         names: as for `count`.
         now: schedule of the last iteration.
-        sec_per_tick: wall time of the tick.
-        total_nimg: images of the whole run.
+        sec_per_tick: wall time of the tick, or of its part in this process.
+        num_nimg: images shown in that time.
+        eta_sec: time until the end of the run.
     """
-    num_nimg = progress.cur_nimg - progress.tick_start_nimg
-    sec_per_kimg = sec_per_tick / num_nimg * 1000
     num_rows = max(progress.num_rows, 1)
     tick = Tick(
         tick=progress.tick,
@@ -103,10 +103,10 @@ def finish(
         D_lrate=now.D_lrate,
         statistics={k: progress.sums.get(k, math.nan) / num_rows for k in names if k != "skipped"},
         skipped_updates=progress.num_skipped,
-        sec_per_kimg=sec_per_kimg,
+        sec_per_kimg=sec_per_tick / num_nimg * 1000,
         sec_per_tick=sec_per_tick,
         train_hours=progress.train_sec / 3600,
-        eta_hours=max(total_nimg - progress.cur_nimg, 0) / 1000 * sec_per_kimg / 3600,
+        eta_hours=eta_sec / 3600,
         peak_gib=memory.peak_gib(),
     )
     progress.tick += 1

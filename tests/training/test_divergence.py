@@ -10,6 +10,7 @@ from pgtf.distribution.workers import Workers
 from pgtf.runs.checkpoints import Checkpoints
 from pgtf.runs.identity import Source
 from pgtf.training import loop, randomness
+from pgtf.training.calls import Diverged
 from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
 from tests.training import jobs
@@ -79,9 +80,7 @@ def test_the_fifth_in_a_row_stops_the_run_with_a_diagnosis(
     config, dataset, strategy, tmp_path, inject
 ):
     inject(SEED, FOREVER)
-    with pytest.raises(
-        loop.Diverged, match=r"in 10 iterations in a row, up to 0.192 kimg at 8x8"
-    ) as e:
+    with pytest.raises(Diverged, match=r"in 10 iterations in a row, up to 0.192 kimg at 8x8") as e:
         loop.run(config, dataset, strategy, tmp_path)
     assert "D_loss nan" in str(e.value)
     assert "--on_divergence=rollback" in str(e.value)
@@ -114,7 +113,7 @@ def test_a_rollback_that_does_not_help_is_tried_three_times(
 ):
     inject(None, FOREVER)
     options = loop.RunOptions(checkpoint_sec=0, on_divergence="rollback")
-    with pytest.raises(loop.Diverged, match="Lower the learning rate. 3 rollbacks did not help"):
+    with pytest.raises(Diverged, match="Lower the learning rate. 3 rollbacks did not help"):
         loop.run(config, dataset, strategy, tmp_path, options)
     assert caplog.text.count("with other draws.") == loop.MAX_ROLLBACKS == 3
     assert last_state(tmp_path, config, dataset, strategy).progress.cur_nimg == 96

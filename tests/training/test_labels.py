@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pgtf import interop
 from pgtf.dataset import open_dataset
-from pgtf.training import callbacks, events, feeding, loop, plan
+from pgtf.training import callbacks, calls, events, feeding, loop, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 from pgtf.training.updates import Stage
@@ -66,7 +66,7 @@ def test_the_grid_of_a_labelled_dataset_has_a_row_per_class(
     labelled_config, labelled, strategy, tmp_path
 ):
     state = TrainingState(labelled_config, strategy)
-    loop._set_lod(state, labelled_config.schedule.at(0))
+    calls.set_lod(state, labelled_config.schedule.at(0))
     tensorboard = events.TensorBoard(tmp_path, 0)
     grid = callbacks.ImageGrid(tmp_path, labelled, state, labelled_config, tensorboard)
     columns, _ = grid._size

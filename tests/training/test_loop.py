@@ -16,7 +16,7 @@ from pgtf.interop import load_meta
 from pgtf.metrics import records
 from pgtf.runs import log
 from pgtf.runs.checkpoints import newest_first
-from pgtf.training import callbacks, loop, ticks
+from pgtf.training import callbacks, calls, loop, ticks
 from pgtf.training.loop import RunOptions
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
@@ -205,7 +205,7 @@ def test_adam_forgets_when_a_fade_begins_and_when_it_ends(config, dataset, strat
     for nimg in range(0, 288, 16):
         for optimizer in (state.G_opt, state.D_opt):
             optimizer.variables_by_name["beta2_power"].assign(0.5)
-        loop.enter_stage(state, config.schedule.at(nimg), config.training)
+        calls.enter_stage(state, config.schedule.at(nimg), config.training)
         powers = {float(o.variables_by_name["beta2_power"]) for o in (state.G_opt, state.D_opt)}
         if powers == {np.float32(0.99)}:
             resets.append(nimg)

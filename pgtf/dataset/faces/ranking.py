@@ -138,7 +138,9 @@ def score(
     results = ordered_map(_Scorer(load), chunks, num_workers)
     with (
         contextlib.closing(results),  # type: ignore[type-var]
-        tqdm(total=len(items), initial=folder.num_items, unit="img", desc="Ranking") as bar,
+        tqdm(
+            total=len(items), initial=folder.num_items, unit="img", desc="Ranking", disable=None
+        ) as bar,
     ):
         for values, rejected in results:
             folder.refuse(rejected, max_errors)
