@@ -306,6 +306,8 @@ def test_only_the_orientation_of_exif_data_is_read(tmp_path):
     (tmp_path / "odd").write_bytes(with_exif(encoded("JPEG"), ODD_EXIF))
     plain, odd = (read_picture(str(tmp_path / name), ANY) for name in ("plain", "odd"))
     np.testing.assert_array_equal(odd, np.rot90(plain, -1, (1, 2)))
+    with pictures.open_picture(tmp_path / "odd") as picture:  # Pillow 11 parses them when opening.
+        assert [name for name, _ in picture.applist] == ["APP0"]
 
 
 def test_other_metadata_of_a_jpeg_file_change_no_pixel(tmp_path):
