@@ -155,6 +155,21 @@ def test_dry_run_warns_of_training_that_ends_before_it_has_grown(run, blocks):
     assert (schedule.lod_training_kimg, schedule.lod_transition_kimg) == (400, 400)
 
 
+def test_the_loop_gets_the_networks_their_age_and_the_folder_that_they_began(
+    run, blocks, snapshot, tmp_path, monkeypatch
+):
+    calls = []
+    monkeypatch.setattr(train.loop, "run", lambda *args: calls.append(args))
+    sizes = [name for name in TINY if ".G." not in name and ".D." not in name]
+    for _ in range(2):
+        assert run(blocks, *sizes, f"--resume_pkl={snapshot}")[0] == 0
+    folders = {str(folder) for _, _, _, folder, _ in calls}
+    assert folders == {f"{tmp_path}/results/000-blocks-demo"}
+    for config, _, _, _, options in calls:
+        assert (options.start.nimg, options.preset) == (48, "demo")
+        assert options.start.G.config == config.G
+
+
 @pytest.mark.slow
 def test_a_run_of_given_networks_continues_instead_of_beginning_with_them_again(
     run, blocks, snapshot, tmp_path, caplog
