@@ -145,12 +145,12 @@ def test_values_that_contain_themselves_are_refused(data):
 
 
 def test_a_memory_cell_used_again_has_no_depth():
-    """Ids of values that have gone are given to new ones."""
-    encoded = b"c_codecs\nencode\n(Vxy\nVlatin1\ntR"  # Its tuple of arguments is dropped.
-    assert (
-        parse_pickle(b"\x80\x02](" + (encoded + b"\x85") * 2000 + b"e.", "x.pkl")
-        == [(b"xy",)] * 2000
+    """Ids of values that have gone are given to new ones, here tuples of the same size."""
+    before = (
+        b"\x80\x02" + DTYPE_F4 + b"q\0cnumpy.core.multiarray\n_reconstruct\nq\1cnumpy\nndarray\nq\2"
     )
+    array = b"h\1(h\2(NNNtNtR(K\1(K\1th\0\x89C\4\0\0\x80\x3ftb"
+    assert parse_pickle(before + b"](" + (array + b"\x85") * 2000 + b"e.", "x.pkl") == [(1,)] * 2000
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,7 @@ def test_a_memory_cell_used_again_has_no_depth():
     [
         b"(" + b"K\x01" * 33 + b"t",  # rank
         b"(J\xff\xff\xff\x7fJ\xff\xff\xff\x7fJ\xff\xff\xff\x7fK\x00t",  # overflows without the 0
+        b"(K\x00J\xff\xff\xff\x7fJ\xff\xff\xff\x7fJ\xff\xff\xff\x7ft",
         b"(\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x00t",
         b"(J\xff\xff\xff\xfft",
         b"(G?\xf0\0\0\0\0\0\0t",  # 1.0

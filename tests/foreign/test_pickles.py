@@ -159,6 +159,8 @@ RECONSTRUCT = "cnumpy.core.multiarray\n_reconstruct\n"
 SCALAR = "cnumpy.core.multiarray\nscalar\n"
 F4 = "cnumpy\ndtype\n(Vf4\nK\x00K\x01tR(K\x03V<\nNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
 ARRAY = RECONSTRUCT + "(cnumpy\nndarray\n(K\x00tVb\ntR"
+FROMBUFFER = "cnumpy.core.numeric\n_frombuffer\n"
+TWO = ARRAY + "(K\x01(K\x02t" + F4 + "\x89C\x08" + "\0" * 8 + "tb"  # an array that is no bool
 MISUSES = {
     "state on a class": "ctfutil\nNetwork\n}b.",
     "attributes on a function": SCALAR + "}V__code__\nNsb.",
@@ -175,6 +177,12 @@ MISUSES = {
     "structured dtype": "cnumpy\ndtype\n(Vf4,O\nK\x00K\x01tR.",
     "dtype of a network": "cnumpy\ndtype\n(ctfutil\nNetwork\n)\x81tR.",
     "dtype with fields": "cnumpy\ndtype\n(Vf4\nK\x00K\x01tR(K\x03V<\nNVx\n}K\x01K\x01K\x00tb.",
+    "array whose order is an array": ARRAY + "(K\x01)" + F4 + TWO + "C\x00tb.",
+    "array whose version is an array": ARRAY + "(" + TWO + ")" + F4 + "\x89C\x00tb.",
+    "array with an order that is an array": FROMBUFFER + "(C\x00" + F4 + "(K\x00t" + TWO + "tR.",
+    "decoder that is an array": "c_codecs\nencode\n(Vx\n" + TWO + "tR.",
+    "dtype whose name is an array": "cnumpy\ndtype\n(" + TWO + "K\x00K\x01tR.",
+    "dtype whose order is an array": F4[: F4.index("V<")] + TWO + "NNNK\x01K\x01K\x01tb.",
     "array of another size": ARRAY + "(K\x01(K\x03t" + F4 + "\x89C\x04\0\0\0\0tb.",
     "array of 40 TB": ARRAY + "(K\x01(L10000000000000L\nt" + F4 + "\x89C\x04\0\0\0\0tb.",
     "array of negative size": ARRAY + "(K\x01(I-1\nt" + F4 + "\x89C\x00tb.",
@@ -210,7 +218,7 @@ def test_a_huge_memo_index_costs_no_memory(read):
 
 @pytest.mark.parametrize("opcode", [b"B", b"X", b"\x8d", b"\x8e", b"\x96", b"\x8b"])
 def test_a_length_beyond_the_end_of_the_file_is_an_error(opcode, read):
-    with pytest.raises(ValueError, match="not a pickle, or a damaged one"):
+    with pytest.raises(ValueError, match="damaged one .* goes beyond the end of the file"):
         read(b"\x80\x05" + opcode + b"\xff\xff\xff\x7f\x00\x00\x00\x00" + b"abc.")
 
 

@@ -16,6 +16,7 @@ BOTH = [
     {"label_size": 5, "fused_scale": False},
     {"use_wscale": False, "use_batchnorm": True},
     {"wscale_constant": "rms"},
+    {"wscale_constant": "rms", "use_wscale": False, "resolution": 8},
     {"wscale_constant": "rms", "use_batchnorm": True, "fused_scale": False, "resolution": 8},
     SMALL,
     SMALL | {"progressive": False, "label_size": 3},
