@@ -3,11 +3,13 @@
 A tiny run (4x4, a fade, 8x8; a checkpoint after every call) is killed with SIGKILL at random
 instants and started again each time. In the end every snapshot, picture, line of statistics and
 curve of TensorBoard must equal those of an undisturbed run, bit for bit. Prints the figures as one
-JSON line; exit code 1 if anything differs.
+JSON line; exit code 1 if anything differs. The disk of the disturbed run may be a bad one (needs a
+C compiler).
 """
 
 import argparse
 import collections
+import errno
 import json
 import pathlib
 import random
@@ -21,6 +23,7 @@ from tqdm import tqdm
 
 from pgtf.runs.checkpoints import newest_first
 from pgtf.training.ticks import TIME_FIELDS
+from tests import faults
 from tests.training import jobs
 
 FIRST = "checkpoint-000000000.h5"  # written before the first iteration
@@ -42,15 +45,45 @@ def main():
         "--seed", type=int, default=0, help="random seed of the instants; default: %(default)s"
     )
     parser.add_argument("--cpu_replicas", type=int, default=0, help="default: %(default)s")
+    parser.add_argument(
+        "--no_locks",
+        action="store_true",
+        help="flock fails with ENOLCK, EOPNOTSUPP and ENOSYS in turn, from life to life",
+    )
+    parser.add_argument(
+        "--stale",
+        type=int,
+        default=0,
+        metavar="N",
+        help="every N-th open, read, write, fsync or rename of the run and its dataset fails once, "
+        "with ESTALE and EIO in turn, from life to life; 0 = none; default: %(default)s",
+    )
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = torment(pathlib.Path(folder), args.kills, args.seed, args.cpu_replicas)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        disks = bad_disks(folder, args.no_locks, args.stale)
+        figures = torment(folder, args.kills, args.seed, args.cpu_replicas, disks)
     print(json.dumps(figures))
     sys.exit(1 if figures["different_files"] else 0)
 
 
-def torment(folder, kills, seed, cpu_replicas=0):
-    """Trains undisturbed and disturbed in `folder`. Returns figures by name."""
+def bad_disks(folder, no_locks=False, stale=0):
+    """Returns environments for the lives of a run in `folder`, in turn."""
+    disks = []
+    for number in range(6):
+        lock = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)[number % 3]
+        fault = (errno.ESTALE, errno.EIO)[number % 2]
+        disk = faults.no_locks(lock) if no_locks else {}
+        disks.append(disk | (faults.failing(folder, stale, fault) if stale else {}))
+    return disks
+
+
+def torment(folder, kills, seed, cpu_replicas=0, disks=({},)):
+    """Trains undisturbed and disturbed in `folder`. Returns figures by name.
+
+    `disks` holds additions to the environment of the disturbed run: life i has number i, modulo
+    their number.
+    """
     jobs.write_blocks(folder / "blocks")
     arguments = (*_arguments(folder, kills), f"--cpu_replicas={cpu_replicas}")
     undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
@@ -60,8 +93,9 @@ def torment(folder, kills, seed, cpu_replicas=0):
         # Half of the lives end while they train; together they get through a part of the run.
         trains = number % 2 == 1
         seconds = rng.uniform(0, train_sec / kills if trains else start_sec)
-        deaths[_one_life(arguments, disturbed, seconds, trains)] += 1
-    _finish(_start(arguments, disturbed), disturbed)
+        disk = disks[number % len(disks)]
+        deaths[_one_life(arguments, disturbed, seconds, trains, disk)] += 1
+    _finish(_start(arguments, disturbed, disks[kills % len(disks)]), disturbed)
     left, right = _contents(undisturbed), _contents(disturbed)
     names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
     return {
@@ -69,6 +103,8 @@ def torment(folder, kills, seed, cpu_replicas=0):
         "kills_by_moment": dict(deaths),
         "compared_files": len(left),
         "different_files": names,
+        "attempts_after_errors": _said(disturbed).count("Trying again"),
+        "damaged_files": sorted(path.name for path in disturbed.rglob("*.damaged")),
         "kimg": KIMG_PER_KILL * kills,
     }
 
@@ -84,9 +120,14 @@ def _arguments(folder, kills):
     )
 
 
-def _start(arguments, outdir):
+def _start(arguments, outdir, disk=None):
     outdir.mkdir(exist_ok=True)
-    return jobs.start((*arguments, f"--outdir={outdir}"), outdir / "output.txt")
+    return jobs.start((*arguments, f"--outdir={outdir}"), outdir / "output.txt", **(disk or {}))
+
+
+def _said(outdir):
+    """Returns the log of all lives."""
+    return "".join(path.read_text() for path in outdir.glob("*/log.txt"))
 
 
 def _timed(arguments, outdir):
@@ -105,13 +146,13 @@ def _finish(process, outdir):
         raise RuntimeError((outdir / "output.txt").read_text())
 
 
-def _one_life(arguments, outdir, seconds, trains):
+def _one_life(arguments, outdir, seconds, trains, disk):
     """Starts or continues the run and kills it. Returns the activity it was killed in.
 
     The seconds count from its start or, if it `trains`, from its first checkpoint.
     """
     before = _position(outdir)
-    process = _start(arguments, outdir)
+    process = _start(arguments, outdir, disk)
     try:
         if trains:
             jobs.wait_for(lambda: _position(outdir) not in (None, FIRST, before), process)

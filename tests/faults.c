@@ -1,8 +1,8 @@
 /* A file system that fails now and then, for LD_PRELOAD; tests/faults.py sets the variables.
 
 FLOCK_ERRNO=37: flock fails with this errno, as on a file system without locks.
-FAULTS_FOLDER=/path FAULTS_EVERY=25 FAULTS_ERRNO=116: every 25th open, read, write, fsync or rename
-of a file in the folder fails with this errno. Standard input and outputs never do. */
+FAULTS_PATH=/path FAULTS_EVERY=25 FAULTS_ERRNO=116: every 25th open, read, write, fsync or rename of
+a path that begins so fails with this errno. Standard input and outputs never do. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,9 +27,9 @@ static long setting(const char *name) {
 
 static int path_fails(const char *path) {
   static atomic_long calls;
-  const char *folder = getenv("FAULTS_FOLDER");
+  const char *begin = getenv("FAULTS_PATH");
   long every = setting("FAULTS_EVERY");
-  if (!folder || every < 1 || strncmp(path, folder, strlen(folder))) return 0;
+  if (!begin || every < 1 || strncmp(path, begin, strlen(begin))) return 0;
   if (atomic_fetch_add(&calls, 1) % every != every - 1) return 0;
   errno = (int)setting("FAULTS_ERRNO");
   return 1;

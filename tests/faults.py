@@ -31,11 +31,11 @@ def no_locks(number):
     return {"LD_PRELOAD": str(library()), "FLOCK_ERRNO": str(number)}
 
 
-def failing(folder, every, number):
-    """Environment of a process whose every n-th operation on files in a folder fails."""
+def failing(path, every, number):
+    """Environment of a process whose every n-th operation on a file or a folder's files fails."""
     return {
         "LD_PRELOAD": str(library()),
-        "FAULTS_FOLDER": f"{os.path.realpath(folder)}/",
+        "FAULTS_PATH": os.path.realpath(path),
         "FAULTS_EVERY": str(every),
         "FAULTS_ERRNO": str(number),
     }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import json
 import os
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from pgtf import files
 from pgtf.distribution.workers import Workers
 from pgtf.interop import hdf5
 from pgtf.runs.checkpoints import Checkpoints, ConfigChanged, newest_first
@@ -124,13 +126,65 @@ def test_a_truncated_checkpoint_is_noticed(checkpoints, state, folder, size):
     assert state.progress.cur_nimg == 8
 
 
-def test_a_checkpoint_that_is_no_file_is_passed_over(checkpoints, state, folder):
+def test_a_folder_in_place_of_a_checkpoint_is_passed_over_and_stays(checkpoints, state, folder):
     save_at(checkpoints, state, 8, 16)
     newest = newest_first(folder)[0]
     newest.unlink()
     newest.mkdir()
     assert checkpoints.restore(state)
     assert state.progress.cur_nimg == 8
+    save_at(checkpoints, state, 12, 14)
+    assert [path.stem[-2:] for path in newest_first(folder)] == ["14", "12"]
+    assert newest.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("groups", "attributes", "message"),
+    [
+        ({"G": {"weight": np.ones(3)}}, {"format": "pgtf-snapshot"}, "not a checkpoint"),
+        ({}, {"format": "pgtf-checkpoint", "config": "{", "progress": "{}"}, "property name"),
+    ],
+    ids=["of something else", "of another program"],
+)
+def test_a_checkpoint_with_a_right_checksum_is_never_called_damaged(
+    checkpoints, state, folder, groups, attributes, message
+):
+    save_at(checkpoints, state, 8, 16)
+    hdf5.write_hdf5(newest_first(folder)[0], groups, attributes)
+    with pytest.raises(ValueError, match=message):
+        checkpoints.restore(state)
+    assert [path.name[-5:] for path in sorted(folder.iterdir())] == ["08.h5", "16.h5"]
+
+
+def test_a_checkpoint_whose_structure_hdf5_cannot_read_is_not_renamed_if_its_checksum_is_right(
+    checkpoints, state, folder
+):
+    save_at(checkpoints, state, 8, 16)
+    newest = newest_first(folder)[0]
+    content = b"\x89HDF\r\n\x1a\n" + bytes(100)
+    newest.write_bytes(content + f"\nsha256:{hashlib.sha256(content).hexdigest()}\n".encode())
+    with pytest.raises(ValueError, match="damaged HDF5 file"):
+        checkpoints.restore(state)
+    assert newest.exists()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_checkpoint_that_could_not_be_read_for_a_moment_is_used(
+    checkpoints, state, folder, monkeypatch, caplog, number
+):
+    save_at(checkpoints, state, 8, 16)
+    newest, real_open = newest_first(folder)[0], open
+    left = [number] * (len(files.WAITS_SEC))
+
+    def wavering(path, *args, **options):
+        file = real_open(path, *args, **options)
+        return Unreadable(file, left.pop()) if path == newest and left else file
+
+    monkeypatch.setattr("builtins.open", wavering)
+    assert checkpoints.restore(state)
+    assert state.progress.cur_nimg == 16
+    assert caplog.text.count(f"{newest}: {os.strerror(number)}. Trying again") == 4
+    assert sorted(path.suffix for path in folder.iterdir()) == [".h5", ".h5"]
 
 
 class Unreadable:

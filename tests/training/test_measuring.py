@@ -10,9 +10,11 @@ import pytest
 from pgtf.distribution import interrupt
 from pgtf.distribution.interrupt import Interrupt
 from pgtf.distribution.signals import Stopped, stopped_by_signals
+from pgtf.metrics import records
 from pgtf.runs.checkpoints import newest_first
-from pgtf.training import loop, ticks
+from pgtf.training import callbacks, loop, ticks
 from pgtf.training.loop import RunOptions
+from tests.training import jobs
 
 
 class Killed(Exception):
@@ -20,7 +22,7 @@ class Killed(Exception):
 
 
 class Sums:
-    """A measurement: the sum of a generated image, one line per snapshot.
+    """A measurement: the lod and the sum of the weights of Gs, one line per snapshot.
 
     `meanwhile` maps images shown to a function that is called during the measurement.
     """
@@ -38,15 +40,15 @@ class Sums:
         return True
 
     def is_recorded(self, cur_nimg):
-        return cur_nimg in [nimg for nimg, _ in self.lines()]
+        return cur_nimg in [nimg for nimg, *_ in self.lines()]
 
     def measure(self, state, check):
         nimg = state.progress.cur_nimg
-        found = float(state.Gs.run(np.ones((1, state.Gs.latent_size), np.float32)).sum())
+        found = float(sum(x.numpy().sum() for x in state.Gs.variables_by_name.values()))
         self._meanwhile.get(nimg, int)()
         check()
         self.checked.append(nimg)
-        return [nimg, found]
+        return [nimg, state.Gs.lod, found]
 
     def record(self, found):
         self._while_recording.get(found[0], int)()
@@ -62,26 +64,49 @@ def train(config, dataset, strategy, folder, **meanwhile):
 
 
 def contents(folder):
-    """All that a run leaves but times, events and the names of its checkpoints."""
+    """All that a run leaves but times and its checkpoints."""
     lines = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
-    found = {path.name: path.read_bytes() for path in folder.glob("*.[hp][5n]*")}
+    found = {path.name: path.read_bytes() for path in folder.glob("*.h5")}
     found["stats"] = [{k: v for k, v in x.items() if k not in ticks.TIME_FIELDS} for x in lines]
     return found | {"sums": Sums(folder).lines(), "finished": (folder / "finished").exists()}
 
 
-@pytest.fixture(scope="module", params=[pytest.param("fades", marks=pytest.mark.slow), "stable"])
-def config(request, config):
-    """Three ticks: of 96 images while the images grow, or of 32 images at 4x4."""
-    if request.param == "fades":
-        return config
-    changes = {"schedule.lod_training_kimg": 9.0, "schedule.tick_kimg_base": 0.032}
-    return config.replace(changes | {"training.total_kimg": 0.096})
+class FakeStepper:
+    """Changes every weight in each iteration, by a rule instead of by training."""
+
+    statistics = ("G_loss", "D_loss", "skipped")
+
+    def __init__(self, state, *_):
+        self._state = state
+
+    def run(self, call):
+        rows = []
+        for nimg, lrate in zip(call.nimgs, call.G_lrates, strict=True):
+            for network in self._state.networks().values():
+                for variable in network.variables_by_name.values():
+                    variable.assign(variable * 0.9 + lrate * (nimg + 1))
+            rows.append((nimg, lrate, 0.0))
+        return np.array(rows)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_graphs():
+    """Runs the loop without TensorFlow's graphs: no training, no pictures."""
+
+    def standard(folder, dataset, state, config):
+        snapshot = callbacks.Snapshot(folder, dataset, config)
+        return [callbacks.StatsFile(folder, state.progress.cur_nimg), snapshot]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Stepper", FakeStepper)
+        patch.setattr(callbacks, "standard", standard)
+        yield
 
 
 @pytest.fixture(scope="module")
-def ends(config):
-    """Images shown at the ends of ticks."""
-    return [round(config.training.total_kimg * 1000) * tick // 3 for tick in (1, 2, 3)]
+def ends():
+    """Images shown at the ends of ticks: in the fade, and twice after it."""
+    return [96, 192, 288]
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +114,9 @@ def undisturbed(config, ends, dataset, strategy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     assert train(config, dataset, strategy, folder)[0] is None
     found = contents(folder)
-    assert [nimg for nimg, _ in found["sums"]] == ends
+    assert [nimg for nimg, *_ in found["sums"]] == ends
     assert found["finished"]
-    assert len(found) >= 6  # two pictures, a snapshot, statistics, sums, the mark
+    assert len(found) == 4  # a snapshot, statistics, sums, the mark
     return found
 
 
@@ -149,6 +174,48 @@ def test_a_signal_waits_for_the_line_that_is_being_recorded(
         result, sums = train(config, dataset, strategy, tmp_path)
         assert (result, sums.checked) == (None, ends[number + 1 :])
     assert contents(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+def test_sigterm_during_a_metric_ends_train_py_and_the_same_command_measures(tmp_path):
+    jobs.write_blocks(tmp_path / "blocks", num_images=8192, resolution_log2=4)
+    arguments = [
+        *jobs.TINY,
+        f"--dataset={tmp_path / 'blocks'}",
+        "--config.schedule.lod_initial_resolution=4",
+        "--config.schedule.lod_training_kimg=9",
+        "--config.schedule.tick_kimg_base=1",
+        "--config.training.network_snapshot_ticks=1",
+        "--total_kimg=2",
+        "--metrics=swd:8k,msssim:1k",
+    ]
+
+    def begin(name):
+        (tmp_path / name).mkdir(exist_ok=True)
+        return jobs.start((*arguments, f"--outdir={tmp_path / name}"), tmp_path / f"{name}.txt")
+
+    def has_checkpoint(nimg):
+        found = (tmp_path / "disturbed").glob(f"*/checkpoint/checkpoint-{nimg:09d}.h5")
+        return any(found) and not list(tmp_path.glob("disturbed/*/metric-*"))
+
+    assert jobs.wait([begin("undisturbed")]) == [0]
+    process = begin("disturbed")
+    jobs.wait_for(lambda: has_checkpoint(1000), process)
+    process.send_signal(signal.SIGTERM)
+    assert jobs.wait([process]) == [143]
+    said = (tmp_path / "disturbed.txt").read_text()
+    assert "To continue: " in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("disturbed/*/metric-*"))
+    assert jobs.wait([begin("disturbed")]) == [0]
+    for name in ("swd", "msssim"):
+        one, other = (
+            [(r["nimg"], r["snapshot"], r["values"]) for r in records.load(folder, name)]
+            for outdir in ("undisturbed", "disturbed")
+            for folder in (tmp_path / outdir).iterdir()
+        )
+        assert one == other
+        assert [nimg for nimg, *_ in one] == [1000, 2000]
 
 
 class TwoWorkers:

@@ -67,7 +67,7 @@ def _read(path: str, shuffle: bool) -> Iterator[tuple[int, ...] | np.ndarray]:
     import h5py  # here: other commands start faster without it
 
     try:
-        with open_regular(path), h5py.File(path, "r") as file:
+        with open_regular(path), h5py.File(path, "r", locking=False) as file:
             data = _largest_images(path, file)
             yield data.shape
             order = _order(len(data), shuffle)
