@@ -87,7 +87,10 @@ def _read(
     if start == b"\x93NUM":
         return _read_rows(file, status.st_size, "the array", latent_size), None
     if not start.startswith(b"PK"):
-        raise ValueError("must be an .npy or .npz file of NumPy")
+        raise ValueError(
+            "must be an .npy or .npz file, as numpy.save and generate.py project write. "
+            f"Received: one that begins with {start!r}"
+        )
     with zipfile.ZipFile(file) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
 

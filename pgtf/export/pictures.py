@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,8 +40,10 @@ def save_images(
     Raises:
         FileExistsError: if one of the files exists, before any is written.
     """
-    for name in sampled.names:
-        refuse_existing(out / f"{name}.png", overwrite)
+    present = set(os.listdir(out)) if out.is_dir() and not overwrite else set()
+    for name in sampled.names if present else ():
+        if f"{name}.png" in present:
+            refuse_existing(out / f"{name}.png")
     out.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(sampled), unit="image", disable=None) as progress:
         for part in sampled.batches(MINIBATCH):
