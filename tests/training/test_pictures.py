@@ -160,7 +160,9 @@ def grid(config, dataset, strategy, tmp_path):
         state, seen = TrainingState(changed, strategy), []
         tensorboard = types.SimpleNamespace(picture=lambda picture, nimg: seen.append(nimg))
         state.Gs.lod = 0.0
-        return callbacks.ImageGrid(tmp_path, dataset, state, changed, tensorboard), state, seen
+        action = callbacks.ImageGrid(tmp_path, dataset, state, changed, tensorboard)
+        action.begin()
+        return action, state, seen
 
     return make
 

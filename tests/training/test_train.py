@@ -38,10 +38,10 @@ def test_help_shows_the_command_and_every_flag_in_the_order_people_need_them(run
     assert out.startswith("Trains a network: python train.py --dataset=")
     lines = out.splitlines()
     assert max(map(len, lines)) <= 100
-    listed = lines[lines.index("flags:") + 1 :]
+    listed = lines[lines.index("flags that most runs need:") + 1 :]
     names = [line.split(":")[0] for line in listed if line.startswith("  --")]
-    assert names[:4] == ["  --dataset", "  --preset", "  --gpus", "  --total_kimg"]
-    assert [name.replace("[no]", "") for name in names] == [f"  --{n}" for n in train_flags.FLAGS]
+    assert names[:3] == ["  --dataset", "  --preset", "  --gpus"]
+    assert {name.replace("[no]", "") for name in names} == {f"  --{n}" for n in train_flags.FLAGS}
     assert names[-1].startswith("  --config.")
 
 
