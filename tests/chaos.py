@@ -73,7 +73,8 @@ def bad_disks(folder, no_locks=False, stale=0):
     for number in range(6):
         lock = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)[number % 3]
         fault = (errno.ESTALE, errno.EIO)[number % 2]
-        disk = faults.no_locks(lock) if no_locks else {}
+        # Python's own temporary files lie on another disk.
+        disk = {"TMPDIR": tempfile.gettempdir()} | (faults.no_locks(lock) if no_locks else {})
         disks.append(disk | (faults.failing(folder, stale, fault) if stale else {}))
     return disks
 

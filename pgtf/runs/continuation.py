@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from pgtf import files
 from pgtf.runs import identity
 from pgtf.runs.choice import Request, choose
 from pgtf.runs.identity import NEW_NETWORKS
@@ -33,7 +34,7 @@ def open_run(request: Request) -> Opened:
     Raises:
         ValueError: if the command is refused; names the differences and the remedies.
     """
-    Path(request.outdir).mkdir(parents=True, exist_ok=True)
+    files.retried(lambda: Path(request.outdir).mkdir(parents=True, exist_ok=True), request.outdir)
     with exclusive(request.outdir):
         choice = choose(request)
         if choice.folder is not None:
@@ -71,5 +72,5 @@ def _create(request: Request) -> Path:
     identity.store(
         unfinished, identity.Record(request.preset, asked.source, asked.beginning or NEW_NETWORKS)
     )
-    unfinished.rename(folder)
+    files.retried(lambda: unfinished.rename(folder), folder)
     return folder

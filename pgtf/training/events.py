@@ -7,6 +7,7 @@ they are cut off the existing files first.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,12 +69,17 @@ def cut(folder: Path, nimg: int) -> set[str]:
     for path in sorted(folder.glob(_FILES)):
         if path.is_symlink() or not path.is_file():
             continue
-        with files.open_no_link(path, "rb+") as file:
-            size, found = _examine(file, nimg)
-            tags |= found
-            if size is not None:
-                file.truncate(size)
-                os.fsync(file.fileno())
+        tags |= files.retried(functools.partial(_cut, path, nimg), path)
+    return tags
+
+
+def _cut(path: Path, nimg: int) -> set[str]:
+    """Cuts one file. Returns its tags at `nimg`."""
+    with files.open_no_link(path, "rb+") as file:
+        size, tags = _examine(file, nimg)
+        if size is not None:
+            file.truncate(size)
+            os.fsync(file.fileno())
     return tags
 
 
