@@ -224,7 +224,8 @@ def errors_that_name(path: PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno and str(error.filename or path).startswith(path):
+        name = str(error.filename or "")
+        if error.errno and name != path and (not name or name.startswith(path)):
             raise OSError(error.errno, error.strerror, path) from error
         raise
 

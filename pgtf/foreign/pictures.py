@@ -24,6 +24,7 @@ from pgtf.foreign.limits import MAX_FILE_BYTES, MAX_PIXELS, check_size
 # Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 PNG_START = b"\x89PNG"
+OPENCV_FORMATS = ("PNG", "WEBP", "TIFF", "BMP")  # and JPEG
 TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from text.
 XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
@@ -72,29 +73,26 @@ def open_picture(
 
 @contextlib.contextmanager
 def open_encoded(content: bytes) -> Iterator[PIL.Image.Image]:
-    """Opens an image in memory; see `open_picture`."""
+    """Opens an image in memory, such as an entry of LSUN, which may be TGA; see `open_picture`."""
     file = io.BytesIO(content)
-    with one_kind_of_error(), _open(file, "", len(content), True, MAX_PIXELS) as picture:
+    with one_kind_of_error(), _open(file, TGA[0], len(content), True, MAX_PIXELS) as picture:
         check_size(picture.size, len(content), picture.format)
         yield picture
 
 
 def suits_opencv(content: bytes) -> bool:
-    """True for a JPEG, PNG or WebP image in memory that another decoder than Pillow may see.
+    """True for an image in memory, of a format of LSUN, that another decoder than Pillow may see.
 
     Raises:
         ValueError, OSError: see `open_picture`.
     """
-    if not content.startswith((picture_headers.JPEG_START, PNG_START, b"RIFF")):
-        return False
     with one_kind_of_error():
         if content.startswith(picture_headers.JPEG_START):  # several times as fast as Pillow
             jpeg = picture_headers.read_jpeg(io.BytesIO(content), pixels=True)
             check_size(jpeg.size, len(content))
-        else:
-            with open_encoded(content):
-                pass
-    return True
+            return True
+        with open_encoded(content) as picture:
+            return picture.format in OPENCV_FORMATS
 
 
 def reason(error: Exception) -> str:
@@ -184,9 +182,13 @@ def _open(
         # Reading from memory allocates no more than there is, whatever length a header says.
         file = io.BytesIO(content := file.read())
         picture_headers.check_jpeg2000(content)
-    elif name.lower().endswith(TGA):
-        return PIL.Image.open(file, formats=["TGA"])
     file.seek(0)
-    picture = PIL.Image.open(file, formats=formats())
+    try:
+        picture = PIL.Image.open(file, formats=formats())
+    except PIL.UnidentifiedImageError:
+        if not name.lower().endswith(TGA):
+            raise
+        file.seek(0)
+        return PIL.Image.open(file, formats=["TGA"])
     picture.info.update({key: value for key, value in info.items() if value})
     return picture

@@ -14,6 +14,7 @@ from pgtf.commands.metrics import main
 from pgtf.config import Config
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
+from pgtf.distribution.signals import stopped_by_signals
 from pgtf.interop import save_snapshot
 from pgtf.metrics import records
 from pgtf.metrics.inception import GRAPH_NAME
@@ -138,12 +139,10 @@ def test_an_interrupted_command_continues_where_it_was(run, monkeypatch, capsys,
             return np.zeros((len(latents), 16, 16, 3), np.float32)
 
         patch.setattr(Generator, "run", run_once)
-        with pytest.raises(SystemExit) as caught:
+        with pytest.raises(SystemExit) as caught, stopped_by_signals():
             main(command)
     assert caught.value.code == 128 + signum
-    assert capsys.readouterr().err.endswith(
-        "\ninterrupted. With --run the same command continues.\n"
-    )
+    assert capsys.readouterr().err.endswith("interrupted. With --run the same command continues.\n")
     assert [r["kimg"] for r in records.load(run, "msssim")] == [1]
     main(command)
     assert capsys.readouterr().out.count("recorded already") == 1
@@ -158,7 +157,7 @@ def test_a_signal_waits_for_the_line_that_is_being_written(run, monkeypatch):
         append(folder, record)
 
     monkeypatch.setattr(records, "append", interrupted)
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(SystemExit) as caught, stopped_by_signals():
         main(["--run=0", "--metrics=swd:16,msssim:4"])
     assert caught.value.code == 143
     assert [r["kimg"] for r in records.load(run, "swd")] == [1]
@@ -328,7 +327,7 @@ def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
     wrong.write_bytes(b"x" * 100)
     data = f"--dataset={dataset}"
     cases = {
-        ("--snapshot=some.h5",): "give the reals as --dataset or --reals",
+        ("--snapshot=some.h5",): "some.h5: no such file",
         (data, "--metrics=fdi"): "Did you mean `fid`",
         (data, "--metrics=swd:500"): "asked for 500 images, and there are only 70",
         (data, "--metrics=fdi50k_full"): "no metric `fdi50k_full`. Did you mean `fid50k_full`",

@@ -15,7 +15,7 @@ import tensorflow as tf
 from pgtf.config import Config
 from pgtf.dataset import pipeline
 from pgtf.interop import weights
-from pgtf.training import loop, plan, randomness
+from pgtf.training import calls, plan, randomness
 from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
@@ -92,7 +92,7 @@ def next_iterations(state, config):
     """Plans as the training loop does, and cuts the plan into single iterations."""
     progress = state.progress
     call = plan.next_call(config.schedule, config.training, progress.cur_nimg, 0)
-    loop.enter_stage(state, config.schedule.at(progress.cur_nimg), config.training)
+    calls.enter_stage(state, config.schedule.at(progress.cur_nimg), config.training)
     for index, end in enumerate([*call.nimgs[1:], call.end_nimg]):
         fields = {field.name: getattr(call, field.name) for field in dataclasses.fields(call)}
         lists = {k: [v[index]] for k, v in fields.items() if isinstance(v, list)}

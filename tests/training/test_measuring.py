@@ -79,6 +79,9 @@ class FakeStepper:
     def __init__(self, state, *_):
         self._state = state
 
+    def is_new(self, call):
+        return False
+
     def run(self, call):
         rows = []
         for nimg, lrate in zip(call.nimgs, call.G_lrates, strict=True):

@@ -76,6 +76,10 @@ def _read(path: str, shuffle: bool) -> Iterator[tuple[int, ...] | np.ndarray]:
                 yield _read_images(path, data, order[start : start + step])
     except ValueError:
         raise
+    except OSError as error:
+        if error.errno is None:  # HDF5's own; the disk's have a number.
+            raise ValueError(f"{path}: not an HDF5 file, or damaged ({error}).") from None
+        raise OSError(error.errno, f"cannot read {path}: {os.strerror(error.errno)}") from None
     except Exception as error:  # A damaged file raises RuntimeError, KeyError and others.
         what = " ".join(str(error).split())
         raise ValueError(f"{path}: not an HDF5 file, or damaged ({what}).") from None
