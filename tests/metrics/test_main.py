@@ -350,7 +350,7 @@ def test_bad_input_is_one_line(tmp_path, dataset, run, graph_file, capsys):
         (f"--reals={small}", f"--fakes={tmp_path / 'missing'}"): "missing",
         ("--run=7",): "no run '7' in results. Runs there: 000-faces-demo",
         ("plot", "--run=0"): "no metric-*.jsonl of snapshots to draw",
-        ("--dataset=nowhere",): "no such dataset folder",
+        ("--dataset=nowhere",): "nowhere: no such file",
         ("train_classifier", data, "--epochs=0"): "`epochs` must be at least 1. Received: epochs=0",
         ("--unknown",): "--unknown",
     }
