@@ -9,7 +9,7 @@ import tensorflow as tf
 from pgtf.distribution.workers import Workers
 from pgtf.runs.checkpoints import Checkpoints
 from pgtf.runs.identity import Source
-from pgtf.training import loop, randomness
+from pgtf.training import loop, pace, randomness
 from pgtf.training.calls import Diverged
 from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
@@ -109,11 +109,12 @@ def test_a_rollback_continues_from_the_last_checkpoint_with_other_draws(
 
 @pytest.mark.slow
 def test_a_rollback_that_does_not_help_is_tried_three_times(
-    config, dataset, strategy, tmp_path, inject, caplog
+    config, dataset, strategy, tmp_path, inject, caplog, monkeypatch
 ):
+    monkeypatch.setattr(pace, "CALL_SEC", 0.0)  # Checkpoints have the same places each time.
     inject(None, FOREVER)
     options = loop.RunOptions(checkpoint_sec=0, on_divergence="rollback")
     with pytest.raises(Diverged, match="Lower the learning rate. 3 rollbacks did not help"):
         loop.run(config, dataset, strategy, tmp_path, options)
     assert caplog.text.count("with other draws.") == loop.MAX_ROLLBACKS == 3
-    assert last_state(tmp_path, config, dataset, strategy).progress.cur_nimg == 96
+    assert last_state(tmp_path, config, dataset, strategy).progress.cur_nimg == BEGIN
