@@ -19,7 +19,7 @@ from pgtf.training.config import RunConfig
 
 
 class Prepared(NamedTuple):
-    """What a run needs before its folder is chosen."""
+    """Inputs of a run that are made before its folder is chosen."""
 
     config: RunConfig  # made for the dataset and the replicas
     dataset: Dataset
