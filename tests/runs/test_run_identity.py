@@ -332,7 +332,7 @@ def _(command):
 
 
 def outcome(command):
-    """Runs the decision. Returns its outcome in the words of the table, and the line that says so."""
+    """Runs the decision: -> its outcome in the words of the table, the line that says so."""
     before = sorted(path.name for path in command.outdir.glob("*"))
     try:
         opened = command.open()
