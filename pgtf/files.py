@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import stat
@@ -102,22 +103,28 @@ def read_parts(
         ValueError: the file ends within a part.
     """
 
-    def read() -> None:
+    def read_from(first: int) -> int:
+        """Returns the number of buffers that are full. Fills at least one, or raises."""
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            for part, offset, number in zip(parts, offsets, numbers, strict=True):
-                place = f"{kind} {number} (offset {offset})"
+            for index in range(first, len(parts)):
+                place = f"{kind} {numbers[index]} (offset {offsets[index]})"
                 try:
-                    size = os.preadv(descriptor, [part], offset)
+                    size = os.preadv(descriptor, [parts[index]], offsets[index])
                 except OSError as error:
+                    if index > first and error.errno in PASSING:
+                        return index
                     reason = f"{place}: {error.strerror}"
                     raise OSError(error.errno, reason, os.fspath(path)) from error
-                if size != len(part):
+                if size != len(parts[index]):
                     raise ValueError(f"{path} {place}: the file ends within the {kind}.")
         finally:
             os.close(descriptor)
+        return len(parts)
 
-    retried(read, path)
+    full = 0
+    while full < len(parts):  # Many parts from a wavering disk: each has attempts of its own.
+        full = retried(functools.partial(read_from, full), path)
 
 
 def write_atomically(path: PathLike, content: bytes | memoryview) -> None:
