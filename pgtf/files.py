@@ -163,26 +163,21 @@ def append_line(path: PathLike, line: str, sync: bool = True) -> None:
         line: text without a line break.
         sync: bring the line to the disk before returning.
     """
-    start, content = 0, b""
 
-    def append() -> None:
-        nonlocal start, content
-        with _open_no_link(path, "ab+") as file:
-            if not content:
-                start = file.seek(0, os.SEEK_END)
-                file.seek(max(start - 1, 0))
-                after_torn_line = b"\n" if file.read() not in (b"", b"\n") else b""
-                content = after_torn_line + line.encode() + b"\n"
-            file.seek(start)
-            left = file.read()
-            if left and content.startswith(left):  # Otherwise somebody else has appended it.
-                file.truncate(start)
-            file.write(content)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
+    def after_torn_line(last_byte: bytes) -> bytes:
+        return (b"\n" if last_byte not in (b"", b"\n") else b"") + line.encode() + b"\n"
 
-    retried(append, path)
+    _append(path, after_torn_line, sync)
+
+
+def append(path: PathLike, content: bytes) -> None:
+    """Appends bytes, without waiting for the disk. A second attempt leaves no part of the first.
+
+    Args:
+        path: file, created if there is none; see `open_no_link`.
+        content: bytes to append.
+    """
+    _append(path, lambda last_byte: content, sync=False)
 
 
 def open_no_link(path: PathLike, mode: str) -> IO[Any]:
@@ -235,6 +230,29 @@ def errors_that_name(path: PathLike) -> Iterator[None]:
         if error.errno and name != path and (not name or name.startswith(path)):
             raise OSError(error.errno, error.strerror, path) from error
         raise
+
+
+def _append(path: PathLike, after: Callable[[bytes], bytes], sync: bool) -> None:
+    """Appends what `after` returns for the last byte of the file, b"" of an empty one."""
+    start, content = 0, b""
+
+    def attempt() -> None:
+        nonlocal start, content
+        with _open_no_link(path, "ab+") as file:
+            if not content:
+                start = file.seek(0, os.SEEK_END)
+                file.seek(max(start - 1, 0))
+                content = after(file.read())
+            file.seek(start)
+            left = file.read()
+            if left and content.startswith(left):  # Otherwise somebody else has appended it.
+                file.truncate(start)
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+
+    retried(attempt, path)
 
 
 def _open_no_link(path: PathLike, mode: str) -> IO[Any]:

@@ -124,6 +124,28 @@ def test_a_line_is_appended_once_although_it_was_written_more_often(tmp_path, mo
     assert path.read_text() == "first\ntorn\nsecond\n"
 
 
+def test_bytes_are_appended_once_although_parts_of_them_were_written(tmp_path, monkeypatch):
+    path, real, parts = tmp_path / "events", files._open_no_link, [7, 1, 0]
+    path.write_bytes(b"before")
+
+    def opened(*arguments):
+        file = real(*arguments)
+        if parts:
+            size = parts.pop(0)
+
+            def write(content):
+                os.write(file.fileno(), content[:size])
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+            file.write = write
+        return file
+
+    monkeypatch.setattr(files, "_open_no_link", opened)
+    files.append(path, b"0123456")
+    assert parts == []
+    assert path.read_bytes() == b"before0123456"
+
+
 def test_a_line_of_another_process_between_two_attempts_stays(tmp_path, monkeypatch):
     path, real = tmp_path / "metric-fid.jsonl", os.fsync
     path.write_text("first\n")

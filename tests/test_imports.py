@@ -48,7 +48,7 @@ ALLOWED = {
     "foreign": set(),
     "files": set(),
     "images": {"files"},
-    "events": {"files"},
+    "events": {"dataset", "files", "images"},
     "networks": {"lazy", "ops"},
     "losses": {"lazy"},
     "lazy": set(),

@@ -149,11 +149,8 @@ class SnapshotMetrics:
                 logging.error("%s was not recorded: %s", record["snapshot"], error)
 
     def _report(self, record: Record) -> None:
-        def scalars() -> None:
-            for name, value in record["values"].items():
-                tf.summary.scalar(f"metrics/{name}", value)
-
-        self._events.write(scalars, record["nimg"])
+        values = {f"metrics/{name}": value for name, value in record["values"].items()}
+        self._events.scalars(values, record["nimg"])
         logging.info("%s %s (%s)", record["metric"], summary(record), records.numbers(record))
 
 

@@ -39,18 +39,13 @@ class TensorBoard:
         self._events = Events(folder)
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
-        def scalars() -> None:
-            for name, value in tick.as_line().items():
-                tf.summary.scalar(name, value)
-
-        self._events.write(scalars, state.progress.cur_nimg)
+        self._events.scalars(tick.as_line(), state.progress.cur_nimg)
 
     def picture(self, picture: np.ndarray, cur_nimg: int) -> None:
         """Adds one [H, W, C] picture in [-1, 1], unless a killed process has written it."""
         if cur_nimg == self._begin_nimg and PICTURE in self._begin_tags:
             return
-        pixels = images.to_uint8(picture)[np.newaxis]
-        self._events.write(lambda: tf.summary.image(PICTURE, pixels), cur_nimg)
+        self._events.image(PICTURE, images.to_uint8(picture), cur_nimg)
 
 
 def cut(folder: Path, nimg: int) -> set[str]:

@@ -1,6 +1,5 @@
 """TensorBoard events of resumed runs: every tag once at each step."""
 
-import gc
 import types
 
 import numpy as np
@@ -77,7 +76,7 @@ def test_a_torn_last_record_is_cut(written, torn):
     assert steps(written)["fakes"] == (expected[:2] if torn == "the last picture" else expected)
     # This reader raises an error at a torn record.
     read = list(tf.compat.v1.train.summary_iterator(str(path)))
-    assert len(read) == 1 + 3 * 3 - (torn == "the last picture")
+    assert len(read) == 1 + 3 * 2 - (torn == "the last picture")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x18\x00\x00"])
@@ -114,13 +113,11 @@ def test_a_run_killed_between_its_first_picture_and_reals_png_has_one_first_pict
     assert steps(tmp_path) == {"fakes": [96]}
 
 
-def test_a_rollback_in_one_process_cuts_the_file_that_is_still_open(tmp_path):
+def test_a_rollback_in_one_process_cuts_the_file_of_before(tmp_path):
     first = events.TensorBoard(tmp_path, 0)
     for nimg in (96, 192, 288):
         tick(first, nimg)
     second = events.TensorBoard(tmp_path, 96)
-    del first
-    gc.collect()  # Closes the first one's file.
     for nimg in (192, 288):
         tick(second, nimg, value=0.5)
     assert set(map(tuple, steps(tmp_path).values())) == {(96, 192, 288)}
