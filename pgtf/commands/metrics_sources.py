@@ -17,7 +17,7 @@ from pgtf.dataset.sources.image_folder import Fitting
 from pgtf.export.version_folder import served_version
 from pgtf.files import read_at_once
 from pgtf.graphs import SavedModel
-from pgtf.interop import load_pkl, load_snapshot
+from pgtf.interop import load_meta, load_pkl, load_snapshot
 from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS
 from pgtf.metrics.image_sets import ImageSet
@@ -69,9 +69,16 @@ def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
         dataset = open_dataset(path, resolution=resolution, max_label_size="full")
     else:
         dataset = open_dataset_of(run_of(args), config, "full")
-    mirror = dataset.mirror if config.mirror_augment is None else config.mirror_augment
+    stated = _mirror_of_snapshot(args.snapshot) if args.snapshot else config.mirror_augment
+    mirror = dataset.mirror if stated is None else stated
     mirror_seed = args.seed if mirror else None
     return image_sets.of_dataset(dataset, mirror_seed), dataset
+
+
+def _mirror_of_snapshot(path: str) -> bool | None:
+    """Returns mirror_augment of the training that wrote a snapshot; None = it does not say."""
+    stated: bool | None = load_meta(path).get("config", {}).get("dataset", {}).get("mirror_augment")
+    return stated
 
 
 def fakes_of(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None) -> list[Source]:

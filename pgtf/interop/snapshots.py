@@ -167,6 +167,8 @@ def _check_meta(meta: Mapping[str, Any], source: hdf5.PathLike) -> None:
         raise _wrong_meta(source, "config.dataset", "an object", dataset)
     if not isinstance(dataset.get("path"), str | None):
         raise _wrong_meta(source, "config.dataset.path", "text", dataset["path"])
+    if not isinstance(mirror := dataset.get("mirror_augment"), bool | None):
+        raise _wrong_meta(source, "config.dataset.mirror_augment", "true or false", mirror)
 
 
 def _wrong_meta(source: hdf5.PathLike, name: str, kind: str, value: Any) -> ValueError:

@@ -1,6 +1,5 @@
 """python -m metrics as a user meets it."""
 
-import argparse
 import json
 import signal
 
@@ -9,7 +8,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from pgtf.commands import metrics_sources
+from pgtf.commands import metrics_flags, metrics_sources
 from pgtf.commands.metrics import main
 from pgtf.config import Config
 from pgtf.dataset import open_dataset
@@ -363,6 +362,20 @@ def test_the_dataset_of_a_run_is_found_from_another_working_directory(run, datas
     identity.store(run, identity.Record("demo", identity.Source.of(opened)))
     config = Config().replace({"dataset.path": f"datasets/{dataset.name}"})
     (run / "config.json").write_text(config.to_json())
-    args = argparse.Namespace(run=str(run), outdir="results", dataset=None, reals=None, seed=0)
+    args = metrics_flags.parse(["metrics", f"--run={run}"])
     reals, found = metrics_sources.reals_of(args)
     assert (found.path, reals.num_images) == (str(dataset), NUM)
+
+
+@pytest.mark.parametrize("stated", [True, False, None])
+def test_the_reals_of_a_snapshot_are_mirrored_as_in_its_training(
+    stated, dataset, networks, tmp_path, monkeypatch
+):
+    generators, D = networks
+    meta = {"config": {"dataset": {"path": "faces", "mirror_augment": stated}}}
+    save_snapshot(tmp_path / "snapshot.h5", generators[1], D, generators[1], **meta)
+    args = metrics_flags.parse(["metrics", "--snapshot=snapshot.h5", f"--dataset={dataset}"])
+    for mirrors in (True, False):  # by the dataset's own default
+        monkeypatch.setattr("pgtf.dataset.Dataset.mirror", mirrors)
+        reals, _ = metrics_sources.reals_of(args)
+        assert reals.mirror == (mirrors if stated is None else stated)
