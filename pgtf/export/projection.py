@@ -36,7 +36,7 @@ class Projection:
     label: np.ndarray | None  # [label_size], None for a network without labels
     image: np.ndarray  # [R, R, C] float32 in [-1, 1]
     loss: float
-    history: list[np.ndarray]  # the best image so far, every few steps
+    history: list[np.ndarray]  # the best image so far, every few steps, as uint8
 
     def levels_off(self, target: np.ndarray) -> float:
         """Computes the root mean square difference of the pixels, in gray levels of 255."""
@@ -88,7 +88,7 @@ def project(
         if losses[i] < best[0]:
             best = float(losses[i]), (z.numpy()[i], _row(labels, i)), fakes[i].numpy()
         if step % EVERY == 0:
-            history.append(best[2])
+            history.append(images.to_uint8(best[2]))
         if step < num_steps:
             optimizer.apply([gradients])
             z.assign(_on_sphere(z))
@@ -136,10 +136,10 @@ def save_projection(found: Projection, target: np.ndarray, paths: Sequence[Path]
     np.savez(buffer, **arrays)
     files.write_atomically(latents_path, buffer.getvalue())
     images.save_png(image_path, found.image)
-    pairs = (images.image_grid(np.stack([target, image]), (2, 1)) for image in found.history)
     images.save_png(pair_path, images.image_grid(np.stack([target, found.image]), (2, 1)))
-    zoom = max(MIN_FILM_SIDE // target.shape[0], 1)
-    frames = (film.zoomed(images.to_uint8(pair), zoom) for pair in pairs)
+    left, zoom = images.to_uint8(target), max(MIN_FILM_SIDE // target.shape[0], 1)
+    pairs = (images.image_grid(np.stack([left, right]), (2, 1)) for right in found.history)
+    frames = (film.zoomed(pair, zoom) for pair in pairs)
     film.write_film(film_path, frames, FILM_FPS)
 
 

@@ -47,6 +47,7 @@ def test_an_image_of_the_network_is_found(label_size, rng, few):
     if label_size:
         assert found.label.tolist() == [0, 1, 0]
     assert len(found.history) == 60 // projection.EVERY + 1
+    assert np.array_equal(found.history[-1], images.to_uint8(found.image))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -97,7 +98,8 @@ def test_the_target_of_project_is_upright_opaque_and_scaled_to_the_middle_square
 
 def test_latents_pictures_and_film_are_saved(tmp_path, rng):
     target = rng.uniform(-1, 1, [16, 16, 1]).astype(np.float32)
-    found = projection.Projection(np.ones(8), np.float32([0, 1]), -target, 1.0, [target] * 3)
+    history = [images.to_uint8(target)] * 3
+    found = projection.Projection(np.ones(8), np.float32([0, 1]), -target, 1.0, history)
     names = ["latents.npz", "image.png", "pair.png", "search.webp"]
     projection.save_projection(found, target, [tmp_path / name for name in names])
     assert sorted(os.listdir(tmp_path)) == sorted(names)
