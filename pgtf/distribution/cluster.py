@@ -37,7 +37,7 @@ def num_workers() -> int:
         found: _TfConfig = read_as(_TfConfig, parsed, "`TF_CONFIG`")
         cluster, task = found.get("cluster", {}), found.get("task", {})
         sizes = {role: _num_addresses(addresses) for role, addresses in cluster.items()}
-        role, index = task.get("type", ""), int(task.get("index", -1))
+        role, index = task.get("type"), int(task.get("index", -1))
     except ValueError:
         raise ValueError(
             '`TF_CONFIG` must be JSON such as {"cluster": {"worker": ["host:port", ...]}, '
@@ -50,7 +50,7 @@ def num_workers() -> int:
             "`TF_CONFIG` must list tasks of the types chief and worker only. "
             f"Received: {', '.join(sizes)}."
         )
-    if not 0 <= index < sizes.get(role, 0):
+    if not 0 <= index < sizes.get(role or "", 0):
         raise ValueError(
             "`TF_CONFIG` must name a task of its cluster. "
             f"Received: type={role!r}, index={index}, cluster of {sizes}."
