@@ -12,6 +12,7 @@ _TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 2
 # Part of training at whose end `fitted` has the last fade end. The v2 presets of the original
 # release have it at 1024x1024: 9600 of 12000 thousand images.
 GROWTH_SHARE = 0.8
+MAX_RESOLUTION_LOG2 = 30  # TensorFlow counts pixels per side with 32 bits.
 _PHASES = ("lod_training_kimg", "lod_transition_kimg", "lrate_rampup_kimg")
 
 
@@ -83,6 +84,11 @@ class Schedule:
     )
 
     def __post_init__(self) -> None:
+        if self.resolution_log2 > MAX_RESOLUTION_LOG2:
+            raise ValueError(
+                f"`resolution_log2` must be at most {MAX_RESOLUTION_LOG2}. "
+                f"Received: resolution_log2={self.resolution_log2}."
+            )
         initial, full = self.initial_resolution, 2**self.resolution_log2
         if not 4 <= initial <= full or initial & (initial - 1):
             raise ValueError(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from pgtf import config as configs
-from pgtf import files, images
+from pgtf import images
 from pgtf.export import film, pictures, samples, timelapse
 from pgtf.export import report as reports
 from pgtf.export.source import Source
@@ -33,7 +32,7 @@ def growth_warning(source: Source) -> str | None:
     schedule = Schedule(resolution_log2=source.Gs.config.resolution.bit_length() - 1)
     total_kimg = None
     with contextlib.suppress(ValueError, KeyError):  # A pickle has no configuration.
-        config = configs.Config.from_json(json.dumps(source.meta["config"]))
+        config = configs.Config.from_fields(source.meta["config"], str(source.path))
         schedule, total_kimg = config.schedule, config.training.total_kimg
     text = advice.snapshot_warning(source.Gs.lod, schedule, total_kimg)
     return None if text is None else f"{source.path}: {text}"
@@ -54,7 +53,7 @@ def _box(folder: Path, grid_size: tuple[int, int] | None) -> tuple[int, int] | N
     """Computes the pixels of the upper left cells of a run's image grids; None = all."""
     if grid_size is None:
         return None
-    resolution = json.loads(files.read_at_once(folder / run_folder.CONFIG_FILE))["G"]["resolution"]
+    resolution = run_folder.read_config(folder, configs.Config).G.resolution
     columns, rows = grid_size
     return columns * resolution, rows * resolution
 
@@ -68,7 +67,7 @@ def report(args: argparse.Namespace) -> None:
     moments = timelapse.moments(folder, run_folder.STATS_FILE)
     if not stats:
         raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
-    config = configs.Config.from_json(files.read_at_once(folder / run_folder.CONFIG_FILE).decode())
+    config = run_folder.read_config(folder, configs.Config)
     pictures.prepare_file(path, args.overwrite)
     reports.write_report(
         path,

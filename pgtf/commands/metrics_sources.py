@@ -15,7 +15,6 @@ from pgtf.config import Config
 from pgtf.dataset import Dataset, open_dataset
 from pgtf.dataset.sources.image_folder import Fitting
 from pgtf.export.version_folder import served_version
-from pgtf.files import read_at_once
 from pgtf.graphs import SavedModel
 from pgtf.interop import load_meta, load_pkl, load_snapshot
 from pgtf.metrics import image_sets
@@ -60,8 +59,7 @@ def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
         return _folder(args, args.reals, args.channels), None
     config = Config().dataset
     if args.run:
-        text = read_at_once(run_of(args) / run_folder.CONFIG_FILE).decode()
-        config = Config.from_json(text).dataset
+        config = run_folder.read_config(run_of(args), Config).dataset
     elif not args.dataset:
         raise ValueError("give the reals as --dataset or --reals (python -m metrics --help).")
     if args.dataset:

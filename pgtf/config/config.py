@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 import functools
 import json
-import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,8 @@ from typing import Any
 
 from pgtf.config import checks
 from pgtf.dataset import DatasetConfig
+from pgtf.foreign import json_files, numbers
+from pgtf.foreign.messages import shown
 from pgtf.losses import LossConfig
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 from pgtf.schedule import Schedule
@@ -91,18 +92,36 @@ class Config:
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, text: str) -> Config:
-        """Reads what `to_json` wrote; ValueError names unknown fields and wrong types."""
-        groups = json.loads(text)
+    def from_json(cls, text: bytes | str, source: str = "configuration") -> Config:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: it is another text; the message begins with `source` and names unknown
+                fields and values of another type.
+        """
+        # NaN and infinity are refused below, where the field has a name.
+        groups = json_files.parse_json(
+            text, source, max_bytes=json_files.SMALL_BYTES, allow_nan=True
+        )
+        return cls.from_fields(groups, source)
+
+    @classmethod
+    def from_fields(cls, groups: Any, source: str) -> Config:
+        """Reads the parsed JSON of `to_json`; see `from_json`."""
         if not isinstance(groups, dict) or not all(isinstance(v, dict) for v in groups.values()):
-            raise ValueError("a configuration must be a JSON object of objects of fields.")
+            raise ValueError(
+                f"{source}: a configuration must be a JSON object of objects of fields."
+            )
         changes = {}
         known = dict(fields(cls()))
-        for group, values in groups.items():
-            for field, value in values.items():
-                name = f"{group}.{field}"
-                changes[name] = _from_json(name, value, known[name]) if name in known else value
-        return cls().replace(changes)
+        try:
+            for group, values in groups.items():
+                for field, value in values.items():
+                    name = f"{group}.{field}"
+                    changes[name] = _from_json(name, value, known[name]) if name in known else value
+            return cls().replace(changes)
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
 
     def differences(self, other: Config) -> list[str]:
         """Returns one line per field whose value differs; `other` is the newer configuration."""
@@ -150,15 +169,11 @@ def parse(name: str, text: str, kind: Any) -> Any:
                 return _parse_table(text, choice)
             if typing.get_origin(choice) is typing.Literal:
                 return {word: word for word in typing.get_args(choice)}[text]
-            if choice is bool:
-                return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-            if choice is float and not math.isfinite(float(text)):
-                continue  # every comparison with nan is false, so no later check would refuse it
             if choice is not types.NoneType:
-                return choice(text)
+                return _parse_value(text, choice)
         except (ValueError, KeyError):
             continue
-    raise ValueError(f"`--config.{name}` must be {describe(kind)}. Received: {text!r}.")
+    raise ValueError(f"`--config.{name}` must be {describe(kind)}. Received: {shown(text)}.")
 
 
 def describe(kind: Any) -> str:
@@ -190,12 +205,27 @@ def _parse_table(text: str, kind: Any) -> dict[Any, Any]:
     if text.strip().lower() in ("", "none", "{}"):
         return {}
     pairs = [pair.split(":") for pair in text.split(",") if pair]
-    return {key_type(key): value_type(value) for key, value in pairs}
+    return {_parse_value(key, key_type): _parse_value(value, value_type) for key, value in pairs}
+
+
+def _parse_value(text: str, kind: Any) -> bool | int | float | str:
+    """Reads one value; ValueError or KeyError if it is none."""
+    if kind is str:
+        return text
+    if kind is bool:
+        return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+    # Every comparison with NaN is false, so no later check would refuse it.
+    number = numbers.integer(int(text)) if kind is int else numbers.real(float(text))
+    if number is None:
+        raise ValueError
+    return number
 
 
 def _from_json(name: str, value: Any, kind: Any) -> Any:
     if value is None and types.NoneType not in _choices(kind):
         raise ValueError(f"`{name}` must be {describe(kind)}. Received: null.")
+    if kind is str and not isinstance(value, str):
+        raise ValueError(f"`{name}` must be {describe(kind)}. Received: {shown(value)}.")
     if isinstance(value, dict):
         value = ",".join(f"{k}:{v}" for k, v in value.items())
     elif not isinstance(value, str):

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pgtf.files import retried
 from pgtf.foreign.json_files import read_json
 
 META_FILE = "dataset.json"  # The original's folders have none.
@@ -24,7 +23,7 @@ def read_description(path: str) -> dict[str, Any]:
         ValueError: the file is damaged, or a field has a wrong type.
     """
     try:
-        meta: Any = retried(lambda: read_json(f"{path}/{META_FILE}"), f"{path}/{META_FILE}")
+        meta: Any = read_json(f"{path}/{META_FILE}")
     except FileNotFoundError:
         return {}
     if not isinstance(meta, dict):

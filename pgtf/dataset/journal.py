@@ -16,7 +16,11 @@ from typing import Any
 
 from absl import logging
 
+from pgtf.foreign import numbers
+from pgtf.foreign.json_files import parse_json
+
 JOURNAL = "progress.jsonl"
+MAX_BYTES = 1 << 30  # millions of rejected items
 # Flags for names that somebody else may have used: follow no link, do not wait for a pipe.
 CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -112,19 +116,23 @@ class Journal:
 
     def _read(self) -> None:
         self._file.seek(0)
+        if (size := os.fstat(self._file.fileno()).st_size) > MAX_BYTES:
+            raise ValueError(
+                f"{self._folder}: {JOURNAL} must have at most {MAX_BYTES} bytes. Received: {size}."
+            )
         *lines, cut = self._file.readall().split(b"\n")
         if cut and not lines:
             raise ValueError(self._damage(1))
         end = 0
         for number, line in enumerate(lines, 1):
             try:
-                content = json.loads(line)
+                content = parse_json(line, "")
                 if number == 1:
                     self.job, self.files = _first_line(content)
                 else:
                     before = self.checkpoints[-1] if self.checkpoints else Checkpoint()
                     self.checkpoints.append(_checkpoint(content, before))
-            except (ValueError, RecursionError):
+            except ValueError:
                 raise ValueError(self._damage(number)) from None
             end += len(line) + 1
             self._ends.append(end)
@@ -160,7 +168,8 @@ def _checkpoint(content: Any, before: Checkpoint) -> Checkpoint:
     if not isinstance(content, dict):
         raise ValueError
     items, records, entries = (content.get(name) for name in ("items", "records", "rejected"))
-    if type(items) is not int or type(records) is not int or not isinstance(entries, list):
+    items, records = numbers.integer(items, 0), numbers.integer(records, 0)
+    if items is None or records is None or not isinstance(entries, list):
         raise ValueError
     rejected = {}
     for entry in entries:

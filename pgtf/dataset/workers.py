@@ -10,10 +10,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import io
+import itertools
+import mmap
 import os
 import pickle
 import queue
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +31,8 @@ import numpy as np
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+LARGE = 1 << 26  # bytes of a result, from which copying takes longer than mapping
+ALIGNMENT = 64  # of arrays, bytes
 NO_LIMIT = 0  # of a process's memory
 TASKS_AHEAD = 2  # tasks per worker in progress while the caller waits for the oldest result
 # Each worker is one process on one core, so threads inside it would only compete.
@@ -159,15 +164,22 @@ class Worker:
         """Returns the result of a task, or raises its exception."""
         try:
             failed, pickled, sizes = self._connection.recv()
+            buffers = self._buffers(sizes)
         except (EOFError, ConnectionError) as error:
             raise WorkerDied(self._process.wait()) from error
-        buffers = [np.empty(size, np.uint8) for size in sizes]
-        _transfer(os.preadv, self._arrays, [buffer.data for buffer in buffers])
         # Unpickling is safe: our own worker wrote this.
         result = pickle.Unpickler(io.BytesIO(pickled), buffers=buffers).load()
         if failed:
             raise result
         return result
+
+    def _buffers(self, sizes: Sequence[int]) -> list[np.ndarray]:
+        """Returns the content of a result's arrays."""
+        if sum(sizes) >= LARGE:
+            return _map(_receive_file(self._connection), sizes)
+        buffers = [np.empty(size, np.uint8) for size in sizes]
+        _transfer(os.preadv, self._arrays, [buffer.data for buffer in buffers])
+        return buffers
 
     def stop(self) -> None:
         """Ends the process, even if it is at work."""
@@ -192,8 +204,13 @@ def serve(connection_descriptor: int, arrays: int, max_bytes: int) -> None:
             buffers: list[pickle.PickleBuffer] = []
             pickled = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)
             views = [buffer.raw() for buffer in buffers]
-            _transfer(os.pwritev, arrays, views)
-            connection.send((failed, pickled, [len(view) for view in views]))
+            sizes = [len(view) for view in views]
+            if sum(sizes) >= LARGE:
+                connection.send((failed, pickled, sizes))
+                _send_file(connection, views)
+            else:
+                _transfer(os.pwritev, arrays, views)
+                connection.send((failed, pickled, sizes))
 
 
 def _attempt(function: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
@@ -218,9 +235,44 @@ def _memory_file() -> int:
 
 def _transfer(operation: Callable[..., int], descriptor: int, buffers: Sequence[Any]) -> None:
     """Reads or writes buffers one after the other, from the start of the file."""
-    offset = 0
-    for buffer in buffers:
-        rest = memoryview(buffer)
+    for buffer, begin in zip(buffers, _offsets([len(buffer) for buffer in buffers]), strict=True):
+        offset, rest = begin, memoryview(buffer)
         while rest:
             done = operation(descriptor, [rest], offset)
             offset, rest = offset + done, rest[done:]
+
+
+def _offsets(sizes: Sequence[int]) -> list[int]:
+    """Places buffers in a file so that arrays of any type are aligned."""
+    ends = itertools.accumulate((-(-size // ALIGNMENT) * ALIGNMENT for size in sizes), initial=0)
+    return list(ends)[:-1]
+
+
+def _send_file(connection: Connection, views: Sequence[memoryview]) -> None:
+    """Sends buffers in a file of their own, which the receiver maps instead of copying it."""
+    descriptor = _memory_file()
+    try:
+        os.ftruncate(descriptor, _offsets([*map(len, views), 0])[-1])  # also for an empty last one
+        _transfer(os.pwritev, descriptor, views)
+        with socket.socket(fileno=os.dup(connection.fileno())) as channel:
+            socket.send_fds(channel, [b"f"], [descriptor])
+    finally:
+        os.close(descriptor)
+
+
+def _receive_file(connection: Connection) -> int:
+    with socket.socket(fileno=os.dup(connection.fileno())) as channel:
+        _, descriptors, *_ = socket.recv_fds(channel, 1, 1)
+    if not descriptors:
+        raise EOFError
+    return descriptors[0]
+
+
+def _map(descriptor: int, sizes: Sequence[int]) -> list[np.ndarray]:
+    """Maps the buffers of a file into memory, and closes the file."""
+    try:
+        content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
+    finally:
+        os.close(descriptor)
+    whole, begins = np.frombuffer(content, np.uint8), _offsets(sizes)
+    return [whole[begin : begin + size] for begin, size in zip(begins, sizes, strict=True)]

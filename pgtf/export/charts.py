@@ -60,7 +60,8 @@ class _Axis:
 
     def __init__(self, low: float, high: float, begin: float, end: float) -> None:
         if high <= low:
-            low, high = low - 0.5, high + 0.5
+            margin = max(0.5, 1e-9 * abs(low))  # 0.5 less is no other number beyond 2**53.
+            low, high = low - margin, high + margin
         step = 10 ** math.floor(math.log10((high - low) / NUM_TICKS))
         step *= next(f for f in (1, 2, 5, 10) if (high - low) / (f * step) <= NUM_TICKS)
         first = math.ceil(low / step - 1e-9)

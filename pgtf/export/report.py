@@ -66,7 +66,8 @@ def write_report(
     page = string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title), subtitle=html.escape(subtitle), sections="\n".join(sections)
     )
-    files.write_atomically(path, page.encode())
+    # Python has half surrogate pairs for bytes in names of folders that are not UTF-8.
+    files.write_atomically(path, page.encode("utf-8", "backslashreplace"))
 
 
 def _section(title: str, content: str) -> str:
@@ -79,9 +80,11 @@ def _summary(stats: Stats, metrics: Metrics) -> str:
         "images shown": f"{last['kimg']:,.0f} kimg",
         "resolution": f"{last['resolution']}x{last['resolution']}",
         "training time": f"{last['train_hours']:.1f} h",
-        "speed at the end": f"{last['sec_per_kimg']:.2f} s/kimg",
-        "memory": f"{last['peak_gib']:.1f} GiB",
     }
+    if "sec_per_kimg" in last:
+        facts["speed at the end"] = f"{last['sec_per_kimg']:.2f} s/kimg"
+    if "peak_gib" in last:
+        facts["memory"] = f"{last['peak_gib']:.1f} GiB"
     for metric, curves in metrics.items():
         points = next(iter(curves.values()))
         facts[metric] = f"{points[max(points)]:.4g}"

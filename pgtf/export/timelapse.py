@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import PIL.Image
@@ -16,13 +15,38 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from tqdm import tqdm
 
-from pgtf import files
+from pgtf.foreign.json_files import read_lines
+from pgtf.foreign.schema import Between, Real, read_as
 
 STRIP_HEIGHT = 48  # pixels below the grid
 MIN_WIDTH = 640  # pixels; smaller grids are enlarged, so that the text fits
 MAX_SIDE = 1920
 BACKGROUND, FOREGROUND, TRACK = (17, 17, 17), (238, 238, 238), (70, 70, 70)
 _GRID = re.compile(r"fakes(\d+)\.png")
+
+
+_Positive = Annotated[float, Between(0, 1e15)]
+
+
+class _Optional(TypedDict, total=False):
+    """The fields of a line of stats.jsonl that the report shows; not every loss has all means."""
+
+    sec_per_kimg: _Positive
+    peak_gib: _Positive
+    G_loss: Real
+    D_loss: Real
+    real_scores: Real
+    fake_scores: Real
+    mixed_norms: Real
+
+
+class _Stats(_Optional):
+    """The fields of a line of stats.jsonl that are used here and in the report."""
+
+    kimg: _Positive
+    lod: Annotated[float, Between(0, 32)]
+    resolution: Annotated[int, Between(1, 1 << 32)]
+    train_hours: _Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,14 +94,17 @@ def moments(folder: str | os.PathLike[str], stats_file: str) -> list[Moment]:
 
 
 def read_stats(path: Path) -> list[dict[str, Any]]:
-    """Reads the lines of stats.jsonl, oldest first; leaves out a torn last line."""
-    lines = []
-    for text in files.read_lines(path):
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            continue
-    return [line for line in lines if isinstance(line, dict)]
+    """Reads the lines of stats.jsonl, oldest first; leaves out a torn last line.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a line is damaged; the message names file, line and field.
+    """
+    found = []
+    for line in read_lines(path, allow_nan=True):
+        if not line.is_torn:
+            found.append(read_as(_Stats, line.value, line.place, "Correct or delete the line."))
+    return found
 
 
 def frames(

@@ -6,6 +6,7 @@ looks like a zip or a pickle. These compare the header with the file before they
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import io
@@ -13,21 +14,24 @@ import math
 import os
 import re
 import zipfile
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
 
 from pgtf.foreign.files import PathLike, open_regular, size_of
+from pgtf.foreign.messages import plain
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # version -> bytes of the header's length
 MAX_HEADER = 10_000  # bytes, as NumPy's own limit; the header of a plain array has about 100
 MAX_DIMENSIONS = 32
 MAX_MEMBERS = 10_000  # arrays in an .npz file
-MAX_NPZ_BYTES = 1 << 30  # of all arrays of an .npz file together
+MAX_NPZ_BYTES = 1 << 30  # of all arrays of an .npz file together, beyond the size of the file
 NUMBERS = "fiub"  # kinds of dtype: float, signed and unsigned integer, bool
 TEXT = "U"
-DTYPE = re.compile(r"[<>|=]?(?:f[248]|c8|c16|[iu][1248]|b1|[SU]\d{1,7})")
+WORDS = {"f": "floating-point numbers"}  # for messages; any other kinds are numbers
+DTYPE = re.compile(r"[<>|=]?(?:f[248]|f16|c8|c16|[iu][1248]|b1|[SU]\d{1,7})")
 HEADER = re.compile(
     r"\s*'(descr|fortran_order|shape)'\s*:\s*('[ -&(-~]*'|True|False|\([\dL,\s]*\))\s*"
 )
@@ -49,6 +53,9 @@ class Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+Check = Callable[["Header"], None]  # raises ValueError for an array that is not wanted
+
+
 def read_npy(path: PathLike, kinds: str = NUMBERS) -> np.ndarray:
     """Reads a .npy file.
 
@@ -61,7 +68,7 @@ def read_npy(path: PathLike, kinds: str = NUMBERS) -> np.ndarray:
         OSError: it cannot be read.
     """
     with open_regular(path) as file:
-        return _read_array(file, size_of(file), os.fspath(path), kinds)
+        return read_array(file, size_of(file), os.fspath(path), kinds)
 
 
 def read_header(
@@ -88,10 +95,10 @@ def read_header(
     if fields is None:
         raise ValueError(f"{source}: not a NumPy array file, or its header is damaged.")
     descr, fortran_order, shape = fields
-    dtype = np.dtype(descr) if DTYPE.fullmatch(descr) else None
+    dtype = _dtype(descr)
     if dtype is None or dtype.kind not in kinds:
-        kind = str(dtype or descr[:80])
-        raise ValueError(f"{source}: must be numbers (not {kind}). Received: dtype={descr[:80]}.")
+        what = f"{WORDS.get(kinds, 'numbers')} (not {dtype or descr[:80]})"
+        raise ValueError(f"{source}: must be {what}. Received: dtype={descr[:80]}.")
     header = Header(shape, dtype, fortran_order, len(start) + length_bytes + length)
     needed = header.offset + header.num_bytes
     if num_bytes != needed:
@@ -120,56 +127,100 @@ def read_npz(
     if isinstance(file, (str, os.PathLike)):
         with open_regular(file) as opened:
             return read_npz(opened, os.fspath(file), kinds)
+    with open_npz(file, source) as archive:
+        return {name: archive.read(name, kinds) for name in archive.names}
+
+
+@contextlib.contextmanager
+def open_npz(file: io.BufferedIOBase, source: str) -> Iterator[Archive]:
+    """Context manager that opens an .npz file to read some of its arrays.
+
+    Args:
+        file: the open file.
+        source: its name, for errors.
+
+    Raises the errors of `read_npz`.
+    """
+    with contextlib.ExitStack() as stack:
+        with _one_kind_of_error(source):
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            found = Archive(archive, source, file.seek(0, os.SEEK_END))
+        yield found
+
+
+@contextlib.contextmanager
+def _one_kind_of_error(source: str) -> Iterator[None]:
+    """Context manager that makes errors of `zipfile` one kind; a damaged archive raises nearly any.
+
+    Errors of the disk pass.
+    """
     try:
-        with zipfile.ZipFile(file) as archive:
-            return {
-                info.filename.removesuffix(".npy"): _read_member(archive, info, source, kinds)
-                for info in _members(archive, source)
-            }
-    except _Damaged as error:
-        raise ValueError(str(error)) from None
+        yield
+    except _Damaged:
+        raise
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):  # `zipfile` seeks where a header says.
             raise
         raise ValueError(f"{source}: not an .npz file, or damaged ({error}).") from None
-    except Exception as error:  # `zipfile` raises nearly anything for a damaged archive.
+    except Exception as error:
         what = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{source}: not an .npz file, or damaged ({what}).") from None
 
 
-class _Damaged(Exception):
+class _Damaged(ValueError):
     """Carries a message that names the file already."""
 
 
-def _members(archive: zipfile.ZipFile, source: str) -> list[zipfile.ZipInfo]:
-    """Returns the entries of an archive, if they can be unpacked within bounds."""
-    infos = archive.infolist()
-    total = sum(info.file_size for info in infos)
-    if len(infos) > MAX_MEMBERS or total > MAX_NPZ_BYTES:
-        raise _Damaged(
-            f"{source}: must hold at most {MAX_MEMBERS} arrays of {MAX_NPZ_BYTES >> 20} MiB "
-            f"together. Received: {len(infos)} of {total >> 20} MiB."
-        )
-    if len({info.filename for info in infos}) < len(infos):
-        raise _Damaged(f"{source}: damaged: two arrays have the same name.")
-    return infos
+class Archive:
+    """An open .npz file, whose arrays can be unpacked within bounds.
 
+    Attributes:
+        names: the names of its arrays.
+    """
 
-def _read_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: str, kinds: str
-) -> np.ndarray:
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _Damaged(f"{source}: {info.filename[:80]} is compressed in a way that NumPy has not.")
-    with archive.open(info) as file:
-        try:
+    def __init__(self, archive: zipfile.ZipFile, source: str, num_bytes: int) -> None:
+        infos = archive.infolist()
+        total = sum(info.file_size for info in infos)
+        if len(infos) > MAX_MEMBERS or total > MAX_NPZ_BYTES + num_bytes:
+            raise _Damaged(
+                f"{source}: must hold at most {MAX_MEMBERS} arrays of {MAX_NPZ_BYTES >> 20} MiB "
+                f"together. Received: {len(infos)} of {total >> 20} MiB."
+            )
+        self._infos = {info.filename.removesuffix(".npy"): info for info in infos}
+        self._archive, self._source = archive, source
+        if len(self._infos) < len(infos):
+            raise _Damaged(f"{source}: damaged: two arrays have the same name.")
+        self.names = list(self._infos)
+
+    def is_compressed(self, name: str) -> bool:
+        """True if an array may take far more memory than the file."""
+        return self._infos[name].compress_type != zipfile.ZIP_STORED
+
+    def read(self, name: str, kinds: str = NUMBERS, check: Check | None = None) -> np.ndarray:
+        """Reads one of `names`; `check` sees its header before anything is allocated."""
+        info = self._infos[name]
+        place = f"{self._source}: {plain(info.filename)}"
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _Damaged(f"{place}: is compressed in a way that NumPy has not.")
+        with _one_kind_of_error(place), self._archive.open(info) as file:
             member = cast(io.BufferedIOBase, file)
-            return _read_array(member, info.file_size, f"{source}, {info.filename[:80]}", kinds)
-        except ValueError as error:
-            raise _Damaged(str(error)) from None
+            try:
+                return read_array(member, info.file_size, place, kinds, check)
+            except ValueError as error:
+                raise _Damaged(str(error)) from None
 
 
-def _read_array(file: io.BufferedIOBase, num_bytes: int, source: str, kinds: str) -> np.ndarray:
+def read_array(
+    file: io.BufferedIOBase,
+    num_bytes: int,
+    source: str,
+    kinds: str = NUMBERS,
+    check: Check | None = None,
+) -> np.ndarray:
+    """Reads a .npy file of so many bytes; see `read_header` and `Archive.read`."""
     header = read_header(file, num_bytes, source, kinds)
+    if check is not None:
+        check(header)
     try:
         values = np.empty(math.prod(header.shape), header.dtype)
     except MemoryError:
@@ -183,6 +234,14 @@ def _read_array(file: io.BufferedIOBase, num_bytes: int, source: str, kinds: str
     if file.read(1):
         raise ValueError(f"{source}: the file is longer than its header says.")
     return values.reshape(header.shape, order="F" if header.fortran_order else "C")
+
+
+def _dtype(descr: str) -> np.dtype[Any] | None:
+    """Makes a dtype of numbers or text; None if it is another, or this machine does not have it."""
+    try:
+        return np.dtype(descr) if DTYPE.fullmatch(descr) else None
+    except TypeError:
+        return None
 
 
 def _parse(text: str) -> tuple[str, bool, tuple[int, ...]] | None:

@@ -42,12 +42,16 @@ def read_bytes(path: PathLike, max_bytes: int) -> bytes:
 
     Raises:
         ValueError: it is not a regular file, or has more than `max_bytes` bytes.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or only a part of it.
     """
     with open_regular(path) as file:
         size = size_of(file)
         if size <= max_bytes:
-            return file.read()
+            content = file.read()
+            if len(content) < size:
+                what = f"only {len(content)} of {size} bytes could be read"
+                raise OSError(errno.EIO, what, os.fspath(path))
+            return content
     raise ValueError(f"{os.fspath(path)}: must have at most {max_bytes} bytes. Received: {size}.")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.interop.messages import joined, plain, shown
+from pgtf.foreign.messages import joined, plain, shown
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig, weight_shapes
 
 # Largest options of a network in a file. They leave room for any network that anyone can train;

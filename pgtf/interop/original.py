@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pgtf import networks
+from pgtf.foreign.messages import shown
 from pgtf.foreign.pickles import StoredNetwork, read_pickle
 from pgtf.interop import contents, theano, weights
-from pgtf.interop.messages import shown
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 
 _KINDS = {"G_paper": "G", "D_paper": "D"}  # build functions of the TensorFlow release

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from pgtf import networks
+from pgtf.foreign.json_files import SMALL_BYTES, parse_json
+from pgtf.foreign.messages import plain, shown
+from pgtf.foreign.numbers import MAX_INTEGER
+from pgtf.foreign.schema import Between, read_as
 from pgtf.interop import contents, hdf5, weights
 from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
-from pgtf.interop.messages import parse_json_object, plain, shown
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 
 FORMAT = "pgtf-snapshot"
@@ -87,8 +89,7 @@ def load_meta(path: hdf5.PathLike) -> dict[str, Any]:
     """
     attributes = read_attributes(path)
     _check_format(attributes, path)
-    meta = _json(attributes, "meta", path)
-    _check_meta(meta, path)
+    meta: dict[str, Any] = read_as(_Meta, _json(attributes, "meta", path), str(path), within="meta")
     return meta
 
 
@@ -110,13 +111,31 @@ def unpack(
 ) -> None:
     """Puts what `pack` returned into existing networks of the same options, lod included.
 
+    Raises the errors of `check`, and has set no variable then.
+    """
+    check(groups, attributes, source, **by_name)
+    described = described_networks(attributes, source)
+    for name, network in by_name.items():
+        weights.assign(network, groups[name], f"{source}, {name}")
+        network.lod = described[name]["lod"]
+
+
+def check(
+    groups: hdf5.Groups,
+    attributes: hdf5.Attributes,
+    source: hdf5.PathLike,
+    **by_name: networks.Network,
+) -> None:
+    """Compares what `pack` returned with existing networks.
+
     Raises:
-        ValueError: if options or weights differ; the message names them.
+        ValueError: if options, weights or lod differ; the message names them.
     """
     described = described_networks(attributes, source)
     for name, network in by_name.items():
         if name not in described:
             raise ValueError(f"{source}: there is no network {name} in it.")
+        place = f"{source}, {name}"
         options = dataclasses.asdict(network.config)
         # Files from before an option was added lack it; its default is how they were trained.
         stored = dataclasses.asdict(type(network.config)()) | described[name]["options"]
@@ -126,19 +145,20 @@ def unpack(
                     f"{source}: {name} was stored with another `{plain(key)}`. Received: "
                     f"{shown(options.get(key))}, stored: {shown(stored.get(key))}."
                 )
-        weights.assign(network, groups.get(name, {}), f"{source}, {name}")
-        network.lod = described[name]["lod"]
+        weights.check(network, groups.get(name, {}), place)
+        try:
+            network.config.check_lod(described[name]["lod"])
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
 
 
 def described_networks(attributes: hdf5.Attributes, source: hdf5.PathLike) -> dict[str, Any]:
     """Reads options and lod of the networks in a file: {"G": {"options": {...}, "lod": 0.0}}."""
     described = _json(attributes, "networks", source)
-    for name, description in described.items():
-        match description:
-            case {"options": dict(), "lod": float(lod)} if math.isfinite(lod):
-                continue
-        raise ValueError(f"{source}: no options or no lod of network {plain(name)} in `networks`.")
-    return described
+    found: dict[str, Any] = read_as(
+        dict[str, _Described], described, str(source), within="networks"
+    )
+    return found
 
 
 def _check_format(attributes: hdf5.Attributes, path: hdf5.PathLike) -> None:
@@ -152,31 +172,35 @@ def _check_format(attributes: hdf5.Attributes, path: hdf5.PathLike) -> None:
         )
 
 
-def _check_meta(meta: Mapping[str, Any], source: hdf5.PathLike) -> None:
-    """Raises ValueError if a field that training writes and others read has another type."""
-    nimg, names = meta.get("cur_nimg"), meta.get("label_names", [])
-    config = meta.get("config", {})
-    dataset = config.get("dataset", {}) if isinstance(config, dict) else {}
-    if nimg is not None and (type(nimg) is not int or not 0 <= nimg < 2**63):
-        raise _wrong_meta(source, "cur_nimg", "a number of images", nimg)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _wrong_meta(source, "label_names", "a list of texts", names)
-    if not isinstance(config, dict):
-        raise _wrong_meta(source, "config", "an object", config)
-    if not isinstance(dataset, dict):
-        raise _wrong_meta(source, "config.dataset", "an object", dataset)
-    if not isinstance(dataset.get("path"), str | None):
-        raise _wrong_meta(source, "config.dataset.path", "text", dataset["path"])
-    if not isinstance(mirror := dataset.get("mirror_augment"), bool | None):
-        raise _wrong_meta(source, "config.dataset.mirror_augment", "true or false", mirror)
+class _Described(TypedDict):
+    """One network in the attribute `networks`."""
+
+    options: dict[str, Any]
+    lod: float
 
 
-def _wrong_meta(source: hdf5.PathLike, name: str, kind: str, value: Any) -> ValueError:
-    return ValueError(f"{source}: `{name}` in `meta` must be {kind}. Received: {shown(value)}.")
+class _Dataset(TypedDict, total=False):
+    path: str | None
+    mirror_augment: bool | None
+
+
+class _Config(TypedDict, total=False):
+    dataset: _Dataset
+
+
+class _Meta(TypedDict, total=False):
+    """The fields of `meta` that training writes and others read; there may be more."""
+
+    cur_nimg: Annotated[int, Between(0, MAX_INTEGER, "a number of images")] | None
+    label_names: list[str]
+    config: _Config
 
 
 def _json(attributes: Mapping[str, Any], name: str, source: hdf5.PathLike) -> dict[str, Any]:
-    value = parse_json_object(attributes.get(name))
-    if value is None:
+    """Parses an attribute that holds a JSON object."""
+    text, value = attributes.get(name), None
+    if isinstance(text, str):
+        value = parse_json(text, f"{source}: attribute `{name}`", max_bytes=SMALL_BYTES)
+    if not isinstance(value, dict):
         raise ValueError(f"{source}: attribute `{name}` is missing or not a JSON object.")
     return value

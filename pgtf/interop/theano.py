@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pgtf.foreign.messages import joined, plain, shown
 from pgtf.interop import contents
-from pgtf.interop.messages import joined, plain, shown
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 from pgtf.networks.options import GAIN_LINEAR, GAIN_RELU
 

@@ -27,8 +27,8 @@ def build(content: NetworkContent) -> Any:
     return network
 
 
-def assign(network: networks.Network, arrays: Mapping[str, Any], source: str) -> None:
-    """Sets all variables of a network from arrays named like them.
+def check(network: networks.Network, arrays: Mapping[str, Any], source: str) -> None:
+    """Compares arrays with the variables of a network.
 
     Args:
         network: Generator or Discriminator.
@@ -37,10 +37,14 @@ def assign(network: networks.Network, arrays: Mapping[str, Any], source: str) ->
 
     Raises:
         ValueError: if an array is missing, superfluous, misshapen or not of floats: all are named.
-            No variable has been set then.
     """
     shapes = {name: tuple(v.shape) for name, v in network.variables_by_name.items()}
     check_fit(shapes, arrays, type(network).__name__, source)
+
+
+def assign(network: networks.Network, arrays: Mapping[str, Any], source: str) -> None:
+    """Sets all variables of a network from arrays. Raises the errors of `check`, and sets none."""
+    check(network, arrays, source)
     _set(network, arrays)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pgtf import files
+from pgtf.foreign.arrays import read_npz
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -44,8 +45,10 @@ class Cache:
         digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if digest != hashlib.sha256(content).digest():
             return None
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return dict(file)
+        try:
+            return read_npz(io.BytesIO(content), str(self._path(key)))
+        except ValueError:
+            return None
 
     def save(self, arrays: Mapping[str, np.ndarray], **key: Any) -> None:
         """Stores arrays under a key; the file appears whole or not at all."""

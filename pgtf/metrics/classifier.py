@@ -7,9 +7,8 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from typing import Annotated, Literal, TypedDict
 
 import keras
 import numpy as np
@@ -18,9 +17,16 @@ from tqdm import tqdm
 
 from pgtf import files
 from pgtf import images as image_functions
+from pgtf.foreign.arrays import read_npz
+from pgtf.foreign.json_files import SMALL_BYTES, parse_json
+from pgtf.foreign.schema import Between, read_as
 from pgtf.metrics.modes import coverage
 
 SIDE = 32  # pixels per side of the network's input
+# Filters and padding of the convolutions; each second one is followed by pooling.
+CONVOLUTIONS = (
+    *((32, "same"), (32, "same"), (55, "same"), (55, "same"), (96, "valid"), (96, "same")),
+)
 PLANES = ("red", "green", "blue")
 HELD_OUT = 10  # every tenth image measures the accuracy
 MINIBATCH = 128
@@ -98,6 +104,17 @@ def split(logits: np.ndarray, factors: Mapping[str, Sequence[str]]) -> list[np.n
     return np.split(logits, ends[:-1], axis=1)
 
 
+def weight_shapes(num_channels: int, num_logits: int) -> list[tuple[int, ...]]:
+    """Shapes of the weights and biases of `build_model`, in Keras's order."""
+    shapes: list[tuple[int, ...]] = []
+    side, channels = SIDE, num_channels
+    for i, (filters, padding) in enumerate(CONVOLUTIONS):
+        shapes += [(3, 3, channels, filters), (filters,)]
+        side, channels = side - 2 * (padding == "valid"), filters
+        side //= 1 + i % 2
+    return [*shapes, (side**2 * channels, num_logits), (num_logits,)]
+
+
 def build_model(num_channels: int, num_logits: int, seed: int) -> keras.Model:
     """Builds the network of the paper's MNIST experiment, for any channels and classes. App. D.
 
@@ -105,9 +122,7 @@ def build_model(num_channels: int, num_logits: int, seed: int) -> keras.Model:
     """
     init = [keras.initializers.HeNormal(seed + i) for i in range(7)]
     layers = [keras.Input((SIDE, SIDE, num_channels))]
-    for i, (filters, padding) in enumerate(
-        [(32, "same"), (32, "same"), (55, "same"), (55, "same"), (96, "valid"), (96, "same")]
-    ):
+    for i, (filters, padding) in enumerate(CONVOLUTIONS):
         layers.append(keras.layers.Conv2D(filters, 3, padding=padding, kernel_initializer=init[i]))
         layers.append(keras.layers.LeakyReLU(negative_slope=0.1))
         if i % 2:
@@ -169,22 +184,47 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
         OSError: the file cannot be read.
         ValueError: the file is not a classifier.
     """
-    content = Path(path).read_bytes()
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            arrays = [file[f"weight{i}"] for i in range(about["num_weights"])]
-        if about["format"] != _FORMAT:
-            raise ValueError(f"format {about['format']}")
-        factors = about["factors"]
-        model = build_model(about["num_channels"], sum(map(len, factors.values())), seed=0)
-        model.set_weights(arrays)
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path)
+        about = _read_about(arrays.pop("about", None))
+        num_logits = sum(map(len, about["factors"].values()))
+        # Compare them before Keras allocates a network of any size.
+        _check_weights(arrays, weight_shapes(about["num_channels"], num_logits))
+    except ValueError as error:
+        what = str(error).removeprefix(f"{os.fspath(path)}: ").rstrip(".")
         raise ValueError(
-            f"{path}: not a classifier ({error}). "
-            "Train one with python -m metrics train_classifier."
-        ) from error
-    return _finished(model, factors, about["accuracy"])
+            f"{path}: not a classifier ({what}). Train one with python -m metrics train_classifier."
+        ) from None
+    model = build_model(about["num_channels"], num_logits, seed=0)
+    model.set_weights([arrays[f"weight{i}"] for i in range(len(arrays))])
+    return _finished(model, about["factors"], about["accuracy"])
+
+
+class _About(TypedDict):
+    """Facts about a classifier, beside its weights."""
+
+    format: Literal["pgtf-classifier-1"]
+    factors: dict[str, list[str]]
+    accuracy: dict[str, float]
+    num_channels: Annotated[int, Between(1, 1024)]
+
+
+def _read_about(text: np.ndarray | None) -> _About:
+    if text is None or text.dtype.kind != "U" or text.shape:
+        raise ValueError("`about` is missing, or no text")
+    found: _About = read_as(_About, parse_json(str(text), "about", max_bytes=SMALL_BYTES), "about")
+    return found
+
+
+def _check_weights(arrays: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ...]]) -> None:
+    """Raises ValueError unless the arrays are float32 weights of these shapes."""
+    expected = {f"weight{i}": shape for i, shape in enumerate(shapes)}
+    if arrays.keys() != expected.keys():
+        raise ValueError(f"{len(shapes)} weights are needed, found {len(arrays)} arrays")
+    for name, shape in expected.items():
+        found = arrays[name]
+        if found.shape != shape or found.dtype != np.float32:
+            raise ValueError(f"{name} must be float32 {shape}, found {found.dtype} {found.shape}")
 
 
 def _make_step(

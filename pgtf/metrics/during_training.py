@@ -179,7 +179,7 @@ def keep_best(folder: str | os.PathLike[str], record: Record) -> bool:
     rivals = [
         rival["value"]
         for rival in records.load(folder, record["metric"])
-        if records.matches(rival, settings)
+        if "value" in rival and records.matches(rival, settings)
     ]
     if _CHOOSE[measure.better]([record["value"], *rivals]) != record["value"]:
         return False

@@ -10,9 +10,11 @@ import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from pgtf import files
+from pgtf.foreign.json_files import read_lines
+from pgtf.foreign.schema import Between, Count, Real, read_as
 
 Record = dict[str, Any]
 
@@ -23,6 +25,24 @@ COMPARABLE = (
     *("reals", "mirror", "grid", "channels"),
 )
 _SNAPSHOT = re.compile(r"network-snapshot-(\d+)\.h5")
+
+
+class _Stored(TypedDict, total=False):
+    """The fields of a record that are used again; there may be more."""
+
+    metric: str
+    snapshot: str
+    kimg: Annotated[float, Between(0, 1e15)] | None
+    nimg: Count
+    num_images: Count
+    num_reals: Count | None
+    evaluations: Count
+    order: str
+    reals: str
+    seed: int
+    mode: str
+    value: Real
+    values: dict[str, Real]
 
 
 def versions() -> dict[str, str]:
@@ -67,14 +87,19 @@ def replace(
 
 
 def load(folder: str | os.PathLike[str], metric: str) -> list[Record]:
-    """Reads all records of a metric in a folder, oldest first; a torn line is left out."""
+    """Reads all records of a metric in a folder, oldest first; a torn line is left out.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a line is damaged or no record; the message names file, line and field.
+    """
+    remedy = "Correct or delete the line."
     found = []
-    for line in files.read_lines(path_of(folder, metric)):
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return [record for record in found if isinstance(record, dict)]
+    for line in read_lines(path_of(folder, metric), allow_nan=True):
+        if not line.is_torn:
+            read_as(_Stored, line.value, line.place, remedy)
+            found.append(line.value)  # as it was written, because `replace` writes it again
+    return found
 
 
 def of_snapshot(path: str | os.PathLike[str]) -> dict[str, Record]:

@@ -7,20 +7,32 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 
 from pgtf import images as images_lib
+from pgtf.foreign.json_files import SMALL_BYTES, read_json
+from pgtf.foreign.schema import Between, read_as
 from pgtf.graphs import SavedModel
+from pgtf.restoration.config import Task
 
 ABOUT_FILE = os.path.join("assets.extra", "restoration.json")
 FORMAT = "pgtf-restoration-1"
 TILE = 256  # side of the input that is restored at once, without margins, pixels
 SIGNATURE = "serving_default"
+
+
+class _About(TypedDict):
+    """The fields of ABOUT_FILE that are used again; there are more."""
+
+    format: Literal["pgtf-restoration-1"]
+    task: Task
+    scale: Annotated[int, Between(1, 16)]
+    margin: Annotated[int, Between(0, 4096)]
+    stride: Annotated[int, Between(1, TILE)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +61,17 @@ class Restorer:
         path = os.path.expanduser(path)
         try:
             os.stat(os.path.join(path, "saved_model.pb"))
-            with open(os.path.join(path, ABOUT_FILE), encoding="utf-8") as file:
-                about = json.load(file)
-            if about["format"] != FORMAT:
-                raise ValueError(f"format {about['format']}")
+            about_file = os.path.join(path, ABOUT_FILE)
+            parsed = read_json(about_file, max_bytes=SMALL_BYTES, allow_nan=True)
+            about: _About = read_as(_About, parsed, about_file)
+            if TILE % about["stride"] or about["margin"] % about["stride"]:
+                raise ValueError(f"stride is {about['stride']}, margin is {about['margin']}")
             found = cls(
                 os.path.abspath(path),
-                str(about["task"]),
-                *(int(about[name]) for name in ("scale", "margin", "stride")),
+                about["task"],
+                *(about["scale"], about["margin"], about["stride"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"{path}: not a restoration network ({error}). {made_by} --task={task or 'jpeg'}."
             ) from error

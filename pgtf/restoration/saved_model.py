@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ def describe(folder: pathlib.Path, config: Config, rows: Sequence[Row]) -> None:
         "scale": SCALES[config.task],
         "margin": networks.MARGINS[config.task],
         "stride": networks.STRIDES[config.task],
-        "config": json.loads(config.to_json()),
+        "config": dict(sorted(dataclasses.asdict(config).items())),
         "held_out": {row.name: {"psnr": row.psnr, "ssim": row.ssim} for row in rows},
         "tensorflow": tf.__version__,
     }

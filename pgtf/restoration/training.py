@@ -7,8 +7,8 @@ import json
 import os
 import pathlib
 import time
-import zipfile
 from collections.abc import Callable
+from typing import Literal, TypedDict
 
 import keras
 import numpy as np
@@ -16,6 +16,9 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pgtf.files import write_atomically
+from pgtf.foreign.arrays import read_npz
+from pgtf.foreign.json_files import SMALL_BYTES, parse_json
+from pgtf.foreign.schema import Count, read_as
 from pgtf.restoration import networks
 from pgtf.restoration.config import Config
 from pgtf.restoration.photographs import Photographs, minibatches
@@ -97,23 +100,31 @@ class Trainer:
             ValueError: it is damaged, or belongs to another training.
         """
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                about = json.loads(str(file["about"]))
-                arrays = [file[f"{i:04d}"] for i in range(len(self._variables()))]
-            if about["format"] != _FORMAT:
-                raise ValueError(f"format {about['format']}")
-            before = Config(**json.loads(about["config"]))
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{path}: not a checkpoint of a restoration network ({error}). Delete its folder."
-            ) from error
+            arrays = read_npz(path)
+            about, before = _read_about(arrays.pop("about", None))
+        except ValueError as error:
+            raise _not_a_checkpoint(path, str(error)) from None
         if differences := _differences(before, self.config):
             raise ValueError(
                 f"{path} belongs to another training: {'; '.join(differences)}. "
                 "Repeat its arguments, or choose another --out."
             )
-        for variable, value in zip(self._variables(), arrays, strict=True):
-            variable.assign(value)
+        variables = {f"{i:04d}": variable for i, variable in enumerate(self._variables())}
+        if arrays.keys() != variables.keys():
+            what = f"it has {len(arrays)} arrays, but {len(variables)} are needed"
+            raise _not_a_checkpoint(path, what)
+        for name, variable in variables.items():
+            expected, found = variable.numpy(), arrays[name]
+            if (found.shape, found.dtype) != (expected.shape, expected.dtype):
+                what = (
+                    f"array {name} must be {expected.dtype} {expected.shape}, "
+                    f"found {found.dtype} {found.shape}"
+                )
+                raise _not_a_checkpoint(path, what)
+        if not 0 <= about["nimg"] <= self.config.total_nimg:
+            raise _not_a_checkpoint(path, f"nimg is {about['nimg']}")
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
         self.nimg = about["nimg"]
 
     def _variables(self) -> list[tf.Variable]:
@@ -184,6 +195,31 @@ def _append(path: pathlib.Path, line: dict[str, float]) -> None:
 
 def _mean_softplus(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.softplus(x))
+
+
+class _About(TypedDict):
+    """Facts about a checkpoint, beside its arrays."""
+
+    format: Literal["pgtf-restoration-checkpoint-1"]
+    config: str
+    nimg: Count
+
+
+def _read_about(text: np.ndarray | None) -> tuple[_About, Config]:
+    """Reads the facts and the configuration of a checkpoint; ValueError if they are damaged."""
+    if text is None or text.dtype.kind != "U" or text.shape:
+        raise ValueError("`about` is missing, or no text")
+    parsed = parse_json(str(text), "about", max_bytes=SMALL_BYTES)
+    about: _About = read_as(_About, parsed, "about")
+    parsed = parse_json(about["config"], "config", max_bytes=SMALL_BYTES)
+    return about, read_as(Config, parsed, "config")
+
+
+def _not_a_checkpoint(path: pathlib.Path, what: str) -> ValueError:
+    what = what.removeprefix(f"{path}: ").rstrip(".")
+    return ValueError(
+        f"{path}: not a checkpoint of a restoration network ({what}). Delete its folder."
+    )
 
 
 def _differences(before: Config, asked: Config) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,7 @@ class Checkpoints:
                 files.retried(functools.partial(path.rename, damaged), path)
                 continue
             self._check(attributes, path)
-            if healthy and json.loads(str(attributes["progress"]))["skipped_in_row"]:
+            if healthy and state.is_skipping(attributes, path):
                 continue
             state.unpack(groups, attributes, path)
             logging.info("Resuming from %s", path)
@@ -127,8 +126,12 @@ class Checkpoints:
             raise ValueError(f"{path}: not a checkpoint of a training run.")
         if self._allow_config_change:
             return
-        before = type(self._config).from_json(attributes["config"])
-        source = identity.Source.from_json(attributes.get("dataset"), before)
+        texts = {name: attributes.get(name) for name in ("config", "dataset")}
+        for name, text in texts.items():
+            if not isinstance(text, str) and (name == "config" or text is not None):
+                raise ValueError(f"{path}: attribute `{name}` is missing, or no text.")
+        before = type(self._config).from_json(texts["config"] or "", f"{path}, `config`")
+        source = identity.Source.from_json(texts["dataset"], before, f"{path}, `dataset`")
         # A newer program alone makes no difference: its new fields default to the old behaviour.
         stored = identity.Identity(before, source)
         asked = identity.Identity(self._config, self._source)

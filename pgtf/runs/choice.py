@@ -150,11 +150,16 @@ def _runs_of_dataset(request: Request) -> list[_Run]:
     found: list[tuple[bool, _Run]] = []
     titles = {request.title(preset) for preset in request.presets}
     for _, folder, title in reversed(list_runs(request.outdir)):
-        record = identity.load(folder)
+        is_near = title in titles
+        try:
+            record = identity.load(folder)
+        except ValueError:
+            if is_near:
+                raise
+            continue  # a run of something else
         # A run of an earlier version does not store its preset, which ends its name.
         names = (name for name in request.presets if title.endswith(f"-{name}"))
         preset = record.preset or next(names, None)
-        is_near = title in titles
         if record.source is not None:
             is_near |= record.source.is_near(request.identity.source)
         try:

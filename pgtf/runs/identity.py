@@ -8,11 +8,14 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from pgtf import files
 from pgtf.dataset import Dataset
 from pgtf.dataset.fingerprint import agree, fingerprint
+from pgtf.foreign.files import NotRegular
+from pgtf.foreign.json_files import SMALL_BYTES, parse_json, read_json
+from pgtf.foreign.schema import Count, read_as
 from pgtf.runs.interfaces import RunConfig
 
 # Fields that decide the files of a run, but none of its numbers.
@@ -43,21 +46,16 @@ class Source:
         return cls(os.path.realpath(dataset.path), fingerprint(dataset))
 
     @classmethod
-    def from_json(cls, text: str | None, config: RunConfig) -> Source:
-        """Reads the text of `to_json`; without it, takes the dataset path of a configuration."""
-        try:
-            found = cls.from_fields(json.loads(text or ""))
-        except ValueError:
-            found = None
-        return found or cls(os.path.realpath(config.dataset.path))
+    def from_json(cls, text: str | None, config: RunConfig, source: str) -> Source:
+        """Reads the text of `to_json`; without it, takes the dataset path of a configuration.
 
-    @classmethod
-    def from_fields(cls, fields: Any) -> Source | None:
-        """Reads the fields `path` and `fingerprint`; None if they are missing or damaged."""
-        try:
-            return cls(str(fields["path"]), dict(fields["fingerprint"]))
-        except (ValueError, KeyError, TypeError):
-            return None
+        Raises:
+            ValueError: if it is another text; the message begins with `source`.
+        """
+        if text is None:
+            return cls(os.path.realpath(config.dataset.path))
+        found: Source = read_as(cls, parse_json(text, source, max_bytes=SMALL_BYTES), source)
+        return found
 
     def to_json(self) -> str:
         """Returns the text that `from_json` reads."""
@@ -79,7 +77,7 @@ class Beginning:
     """The networks that a run began with: new ones, or those of a file."""
 
     sha256: str | None = None  # of the file; None = new networks
-    nimg: int = 0  # images that the networks had seen
+    nimg: Count = 0  # images that the networks had seen
     file: str | None = None  # its path then
 
     @classmethod
@@ -174,6 +172,15 @@ class Record(NamedTuple):
     beginning: Beginning | None = None
 
 
+class _Stored(TypedDict, total=False):
+    """The fields of the file."""
+
+    preset: str | None
+    path: str
+    fingerprint: dict[str, str] | None
+    start: Beginning | None
+
+
 def store(folder: Path, record: Record) -> None:
     """Writes the identity of a run beside its configuration."""
     fields: dict[str, Any] = {"preset": record.preset}
@@ -185,16 +192,22 @@ def store(folder: Path, record: Record) -> None:
 
 
 def load(folder: Path) -> Record:
-    """Reads what `store` wrote; all of it is unknown for a run of an earlier version."""
+    """Reads what `store` wrote; all of it is unknown for a run of an earlier version.
+
+    Raises:
+        OSError: if it cannot be read now.
+        ValueError: if it is damaged; names the field.
+    """
+    path = folder / IDENTITY_FILE
+    remedy = "Restore it, or remove it: the run then counts as one without a record of its images."
     try:
-        fields = json.loads(files.read_at_once(folder / IDENTITY_FILE))
-        preset, start = fields.get("preset"), fields.get("start")
-    except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
+        fields = read_json(path, max_bytes=SMALL_BYTES)
+    except (FileNotFoundError, NotADirectoryError, NotRegular):
         return Record()
-    try:
-        beginning = Beginning(start["sha256"], int(start["nimg"]), start["file"])
-    except (TypeError, KeyError, ValueError):
-        beginning = None
-    return Record(
-        preset if isinstance(preset, str) else None, Source.from_fields(fields), beginning
-    )
+    except ValueError as error:
+        raise ValueError(f"{error} {remedy}") from None
+    found: _Stored = read_as(_Stored, fields, str(path), remedy)
+    source = None
+    if "path" in found and (parts := found.get("fingerprint")) is not None:
+        source = Source(found["path"], parts)
+    return Record(found.get("preset"), source, found.get("start"))

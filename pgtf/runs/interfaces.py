@@ -33,7 +33,10 @@ class RunConfig(Protocol):
     def to_json(self) -> str: ...
 
     @classmethod
-    def from_json(cls, text: str) -> Any: ...  # a RunConfig of the same class
+    def from_json(cls, text: bytes | str, source: str = ...) -> Any: ...  # a RunConfig
+
+    @classmethod
+    def from_fields(cls, groups: Any, source: str) -> Any: ...  # of the parsed JSON
 
     def differences(self, other: Any) -> list[str]: ...
 
@@ -54,6 +57,8 @@ class State(Protocol):
     def pack(self) -> tuple[Arrays, dict[str, Any]]: ...
 
     def unpack(self, groups: Arrays, attributes: dict[str, Any], source: Any) -> None: ...
+
+    def is_skipping(self, attributes: dict[str, Any], source: Any) -> bool: ...
 
 
 class Workers(Protocol):

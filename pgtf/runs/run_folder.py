@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pgtf import files
+from pgtf.foreign.json_files import SMALL_BYTES, read_json
 from pgtf.runs import identity
 from pgtf.runs.interfaces import RunConfig
 
@@ -52,10 +53,25 @@ def load_config(folder: Path, like: C) -> C:
         ValueError: if there is none, or it is damaged.
     """
     try:
-        loaded: C = type(like).from_json(files.read_at_once(folder / CONFIG_FILE).decode())
-        return loaded
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise ValueError(f"{folder}/{CONFIG_FILE}: {error} Start another run with --new.") from None
+        return read_config(folder, type(like))
+    except (FileNotFoundError, NotADirectoryError):
+        what = f"{folder / CONFIG_FILE}: no such file."
+    except ValueError as error:
+        what = str(error)
+    raise ValueError(f"{what} Start another run with --new.")
+
+
+def read_config(folder: Path, config_class: type[C]) -> C:
+    """Reads the configuration of a run as it is.
+
+    Raises:
+        OSError: if there is none, or it cannot be read now.
+        ValueError: if it is damaged.
+    """
+    path = folder / CONFIG_FILE
+    fields = read_json(path, max_bytes=SMALL_BYTES, allow_nan=True)  # as `from_json` does
+    loaded: C = config_class.from_fields(fields, str(path))
+    return loaded
 
 
 def is_finished(folder: Path) -> bool:

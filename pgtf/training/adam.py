@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
+
+from pgtf.interop.contents import check_fit
 
 LOSS_SCALING_INIT = 64.0  # log2; original release
 LOSS_SCALING_INC = 0.0005  # after an update
 LOSS_SCALING_DEC = 1.0  # after gradients that are not finite
+SCALING = "loss_scaling"  # its name in checkpoints
+_RANGES = {"beta1_power": (0.0, 1.0), "beta2_power": (0.0, 1.0), SCALING: (-1e6, 1e6)}
 
 
 class Adam:
@@ -51,7 +57,26 @@ class Adam:
         moments = {"m": self._m, "v": self._v}
         slots = {f"{kind}/{name}": v for kind in moments for name, v in moments[kind].items()}
         slots |= {"beta1_power": self._beta1_power, "beta2_power": self._beta2_power}
-        return slots if self._loss_scaling is None else slots | {"loss_scaling": self._loss_scaling}
+        return slots if self._loss_scaling is None else slots | {SCALING: self._loss_scaling}
+
+    def check(self, arrays: Mapping[str, Any], source: str) -> None:
+        """Raises ValueError unless arrays of a checkpoint are a state of this optimizer.
+
+        The message begins with `source` and names all arrays that are missing, unknown, misshapen,
+        of another type or out of range.
+        """
+        shapes = {name: tuple(v.shape) for name, v in self.variables_by_name.items()}
+        # A run may go on in another precision (--allow_config_change).
+        known = {name: array for name, array in arrays.items() if name in shapes or name != SCALING}
+        check_fit(shapes, known, "Adam", source)
+        for name in shapes:
+            if arrays[name].dtype != np.float32:
+                raise ValueError(f"{source}: {name} must be float32, found {arrays[name].dtype}.")
+        for name, (low, high) in _RANGES.items():
+            if name in shapes and not low <= arrays[name] <= high:
+                raise ValueError(
+                    f"{source}: {name} must be in {low:g} ... {high:g}, found {arrays[name]:g}."
+                )
 
     def loss_scale(self) -> tf.Tensor | None:
         """Factor of the loss for gradients in float16: [] float32; None without loss scaling.

@@ -6,13 +6,15 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from absl import logging
 
 from pgtf import files, images
 from pgtf.dataset import Dataset
+from pgtf.foreign.json_files import Line, read_lines
+from pgtf.foreign.schema import read_as
 from pgtf.interop import save_snapshot
 from pgtf.runs.run_folder import STATS_FILE
 from pgtf.training import pictures, randomness
@@ -73,9 +75,9 @@ class StatsFile:
 
     def __init__(self, folder: Path, cur_nimg: int) -> None:
         self._path = folder / STATS_FILE
-        lines = files.read_lines(self._path)
-        kept = [line for line in lines if _is_past(line, cur_nimg)]
-        if kept != lines:
+        lines = list(read_lines(self._path, allow_nan=True))
+        kept = [line.text for line in lines if _is_past(line, cur_nimg)]
+        if len(kept) < len(lines):
             files.write_atomically(self._path, "".join(f"{line}\n" for line in kept).encode())
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
@@ -173,12 +175,18 @@ class Snapshot:
         save_snapshot(path, state.G, state.D, state.Gs, cur_nimg=cur_nimg, **self._meta)
 
 
-def _is_past(line: str, cur_nimg: int) -> bool:
-    """True for a line of stats.jsonl up to `cur_nimg`; False for a torn last line."""
-    try:
-        return round(json.loads(line)["kimg"] * 1000) <= cur_nimg
-    except (ValueError, KeyError, TypeError):
+class _Past(TypedDict):
+    """The field of a line of stats.jsonl that places it."""
+
+    kimg: float
+
+
+def _is_past(line: Line, cur_nimg: int) -> bool:
+    """True for a line of stats.jsonl up to `cur_nimg`; False for a torn one."""
+    if line.is_torn:
         return False
+    found = read_as(_Past, line.value, line.place, "Correct or delete the line.")
+    return round(found["kimg"] * 1000) <= cur_nimg
 
 
 def _log_fewer_grids(plan: pictures.Plan, config: RunConfig) -> None:

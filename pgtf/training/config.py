@@ -112,6 +112,9 @@ class RunConfig(Protocol):
     def to_json(self) -> str: ...
 
     @classmethod
-    def from_json(cls, text: str) -> Any: ...  # a RunConfig of the same class
+    def from_json(cls, text: bytes | str, source: str = ...) -> Any: ...  # a RunConfig
+
+    @classmethod
+    def from_fields(cls, groups: Any, source: str) -> Any: ...  # of the parsed JSON
 
     def differences(self, other: Any) -> list[str]: ...

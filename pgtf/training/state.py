@@ -4,35 +4,59 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tensorflow as tf
 
 from pgtf import networks
+from pgtf.foreign.json_files import SMALL_BYTES, parse_json
+from pgtf.foreign.schema import Between, Count, read_as
 from pgtf.interop import snapshots
 from pgtf.networks import Discriminator, Generator, Network
 from pgtf.training.adam import Adam
 from pgtf.training.config import RunConfig
 from pgtf.training.precision import compute_dtype
 
+MAX_NIMG = 2**53  # Beyond it thousands of images are no exact float64.
+
+_Lod = Annotated[int, Between(0, 32)]
+
 
 @dataclasses.dataclass
 class Progress:
     """Counters of a run. Everything else about its position follows from them."""
 
-    cur_nimg: int = 0  # real images shown
-    tick: int = 0
-    tick_start_nimg: int = 0
-    stage: tuple[int, int] | None = None  # floor and ceil of the lod at the last iteration
-    train_sec: float = 0.0  # wall time spent training, over all resumptions
-    num_rows: int = 0  # iterations in this tick
+    cur_nimg: Annotated[int, Between(0, MAX_NIMG)] = 0  # real images shown
+    tick: Count = 0
+    tick_start_nimg: Annotated[int, Between(0, MAX_NIMG)] = 0
+    # floor and ceil of the lod at the last iteration
+    stage: tuple[_Lod, _Lod] | None = None
+    train_sec: Annotated[float, Between(0, 1e12)] = 0.0  # time spent, over all resumptions
+    num_rows: Count = 0  # iterations in this tick
     sums: dict[str, float] = dataclasses.field(default_factory=dict)  # per statistic
-    num_skipped: int = 0  # updates skipped since the start because a gradient was not finite
-    skipped_in_row: int = 0  # iterations up to the last one in which an update was skipped
-    noise_ema: float = 0.0  # moving average that decides the strength of D's noise
-    num_rollbacks: int = 0  # returns to a checkpoint, each with other draws
+    num_skipped: Count = 0  # updates skipped since the start because a gradient was not finite
+    skipped_in_row: Count = 0  # iterations up to the last one in which an update was skipped
+    # moving average that decides the strength of D's noise
+    noise_ema: Annotated[float, Between(0, 1)] = 0.0
+    num_rollbacks: Count = 0  # returns to a checkpoint, each with other draws
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any], source: str | Path) -> Progress:
+        """Reads the counters of a checkpoint. ValueError names `source` and what is wrong."""
+        place = f"{source}, `progress`"
+        text = attributes.get("progress")
+        if not isinstance(text, str):
+            raise ValueError(f"{place}: missing, or no text.")
+        found: Progress = read_as(cls, parse_json(text, place, max_bytes=SMALL_BYTES), place)
+        if found.tick_start_nimg > found.cur_nimg:
+            raise ValueError(
+                f"{place}: `tick_start_nimg` must be at most `cur_nimg`, {found.cur_nimg}. "
+                f"Received: {found.tick_start_nimg}."
+            )
+        return found
 
 
 class TrainingState:
@@ -75,18 +99,26 @@ class TrainingState:
         attributes: dict[str, Any],
         source: str | Path,
     ) -> None:
-        """Loads the result of `pack`; ValueError, which names `source`, if it does not fit."""
+        """Loads the result of `pack`.
+
+        Raises:
+            ValueError: if it does not fit; names `source` and all arrays that do not. Nothing has
+                been changed then.
+        """
+        progress = Progress.from_attributes(attributes, source)
+        snapshots.check(groups, attributes, source, **self.networks())
+        for name, optimizer in self._optimizers().items():
+            optimizer.check(groups.get(name, {}), f"{source}, {name}")
         snapshots.unpack(groups, attributes, source, **self.networks())
         for name, optimizer in self._optimizers().items():
             for key, variable in optimizer.variables_by_name.items():
-                if key not in groups.get(name, {}):
-                    raise ValueError(f"{source}: no {name}/{key} in this checkpoint.")
                 variable.assign(groups[name][key])
-        progress = Progress(**json.loads(attributes["progress"]))
-        if progress.stage is not None:
-            floor, ceiling = progress.stage  # JSON has no tuples
-            progress.stage = (floor, ceiling)
         self.progress = progress
+
+    @staticmethod
+    def is_skipping(attributes: dict[str, Any], source: str | Path) -> bool:
+        """True if updates were being skipped when a checkpoint was written."""
+        return Progress.from_attributes(attributes, source).skipped_in_row > 0
 
     def _optimizers(self) -> dict[str, Adam]:
         return {"G_opt": self.G_opt, "D_opt": self.D_opt}

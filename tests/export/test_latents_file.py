@@ -88,12 +88,12 @@ def test_the_array_named_latents_or_the_only_one_is_taken_and_labels_with_it(tmp
         ({"latents": np.ones([1, 18, 8])}, "Received: [1, 18, 8]"),
         ({"latents": np.float32(1)}, "Received: []"),
         ({"latents": np.ones([0, 8])}, "Received: [0, 8]"),
-        ({"latents": np.ones([2, 8], int)}, "floating-point numbers. Received: '<i8'"),
-        ({"latents": np.ones([2, 8], bool)}, "floating-point numbers. Received: '|b1'"),
-        ({"latents": np.ones([2, 8], complex)}, "floating-point numbers. Received: '<c16'"),
-        ({"latents": np.array([["a"] * 8])}, "floating-point numbers. Received: '<U1'"),
-        ({"latents": np.zeros([2, 8], "f4,f4")}, "floating-point numbers. Received: \"[('f0'"),
-        ({"latents": np.array([[object()] * 8])}, "floating-point numbers. Received: '|O'"),
+        ({"latents": np.ones([2, 8], int)}, "Received: dtype=<i8"),
+        ({"latents": np.ones([2, 8], bool)}, "Received: dtype=|b1"),
+        ({"latents": np.ones([2, 8], complex)}, "Received: dtype=<c16"),
+        ({"latents": np.array([["a"] * 8])}, "Received: dtype=<U1"),
+        ({"latents": np.zeros([2, 8], "f4,f4")}, "its header is damaged"),
+        ({"latents": np.array([[object()] * 8])}, "Received: dtype=|O"),
         ({"latents": np.array([[1.0] * 8, [np.inf] * 8])}, "or more in row 1"),
         ({"latents": np.full([2, 8], 1e39)}, "or more in row 0"),
         ({"latents": np.array([[1.0] * 8, [0.0] * 8])}, "latent vector 1 is all zeros"),
@@ -180,7 +180,9 @@ def test_a_file_that_claims_more_than_it_has_costs_no_memory(tmp_path, monkeypat
         archive.writestr("latents.npy", with_header(good(shape=(2**16, 8)), b"\1" * 2**21))
     tracemalloc.start()
     try:
-        assert "134217728 bytes should follow its header" in refusal(tmp_path / "a", huge)
+        assert "Received: 73 bytes, where shape=(4194304, 8), dtype=<f4 needs 134217801" in refusal(
+            tmp_path / "a", huge
+        )
         assert len(bomb.getvalue()) < 10_000
         assert "must have at most 1048576 bytes" in refusal(tmp_path / "a", bomb.getvalue())
         _, peak = tracemalloc.get_traced_memory()
@@ -192,7 +194,7 @@ def test_a_file_that_claims_more_than_it_has_costs_no_memory(tmp_path, monkeypat
 def test_a_file_too_large_is_refused_unread(tmp_path):
     with open(tmp_path / "a.npy", "wb") as file:
         file.write(with_header(good(shape=(2**26, 8))))
-        file.truncate(2**31)  # sparse
+        file.truncate(file.tell() + 2**31)  # sparse
     assert "at most 1073741824 bytes. Received: 2147483648" in refusal(tmp_path / "a.npy")
 
 

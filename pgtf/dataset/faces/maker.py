@@ -17,7 +17,12 @@ from pgtf.dataset.faces.options import FaceOptions
 from pgtf.dataset.faces.photographs import read_photograph
 from pgtf.dataset.faces.quality import quality
 from pgtf.dataset.sources.pictures import FILE_ERRORS
+from pgtf.foreign.json_files import read_lines
 from pgtf.foreign.pictures import reason
+from pgtf.foreign.schema import Count, read_as
+
+MAX_REPORT_BYTES = 1 << 29  # a million faces, of which each has a path of hundreds of bytes
+_Quality = tuple[str, Count, float]  # file, number of the face in it, quality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +81,16 @@ def append_quality(path: str, face: Face, value: float) -> None:
 
 
 def read_report(path: str) -> dict[tuple[str, int], float]:
-    """Reads the quality of each (file, number); an interrupted job may have written some twice."""
+    """Reads the quality of each (file, number); an interrupted job may have written some twice.
+
+    Raises:
+        OSError: the report cannot be read.
+        ValueError: a line is damaged; the message names it. One cut by a crash is left out, because
+            its face is made again.
+    """
     found = {}
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                name, number, value = json.loads(line)
-                found[str(name), int(number)] = float(value)
-            except (ValueError, TypeError, OverflowError, RecursionError):
-                continue  # an empty line, or one cut by a crash, whose face is made again
+    for line in read_lines(path, max_bytes=MAX_REPORT_BYTES):
+        if not line.is_torn:
+            name, number, value = read_as(_Quality, line.value, line.place)
+            found[name, number] = value
     return found

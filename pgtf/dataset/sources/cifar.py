@@ -76,7 +76,8 @@ def _create(
     num_images: int,
     options: Options,
 ) -> Summary:
-    images = np.concatenate([_images(path, batch) for path, batch in batches])
+    parts = [_images(path, batch) for path, batch in batches]
+    images = parts[0] if len(parts) == 1 else np.concatenate(parts)  # a copy of 150 MB
     labels = np.concatenate([_labels(path, batch, label_key) for path, batch in batches])
     if len(images) != num_images or len(labels) != num_images:
         raise ValueError(

@@ -11,6 +11,7 @@ from typing import Any
 
 _NAMES = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
 _MAX_INTEGER_SIZE = 9  # bytes of the largest unsigned 64-bit number with its sign
+_LARGE = 1 << 16  # bytes of an argument, from which a copy takes noticeable time
 _MAX_LINE = 256  # bytes of a line that holds a name or a number
 _INTEGER = re.compile(rb"-?[0-9]{1,20}")
 # Python 2 writes no other escapes, and Python 3 warns about unknown ones.
@@ -35,50 +36,55 @@ def instructions(data: bytes) -> Iterator[tuple[str, Any]]:
     Raises:
         PickleError: for an instruction that is not supported or damaged.
     """
-    position, size = 0, len(data)
+    position, size, names, readers = 0, len(data), _NAMES, _READERS
     while position < size:
         code = data[position]
         position += 1
-        if code in _WITHOUT_ARGUMENT:
-            yield _NAMES[code], None
+        if (read := readers.get(code)) is not None:
+            argument, position = read(data, position)
+            yield names[code], argument
+        elif code in _WITHOUT_ARGUMENT:
+            yield names[code], None
             if code == _STOP:
                 return
-        elif code in _READERS:
-            argument, position = _READERS[code](data, position)
-            yield _NAMES[code], argument
-        elif code in _NAMES:
+        elif code in names:
             raise PickleError(f"refused instruction {_NAMES[code]}: plain data does not need it.")
         else:
             raise DamagedError(f"byte {position - 1} is no instruction")
     raise DamagedError("it does not end")
 
 
-def _take(data: bytes, position: int, size: int) -> tuple[bytes, int]:
-    end = position + size
-    if not position <= end <= len(data):
-        raise DamagedError(f"an argument at byte {position} goes beyond the end of the file")
-    return data[position:end], end
+def _beyond(position: int) -> DamagedError:
+    return DamagedError(f"an argument at byte {position} goes beyond the end of the file")
 
 
 def _number(layout: str) -> Callable[[bytes, int], Argument]:
     """Returns a reader of a fixed number of bytes."""
-    unpack, size = struct.Struct(layout).unpack, struct.calcsize(layout)
+    unpack_from, size = struct.Struct(layout).unpack_from, struct.calcsize(layout)
 
     def read(data: bytes, position: int) -> Argument:
-        content, end = _take(data, position, size)
-        return unpack(content)[0], end
+        try:
+            return unpack_from(data, position)[0], position + size
+        except struct.error:
+            raise _beyond(position) from None
 
     return read
 
 
-def _counted(layout: str, decode: Callable[[bytes], Any]) -> Callable[[bytes, int], Argument]:
+def _counted(
+    layout: str, decode: Callable[[bytes | memoryview], Any]
+) -> Callable[[bytes, int], Argument]:
     """Returns a reader of a size and as many bytes, which `decode` turns into the argument."""
     read_size = _number(layout)
 
     def read(data: bytes, position: int) -> Argument:
         size, begin = read_size(data, position)
-        content, end = _take(data, begin, size)
-        return decode(content), end
+        end = begin + size
+        if not begin <= end <= len(data):
+            raise _beyond(begin)
+        if size < _LARGE:
+            return decode(data[begin:end]), end
+        return decode(memoryview(data)[begin:end]), end  # not copied twice
 
     return read
 
@@ -105,13 +111,13 @@ def _name(line: bytes) -> str:
     return line[:_MAX_LINE].decode("latin1")  # A cut name is not among those allowed.
 
 
-def _latin1(content: bytes) -> str:
-    return content.decode("latin1")  # Python 2 wrote bytes and text alike.
+def _latin1(content: bytes | memoryview) -> str:
+    return str(content, "latin1")  # Python 2 wrote bytes and text alike.
 
 
-def _utf8(content: bytes) -> str:
+def _utf8(content: bytes | memoryview) -> str:
     try:
-        return content.decode("utf-8", "surrogatepass")
+        return str(content, "utf-8", "surrogatepass")
     except UnicodeDecodeError:
         raise DamagedError("text that is not UTF-8") from None
 
@@ -147,7 +153,7 @@ def _integer_or_truth(line: bytes) -> int | bool:
     return {b"00": False, b"01": True}[line] if line in (b"00", b"01") else _integer(line)
 
 
-def _binary_integer(content: bytes) -> int:
+def _binary_integer(content: bytes | memoryview) -> int:
     if len(content) > _MAX_INTEGER_SIZE:
         raise DamagedError("a number of more than 64 bits")
     return int.from_bytes(content, "little", signed=True)

@@ -58,20 +58,19 @@ class Machine(Stack):
         """Executes the instructions up to STOP. Returns the object on the stack."""
         methods = {name: getattr(self, name) for name in dir(self) if name.startswith("op_")}
         handlers = {name.removeprefix("op_").upper(): method for name, method in methods.items()}
+        handlers |= dict.fromkeys(_NUMBERS, self.push) | dict.fromkeys(_SIZED, self.push_sized)
         for number, (name, argument) in enumerate(instructions(data)):
             if number >= MAX_INSTRUCTIONS:
                 raise PickleError(f"refused: it has more than {MAX_INSTRUCTIONS} instructions.")
-            if name in _NUMBERS:
-                self.push(argument)
-            elif name in _SIZED:
-                self.push_sized(argument)
+            if (handle := handlers.get(name)) is not None:
+                handle(argument)
             elif name in _PLAIN:
                 self.push(_PLAIN[name])
             elif name in _TUPLE_SIZES:
                 parts = [self.pop() for _ in range(_TUPLE_SIZES[name])][::-1]
                 self.push_container(tuple(parts), parts)
             elif name not in _WITHOUT_EFFECT:
-                handlers[name](argument)
+                raise DamagedError(f"instruction {name}")
         return self.pop()
 
     # Instructions that make and fill containers.
