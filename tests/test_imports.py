@@ -52,7 +52,7 @@ ALLOWED = {
     "networks": {"lazy", "ops"},
     "losses": {"lazy"},
     "lazy": set(),
-    "export": {"files", "graphs", "images", "interop", "networks", "ops"},
+    "export": {"files", "foreign", "graphs", "images", "interop", "networks", "ops"},
     "metrics": {"dataset", "events", "files", "foreign", "graphs", "images"},
     "interop": {"files", "foreign", "networks"},
     "restoration": {"dataset", "files", "foreign", "graphs", "images"},
