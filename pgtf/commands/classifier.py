@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from pgtf.dataset import open_dataset
+from pgtf.foreign.terminal import one_line
 from pgtf.metrics import classifier as classifiers
 from pgtf.metrics.modes import CLASSIFIER
 
@@ -41,5 +42,5 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or Path(path) / CLASSIFIER
     classifiers.save_classifier(out, classifier)
     for name, accuracy in classifier.accuracy.items():
-        print(f"{name:12s} {100 * accuracy:.2f} % of the images held out")
-    print(f"Classifier: {out} (SHA-256 {classifier.sha256})")
+        print(f"{one_line(name):12s} {100 * accuracy:.2f} % of the images held out")
+    print(f"Classifier: {one_line(out)} (SHA-256 {classifier.sha256})")

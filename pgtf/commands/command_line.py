@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from pgtf.distribution import signals
-from pgtf.foreign.terminal import printable
+from pgtf.foreign.terminal import PrintableFormatter, guard, printable
 
 # Notes (severity I) of TensorFlow's libraries, absl's line before the first of them, and a message
 # that TensorFlow 2.18 calls an error although nothing is wrong.
@@ -41,7 +41,8 @@ def run(flags: str, command: str, *, tensorflow: bool = True, packages: Sequence
     """Runs a command with the arguments of this process.
 
     They are parsed without TensorFlow, which takes seconds to import: help and wrong flags are
-    answered before. At any time a signal ends the process with one line.
+    answered before. At any time a signal ends the process with one line. Nothing that it prints
+    commands the terminal.
 
     Args:
         flags: module whose `parse` takes the arguments, the name of the script among them.
@@ -49,6 +50,7 @@ def run(flags: str, command: str, *, tensorflow: bool = True, packages: Sequence
         tensorflow: the command uses it.
         packages: others that the command needs, by the modules that are imported.
     """
+    guard()
     signals.exit_on_signals()
     with closed_output_ends_quietly(), _missing_packages_reported():
         names = _PACKAGES | (_WITH_TENSORFLOW if tensorflow else {})
@@ -76,15 +78,13 @@ def prepare() -> None:
 
 def _log_without_prefix() -> None:
     """Makes log lines, warnings among them, as plain as what is printed."""
-    import logging
-
     from absl import flags
     from absl import logging as absl_logging
 
     if not flags.FLAGS.is_parsed():
         flags.FLAGS(sys.argv[:1])  # absl's log handler reads its own flags.
     absl_logging.use_absl_handler()
-    formatter = logging.Formatter("%(message)s")
+    formatter = PrintableFormatter("%(message)s")
     absl_logging.get_absl_handler().python_handler.setFormatter(formatter)
 
 

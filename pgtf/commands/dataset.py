@@ -7,10 +7,8 @@ Every command explains itself: python dataset_tool.py COMMAND --help
 """
 
 import argparse
-import io
 import os
 import pkgutil
-import sys
 from collections.abc import Sequence
 
 from pgtf.commands.command_line import one_line_errors
@@ -53,8 +51,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the sub-command that `parse` found."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # File names may not be text.
     with one_line_errors():
         try:
             args.run(args)

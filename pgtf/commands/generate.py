@@ -29,6 +29,7 @@ from pgtf.export import (
     video,
 )
 from pgtf.export.source import Source
+from pgtf.foreign.terminal import one_line
 from pgtf.metrics import records
 from pgtf.networks import Generator
 from pgtf.runs import run_folder
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
 def _warn(args: argparse.Namespace) -> None:
     """Prints the warning about the network, if there is one."""
     if getattr(args, "warning", None):
-        print(f"warning: {args.warning}", file=sys.stderr)
+        print(f"warning: {one_line(args.warning)}", file=sys.stderr)
         args.warning = None
 
 
@@ -59,7 +60,7 @@ def save_images(args: argparse.Namespace) -> None:
     out = Path(args.out or source.beside("-images"))
     labels_of = functools.partial(source.labels_of, label=_label(args, source))
     pictures.save_images(source.Gs, sampled, labels_of, args.lod, out, args.overwrite)
-    print(f"{len(sampled)} images in {out}")
+    print(f"{len(sampled)} images in {one_line(out)}")
 
 
 def save_grid(args: argparse.Namespace) -> None:
@@ -79,7 +80,7 @@ def save_grid(args: argparse.Namespace) -> None:
     out = Path(args.out or source.beside("-grid.png"))
     fakes = pictures.generate(source.Gs, latents, labels, args.lod)
     pictures.save_grid(fakes, grid_size, out, args.overwrite)
-    print(f"{len(latents)} images in {out}")
+    print(f"{len(latents)} images in {one_line(out)}")
 
 
 def save_video(args: argparse.Namespace) -> None:
@@ -90,7 +91,7 @@ def save_video(args: argparse.Namespace) -> None:
     walks = _walks(args, source, num_frames)
     pictures.prepare_file(path, args.overwrite)
     frames = video.frames(source.Gs, walks, num_frames, args.grid, args.lod, args.zoom)
-    print(f"{film.write_film(path, frames, args.fps)} frames in {path}")
+    print(f"{film.write_film(path, frames, args.fps)} frames in {one_line(path)}")
 
 
 def _walks(args: argparse.Namespace, source: Source, num_frames: int) -> Iterator[video.Cells]:
@@ -125,7 +126,8 @@ def project(args: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     found = projection.project(Gs, target, label=label, num_steps=args.steps, seed=args.seed)
     projection.save_projection(found, target, paths)
-    print(f"{found.levels_off(target):.1f} of 255 gray levels off (root mean square), in {out}")
+    levels = f"{found.levels_off(target):.1f} of 255 gray levels off"
+    print(f"{levels} (root mean square), in {one_line(out)}")
 
 
 def _target(path: str, resolution: int, num_channels: int) -> np.ndarray:
@@ -160,7 +162,7 @@ def export(args: argparse.Namespace) -> None:
         path = Path(args.out or source.beside(f".{args.format}"))
         pictures.prepare_file(path, args.overwrite)
         edge.export_edge(source.Gs, path, args.format)
-        print(f"{args.format} in {path}")
+        print(f"{args.format} in {one_line(path)}")
         return
     out = Path(args.out or source.beside("-export"))
     config = source.meta.get("config", {})
@@ -176,7 +178,7 @@ def export(args: argparse.Namespace) -> None:
         command=shlex.join(["generate.py", *sys.argv[1:]]),
     )
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
-    print(f"SavedModel in {folder}")
+    print(f"SavedModel in {one_line(folder)}")
 
 
 def _source(args: argparse.Namespace) -> Source:

@@ -15,6 +15,7 @@ from pgtf import images
 from pgtf.export import film, pictures, samples, timelapse
 from pgtf.export import report as reports
 from pgtf.export.source import Source
+from pgtf.foreign.terminal import one_line
 from pgtf.metrics import image_sets, plot
 from pgtf.metrics.neighbours import neighbour_sheet
 from pgtf.runs import run_folder
@@ -46,7 +47,7 @@ def save_timelapse(args: argparse.Namespace) -> None:
     pictures.prepare_file(path, args.overwrite)
     hold = max(round(HOLD_SEC * args.fps), 1)
     film.write_film(path, timelapse.frames(moments, hold, _box(folder, args.grid)), args.fps)
-    print(f"{len(moments)} grids in {path}")
+    print(f"{len(moments)} grids in {one_line(path)}")
 
 
 def _box(folder: Path, grid_size: tuple[int, int] | None) -> tuple[int, int] | None:
@@ -80,7 +81,7 @@ def report(args: argparse.Namespace) -> None:
         neighbours=_neighbours(folder, config),
         config=dataclasses.asdict(config),
     )
-    print(path)
+    print(one_line(path))
 
 
 def _neighbours(folder: Path, config: configs.Config) -> np.ndarray | str:

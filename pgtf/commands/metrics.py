@@ -14,6 +14,7 @@ from pgtf import images
 from pgtf.commands import classifier, metrics_flags, metrics_sources
 from pgtf.commands.command_line import one_line_errors
 from pgtf.distribution.signals import deferred, exit_after
+from pgtf.foreign.terminal import one_line
 from pgtf.metrics import inception, plot, records, setup
 from pgtf.metrics.during_training import keep_best, summary
 from pgtf.metrics.evaluator import Evaluator
@@ -86,7 +87,7 @@ def draw_plot(args: argparse.Namespace) -> None:
     folder = metrics_sources.run_of(args)
     out = args.out or folder / "metrics.png"
     names = plot.plot(folder, out)
-    print(f"{out}: {', '.join(names)}")
+    print(f"{one_line(out)}: {one_line(', '.join(names))}")
 
 
 def draw_sheet(args: argparse.Namespace) -> None:
@@ -100,7 +101,8 @@ def draw_sheet(args: argparse.Namespace) -> None:
     out = args.out or Path(f"{Path(name).stem}-neighbours.png")
     images.save_png(out, sheet)
     closest = ", ".join(f"{d:.1f}" for d in differences[:, 0])
-    print(f"{out}: {name} above the nearest of {reals.name}; gray levels apart: {closest}")
+    above = f"{one_line(name)} above the nearest of {one_line(reals.name)}"
+    print(f"{one_line(out)}: {above}; gray levels apart: {closest}")
 
 
 def _measure(
@@ -115,7 +117,7 @@ def _measure(
         {"snapshot": name, "kimg": records.kimg_of(name)} if _is_snapshot(args) else {}
     )
     if folder and args.run and not args.again and _is_recorded(evaluator, folder, fields):
-        print(f"{name}: recorded already (--again measures it once more)")
+        print(f"{one_line(name)}: recorded already (--again measures it once more)")
         return True
     try:
         fakes = make()
@@ -123,10 +125,10 @@ def _measure(
     except ValueError as error:
         if not args.run:
             raise
-        print(f"error: {name}: {error}", file=sys.stderr)
+        print(f"error: {one_line(name)}: {one_line(error)}", file=sys.stderr)
         return False
     for record in found:
-        print(f"{name}  {summary(record)}  ({records.numbers(record)})", flush=True)
+        print(f"{one_line(name)}  {summary(record)}  ({records.numbers(record)})", flush=True)
         if not folder:
             print(json.dumps(record), flush=True)
             continue

@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 from absl.flags import argparse_flags
 
+from pgtf.foreign.terminal import printable
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Returns ". Did you mean X?" for the known word that is most like `word`; "" if none is."""
@@ -44,7 +46,7 @@ class _OneLineErrors:
         if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             message += nearest(choice[1], re.findall(r"[\w.-]+", choice[2]))
         text = " ".join(f"{message} ({self.prog} --help lists the flags)".split())
-        print(f"error: {text}", file=sys.stderr)
+        print(f"error: {printable(text)}", file=sys.stderr)
         sys.exit(2)
 
 

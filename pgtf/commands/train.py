@@ -27,6 +27,7 @@ from pgtf.distribution.cluster import num_replicas
 from pgtf.distribution.signals import Stopped, stopped_by_signals
 from pgtf.distribution.strategy import describe_devices
 from pgtf.distribution.workers import WorkerLost, Workers, lost_workers_reported
+from pgtf.foreign.terminal import one_line
 from pgtf.metrics import during_training
 from pgtf.metrics.setup import MetricOptions
 from pgtf.runs import continuation, lock, log
@@ -46,7 +47,7 @@ def run(arguments: Sequence[str]) -> None:
         with lost_workers_reported(), stopped_by_signals():
             signum = _run(arguments)
     except WorkerLost as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         sys.exit(_exit_code(signal.SIGTERM))
     except Stopped as stop:
         print(f"Stopped at once, without a checkpoint. To continue: {_command()}", file=sys.stderr)
@@ -93,7 +94,7 @@ def _dry_run(preset: str, config: Config) -> None:
         mirror = prepare.describe_mirror(made, train_run.mirror_stated_by(preset), run.dataset)
     print(report)
     for line in (mirror, *run.remarks, *lines):
-        print(line, file=sys.stderr)  # Standard output stays easy to parse.
+        print(one_line(line), file=sys.stderr)  # Standard output stays easy to parse.
 
 
 def _probe(config: Config, strategy: tf.distribute.Strategy) -> None:
@@ -124,8 +125,8 @@ def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int
         for note in opened.notes:
             logging.info("%s", note)
         print(
-            f"{opened.folder} is finished. Train it longer with --total_kimg=N, or another with "
-            "--new."
+            f"{one_line(opened.folder)} is finished. Train it longer with --total_kimg=N, or "
+            "another with --new."
         )
         return None
     notes = [

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pgtf.dataset.exporter import Options, Summary
-from pgtf.foreign.terminal import printable
+from pgtf.foreign.terminal import one_line
 
 MAX_LISTED = 12  # label names, or kinds of files, in a summary
 
@@ -99,19 +99,14 @@ def print_summary(summary: Summary) -> None:
     names = ", ".join(map(one_line, summary.label_names[:MAX_LISTED]))
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
     print(
-        f"Dataset        {summary.path}\n"
+        f"Dataset        {one_line(summary.path)}\n"
         f"Images         {summary.num_images}\n"
         f"Resolution     {summary.resolution}x{summary.resolution} {channels}\n"
         f"Labels         {summary.label_size or 'none'}{': ' if names else ''}{names}{more}\n"
         f"Size           {summary.num_bytes / 2**20:.1f} MiB\n"
         f"Time           {summary.seconds:.1f} s\n"
-        f"Contact sheet  {summary.contact_sheet}"
+        f"Contact sheet  {one_line(summary.contact_sheet)}"
     )
-
-
-def one_line(name: str) -> str:
-    """Replaces line breaks by spaces, and escapes what else a terminal would obey."""
-    return printable(" ".join(name.splitlines()))
 
 
 def add_conversion(

@@ -12,6 +12,7 @@ from pgtf import images as images_lib
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.folder import Dataset, open_dataset
 from pgtf.dataset.sources.optional import import_optional
+from pgtf.foreign.terminal import one_line
 
 SHEET = (12, 8)  # columns and rows of a page
 MAX_SHEET_LOG2 = 7  # Pages show at most 128x128.
@@ -83,4 +84,4 @@ def add_command(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     if path := display(args.tfrecord_dir, args.save):
-        print(f"Contact sheet  {path}")
+        print(f"Contact sheet  {one_line(path)}")

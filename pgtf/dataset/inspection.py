@@ -20,6 +20,7 @@ from pgtf.dataset.folder import Dataset, open_dataset
 from pgtf.dataset.pyramid import pyramid
 from pgtf.dataset.workers import default_num_workers, ordered_map
 from pgtf.files import errors_that_name
+from pgtf.foreign.terminal import one_line
 
 CHUNK_BYTES = 1 << 22  # full-resolution pixels per task
 
@@ -214,7 +215,7 @@ def add_commands(commands: Commands) -> None:
 
 def _run_extract(args: argparse.Namespace) -> None:
     num = extract(args.tfrecord_dir, args.output_dir)
-    print(f"Extracted {num} images to {args.output_dir}.")
+    print(f"Extracted {num} images to {one_line(args.output_dir)}.")
 
 
 def _run_compare(args: argparse.Namespace) -> None:
@@ -229,6 +230,6 @@ def _run_compare(args: argparse.Namespace) -> None:
 def _run_verify(args: argparse.Namespace) -> None:
     dataset = verify(args.tfrecord_dir)
     print(
-        f"{dataset.path} is whole: {dataset.num_images} images, resolutions 4 to "
+        f"{one_line(dataset.path)} is whole: {dataset.num_images} images, resolutions 4 to "
         f"{dataset.resolution}, {dataset.label_size or 'no'} label columns."
     )

@@ -28,6 +28,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pgtf.foreign import terminal
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -196,6 +198,7 @@ def serve(connection_descriptor: int, arrays: int, max_bytes: int) -> None:
         # Only memory of its own counts, not files that are mapped: LSUN's claim a terabyte.
         resource.setrlimit(resource.RLIMIT_DATA, (max_bytes, max_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    terminal.guard()
     connection = Connection(connection_descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
         function = connection.recv()

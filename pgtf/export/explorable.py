@@ -39,7 +39,7 @@ class ServedModel:
     max_lod = None
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        folder = served_version(folder)
+        self._path = folder = served_version(folder)
         try:
             model = SavedModel(folder)
             self._signature = model.signature("serving_default")
@@ -49,6 +49,11 @@ class ServedModel:
             self.latent_size = int(facts["latent_size"][0])
             self.label_size = int(facts["label_size"][0])
             self.label_names = tuple(name.decode() for name in facts["label_names"][0])
+            shapes = model.input_shapes("serving_default")
+            sizes = shapes["latents"][-1], shapes.get("labels", (0,))[-1]
+            if sizes != (self.latent_size, self.label_size):
+                found = f"{self.latent_size}, {self.label_size}"
+                raise ValueError(f"latents and labels of {sizes}; its `info` says {found}")
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             reason = str(error).removeprefix(f"{folder}: ")
             raise ValueError(
@@ -59,7 +64,15 @@ class ServedModel:
         """Generates images of one class: [N, latent_size] -> uint8 [N, R, R, C]."""
         labels = _labels(self, class_id, len(latents))
         inputs = {} if labels is None else {"labels": labels}
-        return self._signature(latents=latents, **inputs)["images"]
+        found = self._signature(latents=latents, **inputs).get("images", np.zeros(0))
+        size = found.shape[1:]
+        is_right = found.dtype == np.uint8 and found.ndim == 4 and len(found) == len(latents)
+        if not is_right or size[0] != size[1] or size[0] < 1 or size[2] not in (1, 3):
+            raise ValueError(
+                f"{self._path}: must make square uint8 images, gray or RGB. "
+                f"Received: {found.dtype} {list(found.shape)}."
+            )
+        return found
 
 
 Model = LiveModel | ServedModel

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import atexit
+import math
 import random
-import shutil
-import tempfile
+import re
+import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pgtf import images
-from pgtf.export import film
+from pgtf.export import film, shown_files
 from pgtf.export.explorable import Model, latents_of
+from pgtf.export.gate import MAX_BODY, Gate
 from pgtf.export.walk import interpolate
+from pgtf.foreign.terminal import printable
 
 MIN_GRADIO = 6  # the first version that takes the theme when it launches
 DISPLAY_SIDE = 384  # pixels; smaller images are shown enlarged, and downloaded as they are
 CELL_SIDE = 128
 MAX_SEED = 2**31 - 1
 MAX_GRID = 36
+MAX_MENU = 1000  # classes in a menu; more are chosen by number
+MAX_NAME = 80  # characters of a name in the page
+MAX_WAITING = 256  # events of all visitors
 LIVE = {"trigger_mode": "always_last", "show_progress": "hidden"}  # options of slider events
 CSS = """
 .gradio-container { max-width: 960px !important; width: 100% !important; margin: auto !important; }
@@ -52,8 +56,16 @@ def explore(
         ValueError: if gradio is missing.
         OSError: if the port is taken.
     """
-    gr = _gradio()
-    app = build(gr, model)
+    shown = shown_files.ShownFiles()  # before gradio is imported, which makes a folder in its own
+    try:
+        gr = _gradio()
+        from starlette.middleware import Middleware
+
+        app = build(gr, model, shown)
+    except BaseException:
+        shown.remove()
+        raise
+    app.queue(max_size=MAX_WAITING)
     # System fonts and no statistics: the page loads nothing from the network.
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     _, address, _ = app.launch(
@@ -62,26 +74,41 @@ def explore(
         inbrowser=open_browser,
         prevent_thread_lock=True,
         share=False,
+        ssr_mode=False,
         quiet=True,
+        max_file_size=MAX_BODY,
+        app_kwargs={"middleware": [Middleware(Gate, host)]},
         footer_links=[],
         theme=gr.themes.Soft(primary_hue="indigo", **fonts),
         css=CSS,
     )
-    print(f"{model.name}: {address} (stop with Ctrl+C)", flush=True)
+    print(f"{printable(model.name)}: {address} (stop with Ctrl+C)", flush=True)
     if wait:
-        app.block_thread()
+        _wait(app, shown)
     return app, address
 
 
-def build(gr: Any, model: Model) -> Any:
+def _wait(app: Any, shown: shown_files.ShownFiles) -> None:
+    """Returns when the user stops the page; its files are gone then."""
+    try:
+        while app.is_running:
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        print("Stopping ...", flush=True)
+    finally:
+        shown.remove()  # first, because an impatient user may end the process while it closes
+        app.close(verbose=False)
+        shown.remove()
+
+
+def build(gr: Any, model: Model, shown: shown_files.ShownFiles) -> Any:
     """Builds the page as gradio.Blocks."""
-    folder = tempfile.mkdtemp(prefix="explore-")  # holds the files for download
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    view = _View(gr, model, Path(folder))
-    with gr.Blocks(title=f"{model.name} - explore", analytics_enabled=False) as page:
+    view = _View(gr, model, shown)
+    name = printable(model.name)[:MAX_NAME]
+    with gr.Blocks(title=f"{name} - explore", analytics_enabled=False) as page:
         size = view.picture(0, 0, 0, model.lod)[0].shape
         gr.Markdown(
-            f"# {model.name}\n{size[1]}x{size[0]} images from {model.latent_size} numbers. "
+            f"# {_plain(name)}\n{size[1]}x{size[0]} images from {model.latent_size} numbers. "
             "A seed is the same here, in every command and in the exported model.",
             elem_id="title",
         )
@@ -91,7 +118,7 @@ def build(gr: Any, model: Model) -> Any:
             view.add_grid()
         with gr.Tab("Between"):
             view.add_between()
-        if model.max_lod is not None:
+        if model.max_lod:  # A 4x4 network has one level, and an exported one shows one.
             with gr.Tab("Growing"):
                 view.add_growing(model.max_lod)
     return page
@@ -100,8 +127,8 @@ def build(gr: Any, model: Model) -> Any:
 class _View:
     """The tabs of the page and their contents."""
 
-    def __init__(self, gr: Any, model: Model, folder: Path) -> None:
-        self._gr, self._model, self._folder = gr, model, folder
+    def __init__(self, gr: Any, model: Model, shown: shown_files.ShownFiles) -> None:
+        self._gr, self._model, self._shown = gr, model, shown
 
     def picture(
         self, begin: float, end: float, t: float, lod: float, class_id: int = 0
@@ -126,10 +153,11 @@ class _View:
 
         def show(seed: float, class_id: int) -> tuple[np.ndarray, str, str]:
             image, latents = self.picture(seed, seed, 0, self._model.lod, class_id)
-            stem = self._folder / f"seed{int(seed):04d}"
-            images.save_png(f"{stem}.png", image)
-            np.save(f"{stem}-latent.npy", latents)
-            return _enlarged(image, DISPLAY_SIDE), f"{stem}.png", f"{stem}-latent.npy"
+            png = self._shown.download(f"seed{int(seed):04d}.png")
+            npy = self._shown.download(f"seed{int(seed):04d}-latent.npy")
+            images.save_png(str(png), image)
+            np.save(npy, latents)
+            return _enlarged(image, DISPLAY_SIDE), str(png), str(npy)
 
         inputs = [seed, class_id]
         self._react(show, inputs, outputs, [seed.change, class_id.change])
@@ -148,7 +176,7 @@ class _View:
         )  # fmt: skip
 
         def show(first: float, number: float, class_id: int) -> list[tuple[np.ndarray, str]]:
-            seeds = range(int(first), int(first) + int(number))
+            seeds = range(int(first), int(first) + min(int(number), MAX_GRID))
             latents = latents_of(self._model, seeds)
             fakes = self._model.generate(latents, class_id, self._model.lod)
             pairs = zip(fakes, seeds, strict=True)
@@ -169,7 +197,7 @@ class _View:
             picture = self._image(scale=2, elem_id="between")
 
         def show(begin: float, end: float, t: float, class_id: int) -> np.ndarray:
-            image, _ = self.picture(begin, end, t, self._model.lod, class_id)
+            image, _ = self.picture(begin, end, min(t, 1), self._model.lod, class_id)
             return _enlarged(image, DISPLAY_SIDE)
 
         inputs = [begin, end, t, class_id]
@@ -196,7 +224,7 @@ class _View:
             picture = self._image(scale=2, elem_id="growing")
 
         def show(seed: float, steps: float, class_id: int) -> np.ndarray:
-            image, _ = self.picture(seed, seed, 0, max_lod - steps, class_id)
+            image, _ = self.picture(seed, seed, 0, max_lod - min(steps, max_lod), class_id)
             return _enlarged(image, DISPLAY_SIDE)
 
         inputs = [seed, steps, class_id]
@@ -208,8 +236,11 @@ class _View:
         """Calls `show` once when the page loads, then on every event."""
 
         def checked(*values: Any) -> Any:
-            if any(value is None or value < 0 for value in values):
-                raise self._gr.Error("A seed is a number from 0 upwards.")
+            if not all(map(_is_natural, values)):
+                raise self._gr.Error(
+                    f"A seed is a number from 0 to {MAX_SEED}.", print_exception=False
+                )
+            self._shown.trim()
             return show(*values)
 
         for event in (self._gr.context.Context.root_block.load, *events):
@@ -222,8 +253,14 @@ class _View:
 
     def _class(self) -> Any:
         """Adds a menu of the classes, by name; hidden without labels."""
-        choices = [(name, i) for i, name in enumerate(self._model.label_names)] or [("none", 0)]
-        return self._gr.Dropdown(choices, value=0, label="Class", visible=len(choices) > 1)
+        size = self._model.label_size
+        if size > MAX_MENU:
+            limits = {"precision": 0, "minimum": 0, "maximum": size - 1}
+            return self._gr.Number(0, label=f"Class, 0 to {size - 1}", **limits)
+        names = [printable(name)[:MAX_NAME] for name in self._model.label_names[:size]]
+        names += [str(i) for i in range(len(names), max(size, 1))]
+        choices = [(name, i) for i, name in enumerate(names)]
+        return self._gr.Dropdown(choices, value=0, label="Class", visible=size > 1)
 
     def _image(self, **options: Any) -> Any:
         return self._gr.Image(
@@ -239,6 +276,16 @@ class _View:
 def _enlarged(image: np.ndarray, side: int) -> np.ndarray:
     """Repeats pixels up to about `side`, and gives gray images three channels."""
     return film.to_rgb(film.zoomed(image, max(side // image.shape[0], 1)))
+
+
+def _plain(text: str) -> str:
+    """Escapes what Markdown would take for more than text, such as a picture from elsewhere."""
+    return re.sub(r"([^\w\s])", r"\\\1", text)
+
+
+def _is_natural(value: Any) -> bool:
+    """True for a finite number in the range of seeds, which is larger than all others."""
+    return isinstance(value, (int, float)) and math.isfinite(value) and 0 <= value <= MAX_SEED
 
 
 def _gradio() -> Any:

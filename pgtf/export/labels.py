@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
+MAX_LISTED = 100  # names of classes in an error
+
 
 def one_hot(numbers: Any, label_size: int) -> np.ndarray:
     """Makes rows of classes: [N] -> float32 [N, label_size]; numbers count modulo label_size."""
-    return np.eye(label_size, dtype=np.float32)[np.asarray(numbers) % label_size]
+    numbers = np.asarray(numbers)
+    rows = np.zeros((len(numbers), label_size), np.float32)  # Not np.eye: there may be many labels.
+    rows[np.arange(len(numbers)), numbers % label_size] = 1
+    return rows
 
 
 def parse_label(
@@ -39,7 +44,8 @@ def parse_label(
     if number < 0 and class_.isdecimal():
         number = int(class_)
     if not 0 <= number < label_size:
-        known = f", or one of {', '.join(names)}" if names else ""
+        more = ", ..." if len(names) > MAX_LISTED else ""
+        known = f", or one of {', '.join(names[:MAX_LISTED])}{more}" if names else ""
         raise ValueError(
             f"`--class` must be in 0 ... {label_size - 1}{known}. Received: {class_!r}."
         )

@@ -17,6 +17,7 @@ import PIL.Image
 from pgtf import files, images
 from pgtf.export.charts import line_chart
 from pgtf.export.timelapse import Moment, upper_left
+from pgtf.foreign.terminal import several_lines
 
 TEMPLATE = Path(__file__).with_name("report.html")
 MAX_GRIDS = 30  # grids in the page, spread over the run
@@ -66,8 +67,8 @@ def write_report(
     page = string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title), subtitle=html.escape(subtitle), sections="\n".join(sections)
     )
-    # Python has half surrogate pairs for bytes in names of folders that are not UTF-8.
-    files.write_atomically(path, page.encode("utf-8", "backslashreplace"))
+    # Names of others commands no terminal in which somebody looks at the page's source.
+    files.write_atomically(path, several_lines(page).encode())
 
 
 def _section(title: str, content: str) -> str:

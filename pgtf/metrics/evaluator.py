@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from absl import logging
 from tqdm import tqdm
 
+from pgtf.foreign.terminal import one_line
 from pgtf.metrics import records
 from pgtf.metrics.cache import Cache
 from pgtf.metrics.image_sets import MINIBATCH, ImageSet, in_random_order
@@ -142,7 +143,9 @@ class Evaluator:
         """Feeds n images to each function. Returns the seconds spent in each and in reading."""
         spent, reading, begin = dict.fromkeys(feeds, 0.0), 0.0, 0
         total = max((number for number, _ in feeds.values()), default=0)
-        bar = tqdm(total=total, desc=image_set.name, unit="img", disable=not self._progress)
+        bar = tqdm(
+            total=total, desc=one_line(image_set.name), unit="img", disable=not self._progress
+        )
         started = time.monotonic()
         with bar:
             for images in image_set.batches(total):

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pgtf import images as image_functions
 from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
+from pgtf.foreign.terminal import one_line
 
 MINIBATCH = 64  # images per batch; SWD's random positions depend on it
 
@@ -63,7 +64,7 @@ class ImageSet:
     def sha256(self, num_images: int, progress: bool = False) -> str:
         """Hashes the shape and the pixels of the first images, which are read once."""
         digest = hashlib.sha256(repr((num_images, self.shape)).encode())
-        what = f"hash of {self.name}"
+        what = f"hash of {one_line(self.name)}"
         with tqdm(total=num_images, desc=what, unit="img", disable=not progress) as bar:
             for batch in self.batches(num_images):
                 digest.update(np.ascontiguousarray(batch).data)

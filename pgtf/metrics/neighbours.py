@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import images as image_functions
+from pgtf.foreign.terminal import one_line
 from pgtf.metrics.image_sets import ImageSet
 from pgtf.metrics.precision_recall import squared_distances
 
@@ -47,7 +48,7 @@ def nearest_neighbours(
     indices = np.zeros((len(fakes), 0), np.int64)
     distances = np.zeros((len(fakes), 0), np.float32)
     begin = 0
-    with tqdm(total=num_reals, desc=reals.name, unit="img", disable=not progress) as bar:
+    with tqdm(total=num_reals, desc=one_line(reals.name), unit="img", disable=not progress) as bar:
         for batch in reals.batches(num_reals):
             (found,) = (block for _, block in squared_distances(queries, _vectors(batch)))
             numbers = np.broadcast_to(np.arange(begin, begin + len(batch)), found.shape)

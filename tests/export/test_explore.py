@@ -1,9 +1,12 @@
-"""The models behind the page, and the page itself in a real browser where there is one."""
+"""The models behind the page; the page itself where there is gradio, and in a real browser."""
 
 import gc
+import http.client
 import io
 import json
+import os
 import sys
+import tempfile
 import time
 import types
 import urllib.request
@@ -68,6 +71,156 @@ def page():
     yield model, address
     app.close()
     gc.collect()  # what gradio leaves open warns here, not at the end of all tests
+
+
+@pytest.fixture
+def opened(monkeypatch, tmp_path):
+    """Function that opens the page of a model, and returns its address and its folder."""
+    pytest.importorskip("gradio", reason="the explore page is not tested: no gradio")
+    import gradio.routes  # noqa: F401  (it makes a folder)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    apps = []
+
+    def open_page(**options):
+        names = [f"{'c' * 100}\x1b[2J{i}" for i in range(options.get("label_size", 0))]
+        source = Source(tiny.generator(**options), Path("![x](//y)\x1b[2J.h5"), {})
+        model = LiveModel(source)
+        model.label_names = tuple(names)
+        app, address = explore.explore(model, "127.0.0.1", None, wait=False)
+        apps.append(app)
+        return address.removeprefix("http://").rstrip("/"), tmp_path
+
+    yield open_page
+    for app in apps:
+        app.close()
+    gc.collect()
+
+
+def ask(host, method, path, body=None, **headers):
+    """Sends a request. Returns the status and the content of the answer."""
+    connection = http.client.HTTPConnection(host, timeout=60)
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content
+
+
+def events_of(host):
+    """Numbers of inputs of all events of a page by number of the event."""
+    page = json.loads(ask(host, "GET", "/config")[1])
+    return {event["id"]: len(event["inputs"]) for event in page["dependencies"]}
+
+
+def trigger(host, event, *data):
+    """Does what the browser does for an event. Returns the result, or the error."""
+    name = f"visit{time.monotonic_ns()}"
+    body = json.dumps({"data": data, "fn_index": event, "session_hash": name})
+    own = {"Content-Type": "application/json", "Origin": f"http://{host}"}
+    assert ask(host, "POST", "/gradio_api/queue/join", body, **own)[0] == 200
+    lines = ask(host, "GET", f"/gradio_api/queue/data?session_hash={name}")[1].splitlines()
+    messages = [json.loads(line[5:]) for line in lines if line.startswith(b"data:")]
+    (done,) = (message for message in messages if message["msg"] == "process_completed")
+    return done["output"].get("data") or done["output"]["error"]
+
+
+def files_in(folder):
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
+
+
+@pytest.mark.filterwarnings("default")  # gradio's own
+@pytest.mark.parametrize(("resolution", "tabs"), [(4, 3), (8, 4)])
+def test_networks_of_one_level_have_a_page_too(opened, resolution, tabs):
+    host, _ = opened(resolution=resolution)
+    counts = events_of(host)
+    first = {count: event for event, count in reversed(counts.items()) if count}
+    assert trigger(host, first[2], 7, 0)[1]["orig_name"] == "seed0007.png"
+    assert len(trigger(host, first[3], 7, 4, 0)[0]) == 4
+    assert "image.png" in trigger(host, first[4], 1, 2, 0.5, 0)[0]["path"]
+    growing = [event for event, count in counts.items() if count == 3][4:]
+    assert [trigger(host, event, 7, 1, 0)[0]["size"] for event in growing[:1]] == [None] * (
+        tabs - 3
+    )
+    assert ask(host, "GET", "/")[0] == 200
+
+
+@pytest.mark.filterwarnings("default")  # gradio's own
+def test_the_page_serves_its_own_visitors_and_takes_no_files(opened):
+    host, folder = opened(label_size=2)
+    before = files_in(folder)
+    for headers in ({"Host": "evil.example:7860"}, {"Origin": "http://evil.example"}):
+        assert ask(host, "GET", "/config", **headers)[0] == 403
+        assert ask(host, "POST", "/gradio_api/queue/join", b"{}", **headers)[0] == 403
+    assert ask(host, "GET", "/config", Host="localhost:7860")[0] == 200
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    part = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nA\r\n--x--\r\n'
+    )
+    for path in ("upload", "process_recording", "component_server"):
+        assert ask(host, "POST", f"/gradio_api/{path}", part, **form)[0] == 403
+    assert ask(host, "POST", "/gradio_api/queue/join", b" " * 70_000)[0] == 413
+    assert files_in(folder) == before
+    for seed, class_id in ((-1, 0), (1e30, 0), (None, 0), (float("inf"), 0), (1, 2), (1, -1)):
+        assert isinstance(trigger(host, 0, seed, class_id), str | None)
+    assert "seed0001.png" in trigger(host, 0, 1, 1)[1]["path"]
+
+
+@pytest.mark.filterwarnings("default")  # gradio's own
+def test_shown_pictures_are_deleted_as_new_ones_are_made_and_at_the_end(opened, monkeypatch):
+    monkeypatch.setattr(explore.shown_files, "KEPT", 8)
+    host, folder = opened()
+    for seed in range(12):
+        shown = trigger(host, 0, seed, 0)
+        assert all(ask(host, "GET", f"/gradio_api/file={x['path']}")[0] == 200 for x in shown)
+        assert len(files_in(folder)) <= 8 + 8 + 5  # those of one event are deleted by the next
+    (root,) = folder.glob(f"{explore.shown_files.PREFIX}*")
+    outside = folder / "secret.txt"
+    outside.write_text("secret")
+    for path in (outside, root / "lock", f"{root}/shown/../lock", "/etc/passwd"):
+        assert ask(host, "GET", f"/gradio_api/file={path}")[0] == 403
+
+
+@pytest.mark.filterwarnings("default")  # gradio's own
+def test_the_page_bounds_names_and_lists_of_classes(opened, monkeypatch):
+    host, _ = opened(label_size=3)
+    text = ask(host, "GET", "/config")[1].decode()
+    assert "c" * explore.MAX_NAME in text
+    assert "c" * (explore.MAX_NAME + 1) not in text
+    assert "\\u001b" not in text
+    assert "![x]" not in text
+    monkeypatch.setattr(explore, "MAX_MENU", 2)
+    host, _ = opened(label_size=3)
+    text = ask(host, "GET", "/config")[1].decode()
+    assert "ccc" not in text
+    assert "Class, 0 to 2" in text
+    assert "seed0001.png" in trigger(host, min(events_of(host)), 1, 2)[1]["path"]
+
+
+def test_a_stopped_page_leaves_nothing(live, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shown = explore.shown_files.ShownFiles()
+    shown.download("a.png").write_bytes(b"x")
+
+    class App:
+        @property
+        def is_running(self):
+            raise KeyboardInterrupt
+
+        def close(self, verbose):
+            assert list(tmp_path.iterdir()) == []  # Nothing waits for the server.
+            os.makedirs(shown._shown)  # as an event that is still running does
+
+    explore._wait(App(), shown)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_page_leaves_nothing(live, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(ValueError, match="needs the package gradio"):
+        explore.explore(live, "127.0.0.1", None)
+    assert list(tmp_path.iterdir()) == []
 
 
 class Page:

@@ -33,7 +33,7 @@ def page(tmp_path):
     report.write_report(
         tmp_path / "report.html",
         "<b>run & co</b>",
-        "Trained.",
+        "Trained. \x1b[2J\x9b\udce9",
         moments=moments,
         stats=stats,
         metrics={"fid": {"fid (100 images, seed 0)": {10: 300.0, 40: 25.5}}},
@@ -72,6 +72,11 @@ def test_the_page_is_well_formed_and_loads_nothing(page):
         assert "href" not in attributes
         assert attributes.get("src", "data:").startswith("data:")
     assert "http" not in re.sub(r'base64,[^"]*', "", page.read_text())
+
+
+def test_the_source_of_the_page_commands_no_terminal(page):
+    assert re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f]", page.read_text()) == []
+    assert "Trained. \\x1b[2J\\x9b\\udce9" in page.read_text()
 
 
 def test_every_section_holds_what_it_was_given(page):

@@ -10,9 +10,9 @@ from pgtf.dataset.celebahq import builder, preflight
 from pgtf.dataset.celebahq.geometry import SIZE
 from pgtf.dataset.celebahq.maker import Maker
 from pgtf.dataset.celebahq.report import REPORT_FILE, table
-from pgtf.dataset.commands import one_line
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.workers import default_num_workers
+from pgtf.foreign.terminal import one_line
 
 GIB = 2**30
 IGNORED = "accepted for the original's scripts, but without effect: see --num_workers"

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from pgtf.dataset.commands import natural, one_line, positive
+from pgtf.dataset.commands import natural, positive
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.faces import builder
 from pgtf.dataset.faces.alignment import Network
@@ -22,6 +22,7 @@ from pgtf.dataset.faces.ranking import (
     rank_images,
 )
 from pgtf.dataset.sources.pictures import Alpha
+from pgtf.foreign.terminal import one_line
 
 OpenRestorer = Callable[[str, str], Network]  # folder of a model, task that it must have
 

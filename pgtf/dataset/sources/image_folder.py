@@ -19,6 +19,7 @@ from pgtf.dataset.sources.pictures import (
     to_plain,
 )
 from pgtf.foreign.pictures import open_picture, reason
+from pgtf.foreign.terminal import one_line
 
 __all__ = ["Alpha", "Fitting", "ImageFolder", "Transform", "open_image_folder"]
 
@@ -96,7 +97,7 @@ def open_image_folder(folder: str, fitting: Fitting, progress: bool = False) -> 
         size_of = f"--resolution={fitting.resolution}"
         width = height = fitting.resolution
     count = {1: 0, 3: 0}
-    for path in tqdm(paths, desc=f"files of {folder}", unit="file", disable=not progress):
+    for path in tqdm(paths, desc=f"files of {one_line(folder)}", unit="file", disable=not progress):
         channels, size = _kind(path)
         count[channels] += 1
         # The picture may have to be turned by 90 degrees.
