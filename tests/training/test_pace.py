@@ -112,8 +112,9 @@ def counted(found):
 
 
 def test_the_bits_of_a_run_do_not_depend_on_the_length_of_its_calls(
-    config, dataset, strategy, tmp_path, monkeypatch
+    config, dataset, strategy, tmp_path, monkeypatch, without_graphs
 ):
+    """As far as the loop decides; test_loop.py has calls of both lengths of the real Stepper."""
     snapshots, number = {}, {}
     for seconds in (0.0, math.inf):
         monkeypatch.setattr(pace, "CALL_SEC", min(seconds, 1e9))
@@ -135,7 +136,7 @@ class Killed(Exception):
 
 
 def test_the_speed_of_a_tick_in_which_a_run_resumed_is_that_of_its_part(
-    config, dataset, strategy, tmp_path, monkeypatch
+    config, dataset, strategy, tmp_path, monkeypatch, without_graphs
 ):
     """The first line after a resume counts the images since then, not those of the whole tick."""
     run, number = calls.Calls.run_next, []
