@@ -20,6 +20,8 @@ from pgtf.networks import latents_from_seeds
 from tests import tiny
 from tests.export.conftest import NO_REPORT
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 
 @pytest.fixture(scope="module")
 def outdir(tmp_path_factory):
@@ -42,13 +44,13 @@ _MAKERS = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def Gs(outdir):
     """The moving average of run 0."""
     return load_snapshot(outdir / "000-faces-demo" / "network-snapshot-000012.h5")[2]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def labelled_Gs(outdir):
     """The moving average of run 1."""
     return load_snapshot(outdir / "001-digits-demo" / "network-snapshot-000012.h5")[2]
