@@ -63,10 +63,10 @@ class FakeStepper:
 
     def run(self, call):
         rows = []
-        for nimg, lrate in zip(call.nimgs, call.G_lrates, strict=True):
+        for nimg, alpha, lrate in zip(call.nimgs, call.alphas, call.G_lrates, strict=True):
             for network in self._state.networks().values():
                 for variable in network.variables_by_name.values():
-                    variable.assign(variable * 0.9 + lrate * (nimg + 1))
+                    variable.assign(variable * 0.9 + lrate * (nimg + 1) * (1 + alpha))
             rows.append((nimg, lrate, 0.0))
         return np.array(rows)
 

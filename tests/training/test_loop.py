@@ -46,13 +46,13 @@ class Run:
     """A run that nobody disturbed."""
 
     folder: pathlib.Path
-    killed: pathlib.Path  # copy: what a kill at the end of the first tick would have left
+    killed: pathlib.Path  # copy: what a kill at the end of the second tick would have left
     stages: list  # in the order in which they were traced
 
 
 @pytest.fixture(scope="session")
 def undisturbed(config, dataset, strategy, tmp_path_factory):
-    """A run in calls as long as the schedule permits."""
+    """A run in calls as long as the schedule permits, with a checkpoint after each."""
     run = Run(*(tmp_path_factory.mktemp(name) for name in ("finished", "killed")), [])
     trace = Stepper._trace
 
@@ -61,13 +61,14 @@ def undisturbed(config, dataset, strategy, tmp_path_factory):
         return trace(self, stage)
 
     def copy(tick, state, final):
-        if tick.tick == 0:
+        if tick.tick == 1:
             shutil.copytree(run.folder, run.killed, dirs_exist_ok=True)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stepper, "_trace", traced)
         patch.setattr(pace, "CALL_SEC", 1e9)
-        loop.run(config, dataset, strategy, run.folder, RunOptions(callbacks=[copy]))
+        options = RunOptions(callbacks=[copy], checkpoint_sec=0)
+        loop.run(config, dataset, strategy, run.folder, options)
     return run
 
 
@@ -111,10 +112,9 @@ def test_the_run_folder_holds_what_the_design_names(finished):
     names = {path.name for path in finished.iterdir()}
     assert {"stats.jsonl", "reals.png", "fakes000000.png", "network-snapshot-000000.h5"} <= names
     assert {"checkpoint", "finished"} <= names
-    # The last one, and that of the moment when the images grew.
     assert [path.name for path in newest_first(finished / "checkpoint")] == [
         "checkpoint-000000288.h5",
-        "checkpoint-000000080.h5",
+        "checkpoint-000000192.h5",
     ]
     assert sum(name.startswith("events.out.tfevents") for name in names) == 1
 
@@ -129,22 +129,22 @@ def test_the_last_snapshot_holds_the_networks_of_the_last_checkpoint(config, fin
     assert np.any(found["G/8x8/Conv1/weight"] != found["Gs/8x8/Conv1/weight"])
 
 
-def test_a_run_killed_within_the_fade_ends_with_the_same_bits_in_calls_of_another_length(
+def test_a_run_killed_after_the_fade_ends_with_the_same_bits_in_calls_of_another_length(
     config, dataset, strategy, undisturbed, tmp_path, monkeypatch
 ):
     folder = tmp_path / "killed"
     shutil.copytree(undisturbed.killed, folder)
-    assert [x["kimg"] for x in stats(folder)] == [0.096]
-    assert [path.name for path in newest_first(folder / "checkpoint")][0].endswith("-000000080.h5")
+    assert [x["kimg"] for x in stats(folder)] == [0.096, 0.192]
+    assert newest_first(folder / "checkpoint")[0].name == "checkpoint-000000144.h5"
     monkeypatch.setattr(pace, "CALL_SEC", 0.0)
     check_resumed(folder, config, dataset, strategy, undisturbed.folder)
 
 
 @pytest.mark.slow
-def test_a_run_killed_after_the_fade_ends_with_the_same_bits(
+def test_a_run_killed_within_the_fade_ends_with_the_same_bits(
     config, dataset, strategy, finished, tmp_path
 ):
-    options = RunOptions(callbacks=[kill_at(1)], checkpoint_sec=0)
+    options = RunOptions(callbacks=[kill_at(0)], checkpoint_sec=0)
     with pytest.raises(Killed):
         loop.run(config, dataset, strategy, tmp_path, options)
     check_resumed(tmp_path, config, dataset, strategy, finished)

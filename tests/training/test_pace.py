@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pgtf.config import PRESETS
+from pgtf.runs.checkpoints import newest_first
 from pgtf.training import calls, loop, pace, plan, progress, ticks
 from pgtf.training.cost import compilation_cost, iteration_cost
 from pgtf.training.pace import Pace
@@ -129,6 +130,16 @@ def test_the_bits_of_a_run_do_not_depend_on_the_length_of_its_calls(
     assert number[0.0] > number[math.inf]
     for name, array in snapshots[0.0].items():
         np.testing.assert_array_equal(array, snapshots[math.inf][name], err_msg=name)
+
+
+def test_without_haste_checkpoints_are_those_of_the_growth_and_of_the_end(
+    config, dataset, strategy, tmp_path, without_graphs
+):
+    loop.run(config, dataset, strategy, tmp_path)
+    assert [path.name for path in newest_first(tmp_path / "checkpoint")] == [
+        "checkpoint-000000288.h5",
+        "checkpoint-000000080.h5",
+    ]
 
 
 class Killed(Exception):
