@@ -1,5 +1,6 @@
 """Fixtures for all tests. TensorFlow reads its log level when it is first imported."""
 
+import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -14,6 +15,16 @@ from pgtf import files
 def no_waits(monkeypatch):
     """Makes attempts after EIO and ESTALE follow each other at once."""
     monkeypatch.setattr(files, "WAITS_SEC", (0.0,) * len(files.WAITS_SEC))
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """Commands load and trace each network of generate.py's snapshots once for a file of tests."""
+    from pgtf.export import source
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "load_snapshot", functools.cache(source.load_snapshot))
+        yield
 
 
 @pytest.fixture

@@ -35,10 +35,17 @@ def inputs(tmp_path_factory):
     return find
 
 
+# Of more than 50,000 images. Their sources are read in tests/dataset/test_sources.py, too; what is
+# written of them is written by the same code as for cifar10.
+SLOW = ("cifar100", "svhn")
+
+
 def cases(command):
     """Cases of the reference whose command begins so."""
     found = [
-        name for name, case in original.EXPECTED.items() if case["command"].startswith(command)
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, case in original.EXPECTED.items()
+        if case["command"].startswith(command)
     ]
     assert found
     return found

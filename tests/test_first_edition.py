@@ -86,10 +86,10 @@ def arrays():
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
-    """Runs continued by train.py and the export asked, all at once, each in its own process.
+    """Runs continued by train.py and the export asked, each in its own process.
 
-    Yields a function: name -> folder in which that process worked, once it has succeeded. A job
-    with " again" in its name is started when it is asked for.
+    Yields a function: names -> the folder in which the first process worked, once it has
+    succeeded. All that are named are started before, unless they were.
     """
     processes = {}
     with contextlib.ExitStack() as stack:
@@ -105,15 +105,14 @@ def jobs(tmp_path_factory):
             stack.callback(process.kill)
             processes[name] = folder, process
 
-        def folder_of(name):
-            if name not in processes:
-                start(name)
-            folder, process = processes[name]
+        def folder_of(*names):
+            for name in names:
+                if name not in processes:
+                    start(name)
+            folder, process = processes[names[0]]
             assert process.wait(TIMEOUT_SEC) == 0, (folder / "output.txt").read_text()
             return folder
 
-        for name in (*RUNS, "export"):
-            start(name)
         yield folder_of
 
 
@@ -125,8 +124,11 @@ def command_of(name):
 
 @pytest.fixture(scope="module")
 def ended(jobs):
-    """A function: name of a run -> its folder after the first edition's command continued it."""
-    return lambda name: jobs(name) / "runs" / name.removesuffix(" again") / RUN_FOLDER
+    """A function: name of a run -> its folder after the first edition's command continued it.
+
+    All runs go on at the same time; one with " again" in its name does when it is asked for.
+    """
+    return lambda name: jobs(name, *RUNS) / "runs" / name.removesuffix(" again") / RUN_FOLDER
 
 
 def digest(named_arrays):

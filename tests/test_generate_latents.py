@@ -1,6 +1,5 @@
 """generate.py with latents from files, walks from seed to seed, and many images."""
 
-import functools
 import os
 
 import numpy as np
@@ -10,9 +9,11 @@ import pytest
 from pgtf import images
 from pgtf.commands import generate, generate_flags
 from pgtf.export import film, pictures, projection, samples, source
-from pgtf.interop import load_snapshot, save_snapshot
+from pgtf.interop import save_snapshot
 from pgtf.networks import Generator, latents_from_seeds
 from tests import tiny
+
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 NAMES = {"faces": 0, "digits": 3}
 
@@ -33,14 +34,6 @@ def snapshots(tmp_path_factory):
         found[name] = folder / f"{name}.h5"
         save_snapshot(found[name], *networks, cur_nimg=0, label_names=["a", "b", "c"][:label_size])
     return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded_once():
-    """Loads and traces each network once for all tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "load_snapshot", functools.cache(load_snapshot))
-        yield source
 
 
 @pytest.fixture(params=NAMES)

@@ -2,7 +2,7 @@
 
     python -m tests.conformance.replicas F N M [VARIANT]
 
-M is the global minibatch; VARIANT is one of VARIANTS: noise, n_critic, wide. The logical devices
+M is the global minibatch; VARIANT is one of VARIANTS: noise, wide. The logical devices
 of N replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
 Adam's state and the statistics of both runs to the .npz file F.
 """
@@ -39,8 +39,11 @@ CHANGES = {
     "training.adam_epsilon": 1e-3,
 }
 VARIANTS = {
-    "noise": {"loss.kind": "lsgan", "loss.noise_limit": -1.0, "D.use_gdrop": True},
-    "n_critic": {
+    # Noise in D, and three updates of D for each of G.
+    "noise": {
+        "loss.kind": "lsgan",
+        "loss.noise_limit": -1.0,
+        "D.use_gdrop": True,
         "training.D_repeats": 3,
         "training.G_smoothing_per": "G_update",
         "schedule.lod_transition_kimg": 0.3,  # as many iterations

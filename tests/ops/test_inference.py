@@ -71,7 +71,10 @@ def test_enlarging_is_the_same_with_and_without_groups(rng, monkeypatch, has_gro
     assert kinds.count("Conv2D") == in_groups
 
 
-@pytest.mark.parametrize(("onednn", "has_groups"), [("1", "True"), ("0", "False")])
+@pytest.mark.parametrize(
+    ("onednn", "has_groups"),
+    [pytest.param("1", "True", marks=pytest.mark.slow), ("0", "False")],  # the first is the default
+)
 def test_groups_are_used_with_onednn_alone_and_images_made_without_it(onednn, has_groups):
     """TensorFlow leaves oneDNN alone on some processors, and Eigen cannot join groups."""
     program = (

@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pgtf.restoration.config import Config
 from pgtf.restoration.training import Trainer
+
+
+@pytest.fixture(autouse=True)
+def not_traced():
+    """Runs steps as Python does, which is quicker than to trace them: test_training.py does."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def trainer_of_the_last_part(**options):

@@ -133,7 +133,8 @@ def test_a_trained_network_is_not_trained_again(models, folder, capsys):
     assert "must be a network of task=sr" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("task", SCALES)
+# The steps of sr are of both kinds; those of jpeg are of the first kind alone.
+@pytest.mark.parametrize("task", ["sr", pytest.param("jpeg", marks=pytest.mark.slow)])
 def test_an_interrupted_training_ends_with_the_same_weights(
     task, folder, models, tmp_path, monkeypatch, capsys
 ):

@@ -1,5 +1,6 @@
 """A dataset of 40 blocky 8x8 images and a configuration that trains on it in seconds."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import flagsaver
@@ -7,6 +8,7 @@ from absl.testing import flagsaver
 from pgtf.commands import train, train_config, train_flags
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
+from pgtf.training import callbacks, loop
 from tests.training import jobs
 
 
@@ -46,6 +48,41 @@ def config(dataset):
 @pytest.fixture(scope="session")
 def strategy():
     return tf.distribute.get_strategy()
+
+
+class FakeStepper:
+    """Changes every weight in each iteration, by a rule instead of by training."""
+
+    statistics = ("G_loss", "D_loss", "skipped")
+
+    def __init__(self, state, *_):
+        self._state = state
+
+    def is_new(self, call):
+        return False
+
+    def run(self, call):
+        rows = []
+        for nimg, alpha, lrate in zip(call.nimgs, call.alphas, call.G_lrates, strict=True):
+            for network in self._state.networks().values():
+                for variable in network.variables_by_name.values():
+                    variable.assign(variable * 0.9 + lrate * (nimg + 1) * (1 + alpha))
+            rows.append((nimg, lrate, 0.0))
+        return np.array(rows)
+
+
+@pytest.fixture(scope="module")
+def without_graphs():
+    """Runs the loop without TensorFlow's graphs: no training, no pictures."""
+
+    def standard(folder, dataset, state, config):
+        snapshot = callbacks.Snapshot(folder, dataset, config)
+        return [callbacks.StatsFile(folder, state.progress.cur_nimg), snapshot]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Stepper", FakeStepper)
+        patch.setattr(callbacks, "standard", standard)
+        yield
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pgtf.dataset import open_dataset
 from pgtf.training import differentiation, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
+from pgtf.training.updates import Stage
 
 MINIBATCH = 16
 CHANGES = {
@@ -30,23 +31,33 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def train(dataset_folder, strategy):
+def labelled(dataset_folder):
+    return open_dataset(dataset_folder, max_label_size="full")
+
+
+def in_parts(dataset, group, parts):
+    """A configuration with groups of D of this size and minibatches in so many parts."""
+    changes = {"D.mbstd_group_size": group, "schedule.grad_accumulation": parts}
+    config = PRESETS["demo"].replace(CHANGES | changes)
+    config = config.for_dataset(dataset.resolution_log2, 3, dataset.label_size, 1)
+    config.check()
+    return config
+
+
+@pytest.fixture(scope="module")
+def train(labelled, strategy):
     """A function: (groups of D, parts) -> everything after two iterations, by name."""
-    dataset = open_dataset(dataset_folder, max_label_size="full")
     done = {}
 
     def run(group, parts):
         if (group, parts) in done:
             return done[group, parts]
-        changes = {"D.mbstd_group_size": group, "schedule.grad_accumulation": parts}
-        config = PRESETS["demo"].replace(CHANGES | changes)
-        config = config.for_dataset(dataset.resolution_log2, 3, dataset.label_size, 1)
-        config.check()
+        config = in_parts(labelled, group, parts)
         state = TrainingState(config, strategy)
         call = plan.next_call(config.schedule, config.training, MINIBATCH, MINIBATCH)
         numbers = (x[:2] for x in (call.nimgs, call.alphas, call.G_lrates, call.D_lrates))
         call = plan.Call(call.now, *numbers, call.nimgs[0] + 2 * MINIBATCH)
-        found = {"statistics": Stepper(state, config, dataset, strategy).run(call)}
+        found = {"statistics": Stepper(state, config, labelled, strategy).run(call)}
         groups, _ = state.pack()
         for kind, arrays in groups.items():
             found |= {f"{kind}/{name}": array for name, array in arrays.items()}
@@ -65,15 +76,34 @@ def largest_difference(left, right):
     )
 
 
-# Parts of 8 and 4 hold whole groups of 4; without groups a part may have any size.
-@pytest.mark.parametrize(
-    ("group", "parts"),
-    [
-        (4, 2),
-        pytest.param(4, 4, marks=pytest.mark.slow),
-        pytest.param(1, 8, marks=pytest.mark.slow),
-    ],
-)
+def gradients(config, dataset, strategy):
+    """Both networks' gradients and mean statistics for a minibatch at 4x4, not traced: by name."""
+    state = TrainingState(config, strategy)
+    stage = Stage(4, MINIBATCH, fading=False)
+    updates = Stepper(state, config, dataset, strategy)._updates(stage, jit=False)
+    images = dataset.read_images(range(MINIBATCH), 2)
+    labels = tf.constant(dataset.read_labels(range(MINIBATCH)))
+    numbers = (tf.constant(0, tf.int64), tf.constant(1.0), tf.constant(0.0))
+    of_D, latents = updates.compute_D((tf.constant(images), labels), *numbers)
+    of_G = updates._compute_G(latents, labels, *numbers)
+    found = {}
+    for kind, update in (("D", of_D), ("G", of_G)):
+        found[f"{kind}/means"] = update.means.numpy()
+        found |= {f"{kind}/{name}": x.numpy() for name, x in update.gradients.items()}
+    return found
+
+
+def test_parts_give_the_gradients_of_the_whole_minibatch(labelled, strategy):
+    """D's groups of 4 samples are spread over the minibatch."""
+    whole, found = (gradients(in_parts(labelled, 4, n), labelled, strategy) for n in (1, 2))
+    assert largest_difference(found, whole) < 1e-4
+    assert len(whole) == 2 + 6 + 8
+    assert all(np.any(array) for array in whole.values())
+
+
+# Parts of 4 hold whole groups of 4; without groups a part may have any size.
+@pytest.mark.slow
+@pytest.mark.parametrize(("group", "parts"), [(4, 4), (1, 8)])
 def test_parts_give_the_numbers_of_the_whole_minibatch(train, group, parts):
     # Gradients are there too: beta1 is 0, so they are Adam's first moment.
     assert largest_difference(train(group, parts), train(group, 1)) < 1e-4

@@ -3,6 +3,7 @@ import errno
 import json
 import math
 import os
+import pathlib
 import shutil
 import types
 
@@ -12,14 +13,15 @@ import pytest
 
 from pgtf.dataset import pipeline
 from pgtf.export import timelapse
-from pgtf.interop import load_meta
+from pgtf.interop import load_meta, load_snapshot
 from pgtf.metrics import records
 from pgtf.runs import log
 from pgtf.runs.checkpoints import newest_first
-from pgtf.training import callbacks, calls, loop, ticks
+from pgtf.training import callbacks, calls, loop, pace, ticks
 from pgtf.training.loop import RunOptions
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
+from tests import tiny
 from tests.training import jobs
 
 TICK = types.SimpleNamespace(as_line=lambda: {"kimg": 0.096})
@@ -39,12 +41,41 @@ def kill_at(number):
     return action
 
 
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run that nobody disturbed."""
+
+    folder: pathlib.Path
+    killed: pathlib.Path  # copy: what a kill at the end of the second tick would have left
+    stages: list  # in the order in which they were traced
+
+
 @pytest.fixture(scope="session")
-def finished(config, dataset, strategy, tmp_path_factory):
+def undisturbed(config, dataset, strategy, tmp_path_factory):
+    """A run in calls as long as the schedule permits, with a checkpoint after each."""
+    run = Run(*(tmp_path_factory.mktemp(name) for name in ("finished", "killed")), [])
+    trace = Stepper._trace
+
+    def traced(self, stage):
+        run.stages.append(stage)
+        return trace(self, stage)
+
+    def copy(tick, state, final):
+        if tick.tick == 1:
+            shutil.copytree(run.folder, run.killed, dirs_exist_ok=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stepper, "_trace", traced)
+        patch.setattr(pace, "CALL_SEC", 1e9)
+        options = RunOptions(callbacks=[copy], checkpoint_sec=0)
+        loop.run(config, dataset, strategy, run.folder, options)
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(undisturbed):
     """The folder of a run that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("finished")
-    loop.run(config, dataset, strategy, folder)
-    return folder
+    return undisturbed.folder
 
 
 def stats(folder):
@@ -69,6 +100,7 @@ def test_a_run_shows_all_images_and_ticks_at_each_96(finished):
     assert [x["kimg"] for x in stats(finished)] == [0.096, 0.192, 0.288]
     assert [x["lod"] for x in stats(finished)] == [0.75, 0.0, 0.0]
     assert [x["resolution"] for x in stats(finished)] == [8, 8, 8]
+    assert [x["skipped_updates"] for x in stats(finished)] == [0, 0, 0]
 
 
 def test_every_statistic_of_every_tick_is_finite(finished):
@@ -80,46 +112,58 @@ def test_the_run_folder_holds_what_the_design_names(finished):
     names = {path.name for path in finished.iterdir()}
     assert {"stats.jsonl", "reals.png", "fakes000000.png", "network-snapshot-000000.h5"} <= names
     assert {"checkpoint", "finished"} <= names
-    # The last one, and that of the moment when the images grew.
     assert [path.name for path in newest_first(finished / "checkpoint")] == [
         "checkpoint-000000288.h5",
-        "checkpoint-000000080.h5",
+        "checkpoint-000000192.h5",
     ]
     assert sum(name.startswith("events.out.tfevents") for name in names) == 1
 
 
-@pytest.mark.parametrize(
-    "tick",
-    [
-        pytest.param(0, id="within the fade"),
-        pytest.param(1, id="after the fade", marks=pytest.mark.slow),
-    ],
-)
-def test_a_killed_and_resumed_run_ends_with_the_same_bits(
-    config, dataset, strategy, finished, tmp_path, tick
+def test_the_last_snapshot_holds_the_networks_of_the_last_checkpoint(config, finished):
+    networks = load_snapshot(finished / "network-snapshot-000000.h5")
+    assert [x.config for x in networks] == [config.G, config.D, config.G]
+    found = arrays(newest_first(finished / "checkpoint")[0])
+    for kind, network in zip(("G", "D", "Gs"), networks, strict=True):
+        for key, array in tiny.arrays_of(network).items():
+            np.testing.assert_array_equal(array, found[f"{kind}/{key}"])
+    assert np.any(found["G/8x8/Conv1/weight"] != found["Gs/8x8/Conv1/weight"])
+
+
+def test_a_run_killed_after_the_fade_ends_with_the_same_bits_in_calls_of_another_length(
+    config, dataset, strategy, undisturbed, tmp_path, monkeypatch
 ):
+    folder = tmp_path / "killed"
+    shutil.copytree(undisturbed.killed, folder)
+    assert [x["kimg"] for x in stats(folder)] == [0.096, 0.192]
+    assert newest_first(folder / "checkpoint")[0].name == "checkpoint-000000144.h5"
+    monkeypatch.setattr(pace, "CALL_SEC", 0.0)
+    check_resumed(folder, config, dataset, strategy, undisturbed.folder)
+
+
+@pytest.mark.slow
+def test_a_run_killed_within_the_fade_ends_with_the_same_bits(
+    config, dataset, strategy, finished, tmp_path
+):
+    options = RunOptions(callbacks=[kill_at(0)], checkpoint_sec=0)
     with pytest.raises(Killed):
-        loop.run(
-            config,
-            dataset,
-            strategy,
-            tmp_path,
-            RunOptions(callbacks=[kill_at(tick)], checkpoint_sec=0),
-        )
-    assert not (tmp_path / "finished").exists()
-    loop.run(config, dataset, strategy, tmp_path)
-    assert stats(tmp_path) == stats(finished)
-    assert events(tmp_path) == events(finished)
-    assert [step for step, _ in events(tmp_path)["fakes"]] == [0, 96, 192, 288]
+        loop.run(config, dataset, strategy, tmp_path, options)
+    check_resumed(tmp_path, config, dataset, strategy, finished)
+
+
+def check_resumed(folder, config, dataset, strategy, finished):
+    """Continues the killed run in `folder`, and compares all that it leaves with `finished`."""
+    assert not (folder / "finished").exists()
+    loop.run(config, dataset, strategy, folder)
+    assert stats(folder) == stats(finished)
+    assert events(folder) == events(finished)
+    assert [step for step, _ in events(folder)["fakes"]] == [0, 96, 192, 288]
     pictures = sorted(path.name for path in finished.glob("*.png"))
     snapshots = sorted(path.name for path in finished.glob("*.h5"))
     assert len(pictures) == 2
     assert len(snapshots) == 1
     for name in pictures + snapshots:
-        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes(), name
-    left, right = (
-        arrays(x / "checkpoint" / "checkpoint-000000288.h5") for x in (finished, tmp_path)
-    )
+        assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
+    left, right = (arrays(x / "checkpoint" / "checkpoint-000000288.h5") for x in (finished, folder))
     assert left.keys() == right.keys()
     assert any(name.startswith("D_opt/v/") for name in left)
     for name, array in left.items():
@@ -212,16 +256,9 @@ def test_adam_forgets_when_a_fade_begins_and_when_it_ends(config, dataset, strat
     assert resets == [0, 80, 128]  # the fade begins one image after 64
 
 
-def test_one_trace_for_each_fade_and_for_what_follows(config, dataset, strategy):
-    state = TrainingState(config, strategy)
-    stepper = Stepper(state, config, dataset, strategy)
-    progress = state.progress
-    while progress.cur_nimg < 288:
-        call = loop.plan.next_call(config.schedule, config.training, progress.cur_nimg, 0)
-        stepper.run(call)
-        progress.cur_nimg = call.end_nimg
-    traced = sorted(dataclasses.astuple(stage) for stage in stepper._functions)
-    assert traced == [(4, 8, False), (8, 8, False), (8, 8, True)]
+def test_one_trace_for_each_fade_and_for_what_follows(undisturbed):
+    traced = [dataclasses.astuple(stage) for stage in undisturbed.stages]
+    assert traced == [(4, 8, False), (8, 8, True), (8, 8, False)]
 
 
 def test_a_record_that_stays_unreadable_ends_training_with_its_name(

@@ -4,7 +4,6 @@ import json
 import signal
 import threading
 
-import numpy as np
 import pytest
 
 from pgtf.distribution import interrupt
@@ -12,9 +11,11 @@ from pgtf.distribution.interrupt import Interrupt
 from pgtf.distribution.signals import Stopped, stopped_by_signals
 from pgtf.metrics import records
 from pgtf.runs.checkpoints import newest_first
-from pgtf.training import callbacks, loop, ticks
+from pgtf.training import loop, ticks
 from pgtf.training.loop import RunOptions
 from tests.training import jobs
+
+pytestmark = pytest.mark.usefixtures("without_graphs")
 
 
 class Killed(Exception):
@@ -71,41 +72,6 @@ def contents(folder):
     return found | {"sums": Sums(folder).lines(), "finished": (folder / "finished").exists()}
 
 
-class FakeStepper:
-    """Changes every weight in each iteration, by a rule instead of by training."""
-
-    statistics = ("G_loss", "D_loss", "skipped")
-
-    def __init__(self, state, *_):
-        self._state = state
-
-    def is_new(self, call):
-        return False
-
-    def run(self, call):
-        rows = []
-        for nimg, lrate in zip(call.nimgs, call.G_lrates, strict=True):
-            for network in self._state.networks().values():
-                for variable in network.variables_by_name.values():
-                    variable.assign(variable * 0.9 + lrate * (nimg + 1))
-            rows.append((nimg, lrate, 0.0))
-        return np.array(rows)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_graphs():
-    """Runs the loop without TensorFlow's graphs: no training, no pictures."""
-
-    def standard(folder, dataset, state, config):
-        snapshot = callbacks.Snapshot(folder, dataset, config)
-        return [callbacks.StatsFile(folder, state.progress.cur_nimg), snapshot]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Stepper", FakeStepper)
-        patch.setattr(callbacks, "standard", standard)
-        yield
-
-
 @pytest.fixture(scope="module")
 def ends():
     """Images shown at the ends of ticks: in the fade, and twice after it."""
@@ -113,7 +79,7 @@ def ends():
 
 
 @pytest.fixture(scope="module")
-def undisturbed(config, ends, dataset, strategy, tmp_path_factory):
+def undisturbed(config, ends, dataset, strategy, tmp_path_factory, without_graphs):
     folder = tmp_path_factory.mktemp("undisturbed")
     assert train(config, dataset, strategy, folder)[0] is None
     found = contents(folder)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pgtf.config import PRESETS
+from pgtf.runs.checkpoints import newest_first
 from pgtf.training import calls, loop, pace, plan, progress, ticks
 from pgtf.training.cost import compilation_cost, iteration_cost
 from pgtf.training.pace import Pace
@@ -112,8 +113,9 @@ def counted(found):
 
 
 def test_the_bits_of_a_run_do_not_depend_on_the_length_of_its_calls(
-    config, dataset, strategy, tmp_path, monkeypatch
+    config, dataset, strategy, tmp_path, monkeypatch, without_graphs
 ):
+    """As far as the loop decides; test_loop.py has calls of both lengths of the real Stepper."""
     snapshots, number = {}, {}
     for seconds in (0.0, math.inf):
         monkeypatch.setattr(pace, "CALL_SEC", min(seconds, 1e9))
@@ -130,12 +132,22 @@ def test_the_bits_of_a_run_do_not_depend_on_the_length_of_its_calls(
         np.testing.assert_array_equal(array, snapshots[math.inf][name], err_msg=name)
 
 
+def test_without_haste_checkpoints_are_those_of_the_growth_and_of_the_end(
+    config, dataset, strategy, tmp_path, without_graphs
+):
+    loop.run(config, dataset, strategy, tmp_path)
+    assert [path.name for path in newest_first(tmp_path / "checkpoint")] == [
+        "checkpoint-000000288.h5",
+        "checkpoint-000000080.h5",
+    ]
+
+
 class Killed(Exception):
     pass
 
 
 def test_the_speed_of_a_tick_in_which_a_run_resumed_is_that_of_its_part(
-    config, dataset, strategy, tmp_path, monkeypatch
+    config, dataset, strategy, tmp_path, monkeypatch, without_graphs
 ):
     """The first line after a resume counts the images since then, not those of the whole tick."""
     run, number = calls.Calls.run_next, []

@@ -164,10 +164,22 @@ def test_one_replica_averages_nothing():
 
 
 @pytest.fixture(scope="module")
-def history(config, dataset, strategy):
-    """Weights of G, D and Gs before and after each iteration of one call, run one by one."""
+def begin(config, dataset, strategy):
+    """A function: -> state and stepper at the start of a run; each stage is traced once."""
     state = TrainingState(config, strategy)
-    stepper = Stepper(state, config, dataset, strategy)
+    stepper, initial = Stepper(state, config, dataset, strategy), state.pack()
+
+    def call():
+        state.unpack(*initial, "memory")
+        return state, stepper
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def history(config, begin):
+    """Weights of G, D and Gs before and after each iteration of one call, run one by one."""
+    state, stepper = begin()
     call = plan.next_call(config.schedule, config.training, 0, 0)
     history = [weights_of(state)]
     for nimg, *numbers in zip(call.nimgs, call.alphas, call.G_lrates, call.D_lrates, strict=True):
@@ -230,12 +242,10 @@ def test_an_iteration_moves_the_layers_of_its_resolution_only(history):
         assert {"4x4/Conv/weight", "4x4/Conv/bias"} < moved
 
 
-def test_a_call_of_several_iterations_is_the_same_as_several_calls(
-    config, dataset, strategy, history
-):
-    state = TrainingState(config, strategy)
+def test_a_call_of_several_iterations_is_the_same_as_several_calls(config, begin, history):
+    state, stepper = begin()
     call = plan.next_call(config.schedule, config.training, 0, 0)
-    rows = Stepper(state, config, dataset, strategy).run(call)
+    rows = stepper.run(call)
     assert len(rows) == len(call.nimgs) == len(history) - 1 >= 3
     for kind, weights in weights_of(state).items():
         for name, array in weights.items():

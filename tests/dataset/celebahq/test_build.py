@@ -14,7 +14,8 @@ import pytest
 
 from pgtf.dataset import exporter, open_dataset
 from pgtf.dataset.celebahq import build
-from pgtf.dataset.celebahq.report import Outcome, table
+from pgtf.dataset.celebahq.maker import Maker
+from pgtf.dataset.celebahq.report import Outcome, Result, table
 from pgtf.dataset.exporter import Options
 from pgtf.dataset.sources import images as image_source
 
@@ -54,27 +55,36 @@ def uninterrupted(small, tmp_path_factory):
     return target
 
 
-def check_whole_fixture(target, num_workers):
-    built = build(target, CELEBA, DELTAS, **EXPECTED, num_workers=num_workers)
-    meta = open_dataset(target).meta
+def test_images_are_built_in_the_published_order(tmp_path, monkeypatch):
+    """Images of one shade each; test_stages.py makes the real ones, pixel by pixel."""
+
+    def shade(self, item):
+        return np.full((3, 1024, 1024), item.row.idx, np.uint8), Result(item.row, Outcome.OK)
+
+    monkeypatch.setattr(Maker, "make", shade)
+    target = tmp_path / "celebahq"
+    build(target, CELEBA, DELTAS, **EXPECTED, num_workers=1, resolution=64)
+    shades = open_dataset(target).read_images(range(8))[:, 0, 0, 0]
+    assert shades.tolist() == STAGES["order"] == [0, 1, 3, 7, 4, 2, 5, 6]
+
+
+def test_images_are_built_with_their_published_pixels(uninterrupted):
+    order = exporter.shuffled(3)
+    assert record_md5s(uninterrupted) == [SMALL_ROWS[number].final_md5 for number in order]
+    meta = open_dataset(uninterrupted).meta
     assert (meta["format"], meta["source"], meta["mirror"]) == (1, "create_celebahq", True)
-    expected = [ROWS[idx].final_md5 for idx in STAGES["order"]]
-    assert STAGES["order"] == [0, 1, 3, 7, 4, 2, 5, 6]
-    assert record_md5s(target) == expected
-    assert {result.outcome for result in built.results} == {Outcome.OK}
-    assert built.summary.num_images == 8
-
-
-def test_the_fixture_is_built_in_the_published_order(tmp_path):
-    check_whole_fixture(tmp_path / "celebahq", 2)
-    assert not (tmp_path / "celebahq.partial").exists()
+    assert not uninterrupted.with_name("celebahq.partial").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_workers", [1, 5])
-def test_the_number_of_workers_changes_nothing(tmp_path, monkeypatch, num_workers):
-    monkeypatch.setattr(exporter, "BYTES_PER_WORKER", 1)  # as many as are asked for
-    check_whole_fixture(tmp_path / "celebahq", num_workers)
+@pytest.mark.parametrize("num_workers", [1, 2, 5])
+def test_the_whole_fixture_is_built_in_the_published_order(tmp_path, monkeypatch, num_workers):
+    monkeypatch.setattr(exporter, "BYTES_PER_WORKER", 1)  # as many workers as are asked for
+    target = tmp_path / "celebahq"
+    built = build(target, CELEBA, DELTAS, **EXPECTED, num_workers=num_workers)
+    assert record_md5s(target) == [ROWS[idx].final_md5 for idx in STAGES["order"]]
+    assert {result.outcome for result in built.results} == {Outcome.OK}
+    assert built.summary.num_images == 8
 
 
 # A build that kills itself in a function, at one of its calls.
@@ -113,7 +123,13 @@ def run(code, *args, **options):
 
 @pytest.mark.parametrize(
     ("place", "calls", "records"),
-    [("make", 1, {0}), ("make", 3, {1, 2}), ("advance", 2, {1}), ("publish", 1, {2, 3})],
+    # Kills at other instants, of quicker sources: test_journal.py, test_partial.py.
+    [
+        pytest.param("make", 1, {0}, marks=pytest.mark.slow),
+        pytest.param("make", 3, {1, 2}, marks=pytest.mark.slow),
+        ("advance", 2, {1}),
+        pytest.param("publish", 1, {2, 3}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_build_goes_on_to_the_same_bytes(
     small, uninterrupted, tmp_path, place, calls, records
@@ -141,6 +157,7 @@ with one_line_errors():
 """
 
 
+@pytest.mark.slow  # of quicker sources: tests/test_dataset_tool_faults.py
 def test_a_full_disk_is_one_line_and_can_be_continued(small, uninterrupted, tmp_path):
     target = tmp_path / "celebahq"
     full = run(DISK_FULL, target, *small)

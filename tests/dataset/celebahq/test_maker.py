@@ -3,6 +3,7 @@
 import bz2
 import dataclasses
 import io
+import pickle
 
 import numpy as np
 import PIL.Image
@@ -31,6 +32,15 @@ def test_a_good_image_is_ok_and_final():
     image, result = Maker(str(CELEBA), str(DELTAS)).make(Item(ROWS[IDX], ITEM.landmarks))
     assert (result.outcome, result.detail) == (Outcome.OK, "")
     assert md5(image) == ROW.final_md5
+
+
+def test_a_maker_with_open_archives_can_be_sent_to_a_worker():
+    maker = Maker(str(CELEBA), str(DELTAS), resolution=256, skip=True)
+    assert maker._archives.read(IDX) == token(IDX)
+    received = pickle.loads(pickle.dumps(maker))
+    assert received == maker
+    assert received._archives is not maker._archives
+    assert received._archives.read(IDX) == token(IDX)
 
 
 def cmyk():
