@@ -32,6 +32,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--kinds", help=f"names with semicolons between them (default: all): {names}"
     )
+    parser.add_argument("--plain", action="store_true", help="kinds that need no TensorFlow only")
     parser.add_argument("--jobs", type=int, help="processes (default: one per core)")
     out = "folder for findings (default: %(default)s)"
     parser.add_argument(
@@ -79,7 +80,9 @@ def main(argv: list[str]) -> int:
     if args.repeat:
         return repeat(args.repeat)
     names = args.kinds.split(";") if args.kinds else list(BY_NAME)
-    kinds = [kind for kind in KINDS if kind.name in names]
+    kinds = [
+        kind for kind in KINDS if kind.name in names and not (args.plain and kind.needs_tensorflow)
+    ]
     minutes = args.minutes if args.minutes or args.inputs else 10.0
     jobs = args.jobs or len(os.sched_getaffinity(0))
     run = Run(kinds, args.seed, jobs, args.out, minutes and minutes * 60, args.inputs)

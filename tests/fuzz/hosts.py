@@ -6,6 +6,8 @@ Hosts of kinds that need no TensorFlow do not import it. A host runs one round a
 from __future__ import annotations
 
 import contextlib
+import gc
+import math
 import os
 import signal
 import time
@@ -72,7 +74,9 @@ def _answer(kind: Kind, seed: int, num: int) -> Answer:
             kept[found.signature].sort(key=lambda x: len(repr(x.case)))
             del kept[found.signature][MAX_SAVED:]
 
-    run_round(kind.imported(), seed, num, count)
+    kind.imported()
+    gc.freeze()  # hypothesis collects garbage in each round.
+    run_round(kind, seed, num, count)
     return kind.name, tally, [x for several in kept.values() for x in several]
 
 
@@ -97,6 +101,11 @@ class Run:
         self.findings: dict[str, tuple[int, Path]] = {}
         self._kinds, self._seed, self._out = kinds, seed, out
         self._max_seconds, self._num_inputs = max_seconds, num_inputs
+        share = 1.0  # of the usual number of inputs per round
+        if num_inputs:
+            share = min(num_inputs / sum(kind.weight for kind in kinds), 1)
+        self._weights = {kind.name: max(math.ceil(kind.weight * share), 2) for kind in kinds}
+        self._planned = 0
         self._idle: dict[bool, list[Host]] = {False: [], True: []}
         self._busy: dict[Any, tuple[Host, bool]] = {}
         # Fork all hosts now, while this process has imported nothing but readers.
@@ -130,8 +139,6 @@ class Run:
         for host in [*self._idle[False], *self._idle[True], *(x for x, _ in self._busy.values())]:
             host.close()
 
-    _planned = 0
-
     def _rounds(self) -> Iterator[tuple[Kind, int]]:
         number = 0
         while True:
@@ -142,9 +149,10 @@ class Run:
     def _start(self, planned: tuple[Kind, int]) -> None:
         kind, number = planned
         host = self._idle[kind.needs_tensorflow].pop()
-        host.connection.send((kind.name, round_seed(self._seed, kind.name, number), kind.weight))
+        num = self._weights[kind.name]
+        host.connection.send((kind.name, round_seed(self._seed, kind.name, number), num))
         self._busy[host.connection] = host, kind.needs_tensorflow
-        self._planned += kind.weight
+        self._planned += num
 
     def _take(self, connection: Any) -> None:
         host, needs_tensorflow = self._busy.pop(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,14 +108,15 @@ def frozen_graph(folder: Path) -> None:
 
 def generate_images(folder: Path) -> None:
     """One image of a network, from its snapshot or pickle."""
-    path = next(folder.iterdir())
-    kind = "pkl" if path.suffix == ".pkl" else "snapshot"
+    path = folder / "network.pkl"
+    kind = "pkl" if os.path.lexists(path) else "snapshot"
+    path = path if kind == "pkl" else folder / "network-snapshot-000000.h5"
     argv = ["generate.py", "images", f"--{kind}={path}", "--seeds=0", f"--out={folder / 'out'}"]
     generate.run(generate_flags.parse(argv))
 
 
 def measure(folder: Path) -> None:
     """A metric of a network and a dataset."""
-    path = next(path for path in folder.iterdir() if path.is_file())
+    path = folder / "network-snapshot-000000.h5"
     argv = ["metrics", f"--snapshot={path}", f"--dataset={folder / 'faces'}", "--metrics=swd"]
     metrics.run(metrics_flags.parse([*argv, "--num_images=8", "--no_cache"]))
