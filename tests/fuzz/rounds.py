@@ -14,6 +14,7 @@ from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from tests.fuzz.cases import Case, write
 from tests.fuzz.children import ACCEPTED, REFUSED, Children, Outcome
@@ -91,6 +92,8 @@ def run_round(kind: Kind, seed: int, num: int, on_outcome: Callable[[Case, Outco
         num: number of inputs.
         on_outcome: called with every case and its outcome.
     """
+    # Tables that hypothesis keeps; by default it writes them beside the sources.
+    set_hypothesis_home_dir(Path(tempfile.gettempdir(), f"pgtf-hypothesis-{os.getuid()}"))
     parent = MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="pgtf-fuzz-", dir=parent) as folder:
         children = Children(kind.read, Path(folder), continues=kind.continues)
