@@ -36,6 +36,9 @@ def left_behind(case: Case, folder: Path, accepted: bool, continues: bool = Fals
     With `continues` the reader may change the files of a job in a folder NAME.partial.
     """
     found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if not path.is_dir()}
+    for name in set(case) - set(found):  # A damaged checkpoint gets another name.
+        if (moved := str(Path(name).with_suffix(".damaged"))) in found:
+            found[name] = found.pop(moved)
     changed = [
         f"changed {name}"
         for name, content in case.items()

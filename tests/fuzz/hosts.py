@@ -27,7 +27,7 @@ from tests.fuzz.rounds import Finding, Tally, round_seed, run_round
 
 MAX_SAVED = 2  # inputs per signature and round
 
-Task = tuple[str, int, int]  # kind, seed, number of inputs
+Task = tuple[str, int, int, bool]  # kind, seed, number of inputs; True = odd ones too
 Answer = tuple[str, Tally, list[Finding]]
 
 
@@ -56,14 +56,14 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The first process tells when to stop.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     while True:
-        name, seed, num = connection.recv()
+        name, *task = connection.recv()
         try:
-            connection.send(_answer(BY_NAME[name], seed, num))
+            connection.send(_answer(BY_NAME[name], *task))
         except Exception:
             connection.send(traceback.format_exc())
 
 
-def _answer(kind: Kind, seed: int, num: int) -> Answer:
+def _answer(kind: Kind, seed: int, num: int, odd: bool) -> Answer:
     tally, kept = Tally(), {}  # signature -> findings, shortest first
 
     def count(case: Case, outcome: Outcome) -> None:
@@ -76,7 +76,7 @@ def _answer(kind: Kind, seed: int, num: int) -> Answer:
 
     kind.imported()
     gc.freeze()  # hypothesis collects garbage in each round.
-    run_round(kind, seed, num, count)
+    run_round(kind, seed, num, count, odd)
     return kind.name, tally, [x for several in kept.values() for x in several]
 
 
@@ -150,7 +150,9 @@ class Run:
         kind, number = planned
         host = self._idle[kind.needs_tensorflow].pop()
         num = self._weights[kind.name]
-        host.connection.send((kind.name, round_seed(self._seed, kind.name, number), num))
+        seed = round_seed(self._seed, kind.name, number)
+        task: Task = kind.name, seed, num, number == 0
+        host.connection.send(task)
         self._busy[host.connection] = host, kind.needs_tensorflow
         self._planned += num
 
@@ -166,5 +168,6 @@ class Run:
             count, path = self.findings.get(found.signature, (0, None))
             if path is None or count < MAX_SAVED:
                 saved = found.save(self._out)
+            if path is None:
                 tqdm.write(f"finding: {found.signature}: {found.outcome.message[:200]}")
             self.findings[found.signature] = count + 1, path or saved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickletools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -67,6 +67,13 @@ def damaged(
         return found
 
     return case()
+
+
+def odd(case: Case, names: Callable[[str], bool] = lambda _: True) -> Iterator[Case]:
+    """Yields a case with each of its files replaced by a missing file, a pipe and the like."""
+    for name in filter(names, case):
+        for content in ODD:
+            yield case | {name: content}
 
 
 # Bytes.

@@ -169,9 +169,9 @@ def celebahq(folder: Path) -> None:
         raise ValueError(problems[0])
     try:
         token = deltas.Archives(delta_dir).read(0)
-        deltas.open_token(
-            token, (folder / "celeba/img_celeba/000001.jpg").read_bytes(), "000001.jpg"
-        )
+        photograph = folder / "celeba" / "img_celeba" / "000001.jpg"
+        content = preflight.read_bytes(photograph, preflight.MAX_JPEG)
+        deltas.open_token(token, content, photograph.name)
     except (deltas.DeltaDamaged, deltas.JpegDiffers) as error:
         raise ValueError(f"{folder}: {error}") from None
 

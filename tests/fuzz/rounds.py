@@ -16,6 +16,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from tests.fuzz import mutations
 from tests.fuzz.cases import Case, write
 from tests.fuzz.children import ACCEPTED, REFUSED, Children, Outcome
 from tests.fuzz.kinds import Kind
@@ -83,7 +84,13 @@ class Finding:
         return path
 
 
-def run_round(kind: Kind, seed: int, num: int, on_outcome: Callable[[Case, Outcome], None]) -> None:
+def run_round(
+    kind: Kind,
+    seed: int,
+    num: int,
+    on_outcome: Callable[[Case, Outcome], None],
+    odd: bool = False,
+) -> None:
     """Reads `num` damaged inputs of a kind; the same seed gives the same inputs.
 
     Args:
@@ -91,6 +98,7 @@ def run_round(kind: Kind, seed: int, num: int, on_outcome: Callable[[Case, Outco
         seed: seed of hypothesis for this round.
         num: number of inputs.
         on_outcome: called with every case and its outcome.
+        odd: before, read a seed with each file missing, empty, a pipe and the like.
     """
     # Tables that hypothesis keeps; by default it writes them beside the sources.
     set_hypothesis_home_dir(Path(tempfile.gettempdir(), f"pgtf-hypothesis-{os.getuid()}"))
@@ -111,6 +119,8 @@ def run_round(kind: Kind, seed: int, num: int, on_outcome: Callable[[Case, Outco
             on_outcome(case, children.outcome(case))
 
         try:
+            for case in mutations.odd(kind.seeds[0], kind.names) if odd else ():
+                on_outcome(case, children.outcome(case))
             attempt()
         finally:
             children.close()
