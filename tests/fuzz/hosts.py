@@ -26,6 +26,7 @@ from tests.fuzz.kinds import Kind
 from tests.fuzz.rounds import Finding, Tally, round_seed, run_round
 
 MAX_SAVED = 2  # inputs per signature and round
+QUICK = 60  # inputs per round, at least, of a kind that takes milliseconds for one
 
 Task = tuple[str, int, int, bool]  # kind, seed, number of inputs; True = odd ones too
 Answer = tuple[str, Tally, list[Finding]]
@@ -151,7 +152,9 @@ class Run:
         host = self._idle[kind.needs_tensorflow].pop()
         num = self._weights[kind.name]
         seed = round_seed(self._seed, kind.name, number)
-        task: Task = kind.name, seed, num, number == 0
+        # A short run spares those that start processes.
+        odd = number == 0 and (num == kind.weight or kind.weight >= QUICK)
+        task: Task = kind.name, seed, num, odd
         host.connection.send(task)
         self._busy[host.connection] = host, kind.needs_tensorflow
         self._planned += num

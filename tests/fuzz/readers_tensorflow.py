@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import matplotlib.backends.backend_agg
+import matplotlib.figure  # noqa: F401, so that not every child must
 import numpy as np
 
 from pgtf.commands import generate, generate_flags, generate_runs, metrics, metrics_flags

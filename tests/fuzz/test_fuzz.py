@@ -10,7 +10,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-NUM_INPUTS = 600
+NUM_INPUTS = 300
 
 
 def run(module, *arguments):
