@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 
+from pgtf import files
 from pgtf.dataset import tfrecords
 from pgtf.dataset.faces.landmarks import read_landmarks
 from pgtf.dataset.faces.photographs import read_photograph
 from pgtf.dataset.sources import lsun
 from pgtf.dataset.sources.pictures import Conversion, read_picture
 from pgtf.foreign import arrays, json_files
+from pgtf.foreign.pickles import read_pickle
 
 MAX_BYTES = 512 << 20  # beyond what the process has before
 MAX_SECONDS = 5  # of CPU time for each file
@@ -37,6 +39,8 @@ READERS = {
     "json": json_files.read_json,
     "landmarks": lambda path: read_landmarks(path, ["a.png"]),
     "records": tfrecords.open_records,
+    "pickle": read_pickle,
+    "whole file": files.read_at_once,
 }
 
 

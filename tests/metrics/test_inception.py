@@ -120,6 +120,11 @@ def test_another_file_is_refused_in_one_line(path, graph, tmp_path):
         assert str(wrong) in str(caught.value)
 
 
+def test_a_device_without_end_is_refused():
+    with pytest.raises(ValueError, match="/dev/zero: must be a regular file"):
+        inception.Inception("/dev/zero")
+
+
 def test_a_graph_with_damaged_weights_is_refused(tmp_path, rng):
     damaged = FrozenGraph()
     damaged.beta[2] = np.nan
