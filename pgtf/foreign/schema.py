@@ -75,6 +75,12 @@ def read_as(kind: Any, value: Any, source: str, remedy: str = "", within: str = 
     raise ValueError(f"{message} {remedy}".rstrip())
 
 
+def resolved(kind: Any) -> Any:
+    """Evaluates the annotations of a dataclass or TypedDict now, not when a file is read."""
+    _hints(kind)  # which keeps them
+    return kind
+
+
 def _read(kind: Any, value: Any, name: str) -> Any:
     origin, args = typing.get_origin(kind) or kind, typing.get_args(kind)
     if origin is typing.Annotated:

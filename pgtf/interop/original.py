@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pgtf import networks
 from pgtf.foreign.messages import shown
-from pgtf.foreign.pickles import StoredNetwork, read_pickle
+from pgtf.foreign.pickles import BYTES_FREE, BYTES_PER_BYTE, StoredNetwork, read_pickle
 from pgtf.interop import contents, theano, weights
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 
@@ -58,6 +58,7 @@ def read_networks(path: str | os.PathLike[str]) -> list[contents.NetworkContent]
         if not isinstance(network, StoredNetwork):
             raise ValueError(f"{path}: no network. Received: {type(network).__name__}.")
     states = [network.state for network in stored]
+    _check_memory(states, path)
     found = [_convert(state, f"{path}, network {i}") for i, state in enumerate(states)]
     kinds = [type(network.config) for network in found]
     if kinds != _ORDER:
@@ -65,6 +66,27 @@ def read_networks(path: str | os.PathLike[str]) -> list[contents.NetworkContent]
         received = ", ".join(names[kind] for kind in kinds)
         raise ValueError(f"{path}: must hold G, D and Gs, in this order. Received: {received}.")
     return found
+
+
+def _check_memory(states: Sequence[Mapping[Any, Any]], path: str | os.PathLike[str]) -> None:
+    """Raises ValueError if the weights take far more memory than the file.
+
+    The networks of a small file may share one large array, of which each would get a copy.
+    """
+    needed = 0
+    for state in states:
+        for name in ("variables", "param_values"):
+            values = state.get(name)
+            for value in values if isinstance(values, list) else []:
+                array = value[-1] if isinstance(value, tuple) and value else value
+                if isinstance(array, np.ndarray):
+                    needed += max(array.nbytes, 4 * array.size)  # a float32 variable
+    allowed = BYTES_FREE + BYTES_PER_BYTE * os.path.getsize(path)
+    if needed > allowed:
+        raise ValueError(
+            f"{path}: its weights take far more memory than the file: {needed >> 20} MiB. "
+            "Networks of a release share no arrays."
+        )
 
 
 def _convert(state: dict[Any, Any], source: str) -> contents.NetworkContent:

@@ -11,7 +11,7 @@ from pgtf import networks
 from pgtf.foreign.json_files import SMALL_BYTES, parse_json
 from pgtf.foreign.messages import plain, shown
 from pgtf.foreign.numbers import MAX_INTEGER
-from pgtf.foreign.schema import Between, read_as
+from pgtf.foreign.schema import Between, read_as, resolved
 from pgtf.interop import contents, hdf5, weights
 from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
@@ -89,7 +89,7 @@ def load_meta(path: hdf5.PathLike) -> dict[str, Any]:
     """
     attributes = read_attributes(path)
     _check_format(attributes, path)
-    meta: dict[str, Any] = read_as(_Meta, _json(attributes, "meta", path), str(path), within="meta")
+    meta: dict[str, Any] = read_as(_META, _json(attributes, "meta", path), str(path), within="meta")
     return meta
 
 
@@ -155,9 +155,7 @@ def check(
 def described_networks(attributes: hdf5.Attributes, source: hdf5.PathLike) -> dict[str, Any]:
     """Reads options and lod of the networks in a file: {"G": {"options": {...}, "lod": 0.0}}."""
     described = _json(attributes, "networks", source)
-    found: dict[str, Any] = read_as(
-        dict[str, _Described], described, str(source), within="networks"
-    )
+    found: dict[str, Any] = read_as(_NETWORKS, described, str(source), within="networks")
     return found
 
 
@@ -194,6 +192,11 @@ class _Meta(TypedDict, total=False):
     cur_nimg: Annotated[int, Between(0, MAX_INTEGER, "a number of images")] | None
     label_names: list[str]
     config: _Config
+
+
+# Annotations are text, which must not be evaluated while a file is read.
+_DESCRIBED, _META, *_ = map(resolved, (_Described, _Meta, _Config, _Dataset))
+_NETWORKS = dict[str, _DESCRIBED]  # type: ignore[valid-type]
 
 
 def _json(attributes: Mapping[str, Any], name: str, source: hdf5.PathLike) -> dict[str, Any]:

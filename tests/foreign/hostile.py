@@ -1,4 +1,4 @@
-"""Objects whose pickles call functions when the pickle module loads them."""
+"""Hostile inputs: pickles that call functions, JSON that is none or has wrong values."""
 
 import copyreg
 import functools
@@ -68,4 +68,37 @@ HARMLESS_WHEN_LOADED = {
     "reduce chain",
     "copyreg",
     "NumPy's own loader",
+}
+
+
+DEEP = 100_000
+# Texts that are no JSON of the kind that is read here, by their fault.
+HOSTILE_JSON = {
+    "empty": b"",
+    "NUL": b"\0" * 64,
+    "not UTF-8": b'{"a": "\xff\xfe"}',
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "half of a surrogate pair": rb'{"a": "\ud800"}',
+    "cut": b'{"a": [1, 2',
+    "two texts": b"{} {}",
+    "deep lists": b"[" * DEEP + b"]" * DEEP,
+    "deep objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
+    "seventy levels": b'{"a":' * 70 + b"1" + b"}" * 70,
+    "a number of 5000 digits": b'{"a": ' + b"9" * 5000 + b"}",
+    "two values": b'{"a": 1, "a": 2}',
+    "a list": b"[1, 2]",
+    "text": b'"a"',
+    "a number": b"5",
+    "null": b"null",
+    "code": b"__import__('os').system('true')",
+}
+# Values that no field takes, each after `json.dumps`.
+HOSTILE_VALUES = {
+    "NaN": float("nan"),
+    "infinity": float("inf"),
+    "1e999": float("inf"),
+    "400 digits": 10**400,
+    "minus 400 digits": -(10**400),
+    "a list": [[1]],
+    "an object": {"a": {"b": 1}},
 }

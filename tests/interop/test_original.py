@@ -342,3 +342,23 @@ def test_theano_defaults_are_those_of_its_release(load, rng):
 @pytest.fixture
 def rng():
     return np.random.default_rng(5)
+
+
+@pytest.mark.parametrize(
+    ("module", "key", "others"),
+    [
+        ("tfutil", "variables", {"version": 2, "build_func_name": "G_paper", "static_kwargs": {}}),
+        ("network", "param_values", {"build_func_spec": {}, "toplevel_params": {}}),
+    ],
+)
+def test_layers_that_share_one_array_are_refused_before_each_gets_a_copy(
+    module, key, others, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("pgtf.interop.original._convert", lambda *_: pytest.fail("converted"))
+    array = np.zeros(2**18, "float32")  # 1 MiB
+    values = [(f"{i}", array) if key == "variables" else array for i in range(30)]
+    path = tmp_path / "network.pkl"
+    path.write_bytes(pickled(module, others | {key: values}, times=3))
+    assert path.stat().st_size < 1.1 * 2**20
+    with pytest.raises(ValueError, match=f"^{path}: its weights take far more memory .*: 90 MiB"):
+        load_pkl(path)

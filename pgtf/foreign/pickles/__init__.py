@@ -7,6 +7,6 @@ limits of memory and nesting, and `arrays` builds arrays and numbers from stored
 """
 
 from pgtf.foreign.pickles.reader import parse_pickle, read_pickle
-from pgtf.foreign.pickles.stack import StoredNetwork
+from pgtf.foreign.pickles.stack import BYTES_FREE, BYTES_PER_BYTE, StoredNetwork
 
-__all__ = ["StoredNetwork", "parse_pickle", "read_pickle"]
+__all__ = ["BYTES_FREE", "BYTES_PER_BYTE", "StoredNetwork", "parse_pickle", "read_pickle"]
