@@ -55,7 +55,9 @@ def retried(action: Callable[[], T], path: PathLike) -> T:
 
 
 def read_at_once(path: PathLike) -> bytes:
-    """Reads a whole file in a folder that others may have filled. A pipe is empty, not waited for.
+    """Reads a whole file in a folder that others may have filled.
+
+    A pipe or a device is empty: one would be waited for, and the other may have no end.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -64,9 +66,11 @@ def read_at_once(path: PathLike) -> bytes:
 
     def read() -> bytes:
         with open(path, "rb", opener=open_at_once) as file:
-            content: bytes = file.read() or b""
             status = os.fstat(file.fileno())
-        if stat.S_ISREG(status.st_mode) and len(content) < status.st_size:
+            if not stat.S_ISREG(status.st_mode):
+                return b""
+            content: bytes = file.read()
+        if len(content) < status.st_size:
             reason = f"only {len(content)} of {status.st_size} bytes could be read"
             raise OSError(errno.EIO, reason, os.fspath(path))
         return content
@@ -105,7 +109,7 @@ def read_parts(
 
     def read_from(first: int) -> int:
         """Returns the number of buffers that are full. Fills at least one, or raises."""
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_at_once(os.fspath(path), os.O_RDONLY)
         try:
             for index in range(first, len(parts)):
                 place = f"{kind} {numbers[index]} (offset {offsets[index]})"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from pgtf.foreign.files import read_bytes
 from pgtf.graphs import check_frozen_graph
 
 GRAPH_NAME = "classify_image_graph_def.pb"
@@ -23,6 +24,7 @@ URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05
 MODES = ("legacy", "clean")
 INPUT, FEATURES, LAST_MATMUL = "ExpandDims:0", "pool_3:0", "softmax/logits/MatMul"
 SIDE = 299  # pixels per side of the network's input
+_MAX_BYTES = 1 << 30  # of a graph file; that of 2015 has 91 MiB
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT = 60  # seconds without an answer after which a download fails
 _MINIBATCH = 50  # images of 299x299 in work at a time
@@ -50,7 +52,7 @@ class Inception:
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: mode={mode}.")
-        content = Path(path).read_bytes()
+        content = read_bytes(path, _MAX_BYTES)
         self.path, self.mode = os.fspath(path), mode
         self.sha256 = hashlib.sha256(content).hexdigest()
         _check_sha256(path, self.sha256, sha256)

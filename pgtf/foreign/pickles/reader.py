@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from pgtf.foreign.files import open_regular
 from pgtf.foreign.pickles.instructions import DamagedError, PickleError
 from pgtf.foreign.pickles.machine import Machine
 
@@ -18,9 +19,8 @@ def read_pickle(path: str | os.PathLike[str]) -> Any:
         OSError: if the file cannot be read.
         ValueError: as `parse_pickle`; the message names the file.
     """
-    # A pipe in a folder from elsewhere is empty then, instead of waited for.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        return parse_pickle(file.read() or b"", path)
+    with open_regular(path) as file:
+        return parse_pickle(file.read(), path)
 
 
 def parse_pickle(data: bytes, source: str | os.PathLike[str]) -> Any:
