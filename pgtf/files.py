@@ -109,7 +109,7 @@ def read_parts(
 
     def read_from(first: int) -> int:
         """Returns the number of buffers that are full. Fills at least one, or raises."""
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_at_once(os.fspath(path), os.O_RDONLY)
         try:
             for index in range(first, len(parts)):
                 place = f"{kind} {numbers[index]} (offset {offsets[index]})"

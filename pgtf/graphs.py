@@ -135,6 +135,7 @@ def _parse(folder: Path) -> Any:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from tensorflow.core.protobuf import saved_model_pb2
 
+    _refuse_pipes(folder)
     for name in _OTHER_FILES:
         if os.path.lexists(folder / name):
             raise ValueError(f"{folder}: must hold {_GRAPH_FILE} only. Received: {name}.")
@@ -153,6 +154,15 @@ def _parse(folder: Path) -> Any:
     if len(model.meta_graphs) != 1 or not model.meta_graphs[0].HasField("object_graph_def"):
         raise ValueError(f"{path}: must be written by tf.saved_model.save of TensorFlow 2.")
     return model.meta_graphs[0]
+
+
+def _refuse_pipes(folder: Path) -> None:
+    """Raises ValueError for what is no regular file: TensorFlow would wait for a pipe."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            if not os.path.isfile(path):
+                raise ValueError(f"{path}: must be a regular file, not a pipe or a device.")
 
 
 def _check(folder: Path, meta_graph: Any) -> None:

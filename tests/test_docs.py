@@ -1,4 +1,4 @@
-"""Links, paths and deviations in README.md, CHANGELOG.md, CONTRIBUTING.md and docs/."""
+"""Links, paths and deviations in the pages at the top level and in docs/."""
 
 import pathlib
 import re
@@ -8,7 +8,7 @@ import pytest
 from tests.reference import fidelity
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 PRESENT = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names what is gone, too
 FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|config|yml))`")

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from pgtf.export.signatures import Facts
+from pgtf.foreign.files import open_regular
 from pgtf.networks import Generator
 
 CARD_FILE = "model_card.json"
@@ -79,7 +80,7 @@ def write_model_card(
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """Computes the SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.sha256()
         while block := file.read(2**20):
             digest.update(block)

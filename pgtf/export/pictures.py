@@ -101,7 +101,7 @@ def save_grid(
         FileExistsError: if the file exists with another content.
     """
     content = images.png_bytes(images.image_grid(fakes, grid_size, images.MID_GRAY))
-    if out.exists() and out.read_bytes() == content:
+    if out.is_file() and out.stat().st_size == len(content) and out.read_bytes() == content:
         return
     files.write_atomically(prepare_file(out, overwrite), content)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -16,6 +17,7 @@ import PIL.ImageFont
 from tqdm import tqdm
 
 from pgtf.foreign.json_files import read_lines
+from pgtf.foreign.pictures import open_picture, reason
 from pgtf.foreign.schema import Between, Real, read_as
 
 STRIP_HEIGHT = 48  # pixels below the grid
@@ -129,15 +131,30 @@ def frames(
 
 
 def upper_left(path: Path, size: tuple[int, int] | None = None) -> PIL.Image.Image:
-    """Reads the upper left part of an image file, at most (width, height); None = all of it."""
-    with PIL.Image.open(path) as file:
+    """Reads the upper left part of an image file, at most (width, height); None = all of it.
+
+    Raises:
+        ValueError: it is damaged, or no image.
+        OSError: it cannot be read.
+    """
+    with _opened(path) as file:
         width, height = map(min, file.size, size or file.size)
         return file.convert("RGB").crop((0, 0, width, height))
 
 
 def _size(path: Path) -> tuple[int, int]:
-    with PIL.Image.open(path) as file:
+    with _opened(path, pixels=False) as file:
         return file.size
+
+
+@contextlib.contextmanager
+def _opened(path: Path, pixels: bool = True) -> Iterator[PIL.Image.Image]:
+    """Context manager that opens a picture of a run; its errors name the file."""
+    try:
+        with open_picture(path, pixels=pixels) as file:
+            yield file
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {reason(error)}. Delete or replace the file.") from None
 
 
 def _frame(moment: Moment, progress: float, box: tuple[int, int]) -> np.ndarray:

@@ -39,7 +39,7 @@ class Cache:
     def load(self, **key: Any) -> dict[str, np.ndarray] | None:
         """Returns the arrays stored under a key, or None."""
         try:
-            content = self._path(key).read_bytes()
+            content = files.read_at_once(self._path(key))
         except OSError:
             return None
         digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]

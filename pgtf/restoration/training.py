@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pgtf.files import write_atomically
+from pgtf.files import append_line, write_atomically
 from pgtf.foreign.arrays import read_npz
 from pgtf.foreign.json_files import SMALL_BYTES, parse_json
 from pgtf.foreign.schema import Count, read_as
@@ -189,8 +189,7 @@ def checkpoint_of(folder: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def _append(path: pathlib.Path, line: dict[str, float]) -> None:
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    append_line(path, json.dumps(line), sync=False)
 
 
 def _mean_softplus(x: tf.Tensor) -> tf.Tensor:
