@@ -2,7 +2,7 @@
 
     python -m tests.conformance.replicas F N M [VARIANT]
 
-M is the global minibatch; VARIANT is one of VARIANTS: noise, wide. The logical devices
+M is the global minibatch; VARIANT is one of VARIANTS: 4x4, noise, wide. The logical devices
 of N replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
 Adam's state and the statistics of both runs to the .npz file F.
 """
@@ -39,6 +39,7 @@ CHANGES = {
     "training.adam_epsilon": 1e-3,
 }
 VARIANTS = {
+    "4x4": {"schedule.lod_training_kimg": 1},
     # Noise in D, and three updates of D for each of G.
     "noise": {
         "loss.kind": "lsgan",
@@ -100,7 +101,10 @@ def without_kinks(network):
 
 
 def train(strategy, dataset, minibatch, changes):
-    """Four iterations of 8x8 with fading: -> {"1/G/4x4/Conv/weight": array} after 1 and after 4."""
+    """Four iterations, of 8x8 with fading unless `changes` say otherwise.
+
+    Returns {"1/G/4x4/Conv/weight": array} after 1 and after 4.
+    """
     changes = CHANGES | changes | {"schedule.minibatch_base": minibatch}
     config = PRESETS["demo"].replace(changes)
     config = config.for_dataset(3, 3, LABELS, strategy.num_replicas_in_sync)

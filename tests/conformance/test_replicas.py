@@ -11,9 +11,9 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-# The others take longer than they tell more. Replicas of (4, 16) and (8, 32) have one group of D.
+# Replicas of (4, 16) and (8, 32) have one group of D, those of the others two.
 SLOW_CASES = [(4, 16), (8, 32), (2, 16, "noise"), (2, 16, "wide")]
-CASES = [(2, 16), *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW_CASES)]
+CASES = [(2, 16, "4x4"), *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW_CASES)]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: " ".join(map(str, case)))

@@ -8,6 +8,8 @@ import pytest
 from pgtf.config import Config
 from tests.training.test_train import TINY
 
+pytestmark = pytest.mark.usefixtures("without_graphs")  # The numbers of runs do not matter here.
+
 SMALL = ("--preset=v2-1gpu", "--config.G.latent_size=8", *TINY[1:])  # states no mirroring
 
 

@@ -56,7 +56,7 @@ def uninterrupted(small, tmp_path_factory):
 
 
 def test_images_are_built_in_the_published_order(tmp_path, monkeypatch):
-    """Images of one shade each; test_stages.py makes the real ones, pixel by pixel."""
+    """Images of one shade each; test_stages.py has the pixels of the real ones."""
 
     def shade(self, item):
         return np.full((3, 1024, 1024), item.row.idx, np.uint8), Result(item.row, Outcome.OK)

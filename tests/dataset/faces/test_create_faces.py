@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -25,11 +26,17 @@ def photographs():
     return [synthetic.photograph(rng) for _ in range(20)]
 
 
+@pytest.fixture(scope="module")
+def written(photographs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces") / "photos"
+    synthetic.write_folder(folder, photographs[:6])
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path, photographs):
+def folder(tmp_path, written):
     """Six photographs with landmarks.csv."""
-    synthetic.write_folder(tmp_path / "photos", photographs[:6])
-    return tmp_path / "photos"
+    return shutil.copytree(written, tmp_path / "photos")
 
 
 def run(*args):

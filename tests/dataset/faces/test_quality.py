@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from pgtf.dataset.faces.quality import MAX_SIDE, quality
+from pgtf.dataset.faces import quality
 from tests.dataset import photographs
 
 
 def score(image):
     """Quality of uint8 [H, W, 3]."""
-    return quality(image.transpose(2, 0, 1))
+    return quality.quality(image.transpose(2, 0, 1))
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,9 @@ def test_one_direction_is_not_enough(rng):
     assert score(noise) > 2
 
 
-def test_a_large_image_is_scored_by_its_middle(rng):
-    image = rng.integers(0, 256, (MAX_SIDE + 300, MAX_SIDE + 2, 1)).astype(np.uint8)
+def test_a_large_image_is_scored_by_its_middle(rng, monkeypatch):
+    assert quality.MAX_SIDE == 2048
+    monkeypatch.setattr(quality, "MAX_SIDE", 200)
+    image = rng.integers(0, 256, (500, 202, 1)).astype(np.uint8)
+    assert score(image) != score(image[100:-200, 1:-1])
     assert score(image) == score(image[150:-150, 1:-1])
