@@ -142,6 +142,9 @@ def _parse(folder: Path) -> Any:
     path = folder / _GRAPH_FILE
     if not path.is_file():
         raise ValueError(f"{folder}: not a SavedModel; it holds no {_GRAPH_FILE}.")
+    for other in (*folder.glob("*"), *folder.glob("variables/*")):
+        if not other.is_file() and not other.is_dir():
+            raise ValueError(f"{other}: must be a regular file, not a pipe or a device.")
     if path.stat().st_size > MAX_MODEL_BYTES:
         raise ValueError(
             f"{path}: must have up to {MAX_MODEL_BYTES} bytes. Received: {path.stat().st_size}."

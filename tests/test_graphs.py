@@ -1,5 +1,6 @@
 """SavedModels and frozen graphs of others are read before they are loaded."""
 
+import os
 import pathlib
 import shutil
 
@@ -174,6 +175,17 @@ def test_other_descriptions_beside_the_one_checked_are_refused(tmp_path):
     (tmp_path / "model/saved_model.cpb").write_bytes(b"")
     with pytest.raises(ValueError, match=r"saved_model.pb only. Received: saved_model.cpb"):
         SavedModel(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["variables/variables.index", "fingerprint.pb"])
+@pytest.mark.parametrize("is_pipe", [True, False])
+def test_pipes_and_devices_in_a_model_are_refused(tmp_path, name, is_pipe):
+    shutil.copytree(FIRST_EDITION, tmp_path / "1")
+    path = tmp_path / "1" / name
+    path.unlink()
+    os.mkfifo(path) if is_pipe else os.symlink("/dev/zero", path)
+    with pytest.raises(ValueError, match=f"^{path}: must be a regular file, not a pipe"):
+        SavedModel(tmp_path / "1")
 
 
 def test_a_damaged_model_is_one_line(tmp_path):

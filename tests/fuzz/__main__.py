@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -85,6 +86,8 @@ def main(argv: list[str]) -> int:
     ]
     minutes = args.minutes if args.minutes or args.inputs else 10.0
     jobs = args.jobs or len(os.sched_getaffinity(0))
+    for number in (signal.SIGINT, signal.SIGTERM):  # A shell may have made us ignore the first.
+        signal.signal(number, signal.default_int_handler)
     run = Run(kinds, args.seed, jobs, args.out, minutes and minutes * 60, args.inputs)
     try:
         run.go()

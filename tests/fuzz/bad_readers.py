@@ -21,7 +21,7 @@ from tests.fuzz.children import Children
 
 CASE = {"a.bin": b"content", "b.bin": b"more"}
 MAX_SECONDS, MAX_BYTES = 0.8, 64 << 20
-LIMITS = {"max_seconds": MAX_SECONDS, "max_bytes": MAX_BYTES}
+LIMITS = {"max_seconds": MAX_SECONDS, "max_bytes": MAX_BYTES, "max_idle_seconds": 5.0}
 
 
 def accepts(folder: Path) -> None:
@@ -168,9 +168,7 @@ if __name__ == "__main__":
     found = {}
     with tempfile.TemporaryDirectory() as work:
         for reader in READERS:
-            # On a busy machine only those that wait for good may be given up early.
-            wait = 2.0 if reader is waits else 90.0
-            children = Children(reader, Path(work), max_wait_seconds=wait, **LIMITS)
+            children = Children(reader, Path(work), **LIMITS)
             outcome = children.outcome(CASE)
             found[reader.__name__] = [outcome.verdict, outcome.message]
             children.close()

@@ -29,7 +29,8 @@ from pgtf.foreign.terminal import printable
 from tests.fuzz.cases import Case, left_behind, write
 
 MAX_SECONDS = 5.0  # of CPU time per input
-MAX_WAIT_SECONDS = 90.0  # for an answer, on a machine that others use too
+MAX_IDLE_SECONDS = 20.0  # without running or being able to; a busy machine does not count
+POLL_SECONDS = 0.5
 MAX_BYTES = 512 << 20  # of memory per input, beyond that of the idle process
 LIMIT_BYTES = 4 << 30  # at which the system stops a process
 WORKER_BYTES = 64 << 20  # of an idle process that a reader starts
@@ -67,7 +68,7 @@ class Children:
     Args:
         read: reads the files of a folder; it must have imported what it needs.
         folder: an empty folder for the inputs.
-        max_seconds, max_wait_seconds, max_bytes: see the constants.
+        max_seconds, max_idle_seconds, max_bytes: see the constants.
         continues: see `left_behind`.
     """
 
@@ -77,13 +78,13 @@ class Children:
         folder: Path,
         *,
         max_seconds: float = MAX_SECONDS,
-        max_wait_seconds: float = MAX_WAIT_SECONDS,
+        max_idle_seconds: float = MAX_IDLE_SECONDS,
         max_bytes: int = MAX_BYTES,
         continues: bool = False,
     ) -> None:
         self._read, self._folder, self._continues = read, folder, continues
         self._limits = max_seconds, max_bytes
-        self._max_wait_seconds = max_wait_seconds
+        self._max_idle_seconds = max_idle_seconds
         self._pid = 0
         self._to = self._from = -1
 
@@ -140,9 +141,11 @@ class Children:
         os.close(answered)
 
     def _answer(self) -> Outcome:
-        ready, _, _ = select.select([self._from], [], [], self._max_wait_seconds)
-        if not ready:
-            return Outcome("hangs", f"no answer within {self._max_wait_seconds:g} seconds")
+        idle = 0.0
+        while not select.select([self._from], [], [], POLL_SECONDS)[0]:
+            idle += 0 if is_busy(self._pid) else POLL_SECONDS
+            if idle >= self._max_idle_seconds:
+                return Outcome("hangs", f"waits for {idle:g} seconds")
         with os.fdopen(os.dup(self._from), "rb") as file:
             line = file.readline()
         if line:
@@ -155,6 +158,26 @@ class Children:
             return Outcome("slow", f"stopped after more than {self._limits[0]:g} s of CPU time")
         ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return Outcome(f"ends the process with {ended}")
+
+
+def is_busy(pid: int) -> bool:
+    """True if a process, or one that it started, runs, could run, or waits for a disk."""
+    parents = {
+        int(path.parent.name): int(_stat(path)[1]) for path in Path("/proc").glob("[0-9]*/stat")
+    }
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    threads = (path for each in family for path in Path(f"/proc/{each}/task").glob("*/stat"))
+    return any(_stat(path)[0] in "RD" for path in threads)
+
+
+def _stat(path: Path) -> list[str]:
+    """Reads state and parent of a process or thread, among others; it may have ended."""
+    try:
+        return path.read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["X", "0"]
 
 
 def _serve(

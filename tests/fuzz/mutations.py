@@ -18,6 +18,7 @@ MAX_BYTES = 1 << 20  # of a mutated file, unless it had more before
 BOUNDARIES = sorted(
     {sign * (1 << n) + d for n in range(65) for d in (-1, 0, 1) for sign in (1, -1)}
 )
+DEPTHS = (100, 3000, 100_000)  # of lists in each other
 NUMBERS = st.sampled_from(BOUNDARIES)
 PLACES = st.integers(0, (1 << 32) - 1)
 HUGE_DIGITS = "9" * 400
@@ -70,9 +71,9 @@ def damaged(
 
 
 def odd(case: Case, names: Callable[[str], bool] = lambda _: True) -> Iterator[Case]:
-    """Yields a case with each of its files replaced by a missing file, a pipe and the like."""
+    """Yields a case with each of its files replaced by ODD ones, deep JSON, or many digits."""
     for name in filter(names, case):
-        for content in ODD:
+        for content in (*ODD, *(depth * b"[" + depth * b"]" for depth in DEPTHS), 10_000 * b"9"):
             yield case | {name: content}
 
 
@@ -197,7 +198,7 @@ def _edit(draw: st.DrawFn, value: Any) -> Any:
         return copied
     how = draw(st.integers(0, 9))
     if how == 9:
-        return NESTED.format(draw(st.sampled_from([1, 30, 70, 3000, 100_000])))
+        return NESTED.format(draw(st.sampled_from([1, 30, 70, *DEPTHS])))
     if how == 8 and isinstance(value, dict):
         return value | {draw(TEXTS): draw(VALUES)}
     if how == 7 and isinstance(value, list):
