@@ -2,8 +2,8 @@
 
 The first JSON line has the seconds from the command `train.py`, with the flags after `--`, to the
 end of its first iteration, and those of each part, as the log of the command tells them apart:
-`flags` until TensorFlow is imported, `imports` with the dataset, `networks`, `data` until minibatches
-can be read, `iteration` with tracing and compiling. `cpu_sec` counts all threads of the process.
+`flags` until TensorFlow is imported, `imports` with the dataset, `networks`, `data` until there are
+minibatches, `iteration` with tracing and compiling. `cpu_sec` counts all threads of the process.
 Then one line for each stage: seconds of its first call, which traces and optimizes, less those of
 its second.
 """

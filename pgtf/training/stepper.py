@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -104,7 +106,8 @@ class Stepper:
         updates = self._updates(stage, self._is_compiled[shape])
         numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
         numbers.append(tf.TensorSpec([], tf.float32))
-        return self._function(stage, updates).get_concrete_function(self._iterator, *numbers)
+        with _no_garbage_collection():
+            return self._function(stage, updates).get_concrete_function(self._iterator, *numbers)
 
     def _updates(self, stage: Stage, jit: bool) -> Updates:
         return Updates(self._state, self._config, self._noise, self._labels, stage, jit)
@@ -180,6 +183,18 @@ class Stepper:
                 value.numpy()
 
         return trial
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Context manager for tracing, whose many new objects would make Python look for garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _stage(call: Call) -> Stage:
