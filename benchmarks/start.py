@@ -1,16 +1,17 @@
 """Time until training begins, and until it has grown: python -m benchmarks.start --stages=4,8,16
 
-The first JSON line has the seconds from the command `train.py` to the end of its first call, at the
-first stage, with the flags after `--`, and the part that importing TensorFlow and Keras takes. Then
-one line for each stage: seconds of its first call, which traces and optimizes, less those of its
-second.
+The first JSON line has the seconds from the command `train.py`, with the flags after `--`, to the
+end of its first iteration, and those of each part, as the log of the command tells them apart:
+`flags` until TensorFlow is imported, `imports` with the dataset, `networks`, `data` until there are
+minibatches, `iteration` with tracing and compiling. `cpu_sec` counts all threads of the process.
+Then one line for each stage: seconds of its first call, which traces and optimizes, less those of
+its second.
 """
 
 import argparse
 import json
 import os
 import pathlib
-import runpy
 import subprocess
 import sys
 import tempfile
@@ -20,26 +21,41 @@ if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
 MINIBATCH = 4  # small, so that what remains is tracing
+# Beginning of the log line at which a part ends.
+PARTS = {
+    "flags": "Loading TensorFlow",
+    "imports": "Building the networks",
+    "networks": "Training to",
+    "data": "Compiling",
+    "iteration": "Compiled",
+}
 
 
-def first_step(started, flags):
-    """Runs train.py in this process up to the end of its first call, and prints the seconds."""
-    import keras  # noqa: F401
+def first_iteration(command):
+    """Runs a command of train.py until its first iteration has ended: -> a row to print."""
+    started, rows = time.monotonic(), {}
+    before, cpu_before, parts = 0.0, 0.0, iter(PARTS.items())
+    name, beginning = next(parts)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        for line in run.stdout:
+            if not line.startswith(beginning):
+                continue
+            seconds, cpu = time.monotonic() - started, cpu_seconds(run.pid)
+            rows[name] = {"sec": seconds - before, "cpu_sec": cpu - cpu_before}
+            before, cpu_before = seconds, cpu
+            name, beginning = next(parts, (None, None))
+            if name is None:
+                run.kill()  # training must not go on
+                return {"first_iteration_sec": seconds, "cpu_sec": cpu, "parts": rows}
+        raise SystemExit(run.stderr.read().strip().splitlines()[-1])
 
-    imported = time.time() - started
-    from pgtf.training.stepper import Stepper
 
-    original = Stepper.run
-
-    def run(self, call):
-        original(self, call)
-        row = {"imports_sec": imported, "first_step_sec": time.time() - started}
-        print(json.dumps(row | {"resolution": call.now.resolution}), flush=True)
-        os._exit(0)  # training must not go on, nor save anything
-
-    Stepper.run = run
-    sys.argv = ["train.py", *flags]
-    runpy.run_path("train.py", run_name="__main__")
+def cpu_seconds(pid):
+    """Seconds that all threads of a process have computed so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
 def stages(resolutions):
@@ -64,19 +80,11 @@ def stages(resolutions):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", default="4,8,16,32,64", help="(default: %(default)s)")
-    parser.add_argument("--started", type=float, help=argparse.SUPPRESS)
     parser.add_argument("flags", nargs="*", help="of train.py, after -- (default: none)")
     args = parser.parse_args()
-    if args.started:
-        first_step(args.started, args.flags)
-        return
     with tempfile.TemporaryDirectory() as outdir:
-        command = [sys.executable, "-m", "benchmarks.start", f"--started={time.time()}", "--"]
-        command += [*args.flags, f"--outdir={outdir}"]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr.strip().splitlines()[-1])
-    print(done.stdout.splitlines()[-1], flush=True)
+        command = [sys.executable, "train.py", *args.flags, f"--outdir={outdir}"]
+        print(json.dumps(first_iteration(command)), flush=True)
     if args.stages:
         stages([int(text) for text in args.stages.split(",")])
 

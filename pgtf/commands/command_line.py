@@ -21,9 +21,9 @@ _UNIMPORTANT = (
     rb"I\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|[EW]\d{4} \d\d:.*Attempting to register factory"
 )
-# Keras imports these packages if they are installed, for wrappers and plots that no script uses.
-# Hiding them saves two seconds.
-_UNUSED_BY_KERAS = ("matplotlib", "sklearn")
+# Keras imports these packages if they are installed, for wrappers, plots and arrays that no
+# script uses. Hiding them saves two seconds. A script that needs one of them imports it later.
+_UNUSED_BY_KERAS = ("cv2", "matplotlib", "pandas", "scipy", "sklearn")
 # Packages of requirements.txt by the module that is imported: those of all commands, and those of
 # the commands that use TensorFlow.
 _PACKAGES = {

@@ -30,6 +30,8 @@ def parse(argv: Sequence[str]) -> list[str]:
             sys.exit(0)
         _, config = configured()
         _check_files(config)
+    if not train_flags.DRY_RUN.value and "tensorflow" not in sys.modules:
+        print("Loading TensorFlow ...", flush=True)
     return arguments
 
 

@@ -21,7 +21,8 @@ def to_arrays(network: networks.Network) -> dict[str, np.ndarray]:
 
 def build(content: NetworkContent) -> Any:
     """Builds the network of a file, with the options, lod and weights that were stored."""
-    network = networks.build(content.config)
+    with networks.zero_weights():
+        network = networks.build(content.config)
     _set(network, content.arrays)
     network.lod = content.lod
     return network

@@ -10,9 +10,17 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf import ops
+from pgtf.networks import initial
 from pgtf.networks.options import GAIN_RELU
 
 Shape = tuple[int | None, ...]
+
+
+class SameShape(keras.layers.Layer):
+    """A layer whose output has its first input's shape. Keras would trace it to learn that."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
 
 class _Equalized(keras.layers.Layer):
@@ -41,12 +49,12 @@ class _Equalized(keras.layers.Layer):
     def _add_weights(self, shape: Shape, fan_in: int, num_biases: int) -> None:
         he_std = self.gain / np.sqrt(fan_in)
         stddev = 1.0 if self.use_wscale else float(he_std)
-        initializer = keras.initializers.RandomNormal(stddev=stddev, seed=self.seed)
+        initializer = initial.normal(stddev, self.seed)
         self._scale: Any = float(he_std) if self.use_wscale else 1.0
         if self.use_wscale and self.wscale_constant == "rms":
             values = tf.convert_to_tensor(initializer(shape)).numpy()
             rms = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
-            initializer = _constant(values / np.float32(rms))
+            initializer = _constant(values / np.float32(rms or 1))  # zeros stay zeros
             self._scale = self.add_weight(
                 name="scale",
                 shape=(),
@@ -105,6 +113,10 @@ class EqualizedDense(_Equalized):
             y = tf.transpose(y, [0, 2, 3, 1])  # [N, map_size, map_size, units]
         return self._add_bias(y)
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        sides = (self.map_size, self.map_size) if self.map_size else ()
+        return (input_shape[0], *sides, self.units)
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units, "map_size": self.map_size}
 
@@ -140,13 +152,21 @@ class EqualizedConv2D(_Equalized):
         convolve = ops.conv2d_up if self.up else ops.conv2d_down if self.down else ops.conv2d
         return self._add_bias(convolve(x, tf.convert_to_tensor(self.weight), self.factor()))
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        num, *sides, _ = input_shape
+        if self.up:
+            sides = [size and 2 * size for size in sides]
+        if self.down:
+            sides = [size and size // 2 for size in sides]
+        return (num, *sides, self.filters)
+
     def get_config(self) -> dict[str, Any]:
         config = {"filters": self.filters, "kernel_size": self.kernel_size}
         return super().get_config() | config | {"up": self.up, "down": self.down}
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
-class LeakyReLU(keras.layers.Layer):
+class LeakyReLU(SameShape):
     """x where positive, negative_slope * x elsewhere: any shape -> same."""
 
     def __init__(self, negative_slope: float = 0.2, **kwargs: Any) -> None:
@@ -161,7 +181,7 @@ class LeakyReLU(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
-class PixelNorm(keras.layers.Layer):
+class PixelNorm(SameShape):
     """Scales each pixel's features to unit mean square: [N, ..., C] -> same. Paper, Section 4.2.
 
     With `negative_slope` it is leaky ReLU followed by pixel norm.
@@ -195,6 +215,9 @@ class NormalizedRGB(keras.layers.Layer):
         bias = tf.convert_to_tensor(self.to_rgb.bias)
         return ops.normalized_rgb(x, kernel, bias, self.epsilon)
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return self.to_rgb.compute_output_shape(input_shape)
+
 
 @keras.saving.register_keras_serializable(package="pgtf")
 class NearestUp(keras.layers.Layer):
@@ -208,6 +231,10 @@ class NearestUp(keras.layers.Layer):
         height, width, channels = x.shape[1:]
         x = tf.reshape(x, [-1, height, 1, width, 1, channels])
         return tf.reshape(tf.tile(x, [1, 1, 2, 1, 2, 1]), [-1, 2 * height, 2 * width, channels])
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        num, height, width, channels = input_shape
+        return (num, 2 * height, 2 * width, channels)
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
@@ -262,7 +289,7 @@ def check_group(batch: int | None, group_size: int) -> None:
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
-class WeightedSum(keras.layers.Layer):
+class WeightedSum(SameShape):
     """Fades from `old` to `new`: two [N, H, W, C], alpha [] in [0, 1] -> same. Paper, Figure 2.
 
     Exactly `old` at alpha 0 and exactly `new` at alpha 1.

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pgtf.networks import initial
 from pgtf.networks.layers import MinibatchStdDev, Shape
 from pgtf.networks.options import DISCRIMINATION_DIMS, check_splits
 
@@ -86,7 +87,7 @@ class MinibatchDiscrimination(keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Any) -> None:
-        initializer = keras.initializers.RandomNormal(stddev=INITIAL_STDDEV, seed=self.seed)
+        initializer = initial.normal(INITIAL_STDDEV, self.seed)
         self.theta = self.add_weight(
             name="theta",
             shape=(input_shape[-1], self.kernels, DISCRIMINATION_DIMS),

@@ -3,6 +3,7 @@
 from pgtf.networks.construction import build
 from pgtf.networks.discriminator import Discriminator
 from pgtf.networks.generator import Generator
+from pgtf.networks.initial import zero_weights
 from pgtf.networks.latents import latents_from_seeds
 from pgtf.networks.layers import (
     EqualizedConv2D,
@@ -47,4 +48,5 @@ __all__ = [
     "WeightedSum",
     "build",
     "latents_from_seeds",
+    "zero_weights",
 ]

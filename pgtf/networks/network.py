@@ -2,6 +2,7 @@
 
 import abc
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +11,8 @@ import tensorflow as tf
 
 from pgtf.networks.layer_factory import LayerFactory
 from pgtf.networks.options import DiscriminatorConfig, GeneratorConfig
+
+_IMAGE_LAYER = re.compile(r"(?:To|From)RGB_lod(\d+)/")
 
 
 class Network(LayerFactory):
@@ -53,7 +56,7 @@ class Network(LayerFactory):
         1).
         """
         self._check_resolution(resolution_log2)
-        key = (resolution_log2, fading)
+        key = (resolution_log2, fading and resolution_log2 > 2)  # nothing fades in at 4x4
         if key not in self._models:
             self._models[key] = self._wire(*key)
         return self._models[key]
@@ -105,7 +108,8 @@ class Network(LayerFactory):
         """Copies all weights and the lod of a network of the same configuration."""
         pairs = (network.variables_by_name.values() for network in (self, other))
         for target, source in zip(*pairs, strict=True):
-            target.assign(source)
+            # Without a copy both would share memory, until an update writes to one of them.
+            target.assign(tf.raw_ops.DeepCopy(x=tf.convert_to_tensor(source)))
         self.lod = other.lod
 
     def _check_resolution(self, resolution_log2: int) -> None:
@@ -119,8 +123,14 @@ class Network(LayerFactory):
     def _used_at(
         self, resolution_log2: int, variables: Mapping[str, tf.Variable]
     ) -> dict[str, tf.Variable]:
-        used = {id(v.value) for v in self.model(resolution_log2).variables}
-        return {k: v for k, v in variables.items() if id(v) in used}
+        self._check_resolution(resolution_log2)
+        return {k: v for k, v in variables.items() if self._is_used(k, resolution_log2)}
+
+    def _is_used(self, name: str, resolution_log2: int) -> bool:
+        """True if the model of a resolution, with the previous one's branch, uses a variable."""
+        if match := _IMAGE_LAYER.match(name):  # toRGB or fromRGB
+            return resolution_log2 - 1 <= self.resolution_log2 - int(match[1]) <= resolution_log2
+        return int(name.partition("x")[0]) <= 2**resolution_log2
 
     def _by_name(
         self,

@@ -5,8 +5,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras
 import tensorflow as tf
+
+from pgtf.networks.layers import SameShape
 
 _Normal = Callable[[int, int], tf.Tensor]
 
@@ -50,7 +51,7 @@ class NoiseSource:
         return self._normal(next(self._numbers), num_fmaps)
 
 
-class MultiplicativeNoise(keras.layers.Layer):
+class MultiplicativeNoise(SameShape):
     """Scales each feature map at random: [N, H, W, C] -> same. Paper, Appendix B.
 
     Factors are 1 + strength * sqrt(C) * N(0, 1), one per sample and channel, constant over space.

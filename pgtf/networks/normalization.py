@@ -5,11 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from pgtf.networks.layers import SameShape
+
 EPSILON = 1e-4  # added to the variance; original Theano release
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
-class BatchNorm(keras.layers.Layer):
+class BatchNorm(SameShape):
     """Normalizes each channel over the current minibatch: [N, ..., C] -> same.
 
     There are no running averages. The original Theano release kept them but never used them, so its
@@ -26,7 +28,7 @@ class BatchNorm(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="pgtf")
-class LayerNorm(keras.layers.Layer):
+class LayerNorm(SameShape):
     """Normalizes each sample, with one gain and a bias per channel: [N, ..., C] -> same.
 
     Ba et al. 2016, except for the gain, which is a scalar in the original Theano release.

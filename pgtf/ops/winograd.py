@@ -149,7 +149,9 @@ def _sum_in_turn(
 
 
 def _slice(x: tf.Tensor, i: Any, size: int) -> tf.Tensor:
-    return tf.slice(x, [i * size, 0, 0, 0], [size, *x.shape[1:]])
+    # A list with a tensor in it would be packed, by twice as many operations.
+    begin = [i * size, 0, 0, 0] if isinstance(i, int) else tf.constant([size, 0, 0, 0]) * i
+    return tf.slice(x, begin, [size, *x.shape[1:]])
 
 
 def _tap_matrix(taps: _Matrix, rows: slice, dtype: Any, scale: Any) -> tf.Tensor:

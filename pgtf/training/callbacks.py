@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -16,6 +17,7 @@ from pgtf.dataset import Dataset
 from pgtf.foreign.json_files import Line, read_lines
 from pgtf.foreign.schema import read_as
 from pgtf.interop import save_snapshot
+from pgtf.networks import Network
 from pgtf.runs.run_folder import STATS_FILE
 from pgtf.training import pictures, randomness
 from pgtf.training.config import RunConfig
@@ -23,6 +25,7 @@ from pgtf.training.events import TensorBoard
 from pgtf.training.state import TrainingState
 from pgtf.training.ticks import Tick
 
+Weights = Mapping[str, np.ndarray]  # by name
 Callback = Callable[[Tick, TrainingState, bool], None]  # tick, state, True for the last one
 
 
@@ -112,18 +115,20 @@ class ImageGrid:
         self._resolution = state.Gs.config.resolution
         self._unsaved: Callable[[], None] | None = None
         if not files.exists(folder / "reals.png"):
-            fakes, cur_nimg = state.Gs.run(self._latents, self._labels), state.progress.cur_nimg
+            Gs, cur_nimg, lod = state.Gs, state.progress.cur_nimg, state.Gs.lod
+            weights = copy_of_weights(Gs, lod)
 
             def save() -> None:
-                grid = self._grid(fakes)
-                self._save(grid, cur_nimg, file=True, preview=True)
+                with weights_of(Gs, weights):
+                    fakes = Gs.run(self._latents, self._labels, lod)
+                self._save(self._grid(fakes), cur_nimg, file=True, preview=True)
                 reals = images.to_float(dataset.read_images(chosen))
                 images.save_image_grid(folder / "reals.png", reals, self._size)
 
             self._unsaved = save
 
     def begin(self) -> None:
-        """Saves the first pictures, drawn when this was made: training can begin before."""
+        """Saves the first pictures, of the weights when this was made: training begins before."""
         if self._unsaved is not None:
             self._unsaved()
             self._unsaved = None
@@ -154,6 +159,26 @@ class ImageGrid:
             return range(num)
         labels = (dataset.read_labels([i])[0] for i in range(dataset.num_images))
         return images.row_per_class(labels, self._size)
+
+
+def copy_of_weights(network: Network, lod: float) -> Weights:
+    """Copies the weights that a network uses at a level of detail: {name: array}."""
+    resolution_log2, _ = network.stage(lod)
+    return {name: v.numpy() for name, v in network.stored_at(resolution_log2).items()}
+
+
+@contextlib.contextmanager
+def weights_of(network: Network, weights: Weights) -> Iterator[None]:
+    """Context manager in which a network has other weights."""
+    variables = network.variables_by_name
+    present = {name: variables[name].numpy() for name in weights}
+    try:
+        for name, values in weights.items():
+            variables[name].assign(values)
+        yield
+    finally:
+        for name, values in present.items():
+            variables[name].assign(values)
 
 
 class Snapshot:

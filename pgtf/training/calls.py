@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from absl import logging
 
 from pgtf.schedule import ScheduleState
 from pgtf.training import plan, ticks
@@ -71,7 +72,9 @@ class Calls:
         first, *others = call.split(1)
         started = time.monotonic()
         rows = [self._stepper.run(first)]
-        self._pace.compiled(call.now, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        logging.info("Compiled, and ran the first iteration, in %.1f s", seconds)
+        self._pace.compiled(call.now, seconds)
         return np.concatenate([*rows, *map(self._run, others)])
 
     def _show(self, now: ScheduleState) -> None:

@@ -111,14 +111,14 @@ def average_over_replicas(gradients: Tensors) -> Tensors:
     return dict(zip(gradients, means, strict=True))
 
 
-def read_weights(network: Network) -> Tensors:
-    """Reads all weights of a network, in replica context: -> {name: tensor}.
+def read_weights(network: Network, resolution_log2: int) -> Tensors:
+    """Reads the weights that a network uses at a resolution, in replica context: -> {name: tensor}.
 
     Used in place of the variables (`computing_with`), they make an update a pure function of
     tensors: it can be compiled, each variable is read once, and several passes share what they
     compute from a weight.
     """
-    return {name: v.read_value() for name, v in network.variables_by_name.items()}
+    return {name: v.read_value() for name, v in network.stored_at(resolution_log2).items()}
 
 
 @contextlib.contextmanager

@@ -209,6 +209,8 @@ class _Loop:
             late = time.monotonic() - saved > checkpoint_sec or is_measured
             healthy = not progress.skipped_in_row
             if final or self._interrupt.signum or growing or (late and healthy):
+                if saved == -math.inf:
+                    logging.info("Saving the first checkpoint ...")
                 with self._pace.pause():
                     self._checkpoints.save(self._state)
                 saved, saved_nimg = time.monotonic(), progress.cur_nimg

@@ -22,8 +22,12 @@ def moving_variables(G: Generator, Gs: Generator, resolution_log2: int) -> list[
     return [
         name
         for name, source in G.variables_by_name.items()
-        if name in trained or not np.array_equal(source.numpy(), averages[name].numpy())
+        if name in trained or not np.array_equal(_values(source), _values(averages[name]))
     ]
+
+
+def _values(variable: tf.Variable) -> np.ndarray:
+    return np.asarray(tf.convert_to_tensor(variable))  # .numpy() would copy
 
 
 def update_moving_average(averages: Variables, sources: Variables, decay: float) -> None:

@@ -69,7 +69,9 @@ class TrainingState:
             options = {"seed": training.seed, "compute_dtype": compute_dtype(training.precision)}
             self.G = networks.build(config.G, **options)
             self.D = networks.build(config.D, **options)
-            self.Gs = networks.build(config.G, seed=training.seed)
+            with networks.zero_weights():
+                self.Gs = networks.build(config.G)
+            self.Gs.copy_weights_from(self.G)
             adam = (training.adam_beta1, training.adam_beta2, training.adam_epsilon)
             scaled = training.precision == "fp16"
             self.G_opt = Adam(self.G.trainable_by_name, *adam, use_loss_scaling=scaled)

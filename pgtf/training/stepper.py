@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -104,7 +106,8 @@ class Stepper:
         updates = self._updates(stage, self._is_compiled[shape])
         numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
         numbers.append(tf.TensorSpec([], tf.float32))
-        return self._function(stage, updates).get_concrete_function(self._iterator, *numbers)
+        with _no_garbage_collection():
+            return self._function(stage, updates).get_concrete_function(self._iterator, *numbers)
 
     def _updates(self, stage: Stage, jit: bool) -> Updates:
         return Updates(self._state, self._config, self._noise, self._labels, stage, jit)
@@ -113,26 +116,14 @@ class Stepper:
         replicas = self._strategy.num_replicas_in_sync
         D_repeats = self._config.training.D_repeats
 
-        # Only the loop below needs AutoGraph. Converting everything that is called there would take
-        # longer than tracing it.
-        @tf.autograph.experimental.do_not_convert
-        def iteration(*args: Any) -> tf.Tensor:
-            return updates.iteration(*args)
-
-        @tf.autograph.experimental.do_not_convert
         def update_D(
             batch: Batch, nimg: tf.Tensor, alpha: tf.Tensor, lrate: tf.Tensor, strength: tf.Tensor
         ) -> None:
             update, _ = updates.compute_D(batch, nimg, alpha, strength)
             updates.apply_D(update, lrate)
 
-        @tf.autograph.experimental.do_not_convert
-        def next_ema(ema: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-            return self._noise.next_ema(
-                ema, dict(zip(self.statistics, tf.unstack(row), strict=True))
-            )
-
-        @tf.function
+        # Loops are written out, because AutoGraph would take half a second to convert them.
+        @tf.function(autograph=False)
         def steps(
             iterator: Any,
             nimgs: tf.Tensor,
@@ -142,19 +133,29 @@ class Stepper:
             noise_ema: tf.Tensor,
         ) -> tuple[tf.Tensor, tf.Tensor]:
             num_steps = tf.shape(nimgs)[0]
-            rows = tf.TensorArray(tf.float32, num_steps, element_shape=[len(self.statistics)])
-            for i in tf.range(num_steps):
-                strength = self._noise.strength(noise_ema)
-                if D_repeats > 1:  # all but the last; a loop of the graph is traced once
-                    for repeat in tf.range(D_repeats - 1):
-                        D_nimg = nimgs[i] + tf.cast(repeat * stage.minibatch, tf.int64)
-                        numbers = (D_nimg, alphas[i], D_lrates[i], strength)
-                        self._strategy.run(update_D, args=(next(iterator), *numbers))
-                args = (next(iterator), nimgs[i], alphas[i], G_lrates[i], D_lrates[i], strength)
-                per_replica = self._strategy.run(iteration, args=args)
+
+            def step(i: tf.Tensor, rows: tf.TensorArray, ema: tf.Tensor) -> tuple[Any, ...]:
+                strength = self._noise.strength(ema)
+
+                def repeat_D(repeat: tf.Tensor) -> tuple[tf.Tensor]:
+                    D_nimg = nimgs[i] + tf.cast(repeat * stage.minibatch, tf.int64)
+                    numbers = (D_nimg, alphas[i], D_lrates[i], strength)
+                    self._strategy.run(update_D, args=(iterator.get_next(), *numbers))
+                    return (repeat + 1,)
+
+                if D_repeats > 1:  # all but the last
+                    tf.while_loop(lambda repeat: repeat < D_repeats - 1, repeat_D, (0,))
+                numbers = (nimgs[i], alphas[i], G_lrates[i], D_lrates[i], strength)
+                args = (iterator.get_next(), *numbers)
+                per_replica = self._strategy.run(updates.iteration, args=args)
                 row = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-                rows = rows.write(i, row / replicas)
-                noise_ema = next_ema(noise_ema, row / replicas)
+                means = dict(zip(self.statistics, tf.unstack(row / replicas), strict=True))
+                return i + 1, rows.write(i, row / replicas), self._noise.next_ema(ema, means)
+
+            rows = tf.TensorArray(tf.float32, num_steps, element_shape=[len(self.statistics)])
+            _, rows, noise_ema = tf.while_loop(
+                lambda i, *_: i < num_steps, step, (0, rows, noise_ema)
+            )
             return rows.stack(), noise_ema
 
         return steps
@@ -182,6 +183,18 @@ class Stepper:
                 value.numpy()
 
         return trial
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Context manager for tracing, whose many new objects would make Python look for garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _stage(call: Call) -> Stage:

@@ -161,9 +161,10 @@ class Updates:
 
     def _compute(self, objective: Objective, nimg: tf.Tensor, noise_strength: tf.Tensor) -> Update:
         """Computes either network's gradients, averaged over micro-batches and replicas."""
-        variables = objective.network.variables_at(self._stage.resolution_log2)
+        resolution_log2 = self._stage.resolution_log2
+        variables = objective.network.variables_at(resolution_log2)
         networks: tuple[Network, Network] = (self._state.G, self._state.D)
-        weights = {network: differentiation.read_weights(network) for network in networks}
+        weights = {each: differentiation.read_weights(each, resolution_log2) for each in networks}
         trained = {name: weights[objective.network][name] for name in variables}
         scale = objective.optimizer.loss_scale()
         num_parts = self._config.schedule.grad_accumulation

@@ -1,9 +1,13 @@
 """The common part of G and D: sizes, levels of detail, seeds, shared weights."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from pgtf import networks
 from pgtf.networks import Discriminator, Generator
 from tests import tiny
 
@@ -12,11 +16,14 @@ CIFAR10 = {"resolution": 32, "num_channels": 3, "fmap_base": 4096, "fmap_max": 1
 
 
 @pytest.fixture
-def make(monkeypatch):
+def make():
     """Makes networks whose weights are zeros: drawing 23 million takes a second."""
-    zeros = keras.initializers.Zeros
-    monkeypatch.setattr(keras.initializers, "RandomNormal", lambda stddev, seed: zeros())
-    return lambda kind, **options: kind(**options)
+
+    def build(kind, **options):
+        with networks.zero_weights():
+            return kind(**options)
+
+    return build
 
 
 def num_parameters(network):
@@ -178,3 +185,47 @@ def test_variables_at_a_resolution_are_its_blocks_and_its_two_rgb_layers():
         *["4x4/Conv", "4x4/Dense0", "4x4/Dense1"],
         "FromRGB_lod2",
     ]
+
+
+def test_no_layer_is_traced_while_networks_are_built_and_wired(monkeypatch):
+    """Keras traces a layer that does not state the shape of its output: 137 at 1024x1024."""
+    traced = []
+    original = keras.src.backend.compute_output_spec
+    monkeypatch.setattr(
+        keras.src.backend,
+        "compute_output_spec",
+        lambda function, *args, **kwargs: (
+            traced.append(function) or original(function, *args, **kwargs)
+        ),
+    )
+    for options in ({}, {"fused_scale": False, "use_batchnorm": True, "label_size": 3}):
+        noisy = {"use_gdrop": True, "use_layernorm": True, "mbdisc_kernels": 2} if options else {}
+        for network in (tiny.generator(**options), tiny.discriminator(**options, **noisy)):
+            for key in itertools.product((2, 3, 4), (True, False)):
+                network.model(*key)
+    assert traced == []
+    keras.layers.Lambda(tf.identity)(keras.Input([3]))
+    assert len(traced) == 1
+
+
+def test_weights_that_will_be_loaded_are_zeros_and_cost_no_random_values():
+    with networks.zero_weights():
+        D = tiny.discriminator(mbdisc_kernels=2, wscale_constant="rms")
+    weights = {name: v for name, v in tiny.arrays_of(D).items() if not name.endswith("/bias")}
+    assert not any(np.any(values) for values in weights.values())
+    assert np.all(tiny.arrays_of(tiny.discriminator())["4x4/Conv/weight"])  # random again
+
+
+def test_a_copy_has_the_weights_of_the_original_in_memory_of_its_own():
+    G = tiny.generator(seed=3)
+    with networks.zero_weights():
+        Gs = tiny.generator()
+    Gs.copy_weights_from(G)
+    before = tiny.arrays_of(Gs)
+    for name, values in tiny.arrays_of(tiny.generator(seed=3)).items():
+        np.testing.assert_array_equal(before[name], values)
+    for variable in G.variables_by_name.values():
+        # Writes in place, as the optimizer does.
+        tf.raw_ops.AssignAddVariableOp(resource=variable.handle, value=tf.ones(variable.shape))
+    for name, values in tiny.arrays_of(Gs).items():
+        np.testing.assert_array_equal(before[name], values)

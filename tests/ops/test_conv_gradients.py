@@ -208,7 +208,7 @@ def test_an_update_asks_for_gradients_of_its_own_weights_first(monkeypatch):
 
     @tf.function(autograph=False)
     def update_of_G():
-        weights = {network: differentiation.read_weights(network) for network in (G, D)}
+        weights = {network: differentiation.read_weights(network, 4) for network in (G, D)}
         with differentiation.computing_with(*weights.items()):
             part = functools.partial(
                 objectives.generator_terms, G, D, latents, None, 16, None, losses.LossConfig()

@@ -43,7 +43,7 @@ def counts_of(alpha):
     mixing = tf.zeros([BATCH, 1, 1, 1])
 
     def update_of_D():
-        weights = {network: differentiation.read_weights(network) for network in (G, D)}
+        weights = {network: differentiation.read_weights(network, 3) for network in (G, D)}
         trained = {name: weights[D][name] for name in D.variables_at(3)}
         with differentiation.computing_with(*weights.items()):
             parts = objectives.discriminator_parts(
@@ -53,7 +53,7 @@ def counts_of(alpha):
         return terms.loss, gradients
 
     def update_of_G():
-        weights = {network: differentiation.read_weights(network) for network in (G, D)}
+        weights = {network: differentiation.read_weights(network, 3) for network in (G, D)}
         trained = {name: weights[G][name] for name in G.variables_at(3)}
         with differentiation.computing_with(*weights.items()):
             terms, gradients = differentiation.gradients_of(
