@@ -17,6 +17,8 @@ from pgtf.foreign.files import read_bytes
 from pgtf.foreign.json_files import parse_json
 
 MAX_BYTES = 1 << 30  # of a file with labels
+__all__ = ["FileLabels", "LabelOptions", "read_groups", "read_labels"]
+
 TABLES = (".csv", ".tsv")
 KINDS = "folders, or a .csv, .tsv, .json or .npy file"
 
