@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -12,13 +13,15 @@ import numpy as np
 from absl import logging
 
 from pgtf.dataset.description import META_FILE, default_mirror, mirror_source, read_description
+from pgtf.dataset.journal import JOURNAL
 from pgtf.dataset.tfrecords import RecordFile, open_records
-from pgtf.files import read_parts, retried
+from pgtf.files import entries, read_parts, retried
 from pgtf.foreign import arrays
 from pgtf.foreign.files import open_regular, size_of
 
 MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
+MAX_LISTED = 12  # datasets in an error
 RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords", re.DOTALL)
 
 
@@ -49,16 +52,32 @@ class NoDataset(ValueError):
 
     Attributes:
         path: the folder.
+        datasets: names of the folders in it that do, sorted.
     """
 
     def __init__(self, path: str):
         super().__init__(path)
         self.path = path
+        self.datasets = _datasets_in(path)
 
     def __str__(self) -> str:
+        if self.datasets:
+            return self.choose("choose one, for example ")
         return (
             f"{self.path}: no dataset in it, no file NAME-rLL.tfrecords. "
             "Create it with dataset_tool.py."
+        )
+
+    def choose(self, before: str) -> str:
+        """Describes the datasets in the folder, and how to name one.
+
+        Args:
+            before: text before a dataset's path, such as a flag.
+        """
+        more = ", ..." if len(self.datasets) > MAX_LISTED else ""
+        return (
+            f"{self.path} holds the datasets {', '.join(self.datasets[:MAX_LISTED])}{more}: "
+            f"{before}{os.path.join(self.path, self.datasets[0])}"
         )
 
 
@@ -158,6 +177,7 @@ def open_dataset(
     except (FileNotFoundError, NotADirectoryError):
         message = f"{path}: no such dataset folder. Create it with dataset_tool.py."
         raise FileNotFoundError(message) from None
+    names = [name for name in names if not is_hidden(name)]
     files = _open_levels(path, names)
     top = files[max(files)]
     labels = _open_labels(path, names, top.num_records)
@@ -181,6 +201,28 @@ def open_dataset(
         label_file=labels,
         meta=meta,
     )
+
+
+def is_hidden(name: str) -> bool:
+    """True for names that begin with a dot, those of files that macOS adds (._NAME) among them."""
+    return name.startswith(".")
+
+
+def _datasets_in(path: str) -> tuple[str, ...]:
+    """Names of the folders in a folder that hold record files."""
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in entries(path):
+            if entry.is_dir() and not is_hidden(entry.name) and _holds_records(entry.path):
+                found.append(entry.name)
+    return tuple(sorted(found))
+
+
+def _holds_records(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        names = [entry.name for entry in entries(path)]
+        return JOURNAL not in names and any(map(RECORDS_NAME.fullmatch, names))
+    return False
 
 
 def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:

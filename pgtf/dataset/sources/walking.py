@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 
 from pgtf.dataset.encoder import Rejected
-from pgtf.dataset.folder import RECORDS_NAME
+from pgtf.dataset.folder import RECORDS_NAME, is_hidden
 from pgtf.files import PASSING, retried
 from pgtf.foreign.files import open_regular
 from pgtf.foreign.pictures import extensions, open_picture, reason
@@ -107,7 +107,8 @@ class _Walk:
                 raise
             self.rejected.append(Rejected(folder, reason(error)))
             return
-        if any(RECORDS_NAME.fullmatch(entry.name) for entry in entries if _is_shown(entry.name)):
+        names = [entry.name for entry in entries if not is_hidden(entry.name)]
+        if any(map(RECORDS_NAME.fullmatch, names)):
             if folder == self._root:
                 raise ValueError(
                     f"{folder}: holds a dataset, NAME-rLL.tfrecords, and not images. "
@@ -119,7 +120,7 @@ class _Walk:
             self._meet(entry, above | {real})
 
     def _meet(self, entry: os.DirEntry[str], above: frozenset[str]) -> None:
-        if not _is_shown(entry.name):
+        if is_hidden(entry.name):
             self.passed_over[HIDDEN] += 1
             return
         is_link = entry.is_symlink()
@@ -140,11 +141,6 @@ class _Walk:
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return list(entries)
-
-
-def _is_shown(name: str) -> bool:
-    """False for hidden files and folders, those that macOS adds among them (._NAME)."""
-    return not name.startswith(".")
 
 
 def _holds_image(path: str, extension: str) -> bool:
