@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.folder import NoDataset, open_dataset
+from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.images import ImageOptions, create
 from pgtf.dataset.sources.suggestion import survey
 from pgtf.dataset.sources.walking import find_images
@@ -96,6 +97,10 @@ def plan(image_dir: str, resolution: int | None = None) -> Plan:
     Raises:
         OSError, ValueError: the folder holds no image that can be read.
     """
+    if resolution is not None and not has_pyramid(resolution, resolution):
+        raise ValueError(
+            f"`resolution` must be a power of two of at least 4. Received: resolution={resolution}."
+        )
     names = find_images(image_dir).images
     found = survey(image_dir, names)
     if not found.sizes:

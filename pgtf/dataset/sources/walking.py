@@ -24,7 +24,8 @@ SYSTEM_FOLDERS = frozenset(
     )
 )
 SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"))
-HIDDEN, DATASET = "hidden", "dataset"
+HIDDEN, DATASET, RUN = "hidden", "dataset", "training run"
+RUN_FILES = frozenset(("config.json", "identity.json"))
 # First bytes of pictures, even damaged ones.
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
 MAX_KINDS = 5  # kinds of files in a message
@@ -68,7 +69,7 @@ def find_images(image_dir: str) -> Found:
 
     A file counts as an image if it has the extension of an image, or if it can be opened as one,
     or has another or no extension but begins as a picture does. Hidden files and folders, those
-    that systems add, and datasets are passed over.
+    that systems add, datasets and training runs are passed over.
 
     Raises:
         OSError: there is no such folder, or it cannot be read.
@@ -107,7 +108,10 @@ class _Walk:
                 raise
             self.rejected.append(Rejected(folder, reason(error)))
             return
-        names = [entry.name for entry in entries if not is_hidden(entry.name)]
+        names = {entry.name for entry in entries if not is_hidden(entry.name)}
+        if names >= RUN_FILES and folder != self._root:
+            self.passed_over[RUN] += 1
+            return
         if any(map(RECORDS_NAME.fullmatch, names)):
             if folder == self._root:
                 raise ValueError(
