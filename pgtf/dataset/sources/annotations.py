@@ -17,7 +17,7 @@ from pgtf.foreign.files import read_bytes
 from pgtf.foreign.json_files import parse_json
 
 MAX_BYTES = 1 << 30  # of a file with labels
-__all__ = ["FileLabels", "LabelOptions", "read_groups", "read_labels"]
+__all__ = ["FileLabels", "LabelOptions", "read_column", "read_labels"]
 
 TABLES = (".csv", ".tsv")
 KINDS = "folders, or a .csv, .tsv, .json or .npy file"
@@ -70,28 +70,26 @@ def read_labels(
     return combine(source, names, labels, entries.columns)
 
 
-def read_groups(
+def read_column(
     source: str | None,
-    by: str,
+    column: str,
     image_dir: str,
     names: Sequence[str],
     options: LabelOptions,
     read: Callable[[str, int], bytes] = read_bytes,
 ) -> list[str]:
-    """Returns the group of each file: its folder if `by` is "folder", or a cell of a table.
+    """Reads the text that a column of a table has for each file.
 
     Raises:
-        ValueError: there is no such column, or a file has no row in the table.
+        ValueError: there is no such column, or a file has no row in the table, or a blank cell.
     """
-    if by == "folder":
-        return [os.path.dirname(name) for name in names]
     if source is None or os.path.splitext(source)[1].lower() not in TABLES:
         raise ValueError(
             "`split_by` must be folder, or a column of a .csv file that --labels names. "
-            f"Received: split_by={by}."
+            f"Received: split_by={column}."
         )
     table = parse_table(source, read(source, MAX_BYTES), options.header)
-    wanted = dataclasses.replace(options, label_columns=(by,))
+    wanted = dataclasses.replace(options, label_columns=(column,))
     return _labels_of(from_table(table, image_dir, names, wanted, as_text=True), image_dir, names)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from pgtf.dataset.absence import NoDataset
 from pgtf.dataset.exporter import Options, Summary
-from pgtf.dataset.folder import NoDataset, open_dataset
+from pgtf.dataset.folder import open_dataset
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.images import ImageOptions, create
 from pgtf.dataset.sources.suggestion import survey

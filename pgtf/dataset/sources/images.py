@@ -16,6 +16,7 @@ from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.annotations import FileLabels, LabelOptions, read_labels
+from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
 from pgtf.dataset.sources.pictures import (
     FILE_ERRORS,
     PLAIN_MODES,
@@ -28,6 +29,7 @@ from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.suggestion import suggested_command as suggested_command
 from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
+from pgtf.dataset.splits import parse_held_out
 from pgtf.foreign.pictures import open_picture, reason
 
 NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
@@ -46,6 +48,17 @@ class ImageOptions:
     max_images: int | None = None
     max_errors: int = 0  # unusable files to skip; one more ends the job
     table: LabelOptions = LabelOptions()  # parts of a table of labels that are used
+    held_out: str | None = None  # number or share of images that training never sees
+    split_by: str | None = None  # "folder", or a column: the images of a group stay together
+
+    def __post_init__(self) -> None:
+        if self.held_out is not None:
+            parse_held_out(self.held_out)
+        elif self.split_by is not None:
+            raise ValueError(
+                f"`split_by` needs `held_out`. Received: split_by={self.split_by}. "
+                "Add, for example, --held_out=0.1."
+            )
 
     @property
     def strict(self) -> bool:
@@ -75,19 +88,29 @@ def create(
     if len(rejected) > images.max_errors:
         raise ValueError(_too_many(rejected, images.max_errors))
     conversion = _conversion(image_dir, names, images)
-    labels = read_labels(images.labels, image_dir, names, images.table) if images.labels else None
+    table = dataclasses.replace(images.table, group_column=group_column(images.split_by))
+    labels = read_labels(images.labels, image_dir, names, table) if images.labels else None
     order = shuffled(len(names)) if images.shuffle else np.arange(len(names))
+    split, meta = None, {}
+    if images.held_out is not None:
+        groups = groups_of(image_dir, names, images.split_by, images.labels, table)
+        chosen = order[: images.max_images]
+        order, split = held_out_last(chosen, groups, images.held_out, images.split_by)
+        split = dataclasses.replace(split, first=len(rejected) + split.first)
+        meta = {} if images.split_by is None else {"subjects": len(set(groups))}
     summary = export(
         tfrecord_dir,
         items=itertools.chain(rejected, (names[i] for i in order)),
-        num_items=len(rejected) + len(names),
+        num_items=len(rejected) + len(order),
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
         job=_job(image_dir, names, images),
         labels=None if labels is None else _rows(labels, order, len(rejected)),
         label_names=() if labels is None else labels.names,
+        meta=meta,
         max_images=images.max_images,
         max_errors=images.max_errors,
+        split=split,
         options=options,
     )
     return dataclasses.replace(
@@ -191,6 +214,9 @@ def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str
     del options["max_errors"]  # A job that met too many is resumed with a higher limit.
     if images.table == LabelOptions():  # An older version may have begun the job.
         del options["table"]
+    for name in ("held_out", "split_by"):
+        if options[name] is None:
+            del options[name]
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
     folder = os.path.abspath(image_dir)
     return {"command": "create_from_images", "image_dir": folder, "files": files} | options
@@ -233,6 +259,14 @@ def add_command(commands: Commands) -> None:
         choices=(0, 1),
         default=1,
         help="0: the first line of a .csv file names no columns (default: %(default)s)",
+    )
+    help = "number or share of images that training never sees, for metrics (default: none)"
+    p.add_argument("--held_out", metavar="N|SHARE", help=help)
+    p.add_argument(
+        "--split_by",
+        metavar="folder|COLUMN",
+        help="hold out whole folders, or all images with the same text in this column of the .csv "
+        "file of --labels, such as a patient (default: any images)",
     )
     help = "unusable files to skip and list (default: %(default)s)"
     p.add_argument("--max_errors", type=natural, default=0, help=help)

@@ -7,8 +7,8 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
+from pgtf.dataset.absence import RECORDS_NAME, is_hidden
 from pgtf.dataset.encoder import Rejected
-from pgtf.dataset.folder import RECORDS_NAME, is_hidden
 from pgtf.files import PASSING, retried
 from pgtf.foreign.files import open_regular
 from pgtf.foreign.pictures import extensions, open_picture, reason
