@@ -112,8 +112,9 @@ def _is_group(value: Any) -> bool:
     if not _is_list(columns, lambda x: _is_number(x, 0), 2) or columns[0] >= columns[1]:
         return False
     width = columns[1] - columns[0]
-    return _is_list(value.get("names", [""] * min(width, 1)), _is_text) and all(
-        _is_list(value.get(name, [0] * width), _is_real, width) for name in ("mean", "deviation")
+    rules = {"names": _is_text, "mean": _is_real, "deviation": _is_real}
+    return all(
+        _is_list(value[name], is_right, width) for name, is_right in rules.items() if name in value
     )
 
 

@@ -61,8 +61,8 @@ def verify(path: str, num_workers: int | None = None) -> Dataset:
 def _check_fingerprint(dataset: Dataset) -> None:
     """Compares the content with that which the create command wrote, where that is known."""
     written, found = dataset.meta.get("fingerprint", {}), fingerprint(dataset)
-    for part in written.keys() & found.keys():
-        if written[part] != found[part]:
+    for part in found:
+        if written.get(part, found[part]) != found[part]:
             raise ValueError(
                 f"{dataset.path}: the {part} part is whole, but not what {META_FILE} says that "
                 "was written (`fingerprint`). Restore the files, or remove that field."
