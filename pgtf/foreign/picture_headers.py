@@ -21,7 +21,13 @@ WITHOUT_BODY = {0x01, *range(0xD0, 0xD9)}
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 EOI, SOS, COMMENT = 0xD9, 0xDA, 0xFE
 APPLICATIONS = range(0xE0, 0xF0)
-KEPT = (b"JFIF\0", b"ICC_PROFILE\0", b"Adobe")  # application segments that pixels need
+JFIF = b"JFIF\0"
+KEPT = (JFIF, b"ICC_PROFILE\0", b"Adobe")  # application segments that pixels need
+# libjpeg warns about other values of these bytes, and decodes the same pixels: the version in a
+# JFIF segment, and the end of the header of a scan without progression, which some cameras leave 0.
+JFIF_VERSION = b"\1\1"
+SEQUENTIAL = (0xC0, 0xC1, 0xC9)
+WHOLE_SPECTRUM = b"\0\x3f\0"
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 MAX_SEGMENTS = 8192  # before the first scan; an ICC profile takes 255 at most
@@ -41,6 +47,7 @@ class Jpeg(NamedTuple):
 
     content: bytes
     size: tuple[int, int]  # width, height
+    num_components: int  # 1 gray, 3 colors, 4 CMYK
     exif: bytes  # b"" = none
     xmp: bytes
 
@@ -69,7 +76,7 @@ def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
     """Returns the header and the place of the first scan's data; None if there is no scan."""
     kept = [content[:2]]
     metadata = {EXIF: b"", XMP: b""}
-    at, size = 2, (0, 0)
+    at, size, num_components, is_sequential = 2, (0, 0), 0, False
     for _ in range(MAX_SEGMENTS):
         marker = MARKER.search(content, at)
         if marker is None or marker[1][0] == EOI:
@@ -83,9 +90,14 @@ def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
             return None
         segment = content[marker.start() : end]
         if kind == SOS:
-            return Jpeg(b"".join([*kept, segment]), size, *metadata.values()), end
+            if is_sequential:
+                segment = segment[:-3] + WHOLE_SPECTRUM
+            return Jpeg(b"".join([*kept, segment]), size, num_components, *metadata.values()), end
         if kind in FRAMES:
+            is_sequential, num_components = kind in SEQUENTIAL, int.from_bytes(body[5:6], "big")
             size = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
+        if body.startswith(JFIF):
+            segment = segment[:9] + JFIF_VERSION + segment[11:]
         if kind in APPLICATIONS or kind == COMMENT:
             for name in metadata:
                 if body.startswith(name) and not metadata[name]:

@@ -12,13 +12,13 @@ from tqdm import tqdm
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import (
     FILE_ERRORS,
-    UINT16_MODES,
     Alpha,
     Transform,
     fit,
     to_plain,
 )
 from pgtf.foreign.pictures import open_picture, reason
+from pgtf.foreign.samples import UINT16_MODES
 
 __all__ = ["Alpha", "Fitting", "ImageFolder", "Transform", "open_image_folder"]
 
