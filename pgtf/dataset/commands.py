@@ -91,10 +91,16 @@ def print_summary(summary: Summary) -> None:
             print(f"  {name:{width}}  {why}")
     if summary.skipped:
         kinds = collections.Counter(
-            one_line(os.path.splitext(name)[1].lower()) for name in summary.skipped
+            one_line(os.path.splitext(name)[1].lower()) or "without extension"
+            for name in summary.skipped
         )
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
         print(f"Skipped        {len(summary.skipped)} files that are not images: {counts}")
+    if summary.passed_over:
+        total = sum(count for _, count in summary.passed_over)
+        listed = summary.passed_over[:MAX_LISTED]
+        counts = ", ".join(f"{count} {one_line(kind)}" for kind, count in listed)
+        print(f"Skipped        {total} files or folders that are no source of images: {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
     names = ", ".join(map(one_line, summary.label_names[:MAX_LISTED]))
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""

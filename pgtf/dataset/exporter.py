@@ -72,6 +72,8 @@ class Summary:
     contact_sheet: str
     rejected: tuple[Rejected, ...]
     skipped: tuple[str, ...] = ()  # files in the source that are not images
+    # Names or kinds of what is no source of images, such as hidden files, and how many there are.
+    passed_over: tuple[tuple[str, int], ...] = ()
 
 
 def shuffled(num_items: int) -> np.ndarray:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import collections
 import dataclasses
 import hashlib
 import itertools
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,9 +14,8 @@ import numpy as np
 from pgtf.dataset.commands import Commands, add_conversion, natural, positive
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
-from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid
-from pgtf.dataset.sources.annotations import read_labels
+from pgtf.dataset.sources.annotations import FileLabels, LabelOptions, read_labels
 from pgtf.dataset.sources.pictures import (
     FILE_ERRORS,
     PLAIN_MODES,
@@ -27,10 +24,13 @@ from pgtf.dataset.sources.pictures import (
     Transform,
     read_picture,
 )
-from pgtf.foreign.pictures import extensions, open_picture, reason
+from pgtf.dataset.sources.reading import read_or_reject
+from pgtf.dataset.sources.suggestion import suggested_command as suggested_command
+from pgtf.dataset.sources.walking import find_images
+from pgtf.dataset.sources.walking import list_images as list_images
+from pgtf.foreign.pictures import open_picture, reason
 
-SURVEYED = 200  # files opened to suggest a command
-MAX_SUGGESTED = 1024  # pixels
+NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ImageOptions:
     labels: str | None = None  # "folders", or a .csv, .json or .npy file; None = unlabelled
     max_images: int | None = None
     max_errors: int = 0  # unusable files to skip; one more ends the job
+    table: LabelOptions = LabelOptions()  # parts of a table of labels that are used
 
     @property
     def strict(self) -> bool:
@@ -68,119 +69,78 @@ def create(
             f"`transform` needs a resolution. Received: transform={images.transform}. "
             "Add, for example, --resolution=256."
         )
-    names, others = list_images(image_dir)
+    found = find_images(image_dir)
+    names, rejected = _with_class(image_dir, found.images, images.labels)
+    rejected = [*found.rejected, *rejected]
+    if len(rejected) > images.max_errors:
+        raise ValueError(_too_many(rejected, images.max_errors))
     conversion = _conversion(image_dir, names, images)
-    labels = read_labels(images.labels, image_dir, names) if images.labels else None
+    labels = read_labels(images.labels, image_dir, names, images.table) if images.labels else None
     order = shuffled(len(names)) if images.shuffle else np.arange(len(names))
     summary = export(
         tfrecord_dir,
-        items=(names[i] for i in order),
-        num_items=len(names),
+        items=itertools.chain(rejected, (names[i] for i in order)),
+        num_items=len(rejected) + len(names),
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
         job=_job(image_dir, names, images),
-        labels=None if labels is None else labels.values[order],
+        labels=None if labels is None else _rows(labels, order, len(rejected)),
         label_names=() if labels is None else labels.names,
         max_images=images.max_images,
         max_errors=images.max_errors,
         options=options,
     )
-    return dataclasses.replace(summary, skipped=tuple(others))
+    return dataclasses.replace(
+        summary, skipped=tuple(found.others), passed_over=tuple(found.passed_over.items())
+    )
 
 
-def list_images(image_dir: str) -> tuple[list[str], list[str]]:
-    """Returns the sorted paths of image files, and of others, below a folder; skips hidden files.
-
-    A file counts as an image if it has the extension of an image, or none, or if it can be opened
-    as one.
-    """
-    if not os.path.isdir(image_dir):
-        raise FileNotFoundError(f"{image_dir}: no such folder of images.")
-    readable = {"", *extensions()}
-    names: list[str] = []
-    others: list[str] = []
-    for path in _walk(image_dir, frozenset()):
-        is_image = os.path.splitext(path)[1].lower() in readable or _holds_image(path)
-        (names if is_image else others).append(os.path.relpath(path, image_dir))
-    if not names:
-        raise ValueError(f"{image_dir}: no image files in it.")
-    return sorted(names), sorted(others)
+def _with_class(
+    image_dir: str, names: list[str], labels: str | None
+) -> tuple[list[str], list[Rejected]]:
+    """Rejects images without a folder where folders are classes."""
+    if labels != "folders":
+        return names, []
+    kept = [name for name in names if os.path.dirname(name)]
+    if not kept:
+        raise ValueError(
+            f"{image_dir}: must have a sub-folder per class for --labels=folders. Received: all "
+            f"{len(names)} images in one folder, such as {names[0]}."
+        )
+    stray = [os.path.join(image_dir, name) for name in names if not os.path.dirname(name)]
+    return kept, [Rejected(path, NO_FOLDER) for path in stray]
 
 
-def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
-    """Yields paths of files in a folder and below; follows no link back to a folder in `above`."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            is_link = entry.is_symlink()
-            if os.path.isdir(entry.path) if is_link else entry.is_dir():
-                yield from _walk(entry.path, above | {real})
-            elif is_link or entry.is_file():  # Reading a pipe would wait forever.
-                yield entry.path
+def _too_many(rejected: Sequence[Rejected], max_errors: int) -> str:
+    first = rejected[max_errors]
+    return (
+        f"{first.name}: {first.reason} (error {max_errors + 1} of {len(rejected)}; "
+        f"--max_errors={len(rejected)} leaves them out)."
+    )
 
 
-def _holds_image(path: str) -> bool:
-    try:
-        with open_picture(path, pixels=False):
-            return True
-    except FILE_ERRORS:
-        return False
-
-
-def suggested_command(path: str) -> str | None:
-    """Suggests the create_from_images command for a folder; None if it holds no images."""
-    try:
-        names, _ = list_images(path)
-    except (OSError, ValueError):
-        return None
-    sizes: collections.Counter[tuple[int, int]] = collections.Counter()
-    modes: collections.Counter[str] = collections.Counter()
-    for name in names[:: max(len(names) // SURVEYED, 1)]:
-        try:
-            with open_picture(os.path.join(path, name), pixels=False) as picture:
-                sizes[picture.size] += 1
-                modes["transparent" if picture.has_transparency_data else picture.mode] += 1
-        except FILE_ERRORS:
-            continue
-    if not sizes:
-        return None
-    command = ["python", "dataset_tool.py", "create_from_images", _free_name(path), path]
-    if len(sizes) > 1 or not has_pyramid(*next(iter(sizes))):
-        smallest = sorted(min(size) for size in sizes.elements())[sizes.total() // 10]
-        side = 1 << max(min(smallest, MAX_SUGGESTED).bit_length() - 1, MIN_RESOLUTION_LOG2)
-        command += [f"--resolution={side}", "--transform=center-crop"]
-    if len(modes) > 1 or not set(modes) <= set(PLAIN_MODES):
-        command.append("--channels=1" if set(modes) <= {"1", "L", "I;16", "I"} else "--channels=3")
-    if "transparent" in modes:
-        command.append("--alpha=white")
-    return shlex.join(command)
-
-
-def _free_name(path: str) -> str:
-    """Returns datasets/NAME for a folder NAME, or datasets/NAME-2 and so on if that exists."""
-    name = os.path.join("datasets", os.path.basename(os.path.abspath(path)))
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(name for name in names if not os.path.lexists(name))
+def _rows(labels: FileLabels, order: np.ndarray, num_rejected: int) -> np.ndarray:
+    """Labels in the order of the items, with any for items that are rejected already."""
+    values = labels.values
+    return np.concatenate(
+        [np.zeros_like(values, shape=(num_rejected, *values.shape[1:])), values[order]]
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class _LoadFiles:
-    """The `load` of a folder; items are paths below it."""
+    """The `load` of a folder; items are paths below it, or rejected already."""
 
     image_dir: str
     conversion: Conversion
 
-    def __call__(self, names: Sequence[str]) -> Iterator[np.ndarray | Rejected]:
-        for name in names:
-            path = os.path.join(self.image_dir, name)
-            try:
-                yield read_picture(path, self.conversion)
-            except FILE_ERRORS as error:
-                yield Rejected(path, reason(error))
+    def __call__(self, items: Sequence[str | Rejected]) -> Iterator[np.ndarray | Rejected]:
+        for item in items:
+            yield item if isinstance(item, Rejected) else self._read(item)
+
+    def _read(self, name: str) -> np.ndarray | Rejected:
+        path = os.path.join(self.image_dir, name)
+        return read_or_reject(path, lambda: read_picture(path, self.conversion))
 
 
 def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> Conversion:
@@ -229,6 +189,8 @@ def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str
     """Describes the job; one that resumes it must have the same description."""
     options = dataclasses.asdict(images)
     del options["max_errors"]  # A job that met too many is resumed with a higher limit.
+    if images.table == LabelOptions():  # An older version may have begun the job.
+        del options["table"]
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
     folder = os.path.abspath(image_dir)
     return {"command": "create_from_images", "image_dir": folder, "files": files} | options
@@ -248,16 +210,36 @@ def add_command(commands: Commands) -> None:
     p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
     add_conversion(p)
     help = (
-        "folders: the name of an image's folder is its class; or a .csv, .json or .npy file "
+        "folders: the name of an image's folder is its class; or a .csv, .tsv, .json or .npy file "
         "(default: unlabelled)"
     )
     p.add_argument("--labels", help=help)
     p.add_argument("--max_images", type=positive, help="images to write at most (default: all)")
+    p.add_argument(
+        "--file_column",
+        metavar="NAME",
+        help="column of a .csv file that names files (default: 1st)",
+    )
+    p.add_argument(
+        "--label_columns",
+        metavar="NAME,...",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        help="columns of a .csv file that are labels (default: all others)",
+    )
+    p.add_argument(
+        "--header",
+        type=int,
+        choices=(0, 1),
+        default=1,
+        help="0: the first line of a .csv file names no columns (default: %(default)s)",
+    )
     help = "unusable files to skip and list (default: %(default)s)"
     p.add_argument("--max_errors", type=natural, default=0, help=help)
 
 
 def _run(args: argparse.Namespace, options: Options) -> Summary:
-    names = [field.name for field in dataclasses.fields(ImageOptions)]
-    chosen = ImageOptions(**{name: getattr(args, name) for name in names})
+    names = {field.name for field in dataclasses.fields(ImageOptions)} - {"table"}
+    table = LabelOptions(args.file_column, args.label_columns, bool(args.header))
+    chosen = ImageOptions(table=table, **{name: getattr(args, name) for name in names})
     return create(args.tfrecord_dir, args.image_dir, chosen, options)
