@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-from pgtf.foreign import tiff
 from pgtf.foreign.limits import check_scans
 
 JPEG_START = b"\xff\xd8\xff"
@@ -32,9 +31,10 @@ EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 MAX_SEGMENTS = 8192  # before the first scan; an ICC profile takes 255 at most
 MAX_CHUNKS = 1 << 18  # of a PNG file: 2 GiB in chunks of 8 KiB
-MAX_EXIF = 16  # places in an AVIF file where EXIF data seem to begin
+# EXIF data in an AVIF file: the length of what precedes them, that, and the first bytes.
+AVIF_EXIF = re.compile(rb"(\0\0\0\0|\0\0\0\x06Exif\0\0)(?:II\*\0|MM\0\*).{10}", re.DOTALL)
+EMPTY_EXIF = b"MM\0*\0\0\0\x08" + bytes(6)  # no values, no other directory
 MAX_BLOCKS = 8192  # of 255 bytes each, before the first image of a GIF file
-TIFF_STARTS = re.compile(rb"II[*+]\0|MM\0[*+]|II\0[*+]|MM[*+]\0")
 # Bounds of JPEG 2000: a decoder keeps a record of each part, however small.
 FREE_TILES, MIN_TILE = 1024, 1 << 12  # number that any image may have; least pixels of more
 SMALL, MIN_BLOCK = 1 << 18, 1 << 8  # pixels: smaller images may have smaller blocks
@@ -155,12 +155,13 @@ def webp_size(head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def check_avif(content: bytes) -> None:
-    """Refuses an AVIF file whose EXIF data, which are read with the header, are damaged."""
-    for number, start in enumerate(TIFF_STARTS.finditer(content)):
-        if number == MAX_EXIF:
-            raise ValueError("damaged EXIF data")
-        tiff.check_exif(content[start.start() :])
+def without_exif(content: bytes) -> bytes:
+    """Returns an AVIF file with an empty directory in place of its EXIF data.
+
+    Pillow parses these when it opens the file, and writes them again if it is turned, which odd
+    values make impossible. The orientation of AVIF is stored elsewhere.
+    """
+    return AVIF_EXIF.sub(lambda found: found[1] + EMPTY_EXIF, content)
 
 
 def check_jpeg2000(content: bytes) -> None:

@@ -29,8 +29,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 PNG_START = b"\x89PNG"
 OPENCV_FORMATS = ("PNG", "WEBP", "TIFF", "BMP")  # and JPEG
 HEAD_BYTES = 64  # enough to tell a kind of file from another
-TURNED = ("TIFF", "HEIF")  # Their decoders have turned the picture.
-NUM_PAGES = "pgtf-pages"  # key in the `info` of a TIFF file
+NUM_PAGES, TURN = "pgtf-pages", "pgtf-orientation"  # keys in the `info` of a TIFF file
 TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from text.
 XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
@@ -56,7 +55,7 @@ def extensions() -> frozenset[str]:
 
 @contextlib.contextmanager
 def open_picture(
-    path: PathLike, *, pixels: bool = True, max_pixels: int = MAX_PIXELS, page: int = 0
+    path: PathLike, *, pixels: bool = True, max_pixels: int | None = None, page: int = 0
 ) -> Iterator[PIL.Image.Image]:
     """Opens an image file; its pixels are decoded when they are first used.
 
@@ -65,7 +64,7 @@ def open_picture(
     Args:
         path: the file.
         pixels: False = only size and mode are needed, and the file need not be read.
-        max_pixels: largest number of pixels that is accepted.
+        max_pixels: largest number of pixels that is accepted, if a user may set it.
         page: number of the picture in a TIFF file or an animation; see `num_pages`.
 
     Raises:
@@ -73,11 +72,12 @@ def open_picture(
             goes wrong in a decoder while the context is open. `reason` makes one line of it.
         OSError: the file cannot be read.
     """
-    with one_kind_of_error(max_pixels), _limit_of_pillow(max_pixels), open_regular(path) as file:
+    limit = max_pixels or MAX_PIXELS
+    with one_kind_of_error(max_pixels), _limit_of_pillow(limit), open_regular(path) as file:
         if size_of(file) > MAX_FILE_BYTES:
             raise ValueError(f"must have at most {MAX_FILE_BYTES} bytes")
-        with _open(file, os.fspath(path), size_of(file), pixels, max_pixels, page) as picture:
-            check_size(picture.size, size_of(file), picture.format, max_pixels)
+        with _open(file, os.fspath(path), size_of(file), pixels, limit, page) as picture:
+            check_size(picture.size, size_of(file), picture.format, limit)
             yield picture
 
 
@@ -187,13 +187,17 @@ def orientation(picture: PIL.Image.Image) -> int:
 
     Only this value is read: a camera may have written anything into the others.
     """
-    if picture.format in TURNED:
-        return 1
     info = picture.info
+    if picture.format == "TIFF":
+        return int(info.get(TURN, 1))
+    if picture.format == "HEIF":  # Its decoder has turned it.
+        return 1
     exif = info.get("exif", b"")
     if not exif and isinstance(text := info.get("Raw profile type exif"), str):
         with contextlib.suppress(ValueError):  # ImageMagick: a name, a length, hexadecimal lines
             exif = bytes.fromhex("".join(text.split("\n")[3:]))
+    if picture.format == "AVIF":  # Pillow writes there what the file says elsewhere.
+        return tiff.orientation_of(exif) or 1
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     xmp = xmp.encode(errors="replace") if isinstance(xmp, str) else xmp
     found = XMP_ORIENTATION.search(xmp)
@@ -221,8 +225,7 @@ def _open(
         if size := picture_headers.webp_size(head):
             check_size(size, num_bytes, "WEBP", max_pixels)
     elif head[4:8] == b"ftyp":
-        file = io.BytesIO(content := file.read())
-        picture_headers.check_avif(content)
+        file = io.BytesIO(picture_headers.without_exif(file.read()))
     elif head.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")):
         # Reading from memory allocates no more than there is, whatever length a header says.
         file = io.BytesIO(content := file.read())
@@ -262,7 +265,7 @@ def _open_jpeg(jpeg: picture_headers.Jpeg) -> PIL.Image.Image:
 
 def _open_tiff(plain: tiff.Plain) -> PIL.Image.Image:
     picture = PIL.Image.open(io.BytesIO(plain.content), formats=["TIFF"])
-    picture.info[NUM_PAGES] = plain.num_pages
+    picture.info |= {NUM_PAGES: plain.num_pages, TURN: plain.orientation}
     prepare_tiff(picture, plain)
     return picture
 

@@ -7,7 +7,7 @@ import functools
 import io
 import sys
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import PIL.Image
@@ -35,6 +35,11 @@ class Samples:
 
 
 Reader = Callable[[PIL.Image.Image], Samples | None]
+
+
+def is_deep(picture: PIL.Image.Image) -> bool:
+    """True for a picture with more than 8 bits per value, without decoding it."""
+    return READER in picture.info or picture.mode in (*UINT16_MODES, "F")
 
 
 def samples(picture: PIL.Image.Image) -> Samples | None:
@@ -89,7 +94,8 @@ def _read_png(
         values = np.asarray(picture)
     elif color == GRAY_ALPHA:
         # Pillow has no mode for this; four bytes per pixel are read as RGBA.
-        picture.tile = [tile._replace(args="RGBA") for tile in picture.tile]  # type: ignore[attr-defined]
+        tiles = picture.tile  # type: ignore[attr-defined]
+        picture.tile = [tile._replace(args="RGBA") for tile in tiles]  # type: ignore[attr-defined]
         pairs = np.asarray(picture).view(">u2")
         values, opacity = pairs[:, :, 0], round_16_bits(pairs[:, :, 1])
     else:
@@ -98,7 +104,7 @@ def _read_png(
         if color == COLOR_ALPHA:
             values, opacity = values[:, :, :3], round_16_bits(values[:, :, 3])
     if key is not None and color in (GRAY, COLOR):
-        is_key = values == np.uint16(key)
+        is_key = values == np.asarray(key, np.uint16)
         opacity = np.where(is_key if color == GRAY else is_key.all(axis=2), 0, 255).astype(np.uint8)
     return Samples(values, UINT16_MAX, opacity)
 
@@ -112,17 +118,16 @@ def _low_bytes(file: IO[bytes], kind: str) -> np.ndarray:
     native = ";16L" if sys.byteorder == "little" else ";16B"
     file.seek(0)
     with PIL.Image.open(file, formats=[kind]) as again:
-        tiles = []
-        for *where, args in again.tile:  # type: ignore[attr-defined]
-            rawmode, *rest = (args,) if isinstance(args, str) else args
-            rawmode = rawmode.replace(";16N", native)
-            name, order = rawmode[:-1], rawmode[-1]
-            if not name.endswith(";16") or order not in "LB":
-                raise ValueError(f"has samples of 16 bits in an unknown order, {rawmode}")
-            other = name + ("B" if order == "L" else "L")
-            tiles.append((*where, other if isinstance(args, str) else (other, *rest)))
-        again.tile = [PIL.ImageFile._Tile(*tile) for tile in tiles]  # type: ignore[attr-defined]
+        again.tile = [tile._replace(args=_other_order(tile.args, native)) for tile in again.tile]
         return np.asarray(again)
+
+
+def _other_order(args: Any, native: str) -> Any:
+    """Arguments of a decoder of Pillow for samples of the other byte order."""
+    rawmode, *rest = (args,) if isinstance(args, str) else args
+    name, order = rawmode.replace(";16N", native).rsplit(";16", 1)
+    other = f"{name};16" + {"L": "B", "B": "L"}[order]
+    return other if isinstance(args, str) else (other, *rest)
 
 
 def prepare_tiff(picture: PIL.Image.Image, plain: tiff.Plain) -> None:

@@ -40,7 +40,7 @@ CAMERA_RAW = (
 # Tags that decoding needs: size, samples, compression and its tables, strips or tiles, palette,
 # color space and profile.
 PIXEL_TAGS = frozenset(
-    (*range(256, 260), 262, 263, 266, 273, ORIENTATION, *range(277, 282), 284, 290, 291, 292, 293)
+    (*range(256, 260), 262, 263, 266, 273, *range(277, 282), 284, 290, 291, 292, 293)
     + (301, 317, 318, 319, 320, 321, *range(322, 326), 332, 334, *range(338, 344), 347)
     + (*range(512, 522), 529, 530, 531, 532, 34675)
 )
@@ -191,16 +191,6 @@ def orientation_of(exif: bytes) -> int:
     return found if found <= 8 else 0
 
 
-def check_exif(content: bytes) -> None:
-    """Refuses EXIF data whose values would take more memory than they have bytes."""
-    try:
-        entries = read_directory(content).entries
-    except ValueError:
-        return
-    if sum(entry.num_bytes for entry in entries) > len(content):
-        raise ValueError("damaged EXIF data")
-
-
 @dataclasses.dataclass(frozen=True)
 class Plain:
     """One page of a TIFF file, as a file of its own."""
@@ -210,6 +200,7 @@ class Plain:
     bits: int  # per sample
     sample_format: int  # UNSIGNED, SIGNED, FLOAT or another
     is_inverted: bool  # 0 is white, although the content says that it is black
+    orientation: int  # as in EXIF data, 1 to 8; the content has none
 
 
 def plain_tiff(content: bytes, page: int = 0) -> Plain:
@@ -241,7 +232,9 @@ def plain_tiff(content: bytes, page: int = 0) -> Plain:
     if (bits, sample_format, found.order) == (32, UNSIGNED, ">"):  # Pillow knows only signed ones.
         changes[SAMPLE_FORMAT] = SIGNED
     plain = _with_one_directory(content, _changed(found, changes))
-    return Plain(plain, len(pages), bits, sample_format, is_inverted)
+    turned = found.integer(ORIENTATION, 1)
+    turned = turned if 1 <= turned <= 8 else 1
+    return Plain(plain, len(pages), bits, sample_format, is_inverted, turned)
 
 
 def _changed(found: Directory, changes: Mapping[int, int]) -> Directory:

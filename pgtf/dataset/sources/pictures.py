@@ -15,15 +15,15 @@ import PIL.ImageCms
 
 from pgtf.dataset.sources.plain_png import read_plain_png
 from pgtf.dataset.sources.ranges import Range, to_8_bits
-from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture, orientation
 from pgtf.foreign.pictures import reason as reason  # for callers that read pictures here
-from pgtf.foreign.samples import READER
+from pgtf.foreign.samples import READER, UINT16_MODES
 
 Transform = Literal["none", "center-crop", "pad", "resize"]
 Alpha = Literal["error", "drop", "white", "black"]
 
 PLAIN_MODES = {"L": 1, "RGB": 3}  # mode that the original accepts -> channels
+GRAY_MODES = ("1", "L", "LA", "La", *UINT16_MODES, "F")
 FILE_ERRORS = (OSError, ValueError)  # `pgtf.foreign.pictures.reason` makes one line of them
 # EXIF orientation -> what makes the picture upright.
 TURNS = {
@@ -48,7 +48,7 @@ class Conversion:
     strict: bool = True  # accept only RGB and gray files of one shape, as the original
     value_range: Range | None = None  # stored values that become black and white; see `ranges`
     pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
-    max_pixels: int = MAX_PIXELS  # of a file
+    max_pixels: int | None = None  # of a file; None = the default
 
     @property
     def shape(self) -> tuple[int, int, int]:

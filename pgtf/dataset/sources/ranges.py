@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Literal
 
 import numpy as np
 import PIL.Image
@@ -13,7 +14,11 @@ Range = tuple[float, float]  # values that become black and white
 WHITE = 255
 
 
-def parse_range(text: str) -> Range | None:
+class NoRange(ValueError):
+    """Raised for numbers of a type that does not tell which are black and white."""
+
+
+def parse_range(text: str) -> Range:
     """Parses LOW,HIGH, for argparse.
 
     Raises:
@@ -30,6 +35,11 @@ def parse_range(text: str) -> Range | None:
     return low, high
 
 
+def parse_range_or_auto(text: str) -> Range | Literal["auto"]:
+    """Parses LOW,HIGH or auto, for argparse."""
+    return "auto" if text == "auto" else parse_range(text)
+
+
 def to_8_bits(picture: PIL.Image.Image, value_range: Range | None) -> PIL.Image.Image:
     """Converts other bit depths and palettes to L, LA, RGB, RGBA or CMYK.
 
@@ -39,8 +49,8 @@ def to_8_bits(picture: PIL.Image.Image, value_range: Range | None) -> PIL.Image.
             None = the whole range of the type of number.
 
     Raises:
-        ValueError: the type of number has no range of its own, and none is given; or some values
-            are not numbers.
+        NoRange: the type of number has no range of its own, and none is given.
+        ValueError: some values are not numbers.
     """
     deep = samples(picture)
     if deep is not None:
@@ -69,6 +79,7 @@ def extent(picture: PIL.Image.Image) -> tuple[float, float, float | None]:
 
 
 def _from_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
+    picture.load()
     if picture.has_transparency_data and picture.mode != "LA":
         return picture if picture.mode == "RGBA" else picture.convert("RGBA")
     if picture.mode in ("L", "LA", "RGB", "CMYK"):
@@ -90,10 +101,7 @@ def _table(mode: str, value_range: Range) -> list[int]:
 def _from_samples(deep: Samples, value_range: Range | None) -> PIL.Image.Image:
     if value_range is None and deep.highest is None:
         kind = "floating-point" if deep.values.dtype.kind == "f" else str(deep.values.dtype)
-        raise ValueError(
-            f"{kind} images have no known range; --range=LOW,HIGH or, for a dataset, --range=auto "
-            "says it"
-        )
+        raise NoRange(f"{kind} images have no known range")
     if value_range is None and deep.highest == UINT16_MAX:
         pixels = round_16_bits(deep.values)
     else:

@@ -9,11 +9,11 @@ import shlex
 
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid
-from pgtf.dataset.sources.pictures import FILE_ERRORS, PLAIN_MODES
+from pgtf.dataset.sources.pictures import FILE_ERRORS, GRAY_MODES, PLAIN_MODES
+from pgtf.dataset.sources.survey import SURVEYED, small_part, survey
 from pgtf.dataset.sources.walking import find_images
 from pgtf.foreign.pictures import open_picture
 
-SURVEYED = 200  # files opened to suggest a command
 MAX_SUGGESTED = 1024  # pixels
 
 
@@ -40,9 +40,12 @@ def suggested_command(path: str) -> str | None:
         side = 1 << max(min(smallest, MAX_SUGGESTED).bit_length() - 1, MIN_RESOLUTION_LOG2)
         command += [f"--resolution={side}", "--transform=center-crop"]
     if len(modes) > 1 or not set(modes) <= set(PLAIN_MODES):
-        command.append("--channels=1" if set(modes) <= {"1", "L", "I;16", "I"} else "--channels=3")
+        command.append("--channels=1" if set(modes) <= set(GRAY_MODES) else "--channels=3")
     if "transparent" in modes:
         command.append("--alpha=white")
+    found = survey(path, names)
+    if small_part(found) or any(most is None for _, _, most in found.extents):
+        command.append("--range=auto")
     return shlex.join(command)
 
 
