@@ -8,9 +8,16 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import PIL.ImageColor
+
 from pgtf.dataset.exporter import Options, Summary
+from pgtf.dataset.sources.ranges import parse_range_or_auto
+from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.terminal import printable
 
+PAD = "bars of --transform=pad: white, #20c0ff, ... (default: that of --alpha, or black)"
+RANGE = "values that become black and white (default: all of the type of number)"
+MAX_PIXELS_HELP = f"pixels that a file may have (default: {MAX_PIXELS})"
 MAX_LISTED = 12  # label names, or kinds of files, in a summary
 
 
@@ -81,6 +88,19 @@ def natural(text: str) -> int:
     return value
 
 
+def color(text: str) -> str:
+    """Parses a name or #rrggbb of a color without transparency, for argparse."""
+    try:
+        num_bands = len(PIL.ImageColor.getrgb(text))
+    except ValueError:
+        num_bands = 0
+    if num_bands != 3:
+        raise argparse.ArgumentTypeError(
+            f"must be a color, such as white or #20c0ff. Received: {text!r}"
+        )
+    return text
+
+
 def print_summary(summary: Summary) -> None:
     """Prints the new dataset and the files that were not used."""
     if summary.rejected:
@@ -135,6 +155,7 @@ def add_conversion(
         default=transform,
         help="how to fit images of another size (default: %(default)s)",
     )
+    p.add_argument("--pad", type=color, metavar="COLOR", help=PAD)
     p.add_argument(
         "--channels",
         type=int,
@@ -148,3 +169,16 @@ def add_conversion(
         default="error",
         help="what to do with transparent pixels (default: %(default)s)",
     )
+
+
+def add_depth(p: argparse.ArgumentParser) -> None:
+    """Adds the flags for pictures of many bits and of many pixels."""
+    p.add_argument(
+        "--range", dest="value_range", metavar="LOW,HIGH|auto", type=parse_range_or_auto, help=RANGE
+    )
+    add_max_pixels(p)
+
+
+def add_max_pixels(p: Any) -> None:
+    """Adds the limit on pixels."""
+    p.add_argument("--max_pixels", type=positive, help=MAX_PIXELS_HELP)

@@ -27,6 +27,7 @@ class FaceOptions:
     min_face: int | None = None  # pixels in the photograph; None = an eighth of the resolution
     alpha: Alpha = "error"  # treatment of transparent photographs
     gray: Gray = "error"  # treatment of gray photographs
+    max_pixels: int | None = None  # of a photograph; None = the default
     max_errors: int = 0  # unusable faces that are skipped before the job gives up
 
     @property

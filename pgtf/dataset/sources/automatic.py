@@ -15,7 +15,7 @@ from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.folder import open_dataset
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.images import ImageOptions, create
-from pgtf.dataset.sources.suggestion import survey
+from pgtf.dataset.sources.suggestion import kinds_of
 from pgtf.dataset.sources.walking import find_images
 from pgtf.files import PASSING, retried
 from pgtf.foreign.files import open_regular, size_of
@@ -56,6 +56,7 @@ class Plan:
                 f"--channels={images.channels}",
                 f"--alpha={images.alpha}",
                 f"--max_errors={images.max_errors}",
+                *(["--range=auto"] if images.value_range else []),
             ]
         )
 
@@ -103,7 +104,7 @@ def plan(image_dir: str, resolution: int | None = None) -> Plan:
             f"`resolution` must be a power of two of at least 4. Received: resolution={resolution}."
         )
     names = find_images(image_dir).images
-    found = survey(image_dir, names)
+    found = kinds_of(image_dir, names)
     if not found.sizes:
         raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
     images = ImageOptions(
@@ -111,6 +112,7 @@ def plan(image_dir: str, resolution: int | None = None) -> Plan:
         transform="center-crop",
         channels=found.channels,
         alpha="white",
+        value_range="auto" if found.needs_range else None,
         max_errors=max(int(len(names) * ERRORS), 1),
     )
     name = os.path.basename(os.path.abspath(image_dir)).lstrip(".") or "images"

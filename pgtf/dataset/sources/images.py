@@ -8,10 +8,11 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from pgtf.dataset.commands import Commands, add_conversion, natural, positive
+from pgtf.dataset.commands import Commands, add_conversion, add_depth, natural, positive
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.pyramid import has_pyramid
@@ -19,14 +20,17 @@ from pgtf.dataset.sources.annotations import FileLabels, LabelOptions, read_labe
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
 from pgtf.dataset.sources.pictures import (
     FILE_ERRORS,
+    GRAY_MODES,
     PLAIN_MODES,
     Alpha,
     Conversion,
     Transform,
     read_picture,
 )
+from pgtf.dataset.sources.ranges import NoRange, Range
 from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.suggestion import suggested_command as suggested_command
+from pgtf.dataset.sources.survey import Page, all_pages, auto_range, survey, warn
 from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
 from pgtf.dataset.splits import parse_held_out
@@ -47,6 +51,10 @@ class ImageOptions:
     labels: str | None = None  # "folders", or a .csv, .json or .npy file; None = unlabelled
     max_images: int | None = None
     max_errors: int = 0  # unusable files to skip; one more ends the job
+    value_range: Range | Literal["auto"] | None = None  # stored values that become black and white
+    pages: Literal["first", "all"] = "first"  # of TIFF files and animations
+    pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
+    max_pixels: int | None = None  # of a file; None = the default
     table: LabelOptions = LabelOptions()  # parts of a table of labels that are used
     held_out: str | None = None  # number or share of images that training never sees
     split_by: str | None = None  # "folder", or a column: the images of a group stay together
@@ -64,7 +72,7 @@ class ImageOptions:
     def strict(self) -> bool:
         """True if files must be plain RGB or gray already, as for the original."""
         conversions = (self.resolution, self.channels, self.transform, self.alpha)
-        return conversions == (None, None, "none", "error")
+        return (*conversions, self.value_range) == (None, None, "none", "error", None)
 
 
 def create(
@@ -90,22 +98,33 @@ def create(
     conversion = _conversion(image_dir, names, images)
     table = dataclasses.replace(images.table, group_column=group_column(images.split_by))
     labels = read_labels(images.labels, image_dir, names, table) if images.labels else None
-    order = shuffled(len(names)) if images.shuffle else np.arange(len(names))
-    split, meta = None, {}
+    pages = _pages(image_dir, names, images)
+    meta: dict[str, Any] = {}
+    if images.value_range == "auto":
+        found_range = auto_range(image_dir, pages, images.max_pixels, options.num_workers)
+        conversion = dataclasses.replace(conversion, value_range=found_range)
+    if value_range := conversion.value_range:
+        meta["range"] = value_range
+    file_numbers = {name: number for number, name in enumerate(names)}
+    files = np.array([file_numbers[name] for name, _ in pages], np.int64)  # of each page
+    order = shuffled(len(pages)) if images.shuffle else np.arange(len(pages))
+    split = None
     if images.held_out is not None:
         groups = groups_of(image_dir, names, images.split_by, images.labels, table)
+        of_pages = [groups[number] for number in files]
         chosen = order[: images.max_images]
-        order, split = held_out_last(chosen, groups, images.held_out, images.split_by)
+        order, split = held_out_last(chosen, of_pages, images.held_out, images.split_by)
         split = dataclasses.replace(split, first=len(rejected) + split.first)
-        meta = {} if images.split_by is None else {"subjects": len(set(groups))}
+        if images.split_by is not None:
+            meta["subjects"] = len(set(groups))
     summary = export(
         tfrecord_dir,
-        items=itertools.chain(rejected, (names[i] for i in order)),
+        items=itertools.chain(rejected, (pages[i] for i in order)),
         num_items=len(rejected) + len(order),
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
-        job=_job(image_dir, names, images),
-        labels=None if labels is None else _rows(labels, order, len(rejected)),
+        job=_job(image_dir, names, images) | ({"range": value_range} if value_range else {}),
+        labels=None if labels is None else _rows(labels, files[order], len(rejected)),
         label_names=() if labels is None else labels.names,
         meta=meta,
         max_images=images.max_images,
@@ -116,6 +135,16 @@ def create(
     return dataclasses.replace(
         summary, skipped=tuple(found.others), passed_over=tuple(found.passed_over.items())
     )
+
+
+def _pages(image_dir: str, names: list[str], images: ImageOptions) -> list[Page]:
+    """Lists the pictures of all files; warns of what the options leave out."""
+    takes_all = images.pages == "all"
+    found = survey(image_dir, names, images.max_pixels)
+    warn(found, images.value_range is not None, takes_all)
+    if takes_all:
+        return all_pages(image_dir, names, images.max_pixels)
+    return [(name, 0) for name in names]
 
 
 def _with_class(
@@ -152,26 +181,43 @@ def _rows(labels: FileLabels, order: np.ndarray, num_rejected: int) -> np.ndarra
 
 @dataclasses.dataclass(frozen=True)
 class _LoadFiles:
-    """The `load` of a folder; items are paths below it, or rejected already."""
+    """The `load` of a folder; items are (path below it, page), or rejected already."""
 
     image_dir: str
     conversion: Conversion
 
-    def __call__(self, items: Sequence[str | Rejected]) -> Iterator[np.ndarray | Rejected]:
+    def __call__(self, items: Sequence[Page | Rejected]) -> Iterator[np.ndarray | Rejected]:
         for item in items:
-            yield item if isinstance(item, Rejected) else self._read(item)
+            yield item if isinstance(item, Rejected) else self._read(*item)
 
-    def _read(self, name: str) -> np.ndarray | Rejected:
+    def _read(self, name: str, page: int) -> np.ndarray | Rejected:
         path = os.path.join(self.image_dir, name)
-        return read_or_reject(path, lambda: read_picture(path, self.conversion))
+
+        def read() -> np.ndarray:
+            try:
+                return read_picture(path, self.conversion, *([page] if page else []))
+            except NoRange as error:
+                raise ValueError(f"{error}; --range=LOW,HIGH or --range=auto says it") from None
+
+        result = read_or_reject(path, read)
+        if page and isinstance(result, Rejected):
+            return Rejected(f"{path} (page {page + 1})", result.reason)
+        return result
 
 
 def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> Conversion:
     """Takes the channels and resolution that are not given from the first readable file."""
+    if images.pad is not None and images.transform != "pad":
+        raise ValueError(
+            "`pad` is the color of the bars of transform=pad. "
+            f"Received: pad={images.pad}, transform={images.transform}. Add --transform=pad."
+        )
     if images.channels is not None and images.resolution is not None:
         channels, side = images.channels, images.resolution
     else:
-        mode, (width, height), name = _first_picture(image_dir, names, images.max_errors)
+        mode, (width, height), name = _first_picture(image_dir, names, images)
+        if (images.value_range is not None or images.alpha != "error") and mode not in PLAIN_MODES:
+            mode = "L" if mode in GRAY_MODES else "RGB"
         if images.channels is None and mode not in PLAIN_MODES:
             raise ValueError(
                 f"{name}: must be stored as RGB or grayscale. "
@@ -189,20 +235,29 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
                 f"{name}: the resolution must be a power of two of at least 4. "
                 f"Received: {width}x{height}. Add --resolution and --transform to convert."
             )
-    return Conversion(channels, side, images.transform, images.alpha, images.strict)
+    return Conversion(
+        channels,
+        side,
+        images.transform,
+        images.alpha,
+        images.strict,
+        value_range=None if images.value_range == "auto" else images.value_range,
+        pad=images.pad,
+        max_pixels=images.max_pixels,
+    )
 
 
 def _first_picture(
-    image_dir: str, names: Sequence[str], max_errors: int
+    image_dir: str, names: Sequence[str], images: ImageOptions
 ) -> tuple[str, tuple[int, int], str]:
     """Mode, size and path of the first readable file, which `max_errors` others may precede."""
     for place, name in enumerate(names):
         path = os.path.join(image_dir, name)
         try:
-            with open_picture(path, pixels=False) as picture:
+            with open_picture(path, pixels=False, max_pixels=images.max_pixels) as picture:
                 return picture.mode, picture.size, path
         except FILE_ERRORS as error:
-            if place >= max_errors:
+            if place >= images.max_errors:
                 what = "the file is empty" if not os.path.getsize(path) else reason(error)
                 raise ValueError(f"{path}: {what}") from error
     raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
@@ -212,10 +267,9 @@ def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str
     """Describes the job; one that resumes it must have the same description."""
     options = dataclasses.asdict(images)
     del options["max_errors"]  # A job that met too many is resumed with a higher limit.
-    if images.table == LabelOptions():  # An older version may have begun the job.
-        del options["table"]
-    for name in ("held_out", "split_by"):
-        if options[name] is None:
+    # An older version may have begun the job.
+    for name in ("table", "value_range", "pages", "pad", "max_pixels", "held_out", "split_by"):
+        if getattr(images, name) == getattr(ImageOptions, name):
             del options[name]
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
     folder = os.path.abspath(image_dir)
@@ -240,6 +294,13 @@ def add_command(commands: Commands) -> None:
         "(default: unlabelled)"
     )
     p.add_argument("--labels", help=help)
+    add_depth(p)
+    p.add_argument(
+        "--pages",
+        choices=("first", "all"),
+        default="first",
+        help="pictures to take from TIFF files and animations (default: %(default)s)",
+    )
     p.add_argument("--max_images", type=positive, help="images to write at most (default: all)")
     p.add_argument(
         "--file_column",

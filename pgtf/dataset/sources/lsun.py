@@ -19,7 +19,7 @@ from pgtf.dataset.isolated import isolated
 from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.sources.pictures import FILE_ERRORS, converted
 from pgtf.foreign.files import open_regular
-from pgtf.foreign.pictures import open_encoded, reason, suits_opencv
+from pgtf.foreign.pictures import decode_encoded_jpeg, open_encoded, reason, suits_opencv
 
 RESOLUTION = 256  # default of the original release
 DATA_FILE = "data.mdb"
@@ -147,8 +147,11 @@ def decode(encoded: bytes, resolution: int) -> np.ndarray:
     """Decodes JPEG, PNG, WebP and others, crops the center, resizes: -> uint8 [3, R, R]."""
     if not encoded:
         raise ValueError("the entry is empty")
-    # As the original: OpenCV first, which drops alpha and converts 16 bits to 8, then Pillow.
-    image = _decode_by_opencv(encoded) if suits_opencv(encoded) else None
+    # As the original: OpenCV first, which drops alpha and converts 16 bits to 8, then Pillow. JPEG
+    # files have the same pixels as OpenCV's, but damaged ones are refused.
+    image = decode_encoded_jpeg(encoded)
+    if image is None and suits_opencv(encoded):
+        image = _decode_by_opencv(encoded)
     if image is None:
         with open_encoded(encoded) as file:
             image = np.asarray(converted(file, "RGB"))

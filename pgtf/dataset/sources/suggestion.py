@@ -10,27 +10,27 @@ from collections.abc import Sequence
 
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid
-from pgtf.dataset.sources.pictures import FILE_ERRORS, PLAIN_MODES
+from pgtf.dataset.sources.pictures import FILE_ERRORS, GRAY_MODES, PLAIN_MODES
+from pgtf.dataset.sources.survey import SURVEYED, small_part, survey
 from pgtf.dataset.sources.walking import find_images
 from pgtf.foreign.pictures import open_picture
 
-SURVEYED = 200  # files opened to suggest a command
 MAX_SUGGESTED = 1024  # pixels
-GRAY_MODES = frozenset(("1", "L", "I;16", "I"))
 TRANSPARENT = "transparent"
 
 
 @dataclasses.dataclass(frozen=True)
-class Survey:
+class Kinds:
     """Facts about some files, evenly spaced, that could be opened."""
 
     sizes: tuple[tuple[int, int], ...]  # width and height of each
     modes: frozenset[str]  # Pillow's names, or TRANSPARENT
+    needs_range: bool  # The values have no known range, or span a small part of it.
 
     @property
     def channels(self) -> int:
         """1 if all files are gray, otherwise 3."""
-        return 1 if self.modes <= GRAY_MODES else 3
+        return 1 if self.modes <= set(GRAY_MODES) else 3
 
     @property
     def is_uniform(self) -> bool:
@@ -49,7 +49,7 @@ class Survey:
         return 1 << max(smallest.bit_length() - 1, MIN_RESOLUTION_LOG2)
 
 
-def survey(path: str, names: Sequence[str]) -> Survey:
+def kinds_of(path: str, names: Sequence[str]) -> Kinds:
     """Opens some of the files in a folder, without decoding them."""
     sizes, modes = [], set()
     for name in names[:: max(len(names) // SURVEYED, 1)]:
@@ -59,13 +59,15 @@ def survey(path: str, names: Sequence[str]) -> Survey:
                 modes.add(TRANSPARENT if picture.has_transparency_data else picture.mode)
         except FILE_ERRORS:
             continue
-    return Survey(tuple(sizes), frozenset(modes))
+    found = survey(path, names)
+    needs_range = any(most is None for _, _, most in found.extents) or bool(small_part(found))
+    return Kinds(tuple(sizes), frozenset(modes), needs_range)
 
 
 def suggested_command(path: str) -> str | None:
     """Suggests the create_from_images command for a folder; None if it holds no images."""
     try:
-        found = survey(path, find_images(path).images)
+        found = kinds_of(path, find_images(path).images)
     except (OSError, ValueError):
         return None
     if not found.sizes:
@@ -77,6 +79,8 @@ def suggested_command(path: str) -> str | None:
         command.append(f"--channels={found.channels}")
     if TRANSPARENT in found.modes:
         command.append("--alpha=white")
+    if found.needs_range:
+        command.append("--range=auto")
     return shlex.join(command)
 
 

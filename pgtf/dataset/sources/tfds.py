@@ -78,6 +78,6 @@ def add_command(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace, options: Options) -> Summary:
     conversion = Conversion(
-        args.channels, args.resolution, args.transform, args.alpha, strict=False
+        args.channels, args.resolution, args.transform, args.alpha, strict=False, pad=args.pad
     )
     return create(args.tfrecord_dir, args.name, args.split, conversion, options)
