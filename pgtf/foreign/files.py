@@ -8,6 +8,8 @@ import os
 import stat
 from typing import IO, Any
 
+from pgtf.foreign import zips
+
 PathLike = str | os.PathLike[str]
 
 
@@ -32,19 +34,37 @@ def open_regular(path: PathLike) -> io.BufferedReader:
     raise NotRegular(errno.EINVAL, "must be a regular file, not a pipe or a device", str(path))
 
 
-def size_of(file: IO[Any]) -> int:
+def open_input(path: PathLike) -> io.BufferedIOBase:
+    """Opens a regular file for reading, or a file in a zip archive: cats.zip/tabby/1.jpg.
+
+    Raises:
+        NotRegular: it is a pipe, a socket or a device.
+        OSError: it cannot be opened.
+        ValueError: it cannot be unpacked; see `zips.open_member`.
+    """
+    try:
+        return open_regular(path)
+    except NotADirectoryError:
+        if (member := zips.open_member(os.fspath(path))) is None:
+            raise
+        return member
+
+
+def size_of(file: IO[Any] | io.BufferedIOBase) -> int:
     """Number of bytes in an open file."""
+    if isinstance(file, io.BytesIO):
+        return len(file.getbuffer())
     return os.fstat(file.fileno()).st_size
 
 
 def read_bytes(path: PathLike, max_bytes: int) -> bytes:
-    """Reads a regular file.
+    """Reads a regular file, or one in a zip archive.
 
     Raises:
         ValueError: it is not a regular file, or has more than `max_bytes` bytes.
         OSError: it cannot be read.
     """
-    with open_regular(path) as file:
+    with open_input(path) as file:
         size = size_of(file)
         if size <= max_bytes:
             return file.read()

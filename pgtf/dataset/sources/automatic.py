@@ -69,12 +69,15 @@ class Plan:
 
 
 def is_source(path: str) -> bool:
-    """True for a folder without a dataset that holds images.
+    """True for a folder without a dataset that holds images, or a zip archive of images.
 
     Raises:
         NoDataset: the folder holds neither.
         OSError, ValueError: it cannot be read, or the dataset in it is damaged.
     """
+    if os.path.isfile(path):
+        find_images(path)
+        return True
     try:
         open_dataset(path, max_label_size=0)
     except NoDataset as error:
@@ -89,10 +92,10 @@ def is_source(path: str) -> bool:
 
 
 def plan(image_dir: str, resolution: int | None = None) -> Plan:
-    """Plans a dataset of the images in a folder; its name depends on their names and contents.
+    """Plans a dataset of images; its name depends on their names and contents.
 
     Args:
-        image_dir: the folder.
+        image_dir: the folder or archive.
         resolution: pixels; None = the largest power of two up to the median shorter side, and up to
             256.
 
@@ -116,6 +119,8 @@ def plan(image_dir: str, resolution: int | None = None) -> Plan:
         max_errors=max(int(len(names) * ERRORS), 1),
     )
     name = os.path.basename(os.path.abspath(image_dir)).lstrip(".") or "images"
+    if os.path.isfile(image_dir):
+        name = os.path.splitext(name)[0]
     target = os.path.join(FOLDER, f"{name}-{_fingerprint(image_dir, names, images)}")
     return Plan(image_dir, target, images, len(names))
 
@@ -130,7 +135,10 @@ def make(planned: Plan) -> Summary | None:
 
 def _fingerprint(image_dir: str, names: Sequence[str], images: ImageOptions) -> str:
     """Hashes names and contents of files, and what becomes of them."""
-    paths = [os.path.join(image_dir, name) for name in names]
+    if os.path.isfile(image_dir):
+        names, paths = [""], [image_dir]
+    else:
+        paths = [os.path.join(image_dir, name) for name in names]
     total = sum(map(_size, paths))
     digest = hashlib.sha256(f"{images.channels}x{images.resolution} {images.transform}".encode())
     for name, path in tqdm(

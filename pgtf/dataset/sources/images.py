@@ -258,9 +258,13 @@ def _first_picture(
                 return picture.mode, picture.size, path
         except FILE_ERRORS as error:
             if place >= images.max_errors:
-                what = "the file is empty" if not os.path.getsize(path) else reason(error)
+                what = "the file is empty" if _is_empty(path) else reason(error)
                 raise ValueError(f"{path}: {what}") from error
     raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
+
+
+def _is_empty(path: str) -> bool:
+    return os.path.isfile(path) and not os.path.getsize(path)
 
 
 def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str, object]:
