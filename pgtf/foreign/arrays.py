@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pgtf.foreign.files import PathLike, open_input, open_regular, size_of
+from pgtf.foreign.files import PathLike, open_regular, size_of
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # version -> bytes of the header's length
@@ -60,7 +60,7 @@ def read_npy(path: PathLike, kinds: str = NUMBERS) -> np.ndarray:
         ValueError: the file is damaged, or holds something else; the message begins with its name.
         OSError: it cannot be read.
     """
-    with open_input(path) as file:
+    with open_regular(path) as file:
         return _read_array(file, size_of(file), os.fspath(path), kinds)
 
 

@@ -21,20 +21,6 @@ class NotRegular(OSError, ValueError):
 
 
 def open_regular(path: PathLike) -> io.BufferedReader:
-    """Opens a regular file for reading.
-
-    Raises:
-        NotRegular: it is a pipe, a socket or a device.
-        OSError: it cannot be opened.
-    """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
-    raise NotRegular(errno.EINVAL, "must be a regular file, not a pipe or a device", str(path))
-
-
-def open_input(path: PathLike) -> io.BufferedIOBase:
     """Opens a regular file for reading, or a file in a zip archive: cats.zip/tabby/1.jpg.
 
     Raises:
@@ -43,17 +29,21 @@ def open_input(path: PathLike) -> io.BufferedIOBase:
         ValueError: it cannot be unpacked; see `zips.open_member`.
     """
     try:
-        return open_regular(path)
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
     except NotADirectoryError:
         if (member := zips.open_member(os.fspath(path))) is None:
             raise
         return member
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise NotRegular(errno.EINVAL, "must be a regular file, not a pipe or a device", str(path))
 
 
-def size_of(file: IO[Any] | io.BufferedIOBase) -> int:
+def size_of(file: IO[Any]) -> int:
     """Number of bytes in an open file."""
-    if isinstance(file, io.BytesIO):
-        return len(file.getbuffer())
+    if isinstance(file, zips.Member):
+        return file.num_bytes
     return os.fstat(file.fileno()).st_size
 
 
@@ -64,7 +54,7 @@ def read_bytes(path: PathLike, max_bytes: int) -> bytes:
         ValueError: it is not a regular file, or has more than `max_bytes` bytes.
         OSError: it cannot be read.
     """
-    with open_input(path) as file:
+    with open_regular(path) as file:
         size = size_of(file)
         if size <= max_bytes:
             return file.read()

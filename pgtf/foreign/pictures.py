@@ -19,7 +19,7 @@ import numpy as np
 import PIL.Image
 
 from pgtf.foreign import kinds, picture_headers, tiff
-from pgtf.foreign.files import PathLike, open_input, size_of
+from pgtf.foreign.files import PathLike, open_regular, size_of
 from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg
 from pgtf.foreign.limits import DEEP, MAX_FILE_BYTES, MAX_PIXELS, TooManyPixels, check_size
 from pgtf.foreign.samples import prepare_png, prepare_tiff
@@ -73,7 +73,7 @@ def open_picture(
         OSError: the file cannot be read.
     """
     limit = max_pixels or MAX_PIXELS
-    with one_kind_of_error(max_pixels), _limit_of_pillow(limit), open_input(path) as file:
+    with one_kind_of_error(max_pixels), _limit_of_pillow(limit), open_regular(path) as file:
         if size_of(file) > MAX_FILE_BYTES:
             raise ValueError(f"must have at most {MAX_FILE_BYTES} bytes")
         with _open(file, os.fspath(path), size_of(file), pixels, limit, page) as picture:

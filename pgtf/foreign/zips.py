@@ -39,6 +39,18 @@ _DAMAGE = (
 )
 
 
+class Member(io.BufferedReader):
+    """An unpacked file of an archive, in memory.
+
+    Attributes:
+        num_bytes: its size.
+    """
+
+    def __init__(self, content: bytes):
+        super().__init__(io.BytesIO(content))  # type: ignore[arg-type]
+        self.num_bytes = len(content)
+
+
 def is_zip(path: str) -> bool:
     """True for a file that begins as a zip archive does."""
     if not os.path.isfile(path):
@@ -57,7 +69,7 @@ def member_names(path: str) -> list[str]:
     return list(_members_of(path))
 
 
-def open_member(path: str) -> io.BytesIO | None:
+def open_member(path: str) -> Member | None:
     """Opens a file in an archive, ARCHIVE.zip/PATH; None if no part of the path is an archive.
 
     Raises:
@@ -76,7 +88,7 @@ def open_member(path: str) -> io.BytesIO | None:
     info = _members_of(archive).get(inner)
     if info is None:
         raise FileNotFoundError(f"{archive}/{inner}: no such file in the archive.")
-    return io.BytesIO(_read(archive, info))
+    return Member(_read(archive, info))
 
 
 def _read(path: str, info: zipfile.ZipInfo) -> bytes:

@@ -155,9 +155,9 @@ def overlapping(path):
     """Two entries that share one compressed file."""
     content = write(path, {"a.png": b"x" * 5000 + os.urandom(5000), "b.png": b"y"}).read_bytes()
     first, second = (content.index(b"PK\x01\x02"), content.rindex(b"PK\x01\x02"))
-    sizes = content[first + 16 : first + 28]
     changed = bytearray(content)
-    changed[second + 16 : second + 28] = sizes
+    for start, end in ((16, 28), (42, 46)):  # checksum and sizes; place in the archive
+        changed[second + start : second + end] = content[first + start : first + end]
     path.write_bytes(changed)
 
 

@@ -11,7 +11,7 @@ from pgtf.dataset.absence import RECORDS_NAME, is_hidden
 from pgtf.dataset.encoder import Rejected
 from pgtf.files import PASSING, retried
 from pgtf.foreign import zips
-from pgtf.foreign.files import open_input
+from pgtf.foreign.files import open_regular
 from pgtf.foreign.pictures import extensions, open_picture, reason
 
 # Folders and files that systems add to those of people, in lower case. Names that begin with a dot
@@ -198,7 +198,7 @@ def _holds_image(path: str, extension: str) -> bool:
     """True for a file that is an image, or was one before it was damaged, whatever its name."""
 
     def look() -> bool:
-        with open_input(path) as file:
+        with open_regular(path) as file:
             start = file.read(4)
         if start.startswith(STARTS):
             return True
