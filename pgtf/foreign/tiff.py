@@ -226,8 +226,11 @@ def plain_tiff(content: bytes, page: int = 0) -> Plain:
     bits = found.first_of(content, BITS, 1)
     sample_format = found.first_of(content, SAMPLE_FORMAT, UNSIGNED)
     changes = {}
-    # Pillow inverts 8 bits or fewer only.
-    if is_inverted := bits > 8 and found.integer(PHOTOMETRIC, BLACK_IS_ZERO) == WHITE_IS_ZERO:
+    # Pillow inverts unsigned values of 8 bits or fewer only.
+    is_inverted = found.integer(PHOTOMETRIC, BLACK_IS_ZERO) == WHITE_IS_ZERO and (
+        bits > 8 or sample_format != UNSIGNED
+    )
+    if is_inverted:
         changes[PHOTOMETRIC] = BLACK_IS_ZERO
     if (bits, sample_format, found.order) == (32, UNSIGNED, ">"):  # Pillow knows only signed ones.
         changes[SAMPLE_FORMAT] = SIGNED
