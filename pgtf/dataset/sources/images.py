@@ -32,6 +32,7 @@ from pgtf.dataset.sources.suggestion import suggested_command as suggested_comma
 from pgtf.dataset.sources.survey import Page, all_pages, auto_range, survey, warn
 from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
+from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture, reason
 
 NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
@@ -52,7 +53,7 @@ class ImageOptions:
     value_range: Range | Literal["auto"] | None = None  # stored values that become black and white
     pages: Literal["first", "all"] = "first"  # of TIFF files and animations
     pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
-    max_pixels: int | None = None  # of a file; None = the default
+    max_pixels: int = MAX_PIXELS  # of a file
     table: LabelOptions = LabelOptions()  # parts of a table of labels that are used
 
     @property
