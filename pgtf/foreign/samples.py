@@ -80,8 +80,9 @@ def prepare_png(picture: PIL.Image.Image, file: IO[bytes], bits: int, color: int
     key = picture.info.get("transparency")
     if bits == 16:
         picture.info[READER] = functools.partial(_read_png, file=file, color=color, key=key)
-    elif isinstance(key, int) and color == GRAY and bits > 1:
-        # Pillow scales pixels to 8 bits, but not the value that it compares them with.
+    elif isinstance(key, int) and color == GRAY:
+        # Pillow scales pixels to 8 bits, but not the value that it compares them with, unless there
+        # is a single bit and Pillow is new.
         most = (1 << bits) - 1
         picture.info["transparency"] = (key & most) * (255 // most)
     elif isinstance(key, tuple):

@@ -80,10 +80,6 @@ def extent(picture: PIL.Image.Image) -> tuple[float, float, float | None]:
 
 def _from_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     picture.load()
-    if picture.mode == "1" and "transparency" in picture.info:  # Pillow 11 compares it wrongly.
-        transparency = picture.info["transparency"]
-        picture = picture.convert("L")
-        picture.info["transparency"] = transparency
     if picture.has_transparency_data and picture.mode != "LA":
         return picture if picture.mode == "RGBA" else picture.convert("RGBA")
     if picture.mode in ("L", "LA", "RGB", "CMYK"):
