@@ -17,7 +17,6 @@ from pgtf.foreign.terminal import printable
 
 PAD = "bars of --transform=pad: white, #20c0ff, ... (default: that of --alpha, or black)"
 RANGE = "values that become black and white (default: all of the type of number)"
-MAX_PIXELS_HELP = f"pixels that a file may have (default: {MAX_PIXELS})"
 MAX_LISTED = 12  # label names, or kinds of files, in a summary
 
 
@@ -181,4 +180,5 @@ def add_depth(p: argparse.ArgumentParser) -> None:
 
 def add_max_pixels(p: Any) -> None:
     """Adds the limit on pixels."""
-    p.add_argument("--max_pixels", type=positive, help=MAX_PIXELS_HELP)
+    help = "pixels that a file may have (default: %(default)s)"
+    p.add_argument("--max_pixels", type=positive, default=MAX_PIXELS, help=help)

@@ -10,11 +10,9 @@ import PIL.Image
 import PIL.JpegImagePlugin
 from absl import logging
 
-# What libjpeg says of damage before it goes on. Other messages are about files that another version
-# of it may decode, and are left to Pillow.
-DAMAGE = re.compile(
-    r"(?:Corrupt JPEG data: )?((?:Premature|premature|bad|found marker|\d+ extraneous|"
-    r"Inconsistent progression|Invalid SOS|Unknown Adobe).*)"
+# Messages about files that another version of libjpeg may decode; all others are about damage.
+UNSUPPORTED = re.compile(
+    r"^tj|subsampling|Unsupported JPEG process|arithmetic|precision|color (?:space|conversion)"
 )
 COLOR_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's mode
 
@@ -38,9 +36,10 @@ def decode_jpeg(content: bytes, mode: str) -> np.ndarray | None:
     try:
         pixels: np.ndarray = simplejpeg.decode_jpeg(content, COLOR_SPACES[mode], strict=True)
     except ValueError as error:
-        if found := DAMAGE.match(str(error)):
-            raise ValueError(f"damaged JPEG data ({found[1]})") from None
-        return None
+        if UNSUPPORTED.search(str(error)):
+            return None
+        what = str(error).removeprefix("Corrupt JPEG data: ")
+        raise ValueError(f"damaged JPEG data ({what})") from None
     return pixels
 
 

@@ -6,6 +6,7 @@ import importlib
 import os
 
 from pgtf.foreign import tiff
+from pgtf.foreign.limits import UnreadableKind
 
 # Camera raw: a mosaic of sensor values, beside thumbnails that other decoders take for the picture.
 RAW_EXTENSIONS = frozenset(
@@ -55,7 +56,7 @@ def refuse_unreadable(head: bytes, name: str) -> None:
         name: of the file.
 
     Raises:
-        ValueError: names the kind and the remedy.
+        UnreadableKind: names the kind and the remedy.
     """
     is_tiff = head[:4] in tiff.STARTS
     if (
@@ -65,9 +66,9 @@ def refuse_unreadable(head: bytes, name: str) -> None:
         or b"crx " in brands(head)
         or (is_tiff and extension(name) in RAW_EXTENSIONS)
     ):
-        raise ValueError(tiff.CAMERA_RAW)
+        raise UnreadableKind(tiff.CAMERA_RAW)
     if head.startswith(JXL_STARTS):
-        raise ValueError(JXL)
+        raise UnreadableKind(JXL)
 
 
 def reason_by_name(name: str) -> str | None:

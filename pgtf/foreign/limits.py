@@ -17,6 +17,10 @@ FREE_SCANS = 20
 MAX_SCANNED = 1 << 29  # scans * pixels of a file with more scans
 
 
+class UnreadableKind(ValueError):
+    """Raised for a picture of a known kind that cannot be read; names the remedy."""
+
+
 class TooManyPixels(ValueError):
     """Raised for more pixels than a limit, which the user may raise."""
 

@@ -21,7 +21,14 @@ import PIL.Image
 from pgtf.foreign import kinds, picture_headers, tiff
 from pgtf.foreign.files import PathLike, open_regular, size_of
 from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg
-from pgtf.foreign.limits import DEEP, MAX_FILE_BYTES, MAX_PIXELS, TooManyPixels, check_size
+from pgtf.foreign.limits import (
+    DEEP,
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    TooManyPixels,
+    UnreadableKind,
+    check_size,
+)
 from pgtf.foreign.samples import prepare_png, prepare_tiff
 
 # Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
@@ -64,7 +71,8 @@ def open_picture(
     Args:
         path: the file.
         pixels: False = only size and mode are needed, and the file need not be read.
-        max_pixels: largest number of pixels that is accepted, if a user may set it.
+        max_pixels: largest number of pixels, which the message for more then says how to raise;
+            None = the default, and the user cannot raise it.
         page: number of the picture in a TIFF file or an animation; see `num_pages`.
 
     Raises:
@@ -246,7 +254,7 @@ def _open_by_pillow(file: IO[bytes], name: str) -> PIL.Image.Image:
         return PIL.Image.open(file, formats=formats())
     except PIL.UnidentifiedImageError:
         if reason := kinds.reason_by_name(name):
-            raise ValueError(reason) from None
+            raise UnreadableKind(reason) from None
         if not name.lower().endswith(TGA):
             raise
         file.seek(0)
@@ -272,6 +280,6 @@ def _open_tiff(plain: tiff.Plain) -> PIL.Image.Image:
 
 def _open_heic(file: IO[bytes]) -> PIL.Image.Image:
     if not kinds.open_heic():
-        raise ValueError(kinds.HEIC)
+        raise UnreadableKind(kinds.HEIC)
     file.seek(0)
     return PIL.Image.open(file, formats=["HEIF"])

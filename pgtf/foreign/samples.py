@@ -20,6 +20,12 @@ UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bi
 UINT16_MAX = 65535
 ROUNDING = 32895  # rounds (x * 255 + it) >> 16 to the nearest for x of 16 bits
 STRIP = 1 << 20  # values converted at a time
+# Pillow's names of numbers of a TIFF file, as libtiff hands them over.
+NATIVE = (
+    {"I;16BS": "I;16S", "I;32BS": "I;32S", "F;32BF": "F;32F"}
+    if sys.byteorder == "little"
+    else {"I;16S": "I;16BS", "I;32S": "I;32BS", "F;32F": "F;32BF"}
+)
 # Color types of PNG.
 GRAY, COLOR, GRAY_ALPHA, COLOR_ALPHA = 0, 2, 4, 6
 
@@ -74,8 +80,9 @@ def prepare_png(picture: PIL.Image.Image, file: IO[bytes], bits: int, color: int
     key = picture.info.get("transparency")
     if bits == 16:
         picture.info[READER] = functools.partial(_read_png, file=file, color=color, key=key)
-    elif isinstance(key, int) and color == GRAY and bits > 1:
-        # Pillow scales pixels to 8 bits, but not the value that it compares them with.
+    elif isinstance(key, int) and color == GRAY:
+        # Pillow scales pixels to 8 bits, but not the value that it compares them with, unless there
+        # is a single bit and Pillow is new.
         most = (1 << bits) - 1
         picture.info["transparency"] = (key & most) * (255 // most)
     elif isinstance(key, tuple):
@@ -134,6 +141,13 @@ def prepare_tiff(picture: PIL.Image.Image, plain: tiff.Plain) -> None:
     """Makes `samples` of a TIFF file exact."""
     if plain.bits > 8 or (plain.bits == 8 and plain.sample_format == tiff.SIGNED):
         picture.info[READER] = functools.partial(_read_tiff, plain=plain)
+    # libtiff decompresses to the order of this machine, but Pillow expects that of the file.
+    picture.tile = [  # type: ignore[attr-defined]
+        tile._replace(args=(NATIVE[tile.args[0]], *tile.args[1:]))
+        if tile.codec_name == "libtiff" and tile.args[0] in NATIVE
+        else tile
+        for tile in picture.tile  # type: ignore[attr-defined]
+    ]
 
 
 def _read_tiff(picture: PIL.Image.Image, plain: tiff.Plain) -> Samples | None:
@@ -150,6 +164,8 @@ def _read_tiff(picture: PIL.Image.Image, plain: tiff.Plain) -> Samples | None:
             values = values.view(np.int8)
         elif is_unsigned and values.dtype == np.int32:
             values = values.view(np.uint32)
+        elif plain.bits == 16 and plain.sample_format == tiff.SIGNED:
+            values = values.astype(np.int16)
     else:
         return None
     highest = (1 << plain.bits) - 1 if is_unsigned and plain.bits <= 16 else None

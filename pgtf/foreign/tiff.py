@@ -8,7 +8,7 @@ import io
 import struct
 from collections.abc import Mapping, Sequence
 
-from pgtf.foreign.limits import check_scans
+from pgtf.foreign.limits import UnreadableKind, check_scans
 
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAX_ENTRIES = 4096  # A directory of a real file has fewer than a hundred.
@@ -69,6 +69,7 @@ class Directory:
     order: str  # of bytes, as in `struct`: < or >
     is_big: bool  # BigTIFF
     entries: tuple[Entry, ...]
+    place: int = 0  # in the file
     next: int = 0  # place of the next directory; 0 = there is none
 
     @property
@@ -120,6 +121,7 @@ def read_directory(content: bytes, start: int | None = None) -> Directory:
         offset = struct.Struct(order + ("Q" if is_big else "I"))
         if start is None:
             (start,) = offset.unpack_from(content, 8 if is_big else 4)
+        place = start
         (count,) = struct.unpack_from(order + ("Q" if is_big else "H"), content, start)
         if count > MAX_ENTRIES:
             raise ValueError(f"damaged: its directory has {count} entries")
@@ -134,7 +136,7 @@ def read_directory(content: bytes, start: int | None = None) -> Directory:
         following = offset.unpack_from(content, end)[0] if end + offset.size <= len(content) else 0
     except (struct.error, OverflowError):
         raise ValueError("damaged: its directory is cut off") from None
-    return Directory(order, is_big, tuple(entries), following)
+    return Directory(order, is_big, tuple(entries), place, following)
 
 
 def directories(content: bytes) -> list[Directory]:
@@ -144,7 +146,7 @@ def directories(content: bytes) -> list[Directory]:
         ValueError: the first one is damaged.
     """
     found = [read_directory(content)]
-    seen = set()
+    seen = {found[0].place}
     left = len(content)  # Directories that do not overlap are no longer than the file.
     while (start := found[-1].next) and start not in seen and len(found) < MAX_PAGES:
         left -= sum(len(entry.record) for entry in found[-1].entries)
@@ -218,7 +220,7 @@ def plain_tiff(content: bytes, page: int = 0) -> Plain:
     """
     all_pages = directories(content)
     if _is_camera_raw(content, all_pages):
-        raise ValueError(CAMERA_RAW)
+        raise UnreadableKind(CAMERA_RAW)
     pages = [found for found in all_pages if found.is_picture] or all_pages[:1]
     if page >= len(pages):
         raise ValueError(f"must have a page {page + 1}, found {len(pages)} pages")
@@ -226,8 +228,11 @@ def plain_tiff(content: bytes, page: int = 0) -> Plain:
     bits = found.first_of(content, BITS, 1)
     sample_format = found.first_of(content, SAMPLE_FORMAT, UNSIGNED)
     changes = {}
-    # Pillow inverts 8 bits or fewer only.
-    if is_inverted := bits > 8 and found.integer(PHOTOMETRIC, BLACK_IS_ZERO) == WHITE_IS_ZERO:
+    # Pillow inverts unsigned values of 8 bits or fewer only.
+    is_inverted = found.integer(PHOTOMETRIC, BLACK_IS_ZERO) == WHITE_IS_ZERO and (
+        bits > 8 or sample_format != UNSIGNED
+    )
+    if is_inverted:
         changes[PHOTOMETRIC] = BLACK_IS_ZERO
     if (bits, sample_format, found.order) == (32, UNSIGNED, ">"):  # Pillow knows only signed ones.
         changes[SAMPLE_FORMAT] = SIGNED

@@ -28,6 +28,7 @@ from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import fit
 from pgtf.dataset.workers import default_num_workers, ordered_map
+from pgtf.foreign.limits import MAX_PIXELS
 
 SCORES_FILE = "scores.csv"
 SHEET_FILE = "quality.png"
@@ -54,7 +55,7 @@ def rank_images(
     out: str | None = None,
     max_errors: int = 0,
     options: Options = Options(),  # noqa: B008 (frozen)
-    max_pixels: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Ranked:
     """Ranks the image files in a folder and keeps the best as links in a new folder.
 
@@ -67,7 +68,7 @@ def rank_images(
         out: folder to create; None = `image_dir` with -ranked added.
         max_errors: unusable files that are skipped before the job gives up.
         options: number of workers, and whether to continue an interrupted job.
-        max_pixels: of a file; None = the default.
+        max_pixels: of a file.
 
     Raises:
         ValueError: a file cannot be used, or an argument is wrong.

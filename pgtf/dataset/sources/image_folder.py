@@ -20,6 +20,7 @@ from pgtf.dataset.sources.pictures import (
     to_plain,
 )
 from pgtf.dataset.sources.ranges import NoRange, Range
+from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture, reason
 
 __all__ = ["Alpha", "Fitting", "ImageFolder", "Transform", "open_image_folder"]
@@ -35,7 +36,7 @@ class Fitting:
     alpha: Alpha = "error"  # treatment of transparent pixels
     pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
     value_range: Range | None = None  # stored values that become black and white
-    max_pixels: int | None = None  # of a file; None = the default
+    max_pixels: int = MAX_PIXELS  # of a file
 
     def __post_init__(self) -> None:
         if self.transform != "none" and self.resolution is None:
@@ -117,7 +118,7 @@ def open_image_folder(folder: str, fitting: Fitting, progress: bool = False) -> 
     )
 
 
-def _kind(path: str, max_pixels: int | None) -> tuple[int, tuple[int, int]]:
+def _kind(path: str, max_pixels: int) -> tuple[int, tuple[int, int]]:
     """Channels and (width, height) of a file, without decoding its pixels."""
     try:
         with open_picture(path, pixels=False, max_pixels=max_pixels) as picture:

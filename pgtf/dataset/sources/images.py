@@ -34,6 +34,7 @@ from pgtf.dataset.sources.survey import Page, all_pages, auto_range, survey, war
 from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
 from pgtf.dataset.splits import parse_held_out
+from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture, reason
 
 NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
@@ -54,7 +55,7 @@ class ImageOptions:
     value_range: Range | Literal["auto"] | None = None  # stored values that become black and white
     pages: Literal["first", "all"] = "first"  # of TIFF files and animations
     pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
-    max_pixels: int | None = None  # of a file; None = the default
+    max_pixels: int = MAX_PIXELS  # of a file
     table: LabelOptions = LabelOptions()  # parts of a table of labels that are used
     held_out: str | None = None  # number or share of images that training never sees
     split_by: str | None = None  # "folder", or a column: the images of a group stay together

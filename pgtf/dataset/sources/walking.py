@@ -12,6 +12,7 @@ from pgtf.dataset.encoder import Rejected
 from pgtf.files import PASSING, retried
 from pgtf.foreign import zips
 from pgtf.foreign.files import open_regular
+from pgtf.foreign.limits import UnreadableKind
 from pgtf.foreign.pictures import extensions, open_picture, reason
 
 # Folders and files that systems add to those of people, in lower case. Names that begin with a dot
@@ -212,6 +213,8 @@ def _holds_image(path: str, extension: str) -> bool:
             raise
         # Report a file that may be an image and cannot be read; pass over one of another kind.
         return error.errno is not None and not extension
+    except UnreadableKind:
+        return True
     except ValueError:
         return False
 
