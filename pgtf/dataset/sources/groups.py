@@ -9,6 +9,7 @@ import numpy as np
 
 from pgtf.dataset.exporter import SHUFFLE_SEED
 from pgtf.dataset.sources.annotations import LabelOptions, read_column
+from pgtf.dataset.sources.image_options import ImageOptions
 from pgtf.dataset.splits import Split, held_out, parse_held_out
 
 FOLDERS = ("folder", "folders")
@@ -46,17 +47,18 @@ def groups_of(
 
 
 def held_out_last(
-    order: np.ndarray, groups: Sequence[str], amount: str, by: str | None
+    order: np.ndarray, groups: Sequence[str], images: ImageOptions, num_before: int
 ) -> tuple[np.ndarray, Split]:
     """Moves the images that training shall not see to the end of an order.
 
     Args:
         order: numbers of images.
         groups: group of each image.
-        amount: number or share of images to hold out.
-        by: meaning of the groups.
+        images: the number of images, of those that are held out, and the meaning of the groups.
+        num_before: number of other items that precede the images.
     """
-    chosen = [groups[i] for i in order]
-    is_held_out = held_out(chosen, parse_held_out(amount), SHUFFLE_SEED)
+    order = order[: images.max_images]
+    amount = parse_held_out(images.held_out or "")
+    is_held_out = held_out([groups[i] for i in order], amount, SHUFFLE_SEED)
     parts = order[~is_held_out], order[is_held_out]
-    return np.concatenate(parts), Split(len(parts[0]), SHUFFLE_SEED, by)
+    return np.concatenate(parts), Split(num_before + len(parts[0]), SHUFFLE_SEED, images.split_by)
