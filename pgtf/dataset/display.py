@@ -31,7 +31,7 @@ def display(path: str, save: str | None) -> str | None:
     Returns:
         Path of the page, or None if there was a window.
     """
-    dataset = open_dataset(path, max_label_size=0)
+    dataset = open_dataset(path, max_label_size=0, split="all")
     if save is None and has_screen() and show_pages(dataset):
         return None
     save = save or f"{dataset.name}-contact-sheet.png"

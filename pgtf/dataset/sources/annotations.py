@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import logging
@@ -13,11 +13,12 @@ from pgtf.dataset.sources.label_tables import Entries, LabelOptions, collected, 
 from pgtf.dataset.sources.label_values import FileLabels, classes, combine, read_matrix, shown
 from pgtf.dataset.sources.matching import match_names
 from pgtf.dataset.sources.tables import parse_table, shortened
+from pgtf.foreign import zips
 from pgtf.foreign.files import read_bytes
 from pgtf.foreign.json_files import parse_json
 
 MAX_BYTES = 1 << 30  # of a file with labels
-__all__ = ["FileLabels", "LabelOptions", "read_groups", "read_labels"]
+__all__ = ["FileLabels", "LabelOptions", "read_column", "read_labels"]
 
 TABLES = (".csv", ".tsv")
 KINDS = "folders, or a .csv, .tsv, .json or .npy file"
@@ -28,7 +29,6 @@ def read_labels(
     image_dir: str,
     names: Sequence[str],
     options: LabelOptions = LabelOptions(),  # noqa: B008 (frozen)
-    read: Callable[[str, int], bytes] = read_bytes,
 ) -> FileLabels | None:
     """Finds the label of each file. Returns None if the source says that there are no labels.
 
@@ -41,10 +41,10 @@ def read_labels(
             number of its label. NAME.json: {file: label}, or {"labels": [[file, label], ...]} as
             StyleGAN's tools write it; a label is a class name, a number or a list of numbers.
             NAME.npy: numbers, or a matrix with a row for each file, in the order of their names.
+            Files that are not found are looked for among the images.
         image_dir: the folder that file names are relative to.
         names: files below it.
         options: parts of a table that are used.
-        read: reads a file of at most so many bytes.
 
     Raises:
         ValueError: a file has no label, or the labels do not fit together.
@@ -52,14 +52,15 @@ def read_labels(
     """
     if source == "folders":
         return classes([os.path.dirname(name) or "." for name in names])
+    source = located(source, image_dir)
     extension = os.path.splitext(source)[1].lower()
     if extension == ".npy":
         return FileLabels(read_matrix(source, len(names)), [])
     if extension in TABLES:
-        table = parse_table(source, read(source, MAX_BYTES), options.header)
+        table = parse_table(source, read_bytes(source, MAX_BYTES), options.header)
         entries = from_table(table, image_dir, names, options)
     elif extension == ".json":
-        found = _from_json(source, read(source, MAX_BYTES))
+        found = _from_json(source, read_bytes(source, MAX_BYTES))
         if found is None:
             logging.warning('%s: "labels" is null, so the images have no labels.', source)
             return None
@@ -70,29 +71,35 @@ def read_labels(
     return combine(source, names, labels, entries.columns)
 
 
-def read_groups(
+def read_column(
     source: str | None,
-    by: str,
+    column: str,
     image_dir: str,
     names: Sequence[str],
     options: LabelOptions,
-    read: Callable[[str, int], bytes] = read_bytes,
 ) -> list[str]:
-    """Returns the group of each file: its folder if `by` is "folder", or a cell of a table.
+    """Reads the text that a column of a table has for each file.
 
     Raises:
-        ValueError: there is no such column, or a file has no row in the table.
+        ValueError: there is no such column, or a file has no row in the table, or a blank cell.
     """
-    if by == "folder":
-        return [os.path.dirname(name) for name in names]
     if source is None or os.path.splitext(source)[1].lower() not in TABLES:
         raise ValueError(
             "`split_by` must be folder, or a column of a .csv file that --labels names. "
-            f"Received: split_by={by}."
+            f"Received: split_by={column}."
         )
-    table = parse_table(source, read(source, MAX_BYTES), options.header)
-    wanted = dataclasses.replace(options, label_columns=(by,))
+    source = located(source, image_dir)
+    table = parse_table(source, read_bytes(source, MAX_BYTES), options.header)
+    wanted = dataclasses.replace(options, label_columns=(column,))
     return _labels_of(from_table(table, image_dir, names, wanted, as_text=True), image_dir, names)
+
+
+def located(source: str, image_dir: str) -> str:
+    """Returns the path of a file with labels, which may lie among the images."""
+    beside = os.path.join(image_dir, source)
+    if os.path.lexists(source) or os.path.isabs(source):
+        return source
+    return beside if os.path.lexists(beside) or zips.is_zip(image_dir) else source
 
 
 def _labels_of(entries: Entries, image_dir: str, names: Sequence[str]) -> list[Any]:

@@ -8,59 +8,34 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
-from pgtf.dataset.commands import Commands, add_conversion, add_depth, natural, positive
+from pgtf.dataset.commands import Commands
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.pyramid import has_pyramid
-from pgtf.dataset.sources.annotations import FileLabels, LabelOptions, read_labels
+from pgtf.dataset.sources.annotations import FileLabels, read_labels
+from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
+from pgtf.dataset.sources.image_options import ImageOptions as ImageOptions
+from pgtf.dataset.sources.image_options import add_flags, options_of
 from pgtf.dataset.sources.pictures import (
     FILE_ERRORS,
     GRAY_MODES,
     PLAIN_MODES,
-    Alpha,
     Conversion,
-    Transform,
     read_picture,
 )
-from pgtf.dataset.sources.ranges import NoRange, Range
+from pgtf.dataset.sources.ranges import NoRange
 from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.suggestion import suggested_command as suggested_command
 from pgtf.dataset.sources.survey import Page, all_pages, auto_range, survey, warn
 from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
-from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture, reason
 
 NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageOptions:
-    """Options of the conversion. The defaults change nothing, as in the original release."""
-
-    shuffle: bool = True
-    resolution: int | None = None  # pixels; None = that of the first image
-    transform: Transform = "none"  # fits images of another size
-    channels: int | None = None  # 1 or 3; None = those of the first image
-    alpha: Alpha = "error"  # treatment of transparent pixels
-    labels: str | None = None  # "folders", or a .csv, .json or .npy file; None = unlabelled
-    max_images: int | None = None
-    max_errors: int = 0  # unusable files to skip; one more ends the job
-    value_range: Range | Literal["auto"] | None = None  # stored values that become black and white
-    pages: Literal["first", "all"] = "first"  # of TIFF files and animations
-    pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
-    max_pixels: int = MAX_PIXELS  # of a file
-    table: LabelOptions = LabelOptions()  # parts of a table of labels that are used
-
-    @property
-    def strict(self) -> bool:
-        """True if files must be plain RGB or gray already, as for the original."""
-        conversions = (self.resolution, self.channels, self.transform, self.alpha)
-        return (*conversions, self.value_range) == (None, None, "none", "error", None)
 
 
 def create(
@@ -84,27 +59,38 @@ def create(
     if len(rejected) > images.max_errors:
         raise ValueError(_too_many(rejected, images.max_errors))
     conversion = _conversion(image_dir, names, images)
-    labels = read_labels(images.labels, image_dir, names, images.table) if images.labels else None
+    table = dataclasses.replace(images.table, group_column=group_column(images.split_by))
+    labels = read_labels(images.labels, image_dir, names, table) if images.labels else None
     pages = _pages(image_dir, names, images)
+    meta: dict[str, Any] = {}
     if images.value_range == "auto":
         found_range = auto_range(image_dir, pages, images.max_pixels, options.num_workers)
         conversion = dataclasses.replace(conversion, value_range=found_range)
-    order = shuffled(len(pages)) if images.shuffle else np.arange(len(pages))
+    if value_range := conversion.value_range:
+        meta["range"] = value_range
     file_numbers = {name: number for number, name in enumerate(names)}
-    file_order = np.array([file_numbers[pages[i][0]] for i in order], np.int64)
-    value_range = conversion.value_range
+    files = np.array([file_numbers[name] for name, _ in pages], np.int64)  # of each page
+    order = shuffled(len(pages)) if images.shuffle else np.arange(len(pages))
+    split = None
+    if images.held_out is not None:
+        groups = groups_of(image_dir, names, images.split_by, images.labels, table)
+        of_pages = [groups[number] for number in files]
+        order, split = held_out_last(order, of_pages, images, len(rejected))
+        if images.split_by is not None:
+            meta["subjects"] = len(set(groups))
     summary = export(
         tfrecord_dir,
         items=itertools.chain(rejected, (pages[i] for i in order)),
-        num_items=len(rejected) + len(pages),
+        num_items=len(rejected) + len(order),
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
         job=_job(image_dir, names, images) | ({"range": value_range} if value_range else {}),
-        labels=None if labels is None else _rows(labels, file_order, len(rejected)),
+        labels=None if labels is None else _rows(labels, files[order], len(rejected)),
         label_names=() if labels is None else labels.names,
-        meta={"range": value_range} if value_range else None,
+        meta=meta,
         max_images=images.max_images,
         max_errors=images.max_errors,
+        split=split,
         options=options,
     )
     return dataclasses.replace(
@@ -233,9 +219,13 @@ def _first_picture(
                 return picture.mode, picture.size, path
         except FILE_ERRORS as error:
             if place >= images.max_errors:
-                what = "the file is empty" if not os.path.getsize(path) else reason(error)
+                what = "the file is empty" if _is_empty(path) else reason(error)
                 raise ValueError(f"{path}: {what}") from error
     raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
+
+
+def _is_empty(path: str) -> bool:
+    return os.path.isfile(path) and not os.path.getsize(path)
 
 
 def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str, object]:
@@ -243,7 +233,7 @@ def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str
     options = dataclasses.asdict(images)
     del options["max_errors"]  # A job that met too many is resumed with a higher limit.
     # An older version may have begun the job.
-    for name in ("table", "value_range", "pages", "pad", "max_pixels"):
+    for name in ("table", "value_range", "pages", "pad", "max_pixels", "held_out", "split_by"):
         if getattr(images, name) == getattr(ImageOptions, name):
             del options[name]
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
@@ -262,46 +252,8 @@ def add_command(commands: Commands) -> None:
         "folder of images; without the flags below they must be RGB or gray and all of one size, "
         "square, a power of two",
     )
-    p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
-    add_conversion(p)
-    help = (
-        "folders: the name of an image's folder is its class; or a .csv, .tsv, .json or .npy file "
-        "(default: unlabelled)"
-    )
-    p.add_argument("--labels", help=help)
-    add_depth(p)
-    p.add_argument(
-        "--pages",
-        choices=("first", "all"),
-        default="first",
-        help="pictures to take from TIFF files and animations (default: %(default)s)",
-    )
-    p.add_argument("--max_images", type=positive, help="images to write at most (default: all)")
-    p.add_argument(
-        "--file_column",
-        metavar="NAME",
-        help="column of a .csv file that names files (default: 1st)",
-    )
-    p.add_argument(
-        "--label_columns",
-        metavar="NAME,...",
-        type=lambda text: tuple(text.split(",")),
-        default=(),
-        help="columns of a .csv file that are labels (default: all others)",
-    )
-    p.add_argument(
-        "--header",
-        type=int,
-        choices=(0, 1),
-        default=1,
-        help="0: the first line of a .csv file names no columns (default: %(default)s)",
-    )
-    help = "unusable files to skip and list (default: %(default)s)"
-    p.add_argument("--max_errors", type=natural, default=0, help=help)
+    add_flags(p)
 
 
 def _run(args: argparse.Namespace, options: Options) -> Summary:
-    names = {field.name for field in dataclasses.fields(ImageOptions)} - {"table"}
-    table = LabelOptions(args.file_column, args.label_columns, bool(args.header))
-    chosen = ImageOptions(table=table, **{name: getattr(args, name) for name in names})
-    return create(args.tfrecord_dir, args.image_dir, chosen, options)
+    return create(args.tfrecord_dir, args.image_dir, options_of(args), options)

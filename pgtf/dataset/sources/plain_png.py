@@ -29,7 +29,10 @@ def read_plain_png(path: str, side: int, channels: int) -> np.ndarray | None:
     color = {1: 0, 3: 2}[channels]
     # Compare the size before decoding: another one may not fit in memory.
     head = PNG_HEAD + struct.pack(">IIBBBBB", side, side, 8, color, 0, 0, 0)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Do not wait for a pipe.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Do not wait for a pipe.
+    except NotADirectoryError:  # It is in a zip archive.
+        return None
     try:
         if os.read(descriptor, len(head)) != head or _has_metadata(descriptor):
             return None

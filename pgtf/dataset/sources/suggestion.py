@@ -1,11 +1,12 @@
-"""The command that makes a dataset of a folder of images."""
+"""The command that makes a dataset of a folder of images, by a look at some of them."""
 
 from __future__ import annotations
 
-import collections
+import dataclasses
 import itertools
 import os
 import shlex
+from collections.abc import Sequence
 
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid
@@ -15,36 +16,70 @@ from pgtf.dataset.sources.walking import find_images
 from pgtf.foreign.pictures import open_picture
 
 MAX_SUGGESTED = 1024  # pixels
+TRANSPARENT = "transparent"
+
+
+@dataclasses.dataclass(frozen=True)
+class Kinds:
+    """Facts about some files, evenly spaced, that could be opened."""
+
+    sizes: tuple[tuple[int, int], ...]  # width and height of each
+    modes: frozenset[str]  # Pillow's names, or TRANSPARENT
+    needs_range: bool  # The values have no known range, or span a small part of it.
+
+    @property
+    def channels(self) -> int:
+        """1 if all files are gray, otherwise 3."""
+        return 1 if self.modes <= set(GRAY_MODES) else 3
+
+    @property
+    def is_uniform(self) -> bool:
+        """True if the files have one size, of which the original release makes a dataset."""
+        return len(set(self.sizes)) == 1 and has_pyramid(*self.sizes[0])
+
+    def side(self, share: float, largest: int) -> int:
+        """Largest power of two up to `largest` that this share of the files has, or 4.
+
+        Args:
+            share: share of the files, in the order of their shorter sides, that may be smaller.
+            largest: limit in pixels.
+        """
+        shorter = sorted(map(min, self.sizes))
+        smallest = min(shorter[int(len(shorter) * share)], largest)
+        return 1 << max(smallest.bit_length() - 1, MIN_RESOLUTION_LOG2)
+
+
+def kinds_of(path: str, names: Sequence[str]) -> Kinds:
+    """Opens some of the files in a folder, without decoding them."""
+    sizes, modes = [], set()
+    for name in names[:: max(len(names) // SURVEYED, 1)]:
+        try:
+            with open_picture(os.path.join(path, name), pixels=False) as picture:
+                sizes.append(picture.size)
+                modes.add(TRANSPARENT if picture.has_transparency_data else picture.mode)
+        except FILE_ERRORS:
+            continue
+    found = survey(path, names)
+    needs_range = any(most is None for _, _, most in found.extents) or bool(small_part(found))
+    return Kinds(tuple(sizes), frozenset(modes), needs_range)
 
 
 def suggested_command(path: str) -> str | None:
     """Suggests the create_from_images command for a folder; None if it holds no images."""
     try:
-        names = find_images(path).images
+        found = kinds_of(path, find_images(path).images)
     except (OSError, ValueError):
         return None
-    sizes: collections.Counter[tuple[int, int]] = collections.Counter()
-    modes: collections.Counter[str] = collections.Counter()
-    for name in names[:: max(len(names) // SURVEYED, 1)]:
-        try:
-            with open_picture(os.path.join(path, name), pixels=False) as picture:
-                sizes[picture.size] += 1
-                modes["transparent" if picture.has_transparency_data else picture.mode] += 1
-        except FILE_ERRORS:
-            continue
-    if not sizes:
+    if not found.sizes:
         return None
     command = ["python", "dataset_tool.py", "create_from_images", _free_name(path), path]
-    if len(sizes) > 1 or not has_pyramid(*next(iter(sizes))):
-        smallest = sorted(min(size) for size in sizes.elements())[sizes.total() // 10]
-        side = 1 << max(min(smallest, MAX_SUGGESTED).bit_length() - 1, MIN_RESOLUTION_LOG2)
-        command += [f"--resolution={side}", "--transform=center-crop"]
-    if len(modes) > 1 or not set(modes) <= set(PLAIN_MODES):
-        command.append("--channels=1" if set(modes) <= set(GRAY_MODES) else "--channels=3")
-    if "transparent" in modes:
+    if not found.is_uniform:
+        command += [f"--resolution={found.side(0.1, MAX_SUGGESTED)}", "--transform=center-crop"]
+    if len(found.modes) > 1 or not found.modes <= set(PLAIN_MODES):
+        command.append(f"--channels={found.channels}")
+    if TRANSPARENT in found.modes:
         command.append("--alpha=white")
-    found = survey(path, names)
-    if small_part(found) or any(most is None for _, _, most in found.extents):
+    if found.needs_range:
         command.append("--range=auto")
     return shlex.join(command)
 

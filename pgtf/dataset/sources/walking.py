@@ -5,11 +5,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from pgtf.dataset.absence import RECORDS_NAME, is_hidden
 from pgtf.dataset.encoder import Rejected
-from pgtf.dataset.folder import RECORDS_NAME
 from pgtf.files import PASSING, retried
+from pgtf.foreign import zips
 from pgtf.foreign.files import open_regular
 from pgtf.foreign.limits import UnreadableKind
 from pgtf.foreign.pictures import extensions, open_picture, reason
@@ -25,7 +26,8 @@ SYSTEM_FOLDERS = frozenset(
     )
 )
 SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"))
-HIDDEN, DATASET = "hidden", "dataset"
+HIDDEN, DATASET, RUN = "hidden", "dataset", "training run"
+RUN_FILES = frozenset(("config.json", "identity.json"))
 # First bytes of pictures, even damaged ones.
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
 MAX_KINDS = 5  # kinds of files in a message
@@ -65,19 +67,27 @@ def list_images(image_dir: str) -> tuple[list[str], list[str]]:
 
 
 def find_images(image_dir: str) -> Found:
-    """Finds the image files in a folder and the folders below it.
+    """Finds the image files in a folder and the folders below it, or in a zip archive.
 
     A file counts as an image if it has the extension of an image, or if it can be opened as one,
     or has another or no extension but begins as a picture does. Hidden files and folders, those
-    that systems add, and datasets are passed over.
+    that systems add, datasets and training runs are passed over.
 
     Raises:
         OSError: there is no such folder, or it cannot be read.
         ValueError: it holds a dataset, or no images.
     """
-    if not os.path.isdir(image_dir):
+    if zips.is_zip(image_dir):
+        walk = _Walk(image_dir, _ZipFolders(image_dir).list)
+    elif os.path.isfile(image_dir):
+        raise ValueError(
+            f"{image_dir}: must be a folder of images, or a .zip file. Received: another file. "
+            "Unpack it first."
+        )
+    elif not os.path.isdir(image_dir):
         raise FileNotFoundError(f"{image_dir}: no such folder of images.")
-    walk = _Walk(image_dir)
+    else:
+        walk = _Walk(image_dir, _list_folder)
     walk.enter(image_dir, frozenset())
     found = Found(sorted(walk.images), sorted(walk.others), walk.rejected, dict(walk.passed_over))
     if not found.images:
@@ -85,15 +95,26 @@ def find_images(image_dir: str) -> Found:
     return found
 
 
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """A name in a folder."""
+
+    name: str
+    path: str
+    is_folder: bool
+    is_file: bool  # False for a pipe, which would be waited for
+
+
 class _Walk:
     """Files and folders met so far."""
 
-    def __init__(self, root: str):
+    def __init__(self, root: str, list_folder: Callable[[str], list[_Entry]]):
         self.images: list[str] = []
         self.others: list[str] = []
         self.rejected: list[Rejected] = []
         self.passed_over: collections.Counter[str] = collections.Counter()
         self._root = root
+        self._list = list_folder
         self._readable = extensions()
 
     def enter(self, folder: str, above: frozenset[str]) -> None:
@@ -102,13 +123,17 @@ class _Walk:
         if real in above:
             return
         try:
-            entries = retried(lambda: _entries(folder), folder)
+            entries = retried(lambda: self._list(folder), folder)
         except OSError as error:
             if folder == self._root or error.errno in PASSING:
                 raise
             self.rejected.append(Rejected(folder, reason(error)))
             return
-        if any(RECORDS_NAME.fullmatch(entry.name) for entry in entries if _is_shown(entry.name)):
+        names = {entry.name for entry in entries if not is_hidden(entry.name)}
+        if names >= RUN_FILES and folder != self._root:
+            self.passed_over[RUN] += 1
+            return
+        if any(map(RECORDS_NAME.fullmatch, names)):
             if folder == self._root:
                 raise ValueError(
                     f"{folder}: holds a dataset, NAME-rLL.tfrecords, and not images. "
@@ -119,33 +144,55 @@ class _Walk:
         for entry in entries:
             self._meet(entry, above | {real})
 
-    def _meet(self, entry: os.DirEntry[str], above: frozenset[str]) -> None:
-        if not _is_shown(entry.name):
+    def _meet(self, entry: _Entry, above: frozenset[str]) -> None:
+        if is_hidden(entry.name):
             self.passed_over[HIDDEN] += 1
             return
-        is_link = entry.is_symlink()
-        if os.path.isdir(entry.path) if is_link else entry.is_dir():
+        if entry.is_folder:
             if entry.name.casefold() in SYSTEM_FOLDERS:
                 self.passed_over[entry.name] += 1
             else:
                 self.enter(entry.path, above)
         elif entry.name.casefold() in SYSTEM_FILES:
             self.passed_over[entry.name] += 1
-        elif is_link or entry.is_file():  # Reading a pipe would wait forever.
+        elif entry.is_file:
             extension = os.path.splitext(entry.name)[1].lower()
             is_image = extension in self._readable or _holds_image(entry.path, extension)
             names = self.images if is_image else self.others
             names.append(os.path.relpath(entry.path, self._root))
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def _list_folder(folder: str) -> list[_Entry]:
+    result = []
     with os.scandir(folder) as entries:
-        return list(entries)
+        for entry in entries:
+            is_link = entry.is_symlink()
+            is_folder = os.path.isdir(entry.path) if is_link else entry.is_dir()
+            is_file = is_link or entry.is_file()
+            result.append(_Entry(entry.name, entry.path, is_folder, is_file))
+    return result
 
 
-def _is_shown(name: str) -> bool:
-    """False for hidden files and folders, those that macOS adds among them (._NAME)."""
-    return not name.startswith(".")
+class _ZipFolders:
+    """The folders in a zip archive."""
+
+    def __init__(self, path: str):
+        self._entries: dict[str, dict[str, bool]] = {path: {}}  # folder -> {name: is a folder}
+        for member in zips.member_names(path):
+            folder = path
+            *parents, name = member.split("/")
+            for parent in parents:
+                self._entries[folder][parent] = True
+                folder = os.path.join(folder, parent)
+                self._entries.setdefault(folder, {})
+            self._entries[folder].setdefault(name, False)
+
+    def list(self, folder: str) -> list[_Entry]:
+        """Lists the names in a folder."""
+        return [
+            _Entry(name, os.path.join(folder, name), is_folder, not is_folder)
+            for name, is_folder in self._entries[folder].items()
+        ]
 
 
 def _holds_image(path: str, extension: str) -> bool:
