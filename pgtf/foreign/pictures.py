@@ -29,7 +29,8 @@ from pgtf.foreign.limits import (
     UnreadableKind,
     check_size,
 )
-from pgtf.foreign.samples import prepare_png, prepare_tiff
+from pgtf.foreign.samples import prepare_png
+from pgtf.foreign.tiff_samples import open_tiff
 
 # Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
@@ -222,7 +223,7 @@ def _open(
     if head.startswith(picture_headers.JPEG_START):
         return _open_jpeg(picture_headers.read_jpeg(file, pixels))
     if head[:4] in tiff.STARTS:
-        return _open_tiff(tiff.plain_tiff(file.read(), page))
+        return _open_tiff(tiff.plain_tiff(file.read(), page), num_bytes, max_pixels)
     if kinds.is_heic(head):
         return _open_heic(file)
     if head.startswith(PNG_START):
@@ -271,10 +272,9 @@ def _open_jpeg(jpeg: picture_headers.Jpeg) -> PIL.Image.Image:
     return picture
 
 
-def _open_tiff(plain: tiff.Plain) -> PIL.Image.Image:
-    picture = PIL.Image.open(io.BytesIO(plain.content), formats=["TIFF"])
+def _open_tiff(plain: tiff.Plain, num_bytes: int, max_pixels: int) -> PIL.Image.Image:
+    picture = open_tiff(plain, num_bytes, max_pixels)
     picture.info |= {NUM_PAGES: plain.num_pages, TURN: plain.orientation}
-    prepare_tiff(picture, plain)
     return picture
 
 

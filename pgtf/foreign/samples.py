@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import sys
 from collections.abc import Callable
 from typing import IO, Any
@@ -13,19 +12,11 @@ import numpy as np
 import PIL.Image
 import PIL.ImageFile
 
-from pgtf.foreign import tiff
-
 READER = "pgtf-samples"  # key in a picture's `info`
 UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
 UINT16_MAX = 65535
 ROUNDING = 32895  # rounds (x * 255 + it) >> 16 to the nearest for x of 16 bits
 STRIP = 1 << 20  # values converted at a time
-# Pillow's names of numbers of a TIFF file, as libtiff hands them over.
-NATIVE = (
-    {"I;16BS": "I;16S", "I;32BS": "I;32S", "F;32BF": "F;32F"}
-    if sys.byteorder == "little"
-    else {"I;16S": "I;16BS", "I;32S": "I;32BS", "F;32F": "F;32BF"}
-)
 # Color types of PNG.
 GRAY, COLOR, GRAY_ALPHA, COLOR_ALPHA = 0, 2, 4, 6
 
@@ -107,7 +98,7 @@ def _read_png(
         values, opacity = pairs[:, :, 0], round_16_bits(pairs[:, :, 1])
     else:
         values = np.asarray(picture).astype(np.uint16) << 8
-        values |= _low_bytes(file, "PNG")
+        values |= low_bytes(file, "PNG")
         if color == COLOR_ALPHA:
             values, opacity = values[:, :, :3], round_16_bits(values[:, :, 3])
     if key is not None and color in (GRAY, COLOR):
@@ -116,7 +107,7 @@ def _read_png(
     return Samples(values, UINT16_MAX, opacity)
 
 
-def _low_bytes(file: IO[bytes], kind: str) -> np.ndarray:
+def low_bytes(file: IO[bytes], kind: str) -> np.ndarray:
     """Decodes the less significant bytes of a picture whose samples Pillow cuts to 8 bits.
 
     Pillow takes the first byte of each pair from big-endian samples, and the second one from
@@ -135,38 +126,3 @@ def _other_order(args: Any, native: str) -> Any:
     name, order = rawmode.replace(";16N", native).rsplit(";16", 1)
     other = f"{name};16" + {"L": "B", "B": "L"}[order]
     return other if isinstance(args, str) else (other, *rest)
-
-
-def prepare_tiff(picture: PIL.Image.Image, plain: tiff.Plain) -> None:
-    """Makes `samples` of a TIFF file exact."""
-    if plain.bits > 8 or (plain.bits == 8 and plain.sample_format == tiff.SIGNED):
-        picture.info[READER] = functools.partial(_read_tiff, plain=plain)
-    # libtiff decompresses to the order of this machine, but Pillow expects that of the file.
-    picture.tile = [  # type: ignore[attr-defined]
-        tile._replace(args=(NATIVE[tile.args[0]], *tile.args[1:]))
-        if tile.codec_name == "libtiff" and tile.args[0] in NATIVE
-        else tile
-        for tile in picture.tile  # type: ignore[attr-defined]
-    ]
-
-
-def _read_tiff(picture: PIL.Image.Image, plain: tiff.Plain) -> Samples | None:
-    is_unsigned = plain.sample_format == tiff.UNSIGNED
-    opacity = None
-    if picture.mode in ("RGB", "RGBA") and plain.bits == 16:
-        values = np.asarray(picture).astype(np.uint16) << 8
-        values |= _low_bytes(io.BytesIO(plain.content), "TIFF")
-        if picture.mode == "RGBA":
-            values, opacity = values[:, :, :3], round_16_bits(values[:, :, 3])
-    elif picture.mode in (*UINT16_MODES, "F", "L"):
-        values = np.asarray(picture)
-        if picture.mode == "L":
-            values = values.view(np.int8)
-        elif is_unsigned and values.dtype == np.int32:
-            values = values.view(np.uint32)
-        elif plain.bits == 16 and plain.sample_format == tiff.SIGNED:
-            values = values.astype(np.int16)
-    else:
-        return None
-    highest = (1 << plain.bits) - 1 if is_unsigned and plain.bits <= 16 else None
-    return Samples(values, highest, opacity, plain.is_inverted)

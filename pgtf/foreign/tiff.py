@@ -16,7 +16,7 @@ MAX_TILE_PIXELS = 1 << 20  # A tile may have so many pixels even if the image is
 # Type of a value -> its bytes. TIFF 6.0, section 2, and BigTIFF.
 TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 TYPE_SIZES |= {16: 8, 17: 8, 18: 8}
-INTEGERS = (1, 3, 4, 6, 8, 9, 16)
+INTEGERS = (1, 3, 4, 6, 8, 9, 13, 16, 18)
 WIDTH, HEIGHT, COMPRESSION, ORIENTATION = 256, 257, 259, 274
 PARTS = (273, 279, 324, 325)  # offsets and sizes of strips and of tiles
 MAX_SAMPLES, MIN_PART = 6, 256  # samples per pixel; pixels of a tile
@@ -79,11 +79,18 @@ class Directory:
 
     def first_of(self, content: bytes, tag: int, default: int) -> int:
         """First of the integers of a tag, which may lie anywhere in the file."""
+        found = self.numbers(content, tag, 1)
+        return found[0] if found else default
+
+    def numbers(self, content: bytes, tag: int, most: int = MAX_VALUES) -> list[int]:
+        """Integers of a tag, which may lie anywhere in the file; [] if it is missing."""
         for entry in self.entries:
-            if entry.tag == tag and entry.type in INTEGERS and entry.count:
+            if entry.tag == tag and entry.type in INTEGERS:
                 data, at = self.data_of(entry, content)
-                return self.number(data[at : at + TYPE_SIZES[entry.type]])
-        return default
+                size = TYPE_SIZES[entry.type]
+                places = range(at, at + size * min(entry.count, most), size)
+                return [self.number(data[place : place + size]) for place in places]
+        return []
 
     def data_of(self, entry: Entry, content: bytes) -> tuple[bytes, int]:
         """Returns the bytes that hold a value, and its place in them."""
@@ -167,21 +174,11 @@ def _is_camera_raw(content: bytes, found: Sequence[Directory]) -> bool:
             return True
         if page.integer(PHOTOMETRIC, BLACK_IS_ZERO) in SENSOR:
             return True
-        for start in _subdirectories(content, page):
+        for start in page.numbers(content, SUBDIRECTORIES, MAX_SUBDIRECTORIES):
             with contextlib.suppress(ValueError):
                 if read_directory(content, start).integer(PHOTOMETRIC, BLACK_IS_ZERO) in SENSOR:
                     return True
     return False
-
-
-def _subdirectories(content: bytes, page: Directory) -> list[int]:
-    """Places of the directories below a page's."""
-    for entry in page.entries:
-        if entry.tag == SUBDIRECTORIES and (size := TYPE_SIZES.get(entry.type, 1)) in (4, 8):
-            data, at = page.data_of(entry, content)
-            places = range(at, at + size * min(entry.count, MAX_SUBDIRECTORIES), size)
-            return [page.number(data[place : place + size]) for place in places]
-    return []
 
 
 def orientation_of(exif: bytes) -> int:

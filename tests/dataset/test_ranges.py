@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -241,3 +242,53 @@ def test_12_bit_tiff_files_are_stretched_to_their_range(tmp_path):
     content[at : at + 4] = struct.pack("<I", 16)
     found = read(tmp_path / "x.tif", bytes(content))[0]
     np.testing.assert_array_equal(found, rounded(values, 0, 4095))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    "kind", ["f2", "f8", "f4 rgb", "u2 planes", "u2 gray and opacity", "u4 rgb"]
+)
+def test_tiff_files_that_pillow_does_not_open_are_read(kind, compressed, order, tmp_path):
+    name, _, layout = kind.partition(" ")
+    channels = {"rgb": 3, "planes": 3, "gray and opacity": 2}.get(layout, 1)
+    values = RNG.integers(0, 60_000, (16, 16, channels)).astype(name)
+    colors = values[:, :, :1] if channels == 2 else values
+    more = [(284, 3, 1, struct.pack(order + "HH", 2, 0))] if layout == "planes" else []
+    more += [(338, 3, 1, struct.pack(order + "HH", 0, 0))] if channels == 2 else []
+    stored = values.transpose(2, 0, 1) if layout == "planes" else values
+    content = tiff(stored.reshape(16, 16, channels), order=order, compressed=compressed, more=more)
+    if layout == "planes":  # one strip per plane, in a list behind the file
+        planes = [plane.astype(order + "u2").tobytes() for plane in stored]
+        planes = [zlib.compress(plane) for plane in planes] if compressed else planes
+        starts = np.cumsum([len(content), *map(len, planes)])
+        places = struct.pack(order + "6I", *starts[:3], *map(len, planes))
+        at, content = starts[3], bytearray(content + b"".join(planes) + places)
+        for tag, offset in ((273, at), (279, at + 12)):
+            place = content.index(struct.pack(order + "HHI", tag, 4, 1))
+            content[place : place + 12] = struct.pack(order + "HHII", tag, 4, 3, offset)
+    found = read(tmp_path / "x.tif", bytes(content), 3, value_range=(0, 60_000))
+    expected = np.broadcast_to(rounded(colors, 0, 60_000), (16, 16, 3)).transpose(2, 0, 1)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_opacity_beside_gray_of_16_bits_counts(tmp_path):
+    values = RNG.integers(0, 65536, (16, 16, 2)).astype(np.uint16)
+    content = tiff(values, more=[(338, 3, 1, struct.pack("<HH", 2, 0))])
+    found = read(tmp_path / "x.tif", content, alpha="white")[0].astype(int)
+    gray, opacity = rounded(values[:, :, 0]), rounded(values[:, :, 1])
+    assert np.abs(found - (gray * opacity + 255 * (255 - opacity)) / 255).max() <= 1
+
+
+def test_a_small_tiff_file_is_not_decompressed_to_very_much(tmp_path):
+    content = bytearray(tiff(np.zeros((16, 16, 3)), compressed=True))
+    for tag in (256, 257, 278):
+        at = content.index(struct.pack("<HHI", tag, 4, 1)) + 8
+        content[at : at + 4] = struct.pack("<I", 2400)
+    with pytest.raises(ValueError, match="claims 138240000 bytes of values, too many for its"):
+        read(tmp_path / "x.tif", bytes(content), value_range=(0, 1))
+    for tag in (256, 257, 278):
+        at = content.index(struct.pack("<HHI", tag, 4, 1)) + 8
+        content[at : at + 4] = struct.pack("<I", 17)
+    with pytest.raises(ValueError, match="it ends before its image"):
+        read(tmp_path / "x.tif", bytes(content), 3, value_range=(0, 1))

@@ -27,8 +27,8 @@ def tiff(*pages, order="<", white_is_zero=False, compressed=False, more=()):
         strip = len(result)
         result += data + bytes(len(data) % 2)
         bits = len(result)
-        result += struct.pack(f"{order}{channels}H", *[8 * page.itemsize] * channels)
-        result += bytes(len(result) % 2)
+        depths = struct.pack(f"{order}{channels}H", *[8 * page.itemsize] * channels).ljust(4, b"\0")
+        result += depths
 
         def short(value):
             return 3, 1, struct.pack(order + "HH", value, 0)
@@ -39,9 +39,7 @@ def tiff(*pages, order="<", white_is_zero=False, compressed=False, more=()):
         entries = {
             256: long(width),
             257: long(height),
-            258: short(8 * page.itemsize)
-            if channels == 1
-            else (3, channels, struct.pack(order + "I", bits)),
+            258: (3, channels, depths if len(depths) == 4 else struct.pack(order + "I", bits)),
             259: short(8 if compressed else 1),
             262: short(2 if channels > 2 else 0 if white_is_zero else 1),
             273: long(strip),
@@ -50,8 +48,8 @@ def tiff(*pages, order="<", white_is_zero=False, compressed=False, more=()):
             279: long(len(data)),
             339: short(FORMATS[page.dtype.kind]),
         }
-        if channels > 1:
-            del entries[339]  # unsigned
+        if channels > 1 and page.dtype.kind == "u":
+            del entries[339]  # the default
         if channels == 4:
             entries[338] = short(2)  # opacity, not multiplied with the colors
         entries |= {tag: rest for tag, *rest in more}
