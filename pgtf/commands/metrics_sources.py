@@ -32,11 +32,11 @@ def choose_run(args: argparse.Namespace) -> None:
     Raises:
         ValueError: a flag for folders of images is given without one.
     """
-    fitting = Fitting(args.channels, args.resolution, args.transform, args.alpha)
+    fitting = _fitting(args, args.channels)
     if fitting != Fitting() and not (args.reals or args.fakes):
         raise ValueError(
-            "--channels, --resolution, --transform and --alpha are for folders of image files. "
-            "Give one as --reals or --fakes, or drop them."
+            "--channels, --resolution, --transform, --alpha, --pad, --range and --max_pixels are "
+            "for folders of image files. Give one as --reals or --fakes, or drop them."
         )
     if not is_generated(args) and not args.fakes:
         if not (args.dataset or args.reals):
@@ -105,8 +105,19 @@ def fakes_of(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None)
 
 
 def _folder(args: argparse.Namespace, folder: str, channels: int | None) -> ImageSet:
-    fitting = Fitting(channels, args.resolution, args.transform, args.alpha)
-    return image_sets.of_folder(folder, fitting, progress=True)
+    return image_sets.of_folder(folder, _fitting(args, channels), progress=True)
+
+
+def _fitting(args: argparse.Namespace, channels: int | None) -> Fitting:
+    return Fitting(
+        channels,
+        args.resolution,
+        args.transform,
+        args.alpha,
+        args.pad,
+        args.value_range,
+        args.max_pixels,
+    )
 
 
 def _network(

@@ -7,6 +7,7 @@ again continues an unfinished run.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import signal
@@ -87,6 +88,15 @@ def _dry_run(preset: str, config: Config) -> None:
     """Prints the configuration made for the dataset, and the stages."""
     with one_line_errors():
         replicas = num_replicas(train_flags.GPUS.value, train_flags.CPU_REPLICAS.value)
+        planned = train_run.plan_images(config)
+        if planned and not planned.is_made:
+            made = train_run.expected(config, planned, replicas)
+            print(f"{made.to_json()}\n{stage_table(made)}")
+            print(f"Dataset: to be made: {planned}", file=sys.stderr)
+            print(
+                f"Run: a new one in {os.path.realpath(train_flags.OUTDIR.value)}", file=sys.stderr
+            )
+            return
         run = train_run.prepared(config, replicas)
         mirrored, lines = train_run.outlook(train_run.request(preset, run))
         made = run.config.replace({"dataset.mirror_augment": mirrored})

@@ -15,7 +15,8 @@ from pgtf import config as configs
 from pgtf.commands import train_flags
 from pgtf.commands.command_line import one_line_errors
 from pgtf.config import PRESETS, Config, catalogue
-from pgtf.dataset import open_dataset
+from pgtf.dataset import NoDataset
+from pgtf.dataset.sources import automatic
 from pgtf.distribution.cluster import num_workers
 from pgtf.metrics.plan import parse_plan
 
@@ -57,6 +58,7 @@ def configured() -> tuple[str, Config]:
     }
     shortcuts: dict[str, Any] = {
         "dataset.path": train_flags.DATASET.value,
+        "dataset.resolution": train_flags.RESOLUTION.value,
         "training.seed": train_flags.SEED.value,
         "training.total_kimg": train_flags.TOTAL_KIMG.value,
         "schedule.grad_accumulation": train_flags.GRAD_ACCUMULATION.value,
@@ -79,10 +81,30 @@ def configured() -> tuple[str, Config]:
     return preset, config.replace(changes)
 
 
+def states_resolution() -> bool:
+    """True if a flag states the resolution: a preset's is meant for its own dataset."""
+    flag = train_flags.FIELDS["dataset.resolution"].value
+    return train_flags.RESOLUTION.value is not None or flag is not None
+
+
+def holds_images(config: Config) -> bool:
+    """True if the dataset's folder holds images in place of a dataset.
+
+    Raises:
+        OSError, ValueError: it holds neither, or cannot be read.
+    """
+    try:
+        return automatic.is_source(config.dataset.path)
+    except NoDataset as error:
+        if error.datasets:
+            raise ValueError(error.choose("--dataset=")) from None
+        raise
+
+
 def _check_files(config: Config) -> None:
     """Raises the errors of files that are missing or damaged, and of a misspelled metric."""
     if config.dataset != PRESETS["demo"].dataset:  # The demo dataset is drawn if it is missing.
-        open_dataset(config.dataset.path, max_label_size=0)
+        holds_images(config)
     resume_pkl = train_flags.RESUME_PKL.value
     if resume_pkl is not None and not os.path.exists(resume_pkl):
         raise FileNotFoundError(f"{resume_pkl}: no such file.")

@@ -23,7 +23,7 @@ from pgtf.metrics.modes import CLASSIFIER
 FLAGS = flags.FlagValues()
 FIRST = [
     *("dataset", "preset", "gpus", "outdir", "total_kimg", "metrics", "resume_pkl", "new"),
-    *("dry_run", "seed"),
+    *("dry_run", "seed", "resolution"),
 ]
 # Titles of the fields of the configuration in the help, by group.
 _FIELD_TITLES = {
@@ -38,7 +38,15 @@ _FIELD_TITLES = {
 DATASET: flags.FlagHolder[str | None] = flags.DEFINE_string(
     "dataset",
     None,
-    "Folder made by dataset_tool.py (default: the preset's; demo: datasets/demo).",
+    "Folder made by dataset_tool.py, or a folder of images, of which one is made (default: the "
+    "preset's; demo: datasets/demo).",
+    flag_values=FLAGS,
+)
+RESOLUTION: flags.FlagHolder[int | None] = flags.DEFINE_integer(
+    "resolution",
+    None,
+    "Full resolution in pixels (default: the dataset's; of a folder of images, the largest power "
+    "of two up to their median shorter side and up to 256).",
     flag_values=FLAGS,
 )
 PRESET: flags.FlagHolder[str | None] = flags.DEFINE_string(

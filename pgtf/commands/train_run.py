@@ -6,10 +6,14 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pgtf.commands import train_flags
+from absl import logging
+
+from pgtf.commands import train_config, train_flags
 from pgtf.config import GPU_PRESETS, PRESETS, Config
 from pgtf.dataset import Dataset
-from pgtf.dataset.sources import demo
+from pgtf.dataset.commands import print_summary
+from pgtf.dataset.description import default_mirror
+from pgtf.dataset.sources import automatic, demo
 from pgtf.distribution.workers import Workers
 from pgtf.runs.choice import Request, choose
 from pgtf.runs.identity import NEW_NETWORKS, Beginning
@@ -40,10 +44,15 @@ def prepared(config: Config, replicas: int, workers: Workers | None = None) -> P
             demo.create(path)
         return b""
 
+    remarks: list[str] = []
     if config.dataset == PRESETS["demo"].dataset:
         create_demo() if workers is None else workers.broadcast(create_demo)
+    elif train_config.holds_images(config):
+        made_path = _made_of_images(config, workers)
+        config = config.replace({"dataset.path": made_path})
+        remarks.append(f"Dataset: {made_path}, made of the images in {path}.")
     file, kimg = train_flags.RESUME_PKL.value, train_flags.RESUME_KIMG.value
-    start, remarks = None, []
+    start = None
     if file is not None:
         start, line = starts.load(file, kimg)
         starts.check_length(start, config.training.total_kimg)
@@ -55,7 +64,7 @@ def prepared(config: Config, replicas: int, workers: Workers | None = None) -> P
         replicas,
         start,
         # A preset's resolution is meant for its own dataset; another one may lack finer levels.
-        may_shrink=train_flags.FIELDS["dataset.resolution"].value is None,
+        may_shrink=not train_config.states_resolution(),
         fit_schedule=train_flags.FIT_SCHEDULE.value,
     )
     if file is not None:
@@ -63,6 +72,51 @@ def prepared(config: Config, replicas: int, workers: Workers | None = None) -> P
         starts.check_stated(config, stated, made, file)
     remarks += [f"Warning: {text}" for text in advice.warnings(made, dataset)]
     return Prepared(made, dataset, start, remarks)
+
+
+def plan_images(config: Config) -> automatic.Plan | None:
+    """Plans the dataset that the images in the dataset's place become; None if it is one."""
+    if config.dataset == PRESETS["demo"].dataset or not train_config.holds_images(config):
+        return None
+    stated = train_config.states_resolution()
+    return automatic.plan(config.dataset.path, config.dataset.resolution if stated else None)
+
+
+def expected(config: Config, planned: automatic.Plan, replicas: int) -> Config:
+    """Makes a configuration for a dataset that does not exist yet."""
+    images = planned.images
+    side, channels = images.resolution or 0, images.channels or 0
+    wanted = config.dataset.resolution or side
+    made = config.replace(
+        {
+            "dataset.path": planned.target,
+            "dataset.resolution": config.dataset.resolution if wanted <= side else None,
+        }
+    ).for_dataset(
+        min(wanted, side).bit_length() - 1,
+        channels,
+        0,
+        replicas,
+        mirror=default_mirror([os.path.basename(planned.target)], {}),
+    )
+    made.check()
+    return made
+
+
+def _made_of_images(config: Config, workers: Workers | None) -> str:
+    """Makes a dataset of images unless it exists. Returns its path."""
+
+    def make() -> bytes:
+        planned = plan_images(config)
+        if planned is None:  # Somebody has made a dataset in the folder meanwhile.
+            return os.fsencode(config.dataset.path)
+        if not planned.is_made:
+            logging.info("Making the dataset %s.", planned)
+            if summary := automatic.make(planned):
+                print_summary(summary)
+        return os.fsencode(planned.target)
+
+    return os.fsdecode(make() if workers is None else workers.broadcast(make))
 
 
 def request(preset: str, run: Prepared) -> Request:

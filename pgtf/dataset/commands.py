@@ -8,9 +8,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import PIL.ImageColor
+
 from pgtf.dataset.exporter import Options, Summary
+from pgtf.dataset.sources.ranges import parse_range_or_auto
+from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.terminal import one_line
 
+PAD = "bars of --transform=pad: white, #20c0ff, ... (default: that of --alpha, or black)"
+RANGE = "values that become black and white (default: all of the type of number)"
 MAX_LISTED = 12  # label names, or kinds of files, in a summary
 
 
@@ -81,6 +87,19 @@ def natural(text: str) -> int:
     return value
 
 
+def color(text: str) -> str:
+    """Parses a name or #rrggbb of a color without transparency, for argparse."""
+    try:
+        num_bands = len(PIL.ImageColor.getrgb(text))
+    except ValueError:
+        num_bands = 0
+    if num_bands != 3:
+        raise argparse.ArgumentTypeError(
+            f"must be a color, such as white or #20c0ff. Received: {text!r}"
+        )
+    return text
+
+
 def print_summary(summary: Summary) -> None:
     """Prints the new dataset and the files that were not used."""
     if summary.rejected:
@@ -91,10 +110,16 @@ def print_summary(summary: Summary) -> None:
             print(f"  {name:{width}}  {why}")
     if summary.skipped:
         kinds = collections.Counter(
-            one_line(os.path.splitext(name)[1].lower()) for name in summary.skipped
+            one_line(os.path.splitext(name)[1].lower()) or "without extension"
+            for name in summary.skipped
         )
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
         print(f"Skipped        {len(summary.skipped)} files that are not images: {counts}")
+    if summary.passed_over:
+        total = sum(count for _, count in summary.passed_over)
+        listed = summary.passed_over[:MAX_LISTED]
+        counts = ", ".join(f"{count} {one_line(kind)}" for kind, count in listed)
+        print(f"Skipped        {total} files or folders that are no source of images: {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
     names = ", ".join(map(one_line, summary.label_names[:MAX_LISTED]))
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
@@ -124,6 +149,7 @@ def add_conversion(
         default=transform,
         help="how to fit images of another size (default: %(default)s)",
     )
+    p.add_argument("--pad", type=color, metavar="COLOR", help=PAD)
     p.add_argument(
         "--channels",
         type=int,
@@ -137,3 +163,17 @@ def add_conversion(
         default="error",
         help="what to do with transparent pixels (default: %(default)s)",
     )
+
+
+def add_depth(p: argparse.ArgumentParser) -> None:
+    """Adds the flags for pictures of many bits and of many pixels."""
+    p.add_argument(
+        "--range", dest="value_range", metavar="LOW,HIGH|auto", type=parse_range_or_auto, help=RANGE
+    )
+    add_max_pixels(p)
+
+
+def add_max_pixels(p: Any) -> None:
+    """Adds the limit on pixels."""
+    help = "pixels that a file may have (default: %(default)s)"
+    p.add_argument("--max_pixels", type=positive, default=MAX_PIXELS, help=help)

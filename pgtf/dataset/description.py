@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pgtf.dataset.label_groups import KINDS
 from pgtf.foreign.json_files import read_json
 
 META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1
+GRID = [4, 4]  # height and width of the coarsest level
+DTYPE, RANGE = "uint8", [0, 255]
+NEWER = " A newer version of this program may have made it."
 MAX_NUMBER = 1 << 63  # of images, pixels or channels
 # Original release, config.py: the datasets whose line sets train.mirror_augment.
 MIRRORED_NAMES = re.compile(r"celebahq|celeba|lsun-.+-100k")
@@ -19,34 +24,133 @@ MIRRORED_NAMES = re.compile(r"celebahq|celeba|lsun-.+-100k")
 def read_description(path: str) -> dict[str, Any]:
     """Reads the dataset.json of a dataset folder; {} if there is none.
 
+    Fields that are not in `RULES` are kept.
+
     Raises:
         ValueError: the file is damaged, or a field has a wrong type.
     """
+    source = f"{path}/{META_FILE}"
     try:
-        meta: Any = read_json(f"{path}/{META_FILE}")
+        meta: Any = read_json(source)
     except FileNotFoundError:
         return {}
     if not isinstance(meta, dict):
-        raise ValueError(f"{path}/{META_FILE}: must hold a JSON object.")
-    label_names = meta.get("label_names", [])
-    if not isinstance(label_names, list) or not all(isinstance(x, str) for x in label_names):
-        raise ValueError(f"{path}/{META_FILE}: `label_names` must be a list of strings.")
-    if not isinstance(mirror := meta.get("mirror", False), bool):
-        raise ValueError(
-            f"{path}/{META_FILE}: `mirror` must be true or false. "
-            f"Received: {json.dumps(mirror)[:80]}."
-        )
-    for name in ("num_images", "resolution", "num_channels"):
-        if type(number := meta.get(name, 1)) is not int or not 0 < number < MAX_NUMBER:
-            raise ValueError(f"{path}/{META_FILE}: `{name}` must be a number from 1.")
-    version = meta.get("format", META_FORMAT)
-    if type(version) is not int or not 1 <= version <= META_FORMAT:
-        raise ValueError(
-            f"{path}/{META_FILE}: `format` must be 1 to {META_FORMAT}. "
-            f"Received: {json.dumps(version)[:80]}. "
-            "A newer version of this program may have made it."
-        )
+        raise ValueError(f"{source}: must hold a JSON object.")
+    for name, (is_right, rule) in RULES.items():
+        if name in meta and not is_right(meta[name]):
+            raise ValueError(
+                f"{source}: `{name}` must be {rule}. Received: {json.dumps(meta[name])[:80]}."
+                + (NEWER if name in ("format", "grid", "dtype") else "")
+            )
     return meta
+
+
+def describe(
+    shape: tuple[int, int, int], num_images: int, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Makes the content of a dataset.json.
+
+    Args:
+        shape: [C, R, R] of the images.
+        num_images: number of records.
+        facts: more fields, `source` among them.
+    """
+    return {
+        "format": META_FORMAT,
+        "source": facts["source"],
+        "num_images": num_images,
+        "resolution": shape[1],
+        "grid": GRID,
+        "channels": shape[0],
+        "dtype": DTYPE,
+        "range": RANGE,
+        **facts,
+    }
+
+
+def num_held_out(meta: Mapping[str, Any]) -> int:
+    """Number of images at the end of the record files that training never sees."""
+    return int(meta.get("split", {}).get("held_out", 0))
+
+
+def label_names(meta: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the label columns, () if they are not known."""
+    if "label_names" in meta:
+        return tuple(meta["label_names"])
+    return tuple(name for group in meta.get("label_groups", ()) for name in group.get("names", ()))
+
+
+def _is_number(value: Any, low: int = 1) -> bool:
+    return type(value) is int and low <= value < MAX_NUMBER
+
+
+def _is_real(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_list(value: Any, is_right: Callable[[Any], bool], length: int | None = None) -> bool:
+    return (
+        isinstance(value, list)
+        and all(map(is_right, value))
+        and (length is None or len(value) == length)
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_range(value: Any) -> bool:
+    return _is_list(value, _is_real, 2) and value[0] < value[1]
+
+
+def _is_group(value: Any) -> bool:
+    if not isinstance(value, dict) or value.get("kind") not in KINDS:
+        return False
+    columns = value.get("columns")
+    if not _is_list(columns, lambda x: _is_number(x, 0), 2) or columns[0] >= columns[1]:
+        return False
+    width = columns[1] - columns[0]
+    rules = {"names": _is_text, "mean": _is_real, "deviation": _is_real}
+    return all(
+        _is_list(value[name], is_right, width) for name, is_right in rules.items() if name in value
+    )
+
+
+def _is_split(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_number(value.get("held_out"))
+        and _is_number(value.get("seed", 0), 0)
+        and (value.get("by") is None or _is_text(value["by"]))
+    )
+
+
+# Field -> its check, and the rule in words.
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "label_names": (lambda x: _is_list(x, _is_text), "a list of strings"),
+    "mirror": (lambda x: isinstance(x, bool), "true or false"),
+    "num_images": (_is_number, "a number from 1"),
+    "resolution": (_is_number, "a number from 1"),
+    "channels": (_is_number, "a number from 1"),
+    "num_channels": (_is_number, "a number from 1"),  # older name of channels
+    "format": (lambda x: _is_number(x) and x <= META_FORMAT, f"1 to {META_FORMAT}"),
+    "source": (_is_text, "a string"),
+    "fingerprint": (
+        lambda x: isinstance(x, dict) and all(map(_is_text, x.values())),
+        "an object of strings",
+    ),
+    "grid": (lambda x: x == GRID and _is_list(x, _is_number), f"{GRID}"),
+    "dtype": (lambda x: x == DTYPE, f'"{DTYPE}"'),
+    "range": (_is_range, "two numbers, the lower one first"),
+    "label_groups": (
+        lambda x: _is_list(x, _is_group),
+        f"a list of objects with a kind ({', '.join(KINDS)}), the columns [first, end] and, per "
+        "column, names, mean and deviation",
+    ),
+    "subjects": (_is_number, "a number from 1"),
+    "split": (_is_split, "an object with held_out, a number from 1, seed and by"),
+}
 
 
 def default_mirror(names: Sequence[str], meta: Mapping[str, Any]) -> bool:

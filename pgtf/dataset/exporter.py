@@ -31,14 +31,17 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf.dataset import tfrecords
-from pgtf.dataset.description import META_FILE
+from pgtf.dataset.arguments import check_arguments
+from pgtf.dataset.description import META_FILE, describe
 from pgtf.dataset.encoder import Encoder, Load, Rejected
-from pgtf.dataset.folder import CONTACT_SHEET, MIN_RESOLUTION_LOG2
+from pgtf.dataset.fingerprint import fingerprint
+from pgtf.dataset.folder import CONTACT_SHEET, MIN_RESOLUTION_LOG2, open_dataset
+from pgtf.dataset.label_groups import label_groups
 from pgtf.dataset.ownership import refuse_existing
 from pgtf.dataset.partial import PartialFolder
-from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
+from pgtf.dataset.splits import Split
 from pgtf.dataset.workers import default_num_workers, ordered_map
 
 SHUFFLE_SEED = 123  # as in the original release
@@ -72,6 +75,8 @@ class Summary:
     contact_sheet: str
     rejected: tuple[Rejected, ...]
     skipped: tuple[str, ...] = ()  # files in the source that are not images
+    # Names or kinds of what is no source of images, such as hidden files, and how many there are.
+    passed_over: tuple[tuple[str, int], ...] = ()
 
 
 def shuffled(num_items: int) -> np.ndarray:
@@ -107,6 +112,7 @@ def export(
     max_images: int | None = None,
     max_errors: int | None = 0,
     report: str | None = None,
+    split: Split | None = None,
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Summary:
     """Writes a dataset folder; order and bytes do not depend on the number of workers.
@@ -122,10 +128,12 @@ def export(
         labels: [num_items, L], row i for item i, stored as float32; or class numbers [num_items],
             stored as one-hot codes of length highest + 1. None = unlabelled.
         label_names: names of the L columns, if known.
-        meta: more entries for dataset.json; see `write_meta`.
+        meta: more fields of dataset.json, for example `mirror`, the default of mirror_augment.
+            Without `mirror` the name of the folder decides, as in the original release.
         max_images: number of records to write at most.
         max_errors: number of items that may be rejected, None = any; one more ends the job.
         report: name of a file in the folder that `load` appends to; synced with the records.
+        split: items that training shall never see, the last ones; None = it sees all.
         options: see there.
 
     Raises:
@@ -135,7 +143,7 @@ def export(
     start = time.perf_counter()
     target = os.fspath(tfrecord_dir).rstrip("/")
     refuse_existing(target)
-    _check_arguments(shape, num_items, labels, max_errors)
+    check_arguments(shape, num_items, labels, max_errors)
     limit = num_items if max_images is None else min(max_images, num_items)
     label_size = label_size_of(labels)
     label_names = tuple(label_names)[:label_size]
@@ -147,8 +155,8 @@ def export(
         num_missing = limit - folder.num_records
         _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
         _write_records(folder, items, num_items, load, shape, limit, max_errors, options)
-        sidecars = labels, label_names, meta, job["command"]
-        num_images = _write_sidecars(folder, name, shape, *sidecars)
+        facts = {"source": job["command"], "label_names": list(label_names), **(meta or {})}
+        num_images = _write_sidecars(folder, name, shape, labels, facts, split)
         folder.publish()
     rejected = tuple(Rejected(*why) for _, why in sorted(folder.rejected.items()))
     return _summarize(target, num_images, shape, label_size, label_names, rejected, start)
@@ -219,21 +227,37 @@ def _write_sidecars(
     name: str,
     shape: tuple[int, int, int],
     labels: np.ndarray | None,
-    label_names: Sequence[str],
-    meta: Mapping[str, Any] | None,
-    source: str,
+    facts: Mapping[str, Any],
+    split: Split | None,
 ) -> int:
-    """Writes the files beside the records; returns the number of images."""
+    """Writes the files beside the records; returns the number of images.
+
+    Args:
+        folder: folder in the making.
+        name: name of the dataset.
+        shape: [C, R, R] of the images.
+        labels: see `export`.
+        facts: fields of dataset.json: source, label_names, and others that the source states.
+        split: see `export`.
+    """
     kept = np.delete(np.arange(folder.num_items), list(folder.rejected))[: folder.num_records]
     if not len(kept):
         name, reason = folder.rejected[0]
         raise ValueError(
             f"{folder.path}: none of {folder.num_items} images could be used; {name}: {reason}"
         )
+    content = describe(shape, len(kept), facts)
+    num_held_out = 0
+    if split is not None and (num_held_out := int((kept >= split.first).sum())):
+        content["split"] = {"held_out": num_held_out, "seed": split.seed, "by": split.by}
     if labels is not None:
         path = os.path.join(folder.path, _label_file(name))
         write_labels(path, labels[kept], label_size_of(labels))
-    write_meta(folder.path, shape, len(kept), label_names, meta, source)
+        seen = labels[kept[: len(kept) - num_held_out]]
+        content["label_groups"] = label_groups(seen, facts["label_names"])
+    write_meta(folder.path, content)
+    dataset = open_dataset(folder.path, max_label_size="full", split="all")
+    write_meta(folder.path, content | {"fingerprint": fingerprint(dataset)})
     write_contact_sheet(folder.path, name, shape, len(kept))
     return len(kept)
 
@@ -258,35 +282,6 @@ def _record_sizes(name: str, shape: tuple[int, int, int]) -> dict[str, int]:
         level = (shape[0], 1 << log2, 1 << log2)
         sizes[f"{name}-r{log2:02d}.tfrecords"] = tfrecords.layout(level).record_size
     return sizes
-
-
-def _check_arguments(
-    shape: tuple[int, int, int], num_items: int, labels: np.ndarray | None, max_errors: int | None
-) -> None:
-    channels, height, width = shape
-    if channels not in (1, 3) or height != width:
-        raise ValueError(
-            "Images must be square and have 1 or 3 channels. "
-            f"Received: {width}x{height}, {channels} channels."
-        )
-    if not has_pyramid(width, height):
-        raise ValueError(
-            f"`resolution` must be a power of two of at least {1 << MIN_RESOLUTION_LOG2}. "
-            f"Received: resolution={width}."
-        )
-    if num_items < 1:
-        raise ValueError("There must be at least one image. Received: none.")
-    if max_errors is not None and max_errors < 0:
-        raise ValueError(f"`max_errors` must be at least 0. Received: max_errors={max_errors}.")
-    if labels is not None and (
-        len(labels) != num_items
-        or labels.ndim not in (1, 2)
-        or (labels.ndim == 1 and (labels.dtype.kind not in "iu" or labels.min() < 0))
-    ):
-        raise ValueError(
-            f"`labels` must be a matrix with a row per image, {num_items}, or class numbers from "
-            f"0. Received: shape={labels.shape}, dtype={labels.dtype}."
-        )
 
 
 def _check_disk_space(path: str, num_bytes: int) -> None:

@@ -25,14 +25,16 @@ def fingerprint(dataset: Dataset) -> dict[str, str]:
     hashed (each CRC covers all pixels of its image); for a larger label file, the size and as many
     blocks of 4 KiB.
 
-    Names and times of files and dataset.json do not matter, so copies and moved folders are equal.
+    Names and times of files do not matter, so copies and moved folders are equal. Of dataset.json
+    only the split does.
     A change of a few records of the large files that keeps their size and the smaller levels is not
     detected, nor are damaged pixels under an unchanged CRC, which reading detects.
     """
     parts = {}
     for log2, file in dataset.files.items():
         crcs = [(i + 1) * file.record_size - FOOTER for i in _spread(file.num_records)]
-        parts[f"{1 << log2}x{1 << log2}"] = _hash(f"{file.shape}", file.path, crcs, FOOTER)
+        title = f"{file.shape}{_part_of(dataset, file.num_records)}"
+        parts[f"{1 << log2}x{1 << log2}"] = _hash(title, file.path, crcs, FOOTER)
     if dataset.label_file is not None and dataset.label_size:
         labels = dataset.label_file
         blocks = _spread(os.path.getsize(labels.path) // LABEL_BYTES)
@@ -48,6 +50,13 @@ def agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """
     common = one.keys() & other.keys()
     return bool(common) and all(one[part] == other[part] for part in common)
+
+
+def _part_of(dataset: Dataset, num_records: int) -> str:
+    """Names the records in use, "" = all: the same files with another split are other data."""
+    if dataset.num_images == num_records:
+        return ""
+    return f" {dataset.first_image} + {dataset.num_images}"
 
 
 def _spread(number: int) -> list[int]:

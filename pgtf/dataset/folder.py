@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from absl import logging
 
-from pgtf.dataset.description import META_FILE, default_mirror, mirror_source, read_description
+from pgtf.dataset.absence import RECORDS_NAME, NoDataset, is_hidden
+from pgtf.dataset.description import (
+    META_FILE,
+    default_mirror,
+    label_names,
+    mirror_source,
+    num_held_out,
+    read_description,
+)
+from pgtf.dataset.label_file import Labels, open_labels
 from pgtf.dataset.tfrecords import RecordFile, open_records
-from pgtf.files import read_parts, retried
-from pgtf.foreign import arrays
-from pgtf.foreign.files import open_regular, size_of
+from pgtf.files import retried
 
 MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
-RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords", re.DOTALL)
+Part = Literal["train", "held_out", "all"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,45 +50,6 @@ class DatasetConfig:
     ] = False
 
 
-class NoDataset(ValueError):
-    """A folder holds no dataset.
-
-    Attributes:
-        path: the folder.
-    """
-
-    def __init__(self, path: str):
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path}: no dataset in it, no file NAME-rLL.tfrecords. "
-            "Create it with dataset_tool.py."
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Labels:
-    """A label file, read row by row so that memory does not grow with its size."""
-
-    path: str
-    shape: tuple[int, int]  # images, columns
-    dtype: np.dtype[Any]
-    offset: int  # bytes before the first row
-
-    def at(self, index: int) -> int:
-        """Returns the offset of a row in the file."""
-        return self.offset + index * self.shape[1] * self.dtype.itemsize
-
-    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Reads rows by number: [n] -> float32 [n, columns]."""
-        rows = np.empty((len(indices), self.shape[1]), self.dtype)
-        parts = [row.data for row in rows.view(np.uint8)]
-        read_parts(self.path, parts, [self.at(int(i)) for i in indices], "row", indices)
-        return rows.astype(np.float32)
-
-
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """An open dataset folder; `open_dataset` fills it without reading all images."""
@@ -97,6 +64,7 @@ class Dataset:
     files: Mapping[int, RecordFile]  # by resolution_log2, from 2 upwards
     label_file: Labels | None  # None = unlabelled
     meta: Mapping[str, Any]  # content of dataset.json, {} when absent
+    first_image: int = 0  # record of image 0: held-out images are the last records
 
     @property
     def resolution(self) -> int:
@@ -122,15 +90,19 @@ class Dataset:
     def read_images(
         self, indices: Sequence[int] | np.ndarray, resolution_log2: int | None = None
     ) -> np.ndarray:
-        """Reads one pyramid level by record number: [n] -> uint8 NHWC [n, R, R, C]."""
+        """Reads one pyramid level by image number: [n] -> uint8 NHWC [n, R, R, C]."""
         level = self.resolution_log2 if resolution_log2 is None else resolution_log2
-        return self.files[level].read(indices).transpose(0, 2, 3, 1)
+        return self.files[level].read(self._records(indices)).transpose(0, 2, 3, 1)
 
     def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Reads labels by record number: [n] -> float32 [n, label_size]; label_size may be 0."""
+        """Reads labels by image number: [n] -> float32 [n, label_size]; label_size may be 0."""
         if self.label_file is None or self.label_size == 0:
             return np.zeros((len(indices), 0), np.float32)
-        return self.label_file.read(indices)[:, : self.label_size]
+        return self.label_file.read(self._records(indices))[:, : self.label_size]
+
+    def _records(self, indices: Sequence[int] | np.ndarray) -> Sequence[int] | np.ndarray:
+        """Returns the numbers of the records of images."""
+        return np.asarray(indices) + self.first_image if self.first_image else indices
 
 
 def open_dataset(
@@ -138,6 +110,7 @@ def open_dataset(
     *,
     resolution: int | None = None,
     max_label_size: int | Literal["full"] | None = None,
+    split: Part = "train",
 ) -> Dataset:
     """Opens a dataset folder and checks that it is complete, without reading all of it.
 
@@ -146,6 +119,8 @@ def open_dataset(
         resolution: finest level to use, in pixels; None = all levels.
         max_label_size: number of label columns to use ("full" = all); None = none, with a warning
             if the dataset is labelled.
+        split: "train" = all images but those that dataset.json holds out, "held_out" = only those,
+            "all" = both.
 
     Raises:
         OSError: the folder does not exist, or a file cannot be read.
@@ -158,15 +133,17 @@ def open_dataset(
     except (FileNotFoundError, NotADirectoryError):
         message = f"{path}: no such dataset folder. Create it with dataset_tool.py."
         raise FileNotFoundError(message) from None
+    names = [name for name in names if not is_hidden(name)]
     files = _open_levels(path, names)
     top = files[max(files)]
-    labels = _open_labels(path, names, top.num_records)
+    labels = open_labels(path, names, top.num_records)
     meta = read_description(path)
     if meta.get("num_images", top.num_records) != top.num_records:
         raise ValueError(
             f"{top.path}: must hold the {meta['num_images']} images that {META_FILE} names. "
             f"Received: {top.num_records} records. Restore the files or create the dataset anew."
         )
+    first, num_images = _part(path, top.num_records, num_held_out(meta), split)
     level = _level_of(path, resolution, files)
     label_size = _label_size(path, labels, max_label_size)
     return Dataset(
@@ -174,13 +151,31 @@ def open_dataset(
         name=os.path.basename(os.path.abspath(path)),
         resolution_log2=level,
         num_channels=top.shape[0],
-        num_images=top.num_records,
+        num_images=num_images,
         label_size=label_size,
-        label_names=tuple(meta.get("label_names", ()))[:label_size],
+        label_names=label_names(meta)[:label_size],
         files={log2: file for log2, file in files.items() if log2 <= level},
         label_file=labels,
         meta=meta,
+        first_image=first,
     )
+
+
+def _part(path: str, num_records: int, held_out: int, split: Part) -> tuple[int, int]:
+    """Returns the first record and the number of records of a part of a dataset."""
+    num_train = num_records - held_out
+    if num_train < 1:
+        raise ValueError(
+            f"{path}/{META_FILE}: `held_out` in `split` must leave images for training. Received: "
+            f"{held_out} of {num_records}."
+        )
+    if split == "held_out" and not held_out:
+        raise ValueError(
+            f"{path}: must hold out images. Received: none. "
+            "`dataset_tool.py create_from_images --held_out=...` makes a dataset that does."
+        )
+    parts = {"train": (0, num_train), "held_out": (num_train, held_out), "all": (0, num_records)}
+    return parts[split]
 
 
 def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:
@@ -218,34 +213,6 @@ def _end_of_shorter(*files: RecordFile) -> str:
     shorter = min(files, key=lambda file: file.num_records)
     offset = shorter.num_records * shorter.record_size
     return f"{shorter.path} ends at record {shorter.num_records} (offset {offset})"
-
-
-def _open_labels(path: str, names: Sequence[str], num_images: int) -> Labels | None:
-    found = sorted(name for name in names if name.endswith(".labels"))
-    if not found:
-        return None
-    if len(found) > 1:
-        raise ValueError(f"{path}: must hold one label file. Received: {found}.")
-    file_path = f"{path}/{found[0]}"
-    header = retried(lambda: _read_header(file_path), file_path)
-    shape, dtype = header.shape, header.dtype
-    if len(shape) != 2 or header.fortran_order:
-        raise ValueError(
-            f"{file_path}: must be a C-ordered matrix of numbers, a row per image. "
-            f"Received: shape={shape}, dtype={dtype}."
-        )
-    if shape[0] != num_images:
-        raise ValueError(
-            f"{file_path}: must have a row per image. "
-            f"Received: {shape[0]} rows for {num_images} images. Create the labels anew."
-        )
-    return Labels(file_path, (shape[0], shape[1]), dtype, header.offset)
-
-
-def _read_header(path: str) -> arrays.Header:
-    """Reads the header of a .npy file."""
-    with open_regular(path) as file:
-        return arrays.read_header(file, size_of(file), path)
 
 
 def _level_of(path: str, resolution: int | None, files: Mapping[int, RecordFile]) -> int:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from pgtf import images as images_lib
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.description import META_FILE
+from pgtf.dataset.fingerprint import fingerprint
 from pgtf.dataset.folder import Dataset, open_dataset
 from pgtf.dataset.pyramid import pyramid
 from pgtf.dataset.workers import default_num_workers, ordered_map
@@ -32,7 +33,7 @@ def verify(path: str, num_workers: int | None = None) -> Dataset:
         ValueError: the first fault, with file, record and offset.
         OSError: a file cannot be read.
     """
-    dataset = open_dataset(path, max_label_size="full")
+    dataset = open_dataset(path, max_label_size="full", split="all")
     _check_meta(dataset)
     check = _CheckRecords(dataset)
     tasks = _ranges(dataset)
@@ -54,13 +55,26 @@ def verify(path: str, num_workers: int | None = None) -> Dataset:
                     f"{dataset.label_file.path} row {row} (offset {dataset.label_file.at(row)}): "
                     "must be finite numbers."
                 )
+    _check_fingerprint(dataset)
     return dataset
+
+
+def _check_fingerprint(dataset: Dataset) -> None:
+    """Compares the content with that which the create command wrote, where that is known."""
+    written, found = dataset.meta.get("fingerprint", {}), fingerprint(dataset)
+    for part in found:
+        if written.get(part, found[part]) != found[part]:
+            raise ValueError(
+                f"{dataset.path}: the {part} part is whole, but not what {META_FILE} says that "
+                "was written (`fingerprint`). Restore the files, or remove that field."
+            )
 
 
 def _check_meta(dataset: Dataset) -> None:
     """Compares the description, if there is one, with the files."""
     found = {
         "resolution": dataset.resolution,
+        "channels": dataset.num_channels,
         "num_channels": dataset.num_channels,
         "num_images": dataset.num_images,
     }
@@ -117,7 +131,7 @@ class Comparison:
 
 def compare(path_a: str, path_b: str, ignore_labels: bool = False) -> Comparison:
     """Compares two datasets image by image; prints the numbers of those that differ."""
-    datasets = [open_dataset(path, max_label_size="full") for path in (path_a, path_b)]
+    datasets = [open_dataset(path, max_label_size="full", split="all") for path in (path_a, path_b)]
     num = min(dataset.num_images for dataset in datasets)
     identical = {"Image": 0, "Label": 0}
     with tqdm(total=num, unit="img", desc="Comparing", disable=None) as bar:
@@ -150,7 +164,7 @@ def _same(arrays: list[np.ndarray]) -> np.ndarray:
 
 def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
     """Writes all images of a dataset as img00000000.png, ...; returns their number."""
-    dataset = open_dataset(path, max_label_size=0)
+    dataset = open_dataset(path, max_label_size=0, split="all")
     output_dir = output_dir.rstrip("/")
     if os.path.isdir(output_dir) and os.listdir(output_dir):
         raise FileExistsError(f"{output_dir}: is not empty. Empty it or choose another name.")

@@ -86,6 +86,8 @@ def batches(
             f"`resolution_log2` must be one of {sorted(dataset.files)} in {dataset.path}. "
             f"Received: resolution_log2={resolution_log2}."
         )
+    if dataset.first_image:
+        raise ValueError(f"{dataset.path}: held-out images must not be trained on.")
     file = dataset.files[resolution_log2]
     num = _shard_size(minibatch, shard)
     order = _positions(minibatch, position, shard).map(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from pgtf import images as images_lib
-from pgtf.dataset.description import META_FILE, META_FORMAT
+from pgtf.dataset.description import META_FILE
 from pgtf.dataset.folder import CONTACT_SHEET
 from pgtf.dataset.tfrecords import open_records
 
@@ -39,34 +39,8 @@ def write_labels(path: str, labels: np.ndarray, label_size: int) -> None:
             file.write(part.astype("<f4").tobytes())
 
 
-def write_meta(
-    path: str,
-    shape: tuple[int, int, int],
-    num_images: int,
-    label_names: Sequence[str],
-    meta: Mapping[str, Any] | None,
-    source: str,
-) -> None:
-    """Writes dataset.json, which holds facts that the original's files do not.
-
-    Args:
-        path: dataset folder.
-        shape: [C, R, R] of the images.
-        num_images: number of records.
-        label_names: names of the label columns, if known.
-        meta: more entries, for example `mirror`, the default of mirror_augment. Without `mirror`
-            the name of the folder decides, as in the original release: see `Dataset.mirror`.
-        source: name of the create command.
-    """
-    content = {
-        "format": META_FORMAT,
-        "source": source,
-        "num_images": num_images,
-        "resolution": shape[1],
-        "num_channels": shape[0],
-        "label_names": list(label_names),
-        **(meta or {}),
-    }
+def write_meta(path: str, content: Mapping[str, Any]) -> None:
+    """Writes dataset.json, which holds facts that the original's files do not."""
     with open(f"{path}/{META_FILE}", "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1, ensure_ascii=False)
         file.write("\n")

@@ -8,6 +8,8 @@ import os
 import stat
 from typing import IO, Any
 
+from pgtf.foreign import zips
+
 PathLike = str | os.PathLike[str]
 
 
@@ -19,13 +21,19 @@ class NotRegular(OSError, ValueError):
 
 
 def open_regular(path: PathLike) -> io.BufferedReader:
-    """Opens a regular file for reading.
+    """Opens a regular file for reading, or a file in a zip archive: cats.zip/tabby/1.jpg.
 
     Raises:
         NotRegular: it is a pipe, a socket or a device.
         OSError: it cannot be opened.
+        ValueError: it cannot be unpacked; see `zips.open_member`.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    try:
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    except NotADirectoryError:
+        if (member := zips.open_member(os.fspath(path))) is None:
+            raise
+        return member
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()
@@ -34,11 +42,13 @@ def open_regular(path: PathLike) -> io.BufferedReader:
 
 def size_of(file: IO[Any]) -> int:
     """Number of bytes in an open file."""
+    if isinstance(file, zips.Member):
+        return file.num_bytes
     return os.fstat(file.fileno()).st_size
 
 
 def read_bytes(path: PathLike, max_bytes: int) -> bytes:
-    """Reads a regular file.
+    """Reads a regular file, or one in a zip archive.
 
     Raises:
         ValueError: it is not a regular file, or has more than `max_bytes` bytes.

@@ -9,10 +9,24 @@ MAX_PIXELS = 178_956_970  # Pillow refuses more: RGB takes 4 bytes per pixel, to
 # at any quality.
 FREE_PIXELS = 1 << 25
 PIXELS_PER_BYTE = 128
-HEAVY = ("WEBP", "AVIF", "JPEG2000")  # Their decoders take twice as much, so half the pixels.
+# Their decoders take twice as much, so half the pixels; DEEP is our own name for colors of 16 bits.
+DEEP = "16-bit RGB"
+HEAVY = ("WEBP", "AVIF", "HEIF", "JPEG2000", DEEP)
 # A progressive JPEG file has about 10 scans. Each takes about 2 ns per pixel even if it is empty.
 FREE_SCANS = 20
 MAX_SCANNED = 1 << 29  # scans * pixels of a file with more scans
+
+
+class UnreadableKind(ValueError):
+    """Raised for a picture of a known kind that cannot be read; names the remedy."""
+
+
+class TooManyPixels(ValueError):
+    """Raised for more pixels than a limit, which the user may raise."""
+
+    def __init__(self, size: tuple[int, int], max_pixels: int) -> None:
+        super().__init__(f"must have at most {max_pixels} pixels, found {size[0]}x{size[1]}")
+        self.found = size[0] * size[1]
 
 
 def check_size(
@@ -33,7 +47,7 @@ def check_size(
     pixels = width * height
     free = FREE_PIXELS // 2 if kind in HEAVY else FREE_PIXELS
     if pixels > max_pixels:
-        raise ValueError(f"must have at most {max_pixels} pixels, found {width}x{height}")
+        raise TooManyPixels(size, max_pixels)
     if max_pixels == MAX_PIXELS and pixels > max(free, PIXELS_PER_BYTE * num_bytes):
         raise ValueError(f"claims to be {width}x{height}, too large for its {num_bytes} bytes")
 

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-from pgtf.foreign import tiff
 from pgtf.foreign.limits import check_scans
 
 JPEG_START = b"\xff\xd8\xff"
@@ -21,14 +20,21 @@ WITHOUT_BODY = {0x01, *range(0xD0, 0xD9)}
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 EOI, SOS, COMMENT = 0xD9, 0xDA, 0xFE
 APPLICATIONS = range(0xE0, 0xF0)
-KEPT = (b"JFIF\0", b"ICC_PROFILE\0", b"Adobe")  # application segments that pixels need
+JFIF = b"JFIF\0"
+KEPT = (JFIF, b"ICC_PROFILE\0", b"Adobe")  # application segments that pixels need
+# libjpeg warns about other values of these bytes, and decodes the same pixels: the version in a
+# JFIF segment, and the end of the header of a scan without progression, which some cameras leave 0.
+JFIF_VERSION = b"\1\1"
+SEQUENTIAL = (0xC0, 0xC1, 0xC9)
+WHOLE_SPECTRUM = b"\0\x3f\0"
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 MAX_SEGMENTS = 8192  # before the first scan; an ICC profile takes 255 at most
 MAX_CHUNKS = 1 << 18  # of a PNG file: 2 GiB in chunks of 8 KiB
-MAX_EXIF = 16  # places in an AVIF file where EXIF data seem to begin
+# EXIF data in an AVIF file: the length of what precedes them, that, and the first bytes.
+AVIF_EXIF = re.compile(rb"(\0\0\0\0|\0\0\0\x06Exif\0\0)(?:II\*\0|MM\0\*).{10}", re.DOTALL)
+EMPTY_EXIF = b"MM\0*\0\0\0\x08" + bytes(6)  # no values, no other directory
 MAX_BLOCKS = 8192  # of 255 bytes each, before the first image of a GIF file
-TIFF_STARTS = re.compile(rb"II[*+]\0|MM\0[*+]|II\0[*+]|MM[*+]\0")
 # Bounds of JPEG 2000: a decoder keeps a record of each part, however small.
 FREE_TILES, MIN_TILE = 1024, 1 << 12  # number that any image may have; least pixels of more
 SMALL, MIN_BLOCK = 1 << 18, 1 << 8  # pixels: smaller images may have smaller blocks
@@ -41,6 +47,7 @@ class Jpeg(NamedTuple):
 
     content: bytes
     size: tuple[int, int]  # width, height
+    num_components: int  # 1 gray, 3 colors, 4 CMYK
     exif: bytes  # b"" = none
     xmp: bytes
 
@@ -69,7 +76,7 @@ def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
     """Returns the header and the place of the first scan's data; None if there is no scan."""
     kept = [content[:2]]
     metadata = {EXIF: b"", XMP: b""}
-    at, size = 2, (0, 0)
+    at, size, num_components, is_sequential = 2, (0, 0), 0, False
     for _ in range(MAX_SEGMENTS):
         marker = MARKER.search(content, at)
         if marker is None or marker[1][0] == EOI:
@@ -83,9 +90,14 @@ def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
             return None
         segment = content[marker.start() : end]
         if kind == SOS:
-            return Jpeg(b"".join([*kept, segment]), size, *metadata.values()), end
+            if is_sequential:
+                segment = segment[:-3] + WHOLE_SPECTRUM
+            return Jpeg(b"".join([*kept, segment]), size, num_components, *metadata.values()), end
         if kind in FRAMES:
+            is_sequential, num_components = kind in SEQUENTIAL, int.from_bytes(body[5:6], "big")
             size = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
+        if body.startswith(JFIF):
+            segment = segment[:9] + JFIF_VERSION + segment[11:]
         if kind in APPLICATIONS or kind == COMMENT:
             for name in metadata:
                 if body.startswith(name) and not metadata[name]:
@@ -143,12 +155,13 @@ def webp_size(head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def check_avif(content: bytes) -> None:
-    """Refuses an AVIF file whose EXIF data, which are read with the header, are damaged."""
-    for number, start in enumerate(TIFF_STARTS.finditer(content)):
-        if number == MAX_EXIF:
-            raise ValueError("damaged EXIF data")
-        tiff.check_exif(content[start.start() :])
+def without_exif(content: bytes) -> bytes:
+    """Returns an AVIF file with an empty directory in place of its EXIF data.
+
+    Pillow parses these when it opens the file, and writes them again if it is turned, which odd
+    values make impossible. The orientation of AVIF is stored elsewhere.
+    """
+    return AVIF_EXIF.sub(lambda found: found[1] + EMPTY_EXIF, content)
 
 
 def check_jpeg2000(content: bytes) -> None:

@@ -15,16 +15,29 @@ import warnings
 from collections.abc import Iterator
 from typing import IO
 
+import numpy as np
 import PIL.Image
 
-from pgtf.foreign import picture_headers, tiff
+from pgtf.foreign import kinds, picture_headers, tiff
 from pgtf.foreign.files import PathLike, open_regular, size_of
-from pgtf.foreign.limits import MAX_FILE_BYTES, MAX_PIXELS, check_size
+from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg
+from pgtf.foreign.limits import (
+    DEEP,
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    TooManyPixels,
+    UnreadableKind,
+    check_size,
+)
+from pgtf.foreign.samples import prepare_png
+from pgtf.foreign.tiff_samples import open_tiff
 
 # Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 PNG_START = b"\x89PNG"
 OPENCV_FORMATS = ("PNG", "WEBP", "TIFF", "BMP")  # and JPEG
+HEAD_BYTES = 64  # enough to tell a kind of file from another
+NUM_PAGES, TURN = "pgtf-pages", "pgtf-orientation"  # keys in the `info` of a TIFF file
 TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from text.
 XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
@@ -38,16 +51,19 @@ def formats() -> tuple[str, ...]:
 
 @functools.cache
 def extensions() -> frozenset[str]:
-    """Extensions of files that can be read, with their dots."""
+    """Extensions that promise a picture, with their dots: of files that can be read, or are named.
+
+    The latter are camera raw files and the like: they shall be rejected with a remedy, not skipped.
+    """
     known = {*formats(), "TGA"}
-    return frozenset(
+    return kinds.EXTENSIONS | {
         end for end, kind in PIL.Image.registered_extensions().items() if kind in known
-    )
+    }
 
 
 @contextlib.contextmanager
 def open_picture(
-    path: PathLike, *, pixels: bool = True, max_pixels: int = MAX_PIXELS
+    path: PathLike, *, pixels: bool = True, max_pixels: int | None = None, page: int = 0
 ) -> Iterator[PIL.Image.Image]:
     """Opens an image file; its pixels are decoded when they are first used.
 
@@ -56,28 +72,56 @@ def open_picture(
     Args:
         path: the file.
         pixels: False = only size and mode are needed, and the file need not be read.
-        max_pixels: largest number of pixels that is accepted.
+        max_pixels: largest number of pixels, which the message for more then says how to raise;
+            None = the default, and the user cannot raise it.
+        page: number of the picture in a TIFF file or an animation; see `num_pages`.
 
     Raises:
         ValueError: the file is no image, is damaged, or is too large. Also raised for anything that
             goes wrong in a decoder while the context is open. `reason` makes one line of it.
         OSError: the file cannot be read.
     """
-    with one_kind_of_error(), _limit_of_pillow(max_pixels), open_regular(path) as file:
+    limit = max_pixels or MAX_PIXELS
+    with one_kind_of_error(max_pixels), _limit_of_pillow(limit), open_regular(path) as file:
         if size_of(file) > MAX_FILE_BYTES:
             raise ValueError(f"must have at most {MAX_FILE_BYTES} bytes")
-        with _open(file, os.fspath(path), size_of(file), pixels, max_pixels) as picture:
-            check_size(picture.size, size_of(file), picture.format, max_pixels)
+        with _open(file, os.fspath(path), size_of(file), pixels, limit, page) as picture:
+            check_size(picture.size, size_of(file), picture.format, limit)
             yield picture
+
+
+def num_pages(picture: PIL.Image.Image) -> int:
+    """Number of pictures in a TIFF file or an animation; 1 for any other file."""
+    if picture.format == "TIFF":
+        return int(picture.info[NUM_PAGES])
+    return min(getattr(picture, "n_frames", 1), tiff.MAX_PAGES)
 
 
 @contextlib.contextmanager
 def open_encoded(content: bytes) -> Iterator[PIL.Image.Image]:
     """Opens an image in memory, such as an entry of LSUN, which may be TGA; see `open_picture`."""
     file = io.BytesIO(content)
-    with one_kind_of_error(), _open(file, TGA[0], len(content), True, MAX_PIXELS) as picture:
+    with one_kind_of_error(), _open(file, TGA[0], len(content), True, MAX_PIXELS, 0) as picture:
         check_size(picture.size, len(content), picture.format)
         yield picture
+
+
+def decode_encoded_jpeg(content: bytes) -> np.ndarray | None:
+    """Decodes a JPEG file in memory without Pillow, which takes longer: -> uint8 [H, W, 3].
+
+    Returns None for a file of another format, for CMYK, and for one that must be turned.
+
+    Raises:
+        ValueError, OSError: see `open_picture`.
+    """
+    if not content.startswith(picture_headers.JPEG_START):
+        return None
+    with one_kind_of_error():
+        jpeg = picture_headers.read_jpeg(io.BytesIO(content), pixels=True)
+        check_size(jpeg.size, len(content))
+        pixels = decode_jpeg(jpeg.content, "CMYK" if jpeg.num_components == 4 else "RGB")
+        is_plain = jpeg.num_components != 4 and tiff.orientation_of(jpeg.exif) <= 1
+        return pixels if is_plain else None
 
 
 def suits_opencv(content: bytes) -> bool:
@@ -86,13 +130,13 @@ def suits_opencv(content: bytes) -> bool:
     Raises:
         ValueError, OSError: see `open_picture`.
     """
-    with one_kind_of_error():
-        if content.startswith(picture_headers.JPEG_START):  # several times as fast as Pillow
+    if content.startswith(picture_headers.JPEG_START):
+        with one_kind_of_error():
             jpeg = picture_headers.read_jpeg(io.BytesIO(content), pixels=True)
             check_size(jpeg.size, len(content))
             return True
-        with open_encoded(content) as picture:
-            return picture.format in OPENCV_FORMATS
+    with open_encoded(content) as picture:
+        return picture.format in OPENCV_FORMATS
 
 
 def reason(error: Exception) -> str:
@@ -105,18 +149,28 @@ def reason(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def one_kind_of_error() -> Iterator[None]:
-    """Turns everything that decoders raise into ValueError or OSError, and hides their warnings."""
+def one_kind_of_error(max_pixels: int | None = None) -> Iterator[None]:
+    """Turns everything that decoders raise into ValueError or OSError, and hides their warnings.
+
+    Args:
+        max_pixels: limit on pixels, if the user may set it; None = there is no remedy to name.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except TooManyPixels as error:
+        if max_pixels is None:
+            raise
+        raise ValueError(f"{error}; --max_pixels={error.found} accepts it") from None
     except (OSError, ValueError):
         raise
     except PIL.Image.DecompressionBombError as error:  # It names the number first.
         found = re.search(r"\d+", str(error))
+        remedy = f"; --max_pixels={found[0]} accepts it" if found and max_pixels else ""
         raise ValueError(
-            f"must have at most {MAX_PIXELS} pixels, found {found[0] if found else 'more'}"
+            f"must have at most {max_pixels or MAX_PIXELS} pixels, "
+            f"found {found[0] if found else 'more'}{remedy}"
         ) from None
     except MemoryError:
         raise ValueError("needs more memory than there is") from None
@@ -142,13 +196,17 @@ def orientation(picture: PIL.Image.Image) -> int:
 
     Only this value is read: a camera may have written anything into the others.
     """
-    if picture.format == "TIFF":  # Pillow has turned it.
-        return 1
     info = picture.info
+    if picture.format == "TIFF":
+        return int(info.get(TURN, 1))
+    if picture.format == "HEIF":  # Its decoder has turned it.
+        return 1
     exif = info.get("exif", b"")
     if not exif and isinstance(text := info.get("Raw profile type exif"), str):
         with contextlib.suppress(ValueError):  # ImageMagick: a name, a length, hexadecimal lines
             exif = bytes.fromhex("".join(text.split("\n")[3:]))
+    if picture.format == "AVIF":  # Pillow writes there what the file says elsewhere.
+        return tiff.orientation_of(exif) or 1
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     xmp = xmp.encode(errors="replace") if isinstance(xmp, str) else xmp
     found = XMP_ORIENTATION.search(xmp)
@@ -156,39 +214,72 @@ def orientation(picture: PIL.Image.Image) -> int:
 
 
 def _open(
-    file: IO[bytes], name: str, num_bytes: int, pixels: bool, max_pixels: int
+    file: IO[bytes], name: str, num_bytes: int, pixels: bool, max_pixels: int, page: int
 ) -> PIL.Image.Image:
     """Opens a file after its header has been checked or rewritten."""
-    head = file.read(30)
+    head = file.read(HEAD_BYTES)
     file.seek(0)
-    info = {}
+    kinds.refuse_unreadable(head, name)
     if head.startswith(picture_headers.JPEG_START):
-        jpeg = picture_headers.read_jpeg(file, pixels)
-        file = io.BytesIO(jpeg.content)
-        info = {"exif": jpeg.exif, "xmp": jpeg.xmp}
-    elif head.startswith(PNG_START):
+        return _open_jpeg(picture_headers.read_jpeg(file, pixels))
+    if head[:4] in tiff.STARTS:
+        return _open_tiff(tiff.plain_tiff(file.read(), page), num_bytes, max_pixels)
+    if kinds.is_heic(head):
+        return _open_heic(file)
+    if head.startswith(PNG_START):
         picture_headers.check_png(file)
     elif head.startswith(b"GIF"):
         picture_headers.check_gif(file)
     elif head.startswith(b"RIFF"):
         if size := picture_headers.webp_size(head):
             check_size(size, num_bytes, "WEBP", max_pixels)
-    elif picture_headers.TIFF_STARTS.match(head):
-        file = io.BytesIO(tiff.plain_tiff(file.read()))
     elif head[4:8] == b"ftyp":
-        file = io.BytesIO(content := file.read())
-        picture_headers.check_avif(content)
+        file = io.BytesIO(picture_headers.without_exif(file.read()))
     elif head.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")):
         # Reading from memory allocates no more than there is, whatever length a header says.
         file = io.BytesIO(content := file.read())
         picture_headers.check_jpeg2000(content)
     file.seek(0)
+    picture = _open_by_pillow(file, name)
+    if page:
+        picture.seek(page)
+    elif picture.format == "PNG" and head.startswith(PNG_START):
+        prepare_png(picture, file, *head[24:26])
+        if head[24] == 16 and head[25]:
+            check_size(picture.size, num_bytes, DEEP, max_pixels)
+    return picture
+
+
+def _open_by_pillow(file: IO[bytes], name: str) -> PIL.Image.Image:
     try:
-        picture = PIL.Image.open(file, formats=formats())
+        return PIL.Image.open(file, formats=formats())
     except PIL.UnidentifiedImageError:
+        if reason := kinds.reason_by_name(name):
+            raise UnreadableKind(reason) from None
         if not name.lower().endswith(TGA):
             raise
         file.seek(0)
         return PIL.Image.open(file, formats=["TGA"])
-    picture.info.update({key: value for key, value in info.items() if value})
+
+
+def _open_jpeg(jpeg: picture_headers.Jpeg) -> PIL.Image.Image:
+    try:
+        picture = WholeJpeg(io.BytesIO(jpeg.content))
+    except SyntaxError as error:
+        raise PIL.UnidentifiedImageError(str(error)) from None
+    metadata = {"exif": jpeg.exif, "xmp": jpeg.xmp}
+    picture.info.update({key: value for key, value in metadata.items() if value})
     return picture
+
+
+def _open_tiff(plain: tiff.Plain, num_bytes: int, max_pixels: int) -> PIL.Image.Image:
+    picture = open_tiff(plain, num_bytes, max_pixels)
+    picture.info |= {NUM_PAGES: plain.num_pages, TURN: plain.orientation}
+    return picture
+
+
+def _open_heic(file: IO[bytes]) -> PIL.Image.Image:
+    if not kinds.open_heic():
+        raise UnreadableKind(kinds.HEIC)
+    file.seek(0)
+    return PIL.Image.open(file, formats=["HEIF"])

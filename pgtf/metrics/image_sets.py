@@ -146,7 +146,9 @@ def of_folder(
     """
     fitting = fitting or Fitting()
     found = open_image_folder(os.fspath(folder), fitting, progress)
-    chosen = {"transform": fitting.transform, "alpha": fitting.alpha}
+    chosen: dict[str, object] = {"transform": fitting.transform, "alpha": fitting.alpha}
+    # Statistics that an older version kept have no others.
+    chosen |= {k: v for k in ("pad", "value_range") if (v := getattr(fitting, k)) is not None}
     changes = [f"{k} {v}" for k, v in chosen.items() if v not in ("none", "error")]
     name = f"{folder} ({', '.join(changes)})" if changes else str(folder)
     notes: dict[str, Any] = {}

@@ -169,5 +169,6 @@ def test_the_packages_that_are_looked_for_are_those_of_the_requirements():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     listed = {re.match(r"[\w-]+", line)[0] for line in lines if line[:1].isalpha()}
     known = {*command_line._PACKAGES.values(), *command_line._WITH_TENSORFLOW.values()}
-    # create_celebahq alone needs cryptography, and Pillow can do the work of kornia_rs.
-    assert known | {"tensorboard"} == listed - {"cryptography", "kornia_rs"}
+    # create_celebahq alone needs cryptography, and Pillow can do the work of the other two.
+    others = {"cryptography", "kornia_rs", "simplejpeg"}
+    assert known | {"tensorboard"} == listed - others

@@ -107,7 +107,8 @@ BAD_ARRAYS = {
     "objects": (np.array([{}] * 3), "not a NumPy file of numbers"),
     "negative class": ([0, 1, -1], "class numbers must be 0 to 999999. Received: -1 to 1"),
     "huge class": ([0, 1, 10**6], "class numbers must be 0 to 999999. Received: 0 to 1000000"),
-    "fraction": ([0.5, 1, 2], "class numbers must be integers. Received: float64"),
+    "truth": ([True, False, True], "class numbers must be integers. Received: bool"),
+    "infinite": ([0.5, np.inf, 2], r"must be finite numbers. Received: \[inf\] for row 1"),
 }
 
 
@@ -189,7 +190,7 @@ def test_labels_are_shuffled_with_the_images(tmp_path):
             f'{{"dogs/a.png": [{400 * "7"}], "cats/b.png": [1], "cats/c.png": [1]}}',
             "x.json: labels must be numbers",
         ),
-        ("x.json", '{"labels": null}', "x.json: no label for .*cats/b.png"),
+        ("x.json", "{}", "x.json: no label for .*cats/b.png and 2 others.* Received, no names"),
         ("x.json", '{"labels": [[1, 2]]}', "x.json: must be {file: label}"),
         (
             "x.json",

@@ -6,6 +6,7 @@ import pytest
 
 from pgtf.dataset import exporter, open_dataset, sidecars
 from pgtf.dataset.exporter import Options
+from pgtf.dataset.fingerprint import fingerprint
 from tests.dataset import loads
 from tests.dataset.exports import files_of, interrupted, make
 
@@ -162,11 +163,16 @@ def test_class_numbers_are_stored_as_one_hot_codes(tmp_path, monkeypatch):
 
 def test_the_description_of_a_dataset_is_readable_json(tmp_path):
     make(tmp_path / "set")
-    assert json.loads((tmp_path / "set" / "dataset.json").read_text()) == {
+    found = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    assert found.pop("fingerprint") == fingerprint(open_dataset(tmp_path / "set"))
+    assert found == {
         "format": 1,
         "source": "test",
         "num_images": 50,
         "resolution": 8,
-        "num_channels": 3,
+        "grid": [4, 4],
+        "channels": 3,
+        "dtype": "uint8",
+        "range": [0, 255],
         "label_names": [],
     }

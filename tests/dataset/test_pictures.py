@@ -67,12 +67,47 @@ def test_exif_rotation_is_applied(orientation, tmp_path):
     np.testing.assert_array_equal(found, gradient(16, 16).transpose(2, 0, 1))
 
 
-def test_exif_is_ignored_without_flags_as_in_the_original(tmp_path):
+@pytest.mark.parametrize("kind", ["png", "tif", "jpg", "webp"])
+def test_exif_rotation_is_applied_without_flags_too(kind, tmp_path):
     exif = PIL.Image.Exif()
-    exif[ORIENTATION] = 3
-    PIL.Image.fromarray(gradient(16, 16)).save(tmp_path / "x.png", exif=exif)
+    options = {"webp": {"lossless": True}}.get(kind, {})
+    for orientation in (1, 6):
+        exif[ORIENTATION] = orientation
+        path = tmp_path / f"{orientation}.{kind}"
+        PIL.Image.fromarray(gradient(16, 16)).save(path, exif=exif, **options)
+    plain, turned = (read_picture(str(tmp_path / f"{i}.{kind}"), Conversion(3, 16)) for i in (1, 6))
+    np.testing.assert_array_equal(turned, np.rot90(plain, -1, (1, 2)))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_colors_of_an_icc_profile_become_srgb_without_flags_too(kind, tmp_path):
+    colors = np.tile(np.uint8([200, 40, 90]), (8, 8, 1))
+    path = tmp_path / f"x.{kind}"
+    PIL.Image.fromarray(colors).save(path, icc_profile=swapped_profile(), quality=100)
+    found = read_picture(str(path), Conversion(3, 8))
+    expected = np.tile(np.uint8([40, 200, 90])[:, None, None], (1, 8, 8))
+    assert np.abs(found.astype(int) - expected).max() <= 4
+
+
+def test_a_profile_of_srgb_changes_no_pixel(tmp_path):
+    profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+    assert pictures.is_srgb(profile)
+    assert not pictures.is_srgb(swapped_profile())
+    pixels = np.random.RandomState(0).randint(0, 256, (16, 16, 3)).astype(np.uint8)
+    PIL.Image.fromarray(pixels).save(tmp_path / "x.png", icc_profile=profile)
     found = read_picture(str(tmp_path / "x.png"), Conversion(3, 16))
-    np.testing.assert_array_equal(found, gradient(16, 16).transpose(2, 0, 1))
+    np.testing.assert_array_equal(found, pixels.transpose(2, 0, 1))
+
+
+def test_a_transparent_color_is_an_error_without_flags_too(tmp_path):
+    pixels = gradient(16, 16)
+    key = tuple(map(int, pixels[0, 0]))
+    PIL.Image.fromarray(pixels).save(tmp_path / "x.png", transparency=key)
+    with pytest.raises(ValueError, match="is transparent; --alpha=white"):
+        read_picture(str(tmp_path / "x.png"), Conversion(3, 16))
+    PIL.Image.fromarray(pixels).save(tmp_path / "x.png", transparency=(1, 2, 3))  # no pixel has it
+    found = read_picture(str(tmp_path / "x.png"), Conversion(3, 16))
+    np.testing.assert_array_equal(found, pixels.transpose(2, 0, 1))
 
 
 def swapped_profile():

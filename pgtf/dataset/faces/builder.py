@@ -170,7 +170,7 @@ def _job(
     options = {
         field.name: getattr(faces, field.name)
         for field in dataclasses.fields(faces)
-        if field.name not in ("clean", "upscale", "max_errors")
+        if field.name not in ("clean", "upscale", "max_errors", "max_pixels")
     }
     return {
         "command": "create_faces",

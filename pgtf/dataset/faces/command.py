@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from pgtf.dataset.commands import natural, positive
+from pgtf.dataset.commands import add_max_pixels, natural, positive
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.faces import builder
 from pgtf.dataset.faces.alignment import Network
@@ -84,6 +84,7 @@ def _add_create_faces(commands: Any, open_restorer: OpenRestorer) -> None:
         default=default.alpha,
         help="treatment of transparent pixels (default: %(default)s)",
     )
+    add_max_pixels(p)
     _add_max_errors(p, "faces")
 
 
@@ -101,6 +102,7 @@ def create_faces(
         min_face=args.min_face,
         alpha=args.alpha,
         gray=args.gray,
+        max_pixels=args.max_pixels,
         max_errors=args.max_errors,
     )
     models = {
@@ -122,6 +124,7 @@ def _add_rank_images(commands: Any) -> None:
     p.add_argument("images_dir", metavar="folder", help="image files of any kind and size")
     p.add_argument("--keep", type=positive, required=True, help="number of images to keep")
     p.add_argument("--out", help="folder to create (default: FOLDER-ranked)")
+    add_max_pixels(p)
     _add_max_errors(p, "images")
     p.add_argument("--num_workers", type=positive, help="processes (default: one per core)")
     p.add_argument("--resume", action="store_true", help="continue an interrupted job")
@@ -132,7 +135,9 @@ def rank(args: argparse.Namespace) -> None:
     options = Options(args.num_workers, args.resume)
     # After an interruption, the script looks for `args.out` to say how to continue.
     args.out = args.out or default_folder(args.images_dir)
-    ranked = rank_images(args.images_dir, args.keep, args.out, args.max_errors, options)
+    ranked = rank_images(
+        args.images_dir, args.keep, args.out, args.max_errors, options, args.max_pixels
+    )
     for rejected in ranked.rejected:
         print(f"Rejected       {one_line(rejected.name)}  {one_line(rejected.reason)}")
     for what, name in ("Scores", SCORES_FILE), ("Quality", SHEET_FILE), ("Best", BEST_FOLDER):

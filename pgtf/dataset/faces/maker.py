@@ -57,7 +57,8 @@ class Maker:
         options = self.options
         if face.landmarks is None:
             raise ValueError(f"no landmarks in {self.landmark_file}; add a row, or remove the file")
-        photograph = read_photograph(os.path.join(self.image_dir, face.file), options.alpha)
+        path = os.path.join(self.image_dir, face.file)
+        photograph = read_photograph(path, options.alpha, options.max_pixels)
         if len(photograph) == 1:
             if options.gray == "error":
                 raise ValueError(

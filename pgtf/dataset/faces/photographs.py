@@ -13,13 +13,18 @@ from pgtf.dataset.sources.pictures import FILE_ERRORS, Alpha, converted, to_plai
 from pgtf.foreign.pictures import open_picture, reason
 
 
-def read_photograph(path: str, alpha: Alpha) -> np.ndarray:
+def read_photograph(path: str, alpha: Alpha, max_pixels: int | None = None) -> np.ndarray:
     """Reads a photograph upright, in sRGB or gray: -> uint8 [1 or 3, H, W].
+
+    Args:
+        path: the file.
+        alpha: treatment of transparent pixels.
+        max_pixels: of the file; None = the default.
 
     Raises:
         ValueError, OSError: the file cannot be used; `reason` makes one line of it.
     """
-    with open_picture(path) as file:
+    with open_picture(path, max_pixels=max_pixels) as file:
         picture = to_plain(file, alpha)
         pixels = np.asarray(converted(picture, "L" if picture.mode == "L" else "RGB"))
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -31,14 +36,23 @@ class LoadPhotographs:
 
     image_dir: str
     alpha: Alpha
+    least_side: int = 1  # pixels
+    max_pixels: int | None = None  # of a file; None = the default
 
     def __call__(self, names: Iterable[str]) -> Iterator[np.ndarray | Rejected]:
         """Reads paths below the folder: uint8 [1 or 3, H, W] each, or the reason why not."""
         for name in names:
             path = os.path.join(self.image_dir, name)
             try:
-                pixels = read_photograph(path, self.alpha)
+                yield self._read(path)
             except FILE_ERRORS as error:
                 yield Rejected(path, reason(error))
-            else:
-                yield pixels
+
+    def _read(self, path: str) -> np.ndarray:
+        pixels = read_photograph(path, self.alpha, self.max_pixels)
+        height, width = pixels.shape[1:]
+        if min(height, width) < self.least_side:
+            raise ValueError(
+                f"must have at least {self.least_side} pixels each way, found {width}x{height}"
+            )
+        return pixels

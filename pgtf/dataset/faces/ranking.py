@@ -21,13 +21,14 @@ from pgtf import images as images_lib
 from pgtf.dataset.encoder import Load, Rejected
 from pgtf.dataset.exporter import Options
 from pgtf.dataset.faces.photographs import LoadPhotographs
-from pgtf.dataset.faces.quality import quality
+from pgtf.dataset.faces.quality import PATCH, quality
 from pgtf.dataset.ownership import refuse_existing
 from pgtf.dataset.partial import PartialFolder
 from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import fit
 from pgtf.dataset.workers import default_num_workers, ordered_map
+from pgtf.foreign.limits import MAX_PIXELS
 
 SCORES_FILE = "scores.csv"
 SHEET_FILE = "quality.png"
@@ -54,6 +55,7 @@ def rank_images(
     out: str | None = None,
     max_errors: int = 0,
     options: Options = Options(),  # noqa: B008 (frozen)
+    max_pixels: int = MAX_PIXELS,
 ) -> Ranked:
     """Ranks the image files in a folder and keeps the best as links in a new folder.
 
@@ -66,6 +68,7 @@ def rank_images(
         out: folder to create; None = `image_dir` with -ranked added.
         max_errors: unusable files that are skipped before the job gives up.
         options: number of workers, and whether to continue an interrupted job.
+        max_pixels: of a file.
 
     Raises:
         ValueError: a file cannot be used, or an argument is wrong.
@@ -83,7 +86,7 @@ def rank_images(
         "files": hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest(),
         "keep": keep,
     }
-    load = LoadPhotographs(image_dir, "white")
+    load = LoadPhotographs(image_dir, "white", PATCH, max_pixels)
     others = SCORES_FILE, SHEET_FILE
     with PartialFolder(target, RECORDS, job, options.resume, others) as folder:
         scores = score(folder, names, load, max_errors, options.num_workers)

@@ -15,7 +15,7 @@ from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
 from pgtf.dataset.isolated import isolated
 from pgtf.dataset.pyramid import has_pyramid
-from pgtf.dataset.sources.annotations import read_matrix
+from pgtf.dataset.sources.label_values import read_matrix
 from pgtf.foreign.files import open_regular
 
 CHUNK_BYTES = 1 << 22  # images read at a time

@@ -12,18 +12,19 @@ from tqdm import tqdm
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import (
     FILE_ERRORS,
-    UINT16_MODES,
+    GRAY_MODES,
     Alpha,
     Transform,
+    bar_color,
     fit,
     to_plain,
 )
+from pgtf.dataset.sources.ranges import NoRange, Range
+from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture, reason
 from pgtf.foreign.terminal import one_line
 
 __all__ = ["Alpha", "Fitting", "ImageFolder", "Transform", "open_image_folder"]
-
-GRAY_MODES = ("1", "L", "LA", *UINT16_MODES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Fitting:
     resolution: int | None = None  # pixels per side; None = the size of the files
     transform: Transform = "none"  # fits images of another size to the resolution
     alpha: Alpha = "error"  # treatment of transparent pixels
+    pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
+    value_range: Range | None = None  # stored values that become black and white
+    max_pixels: int = MAX_PIXELS  # of a file
 
     def __post_init__(self) -> None:
         if self.transform != "none" and self.resolution is None:
@@ -49,8 +53,7 @@ class ImageFolder:
 
     paths: tuple[str, ...]  # sorted
     shape: tuple[int, int, int]  # (H, W, C)
-    alpha: Alpha
-    transform: Transform
+    fitting: Fitting
     size_of: str  # file or flag that the size comes from
     num_converted: int  # files with another number of channels
     num_skipped: int  # files that are no images
@@ -64,9 +67,11 @@ class ImageFolder:
         height, width, channels = self.shape
         images = np.empty((end - begin, *self.shape), np.uint8)
         for image, path in zip(images, self.paths[begin:end], strict=True):
-            picture = _plain_picture(path, self.alpha).convert("L" if channels == 1 else "RGB")
-            if self.transform != "none":
-                picture = fit(picture, height, self.transform)
+            fitting = self.fitting
+            picture = _plain_picture(path, fitting).convert("L" if channels == 1 else "RGB")
+            if fitting.transform != "none":
+                bars = bar_color(fitting.pad, fitting.alpha)
+                picture = fit(picture, height, fitting.transform, bars)
             _check_size(path, picture.size, (width, height), self.size_of)
             image[:] = np.asarray(picture).reshape(self.shape)
         return images
@@ -92,13 +97,13 @@ def open_image_folder(folder: str, fitting: Fitting, progress: bool = False) -> 
     paths = tuple(os.path.join(folder, name) for name in names)
     if fitting.resolution is None:
         size_of = paths[0]
-        width, height = _plain_picture(paths[0], fitting.alpha).size
+        width, height = _plain_picture(paths[0], fitting).size
     else:
         size_of = f"--resolution={fitting.resolution}"
         width = height = fitting.resolution
     count = {1: 0, 3: 0}
     for path in tqdm(paths, desc=f"files of {one_line(folder)}", unit="file", disable=not progress):
-        channels, size = _kind(path)
+        channels, size = _kind(path, fitting.max_pixels)
         count[channels] += 1
         # The picture may have to be turned by 90 degrees.
         if fitting.transform == "none" and sorted(size) != sorted((width, height)):
@@ -107,27 +112,28 @@ def open_image_folder(folder: str, fitting: Fitting, progress: bool = False) -> 
     return ImageFolder(
         paths=paths,
         shape=(height, width, channels),
-        alpha=fitting.alpha,
-        transform=fitting.transform,
+        fitting=fitting,
         size_of=size_of,
         num_converted=len(paths) - count[channels],
         num_skipped=len(others),
     )
 
 
-def _kind(path: str) -> tuple[int, tuple[int, int]]:
+def _kind(path: str, max_pixels: int) -> tuple[int, tuple[int, int]]:
     """Channels and (width, height) of a file, without decoding its pixels."""
     try:
-        with open_picture(path, pixels=False) as picture:
+        with open_picture(path, pixels=False, max_pixels=max_pixels) as picture:
             return 1 if picture.mode in GRAY_MODES else 3, picture.size
     except FILE_ERRORS as error:
         raise _unusable(path, error) from error
 
 
-def _plain_picture(path: str, alpha: Alpha) -> PIL.Image.Image:
+def _plain_picture(path: str, fitting: Fitting) -> PIL.Image.Image:
     try:
-        with open_picture(path) as picture:
-            return to_plain(picture, alpha)
+        with open_picture(path, max_pixels=fitting.max_pixels) as picture:
+            return to_plain(picture, fitting.alpha, fitting.value_range)
+    except NoRange as error:
+        raise ValueError(f"{path}: {error}; --range=LOW,HIGH says it.") from None
     except FILE_ERRORS as error:
         raise _unusable(path, error) from error
 

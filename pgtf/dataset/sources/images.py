@@ -3,54 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import collections
 import dataclasses
 import hashlib
 import itertools
 import os
-import shlex
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from pgtf.dataset.commands import Commands, add_conversion, natural, positive
+from pgtf.dataset.commands import Commands
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
-from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid
-from pgtf.dataset.sources.annotations import read_labels
+from pgtf.dataset.sources.annotations import FileLabels, read_labels
+from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
+from pgtf.dataset.sources.image_options import ImageOptions as ImageOptions
+from pgtf.dataset.sources.image_options import add_flags, options_of
 from pgtf.dataset.sources.pictures import (
     FILE_ERRORS,
+    GRAY_MODES,
     PLAIN_MODES,
-    Alpha,
     Conversion,
-    Transform,
     read_picture,
 )
-from pgtf.foreign.pictures import extensions, open_picture, reason
+from pgtf.dataset.sources.ranges import NoRange
+from pgtf.dataset.sources.reading import read_or_reject
+from pgtf.dataset.sources.suggestion import suggested_command as suggested_command
+from pgtf.dataset.sources.survey import Page, all_pages, auto_range, survey, warn
+from pgtf.dataset.sources.walking import find_images
+from pgtf.dataset.sources.walking import list_images as list_images
+from pgtf.foreign.pictures import open_picture, reason
 
-SURVEYED = 200  # files opened to suggest a command
-MAX_SUGGESTED = 1024  # pixels
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageOptions:
-    """Options of the conversion. The defaults change nothing, as in the original release."""
-
-    shuffle: bool = True
-    resolution: int | None = None  # pixels; None = that of the first image
-    transform: Transform = "none"  # fits images of another size
-    channels: int | None = None  # 1 or 3; None = those of the first image
-    alpha: Alpha = "error"  # treatment of transparent pixels
-    labels: str | None = None  # "folders", or a .csv, .json or .npy file; None = unlabelled
-    max_images: int | None = None
-    max_errors: int = 0  # unusable files to skip; one more ends the job
-
-    @property
-    def strict(self) -> bool:
-        """True if files must be plain RGB or gray already, as for the original."""
-        conversions = (self.resolution, self.channels, self.transform, self.alpha)
-        return conversions == (None, None, "none", "error")
+NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
 
 
 def create(
@@ -68,127 +53,132 @@ def create(
             f"`transform` needs a resolution. Received: transform={images.transform}. "
             "Add, for example, --resolution=256."
         )
-    names, others = list_images(image_dir)
+    found = find_images(image_dir)
+    names, rejected = _with_class(image_dir, found.images, images.labels)
+    rejected = [*found.rejected, *rejected]
+    if len(rejected) > images.max_errors:
+        raise ValueError(_too_many(rejected, images.max_errors))
     conversion = _conversion(image_dir, names, images)
-    labels = read_labels(images.labels, image_dir, names) if images.labels else None
-    order = shuffled(len(names)) if images.shuffle else np.arange(len(names))
+    table = dataclasses.replace(images.table, group_column=group_column(images.split_by))
+    labels = read_labels(images.labels, image_dir, names, table) if images.labels else None
+    pages = _pages(image_dir, names, images)
+    meta: dict[str, Any] = {}
+    if images.value_range == "auto":
+        found_range = auto_range(image_dir, pages, images.max_pixels, options.num_workers)
+        conversion = dataclasses.replace(conversion, value_range=found_range)
+    if value_range := conversion.value_range:
+        meta["range"] = value_range
+    file_numbers = {name: number for number, name in enumerate(names)}
+    files = np.array([file_numbers[name] for name, _ in pages], np.int64)  # of each page
+    order = shuffled(len(pages)) if images.shuffle else np.arange(len(pages))
+    split = None
+    if images.held_out is not None:
+        groups = groups_of(image_dir, names, images.split_by, images.labels, table)
+        of_pages = [groups[number] for number in files]
+        order, split = held_out_last(order, of_pages, images, len(rejected))
+        if images.split_by is not None:
+            meta["subjects"] = len(set(groups))
     summary = export(
         tfrecord_dir,
-        items=(names[i] for i in order),
-        num_items=len(names),
+        items=itertools.chain(rejected, (pages[i] for i in order)),
+        num_items=len(rejected) + len(order),
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
-        job=_job(image_dir, names, images),
-        labels=None if labels is None else labels.values[order],
+        job=_job(image_dir, names, images) | ({"range": value_range} if value_range else {}),
+        labels=None if labels is None else _rows(labels, files[order], len(rejected)),
         label_names=() if labels is None else labels.names,
+        meta=meta,
         max_images=images.max_images,
         max_errors=images.max_errors,
+        split=split,
         options=options,
     )
-    return dataclasses.replace(summary, skipped=tuple(others))
+    return dataclasses.replace(
+        summary, skipped=tuple(found.others), passed_over=tuple(found.passed_over.items())
+    )
 
 
-def list_images(image_dir: str) -> tuple[list[str], list[str]]:
-    """Returns the sorted paths of image files, and of others, below a folder; skips hidden files.
-
-    A file counts as an image if it has the extension of an image, or none, or if it can be opened
-    as one.
-    """
-    if not os.path.isdir(image_dir):
-        raise FileNotFoundError(f"{image_dir}: no such folder of images.")
-    readable = {"", *extensions()}
-    names: list[str] = []
-    others: list[str] = []
-    for path in _walk(image_dir, frozenset()):
-        is_image = os.path.splitext(path)[1].lower() in readable or _holds_image(path)
-        (names if is_image else others).append(os.path.relpath(path, image_dir))
-    if not names:
-        raise ValueError(f"{image_dir}: no image files in it.")
-    return sorted(names), sorted(others)
+def _pages(image_dir: str, names: list[str], images: ImageOptions) -> list[Page]:
+    """Lists the pictures of all files; warns of what the options leave out."""
+    takes_all = images.pages == "all"
+    found = survey(image_dir, names, images.max_pixels)
+    warn(found, images.value_range is not None, takes_all)
+    if takes_all:
+        return all_pages(image_dir, names, images.max_pixels)
+    return [(name, 0) for name in names]
 
 
-def _walk(folder: str, above: frozenset[str]) -> Iterator[str]:
-    """Yields paths of files in a folder and below; follows no link back to a folder in `above`."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            is_link = entry.is_symlink()
-            if os.path.isdir(entry.path) if is_link else entry.is_dir():
-                yield from _walk(entry.path, above | {real})
-            elif is_link or entry.is_file():  # Reading a pipe would wait forever.
-                yield entry.path
+def _with_class(
+    image_dir: str, names: list[str], labels: str | None
+) -> tuple[list[str], list[Rejected]]:
+    """Rejects images without a folder where folders are classes."""
+    if labels != "folders":
+        return names, []
+    kept = [name for name in names if os.path.dirname(name)]
+    if not kept:
+        raise ValueError(
+            f"{image_dir}: must have a sub-folder per class for --labels=folders. Received: all "
+            f"{len(names)} images in one folder, such as {names[0]}."
+        )
+    stray = [os.path.join(image_dir, name) for name in names if not os.path.dirname(name)]
+    return kept, [Rejected(path, NO_FOLDER) for path in stray]
 
 
-def _holds_image(path: str) -> bool:
-    try:
-        with open_picture(path, pixels=False):
-            return True
-    except FILE_ERRORS:
-        return False
+def _too_many(rejected: Sequence[Rejected], max_errors: int) -> str:
+    first = rejected[max_errors]
+    return (
+        f"{first.name}: {first.reason} (error {max_errors + 1} of {len(rejected)}; "
+        f"--max_errors={len(rejected)} leaves them out)."
+    )
 
 
-def suggested_command(path: str) -> str | None:
-    """Suggests the create_from_images command for a folder; None if it holds no images."""
-    try:
-        names, _ = list_images(path)
-    except (OSError, ValueError):
-        return None
-    sizes: collections.Counter[tuple[int, int]] = collections.Counter()
-    modes: collections.Counter[str] = collections.Counter()
-    for name in names[:: max(len(names) // SURVEYED, 1)]:
-        try:
-            with open_picture(os.path.join(path, name), pixels=False) as picture:
-                sizes[picture.size] += 1
-                modes["transparent" if picture.has_transparency_data else picture.mode] += 1
-        except FILE_ERRORS:
-            continue
-    if not sizes:
-        return None
-    command = ["python", "dataset_tool.py", "create_from_images", _free_name(path), path]
-    if len(sizes) > 1 or not has_pyramid(*next(iter(sizes))):
-        smallest = sorted(min(size) for size in sizes.elements())[sizes.total() // 10]
-        side = 1 << max(min(smallest, MAX_SUGGESTED).bit_length() - 1, MIN_RESOLUTION_LOG2)
-        command += [f"--resolution={side}", "--transform=center-crop"]
-    if len(modes) > 1 or not set(modes) <= set(PLAIN_MODES):
-        command.append("--channels=1" if set(modes) <= {"1", "L", "I;16", "I"} else "--channels=3")
-    if "transparent" in modes:
-        command.append("--alpha=white")
-    return shlex.join(command)
-
-
-def _free_name(path: str) -> str:
-    """Returns datasets/NAME for a folder NAME, or datasets/NAME-2 and so on if that exists."""
-    name = os.path.join("datasets", os.path.basename(os.path.abspath(path)))
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(name for name in names if not os.path.lexists(name))
+def _rows(labels: FileLabels, order: np.ndarray, num_rejected: int) -> np.ndarray:
+    """Labels in the order of the items, with any for items that are rejected already."""
+    values = labels.values
+    return np.concatenate(
+        [np.zeros_like(values, shape=(num_rejected, *values.shape[1:])), values[order]]
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class _LoadFiles:
-    """The `load` of a folder; items are paths below it."""
+    """The `load` of a folder; items are (path below it, page), or rejected already."""
 
     image_dir: str
     conversion: Conversion
 
-    def __call__(self, names: Sequence[str]) -> Iterator[np.ndarray | Rejected]:
-        for name in names:
-            path = os.path.join(self.image_dir, name)
+    def __call__(self, items: Sequence[Page | Rejected]) -> Iterator[np.ndarray | Rejected]:
+        for item in items:
+            yield item if isinstance(item, Rejected) else self._read(*item)
+
+    def _read(self, name: str, page: int) -> np.ndarray | Rejected:
+        path = os.path.join(self.image_dir, name)
+
+        def read() -> np.ndarray:
             try:
-                yield read_picture(path, self.conversion)
-            except FILE_ERRORS as error:
-                yield Rejected(path, reason(error))
+                return read_picture(path, self.conversion, *([page] if page else []))
+            except NoRange as error:
+                raise ValueError(f"{error}; --range=LOW,HIGH or --range=auto says it") from None
+
+        result = read_or_reject(path, read)
+        if page and isinstance(result, Rejected):
+            return Rejected(f"{path} (page {page + 1})", result.reason)
+        return result
 
 
 def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> Conversion:
     """Takes the channels and resolution that are not given from the first readable file."""
+    if images.pad is not None and images.transform != "pad":
+        raise ValueError(
+            "`pad` is the color of the bars of transform=pad. "
+            f"Received: pad={images.pad}, transform={images.transform}. Add --transform=pad."
+        )
     if images.channels is not None and images.resolution is not None:
         channels, side = images.channels, images.resolution
     else:
-        mode, (width, height), name = _first_picture(image_dir, names, images.max_errors)
+        mode, (width, height), name = _first_picture(image_dir, names, images)
+        if (images.value_range is not None or images.alpha != "error") and mode not in PLAIN_MODES:
+            mode = "L" if mode in GRAY_MODES else "RGB"
         if images.channels is None and mode not in PLAIN_MODES:
             raise ValueError(
                 f"{name}: must be stored as RGB or grayscale. "
@@ -206,29 +196,46 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
                 f"{name}: the resolution must be a power of two of at least 4. "
                 f"Received: {width}x{height}. Add --resolution and --transform to convert."
             )
-    return Conversion(channels, side, images.transform, images.alpha, images.strict)
+    return Conversion(
+        channels,
+        side,
+        images.transform,
+        images.alpha,
+        images.strict,
+        value_range=None if images.value_range == "auto" else images.value_range,
+        pad=images.pad,
+        max_pixels=images.max_pixels,
+    )
 
 
 def _first_picture(
-    image_dir: str, names: Sequence[str], max_errors: int
+    image_dir: str, names: Sequence[str], images: ImageOptions
 ) -> tuple[str, tuple[int, int], str]:
     """Mode, size and path of the first readable file, which `max_errors` others may precede."""
     for place, name in enumerate(names):
         path = os.path.join(image_dir, name)
         try:
-            with open_picture(path, pixels=False) as picture:
+            with open_picture(path, pixels=False, max_pixels=images.max_pixels) as picture:
                 return picture.mode, picture.size, path
         except FILE_ERRORS as error:
-            if place >= max_errors:
-                what = "the file is empty" if not os.path.getsize(path) else reason(error)
+            if place >= images.max_errors:
+                what = "the file is empty" if _is_empty(path) else reason(error)
                 raise ValueError(f"{path}: {what}") from error
     raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
+
+
+def _is_empty(path: str) -> bool:
+    return os.path.isfile(path) and not os.path.getsize(path)
 
 
 def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str, object]:
     """Describes the job; one that resumes it must have the same description."""
     options = dataclasses.asdict(images)
     del options["max_errors"]  # A job that met too many is resumed with a higher limit.
+    # An older version may have begun the job.
+    for name in ("table", "value_range", "pages", "pad", "max_pixels", "held_out", "split_by"):
+        if getattr(images, name) == getattr(ImageOptions, name):
+            del options[name]
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
     folder = os.path.abspath(image_dir)
     return {"command": "create_from_images", "image_dir": folder, "files": files} | options
@@ -245,19 +252,8 @@ def add_command(commands: Commands) -> None:
         "folder of images; without the flags below they must be RGB or gray and all of one size, "
         "square, a power of two",
     )
-    p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
-    add_conversion(p)
-    help = (
-        "folders: the name of an image's folder is its class; or a .csv, .json or .npy file "
-        "(default: unlabelled)"
-    )
-    p.add_argument("--labels", help=help)
-    p.add_argument("--max_images", type=positive, help="images to write at most (default: all)")
-    help = "unusable files to skip and list (default: %(default)s)"
-    p.add_argument("--max_errors", type=natural, default=0, help=help)
+    add_flags(p)
 
 
 def _run(args: argparse.Namespace, options: Options) -> Summary:
-    names = [field.name for field in dataclasses.fields(ImageOptions)]
-    chosen = ImageOptions(**{name: getattr(args, name) for name in names})
-    return create(args.tfrecord_dir, args.image_dir, chosen, options)
+    return create(args.tfrecord_dir, args.image_dir, options_of(args), options)

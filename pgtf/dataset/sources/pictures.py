@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import os
-import struct
 from typing import Literal
 
 import numpy as np
 import PIL.Image
 import PIL.ImageCms
 
+from pgtf.dataset.sources.plain_png import read_plain_png
+from pgtf.dataset.sources.ranges import Range, to_8_bits
 from pgtf.foreign.pictures import open_picture, orientation
 from pgtf.foreign.pictures import reason as reason  # for callers that read pictures here
+from pgtf.foreign.samples import READER, UINT16_MODES
 
 Transform = Literal["none", "center-crop", "pad", "resize"]
 Alpha = Literal["error", "drop", "white", "black"]
 
 PLAIN_MODES = {"L": 1, "RGB": 3}  # mode that the original accepts -> channels
-UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
-ROUNDING = 32895  # rounds (x * 255 + it) >> 16 to the nearest for x of 16 bits
-# Signature, length and name of IHDR; then width, height, bits, color type, 2 methods, interlacing.
-PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+GRAY_MODES = ("1", "L", "LA", "La", *UINT16_MODES, "F")
 FILE_ERRORS = (OSError, ValueError)  # `pgtf.foreign.pictures.reason` makes one line of them
-STRIP = 1 << 20  # values converted at a time
 # EXIF orientation -> what makes the picture upright.
 TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,7 +45,10 @@ class Conversion:
     resolution: int
     transform: Transform = "none"
     alpha: Alpha = "error"  # treatment of transparent images
-    strict: bool = True  # accept only plain RGB and gray, change nothing, as the original
+    strict: bool = True  # accept only RGB and gray files of one shape, as the original
+    value_range: Range | None = None  # stored values that become black and white; see `ranges`
+    pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
+    max_pixels: int | None = None  # of a file; None = the default
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -54,21 +56,40 @@ class Conversion:
         return self.channels, self.resolution, self.resolution
 
 
-def read_picture(path: str, conversion: Conversion) -> np.ndarray:
-    """Reads one file: -> uint8 [C, R, R].
+def read_picture(path: str, conversion: Conversion, page: int = 0) -> np.ndarray:
+    """Reads one file, or one page of it: -> uint8 [C, R, R].
 
     Raises:
         ValueError, OSError: the file cannot be used; `reason` makes one line of it.
     """
-    if conversion.strict and (pixels := _read_plain_png(path, conversion)) is not None:
-        return pixels
+    if conversion.strict and not page:
+        side, channels = conversion.resolution, conversion.channels
+        if (pixels := read_plain_png(path, side, channels)) is not None:
+            return pixels
     if os.path.isfile(path) and os.path.getsize(path) == 0:
         raise ValueError("the file is empty")
-    with open_picture(path) as file:
+    with open_picture(path, max_pixels=conversion.max_pixels, page=page) as file:
         if conversion.strict:
             _check_shape(file.mode, file.size, conversion)  # before it is decoded
-            return to_pixels(file, conversion)
+            return to_pixels(_with_metadata(file), conversion)
         return to_pixels(normalize(file, conversion), conversion)
+
+
+def _with_metadata(file: PIL.Image.Image) -> PIL.Image.Image:
+    """Returns a plain picture as it is; applies metadata that change how it looks.
+
+    Raises:
+        ValueError: it is transparent.
+    """
+    # Deviation: the original ignores the orientation, color profile and transparent color of a
+    # file, and cuts colors of 16 bits; pictures lay on their sides, and had other colors.
+    if READER not in file.info:
+        file.load()
+        profile = file.info.get("icc_profile")
+        is_plain = "transparency" not in file.info and orientation(file) == 1
+        if is_plain and (not profile or is_srgb(profile)):
+            return file
+    return converted(to_plain(file, "error"), file.mode)
 
 
 def _check_shape(mode: str, size: tuple[int, int], conversion: Conversion) -> None:
@@ -97,30 +118,35 @@ def to_pixels(picture: PIL.Image.Image, conversion: Conversion) -> np.ndarray:
 
 def normalize(picture: PIL.Image.Image, conversion: Conversion) -> PIL.Image.Image:
     """Makes a picture upright, sRGB or gray, opaque, and fits it to the resolution."""
-    picture = to_plain(picture, conversion.alpha)
+    picture = to_plain(picture, conversion.alpha, conversion.value_range)
     picture = converted(picture, "L" if conversion.channels == 1 else "RGB")
-    return fit(picture, conversion.resolution, conversion.transform)
+    bars = bar_color(conversion.pad, conversion.alpha)
+    return fit(picture, conversion.resolution, conversion.transform, bars)
 
 
-def to_plain(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
+def to_plain(
+    picture: PIL.Image.Image, alpha: Alpha, value_range: Range | None = None
+) -> PIL.Image.Image:
     """Makes a picture upright, 8-bit, opaque, and sRGB if it has a color profile.
+
+    Args:
+        picture: opened by `pgtf.foreign.pictures`.
+        alpha: treatment of transparent pixels.
+        value_range: stored values that become black and white; see `ranges.to_8_bits`.
 
     Raises:
         ValueError: it is transparent and `alpha` is "error", or its range is not known.
     """
-    return _flatten(to_srgb(_to_8_bits(_upright(picture))), alpha)
+    plain = to_8_bits(picture, value_range)
+    # Ask for the orientation last: some files have their EXIF data after their pixels.
+    turn = TURNS.get(orientation(picture))
+    plain = to_srgb(plain)
+    return _flatten(plain if turn is None else plain.transpose(turn), alpha)
 
 
 def converted(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
     """Converts a picture to a mode; Pillow would copy one that has it already."""
     return picture if picture.mode == mode else picture.convert(mode)
-
-
-def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Turns a picture as its EXIF orientation says."""
-    picture.load()  # Some files have their EXIF data after their pixels.
-    turn = TURNS.get(orientation(picture))
-    return picture if turn is None else picture.transpose(turn)
 
 
 def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
@@ -143,8 +169,25 @@ def to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     return picture
 
 
-def fit(picture: PIL.Image.Image, resolution: int, transform: Transform) -> PIL.Image.Image:
-    """Makes a picture resolution x resolution by the given transform."""
+@functools.lru_cache(maxsize=64)
+def is_srgb(profile: bytes) -> bool:
+    """True for an ICC profile whose colors are those of sRGB, give or take rounding."""
+    steps = np.linspace(0, 255, 17).astype(np.uint8)
+    colors = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, -1, 3)
+    picture = PIL.Image.fromarray(colors)
+    picture.info["icc_profile"] = profile
+    return bool(np.abs(np.asarray(to_srgb(picture), int) - colors).max() <= 1)
+
+
+def bar_color(pad: str | None, alpha: Alpha) -> str:
+    """Color of the bars that `fit` adds."""
+    return pad or ("white" if alpha == "white" else "black")
+
+
+def fit(
+    picture: PIL.Image.Image, resolution: int, transform: Transform, bars: str = "black"
+) -> PIL.Image.Image:
+    """Makes a picture resolution x resolution by the given transform; pad adds bars of a color."""
     width, height = picture.size
     if (width, height) == (resolution, resolution) or transform == "none":
         return picture
@@ -156,37 +199,10 @@ def fit(picture: PIL.Image.Image, resolution: int, transform: Transform) -> PIL.
         # Resize first: the square around a panorama may not fit in memory.
         inner = tuple(max(round(side * resolution / long), 1) for side in (width, height))
         picture = picture.resize((inner[0], inner[1]), PIL.Image.Resampling.LANCZOS)
-        square = PIL.Image.new(picture.mode, (resolution, resolution))  # black
+        square = PIL.Image.new(picture.mode, (resolution, resolution), bars)
         square.paste(picture, ((resolution - inner[0]) // 2, (resolution - inner[1]) // 2))
         return square
     return picture.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
-
-
-def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Converts other bit depths and palettes to L, LA, RGB, RGBA or CMYK."""
-    if picture.mode in UINT16_MODES:
-        plain = PIL.Image.fromarray(_from_16_bits(np.asarray(picture)))
-    elif picture.mode == "F":
-        raise ValueError("floating-point images have no known range")
-    elif picture.has_transparency_data and picture.mode != "LA":
-        plain = converted(picture, "RGBA")
-    elif picture.mode in ("L", "LA", "RGB", "CMYK"):
-        return picture
-    else:
-        plain = picture.convert("L" if picture.mode == "1" else "RGB")
-    if profile := picture.info.get("icc_profile"):
-        plain.info["icc_profile"] = profile
-    return plain
-
-
-def _from_16_bits(values: np.ndarray) -> np.ndarray:
-    """Rounds values of 0 to 65535 to 8 bits: int [H, W] -> uint8 [H, W]."""
-    result = np.empty(values.shape, np.uint8)
-    step = max(STRIP // values.shape[1], 1)
-    for start in range(0, len(values), step):
-        rows = values[start : start + step].clip(0, 65535).astype(np.uint32)
-        result[start : start + step] = (rows * 255 + ROUNDING) >> 16  # values / 257, exactly
-    return result
 
 
 def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
@@ -202,27 +218,3 @@ def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
     flat = PIL.Image.new("RGB", picture.size, alpha)
     flat.paste(colors, mask=opacity)
     return flat
-
-
-def _read_plain_png(path: str, conversion: Conversion) -> np.ndarray | None:
-    """Reads an 8-bit PNG of the right shape several times as fast as Pillow: -> [C, H, W].
-
-    Returns None if the file is anything else, or damaged, or kornia_rs is not installed: Pillow
-    then reads it, or reports the error. Compares the checksums of chunks, but not that of the
-    compressed stream inside them.
-    """
-    side, color = conversion.resolution, {1: 0, 3: 2}[conversion.channels]
-    # Compare the size before decoding: another one may not fit in memory.
-    head = PNG_HEAD + struct.pack(">IIBBBBB", side, side, 8, color, 0, 0, 0)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Do not wait for a pipe.
-    try:
-        if os.read(descriptor, len(head)) != head:
-            return None
-    finally:
-        os.close(descriptor)
-    with contextlib.suppress(Exception):
-        from kornia_rs.io import read_image_png_u8
-
-        pixels: np.ndarray = read_image_png_u8(path, "rgb" if color else "mono")
-        return pixels.transpose(2, 0, 1)
-    return None

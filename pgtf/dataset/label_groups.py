@@ -1,0 +1,52 @@
+"""Kinds of label columns, as dataset.json states them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+CLASS, MULTILABEL, CONTINUOUS = "class", "multilabel", "continuous"
+KINDS = (CLASS, MULTILABEL, CONTINUOUS)
+DIGITS = 6  # of a mean; machines differ in those that follow
+
+
+def label_groups(labels: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Describes runs of label columns of one kind.
+
+    A class has one 1 among zeros; a multilabel any number of them; other columns are continuous,
+    and their means and standard deviations are listed.
+
+    Args:
+        labels: class numbers [n], or a matrix [n, L].
+        names: names of the columns, if known.
+    """
+    if labels.ndim == 1:
+        return [_group(CLASS, 0, int(labels.max()) + 1, names)]
+    is_binary = np.isin(labels, (0, 1)).all(axis=0)
+    groups, start = [], 0
+    for binary, run in itertools.groupby(is_binary.tolist()):
+        end = start + len(list(run))
+        columns = labels[:, start:end]
+        if not binary:
+            group = _group(CONTINUOUS, start, end, names)
+            group["mean"] = _rounded(columns.mean(axis=0, dtype=np.float64))
+            group["deviation"] = _rounded(columns.std(axis=0, dtype=np.float64))
+        elif end - start > 1 and (columns.sum(axis=1) == 1).all():
+            group = _group(CLASS, start, end, names)
+        else:
+            group = _group(MULTILABEL, start, end, names)
+        groups.append(group)
+        start = end
+    return groups
+
+
+def _group(kind: str, start: int, end: int, names: Sequence[str]) -> dict[str, Any]:
+    group: dict[str, Any] = {"kind": kind, "columns": [start, end]}
+    return group | ({"names": list(names[start:end])} if names else {})
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.{DIGITS}g}") for value in values.tolist()]

@@ -1,0 +1,125 @@
+"""Datasets that training makes of a folder of images."""
+
+import os
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from pgtf.dataset import NoDataset, open_dataset
+from pgtf.dataset.sources import automatic
+from pgtf.dataset.sources.automatic import is_source, make, plan
+from tests.dataset.folders import save, shades
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_dataset_is_made_once_per_content(tmp_path):
+    for shade in (10, 20, 30):
+        save(tmp_path / "cats" / f"{shade}.png", shade, (40, 33))
+    planned = plan("cats")
+    assert (planned.images.resolution, planned.images.channels, planned.num_images) == (32, 3, 3)
+    assert os.path.dirname(planned.target) == "datasets"
+    assert planned.target.startswith("datasets/cats-")
+    assert make(planned).num_images == 3
+    assert sorted(shades(planned.target)) == [10, 20, 30]
+    assert make(plan("cats/")) is None
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "cats").rename(tmp_path / "elsewhere" / "cats")
+    os.utime("elsewhere/cats/10.png", (1, 1))
+    assert plan("elsewhere/cats").target == planned.target
+    assert plan("elsewhere/cats", 16).target != planned.target
+    assert plan("elsewhere/cats", 16).images.resolution == 16
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("change", ["pixel", "name", "removed"])
+def test_another_content_is_another_dataset(change, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(automatic, "WHOLE_BYTES", 1 << 20 if whole else 0)
+    for shade in (10, 20):
+        save(tmp_path / "cats" / f"{shade}.bmp", shade, (8, 8))
+    before = plan("cats").target
+    stamp = os.stat("cats/20.bmp")
+    if change == "pixel":
+        content = bytearray((tmp_path / "cats" / "20.bmp").read_bytes())
+        content[-1] ^= 1
+        (tmp_path / "cats" / "20.bmp").write_bytes(content)
+        os.utime("cats/20.bmp", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    elif change == "name":
+        os.rename("cats/20.bmp", "cats/21.bmp")
+    else:
+        os.remove("cats/20.bmp")
+    assert plan("cats").target != before
+
+
+@pytest.mark.parametrize(
+    ("sides", "resolution"),
+    [([8, 31, 500], 16), ([32], 32), ([255, 255, 9], 128), ([300, 2000, 700], 256), ([3], 4)],
+)
+def test_the_resolution_is_a_power_of_two_up_to_the_median_and_256(sides, resolution, tmp_path):
+    for i, side in enumerate(sides):
+        save(tmp_path / "in" / f"{i}.png", 1, (side, side + 5))
+    assert plan("in").images.resolution == resolution
+
+
+def test_images_are_center_crops_on_white_and_damaged_ones_are_listed(tmp_path):
+    pixels = np.zeros((16, 24, 4), np.uint8)
+    pixels[:, 4:20] = (10, 200, 30, 255)
+    (tmp_path / "in").mkdir()
+    PIL.Image.fromarray(pixels).save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b.png").write_text("no image")
+    planned = plan("in", 16)
+    summary = make(planned)
+    assert [x.name for x in summary.rejected] == ["in/b.png"]
+    image = open_dataset(planned.target).read_images([0])[0]
+    assert (image == (10, 200, 30)).all()
+    assert "--transform=center-crop" in planned.command
+
+
+def test_gray_images_are_one_channel(tmp_path):
+    (tmp_path / "in").mkdir()
+    PIL.Image.new("L", (9, 9), 7).save(tmp_path / "in" / "a.png")
+    assert plan("in").images.channels == 1
+
+
+def test_a_run_in_the_folder_is_no_source(tmp_path):
+    save(tmp_path / "a.png", 7)
+    before = plan(".").target
+    for name in ("reals.png", "fakes000000.png"):
+        save(tmp_path / "results" / "000-x-demo" / name, 9)
+    for name in ("config.json", "identity.json"):
+        (tmp_path / "results" / "000-x-demo" / name).write_text("{}")
+    make(plan("."))
+    assert plan(".").target == before
+
+
+def test_a_parent_of_datasets_names_them(tmp_path):
+    for shade, name in enumerate(["cats", "dogs", ".hidden"]):
+        save(tmp_path / "in" / name / "a.png", shade, (8, 8))
+        os.rename(plan_and_make(f"in/{name}"), tmp_path / "datasets" / name)
+    assert not is_source("datasets/cats")
+    with pytest.raises(
+        NoDataset, match="^datasets holds the datasets cats, dogs: choose one, "
+    ) as e:
+        is_source("datasets")
+    assert e.value.choose("--dataset=") == (
+        "datasets holds the datasets cats, dogs: --dataset=datasets/cats"
+    )
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoDataset, match="empty: no dataset in it"):
+        is_source("empty")
+
+
+def plan_and_make(folder):
+    planned = plan(folder)
+    make(planned)
+    return planned.target
+
+
+def test_a_resolution_must_be_a_power_of_two(tmp_path):
+    save(tmp_path / "in" / "a.png", 7)
+    with pytest.raises(ValueError, match="`resolution` must be a power of two.*resolution=100"):
+        plan("in", 100)

@@ -1,0 +1,197 @@
+"""JPEG files: the same pixels as Pillow's, and none that libjpeg only guesses."""
+
+import io
+import re
+import struct
+
+import numpy as np
+import PIL.Image
+import pytest
+import simplejpeg
+
+from pgtf.dataset.faces.photographs import read_photograph
+from pgtf.dataset.sources import lsun
+from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
+from pgtf.dataset.sources.pictures import Conversion, read_picture
+from pgtf.foreign import jpeg, pictures
+from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg
+from tests.foreign import damage
+
+RNG = np.random.default_rng(0)
+
+
+def encoded(mode="RGB", size=(33, 65), **options):
+    colors = RNG.integers(0, 256, (6, 6, 4)).astype(np.uint8)
+    image = PIL.Image.frombytes("CMYK", (6, 6), colors.tobytes())
+    image = image.resize(size, PIL.Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.convert(mode).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def by_pillow(content):
+    with PIL.Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image)
+
+
+def by_us(path, content):
+    path.write_bytes(content)
+    with pictures.open_picture(path) as image:
+        assert isinstance(image, WholeJpeg)
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:1:1"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("restart", [0, 3])
+def test_pixels_are_those_of_pillow(mode, subsampling, progressive, restart, tmp_path):
+    options = {"progressive": progressive, "restart_marker_blocks": restart}
+    if mode != "L":
+        options["subsampling"] = subsampling
+    for size in ((1, 1), (7, 9), (33, 65)):
+        for quality in (30, 95):
+            content = encoded(mode, size, quality=quality, **options)
+            np.testing.assert_array_equal(by_us(tmp_path / "x", content), by_pillow(content))
+            assert (decode_jpeg(content, mode) is None) == (
+                mode == "CMYK" and subsampling != "4:4:4"  # left to Pillow
+            )
+
+
+def test_colors_stored_as_rgb_and_adobe_cmyk_are_those_of_pillow(tmp_path):
+    for content in (
+        encoded(keep_rgb=True),
+        encoded("CMYK", quality=90)[:2] + ADOBE_YCCK + encoded("CMYK", quality=90)[2:],
+    ):
+        np.testing.assert_array_equal(by_us(tmp_path / "x", content), by_pillow(content))
+
+
+ADOBE_YCCK = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x02"
+
+
+def with_sampling(content, *factors):
+    """Another subsampling in the header of a file that has none."""
+    at = content.index(b"\xff\xc0") + 11
+    for place, factor in enumerate(factors):
+        content = content[: at + 3 * place] + bytes([factor]) + content[at + 3 * place + 1 :]
+    return content
+
+
+def test_a_subsampling_that_only_pillow_knows_is_left_to_it(tmp_path):
+    content = with_sampling(encoded(size=(64, 64), subsampling=0), 0x11, 0x22, 0x11)
+    assert decode_jpeg(content, "RGB") is None
+    np.testing.assert_array_equal(by_us(tmp_path / "x", content), by_pillow(content))
+
+
+SMOOTH = encoded(size=(128, 128), quality=95)
+SCAN = SMOOTH.index(b"\xff\xda") + 14
+MIDDLE = (SCAN + len(SMOOTH)) // 2
+NOISE = bytes([0x55]) * 200
+DAMAGED = {
+    "overwritten": (SMOOTH[:MIDDLE] + NOISE + SMOOTH[MIDDLE + 200 :], "extraneous|bad|premature"),
+    "foreign": (SMOOTH[:MIDDLE] + b"\xff\x5b" + SMOOTH[MIDDLE + 2 :], "marker"),
+    "end": (SMOOTH[:MIDDLE] + b"\xff\xd9", "premature end of data segment"),
+    "cut": (SMOOTH[:MIDDLE], "Premature end|premature end|truncated"),
+    "left over": (SMOOTH[:-2] + bytes(99) + SMOOTH[-2:], "99|9. extraneous bytes before marker"),
+    "marker": (SMOOTH[:MIDDLE] + b"\xff\xd5" + SMOOTH[MIDDLE + 2 :], "marker|extraneous|premature"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damage_is_refused_by_every_reader(kind, tmp_path):
+    pytest.importorskip("cv2")
+    content, message = DAMAGED[kind]
+    path = tmp_path / "in" / "x.jpg"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    readers = {
+        "strict": lambda: read_picture(str(path), Conversion(3, 128)),
+        "converted": lambda: read_picture(str(path), Conversion(1, 8, "resize", strict=False)),
+        "faces": lambda: read_photograph(str(path), "error"),
+        "lsun": lambda: lsun.decode(content, 32),
+        "folder": lambda: open_image_folder(str(path.parent), Fitting()).read(0, 1),
+    }
+    for name, reader in readers.items():
+        try:
+            reader()
+            found = "accepted"
+        except ValueError as error:
+            found = str(error)
+        assert re.search(f"damaged JPEG data .*({message})", found), (name, found)
+
+
+def test_what_libjpeg_warns_about_without_damage_is_accepted(tmp_path):
+    """Another version of JFIF, and scan headers that some cameras leave empty."""
+    version = SMOOTH.index(b"JFIF\0") + 5
+    spectrum = SCAN - 3
+    assert SMOOTH[spectrum:SCAN] == b"\0\x3f\0"
+    for at, odd in ((version, b"\7\7"), (spectrum, b"\0\0\0")):
+        content = SMOOTH[:at] + odd + SMOOTH[at + len(odd) :]
+        with pytest.raises(ValueError, match="JFIF revision|Invalid SOS"):
+            simplejpeg.decode_jpeg(content, strict=True)
+        np.testing.assert_array_equal(by_us(tmp_path / "x", content), by_pillow(SMOOTH))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_lsun_gets_the_pixels_of_opencv_as_before(mode, subsampling):
+    cv2 = pytest.importorskip("cv2")
+    options = {} if mode == "L" else {"subsampling": subsampling}
+    content = encoded(mode, (64, 64), quality=80, **options)
+    expected = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+    np.testing.assert_array_equal(lsun.decode(content, 64), expected.transpose(2, 0, 1))
+
+
+def test_lsun_turns_pictures_and_reads_cmyk_as_opencv_does():
+    cv2 = pytest.importorskip("cv2")
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    for content in (encoded(size=(64, 64), exif=exif), encoded("CMYK", (64, 64))):
+        expected = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+        np.testing.assert_array_equal(lsun.decode(content, 64), expected.transpose(2, 0, 1))
+
+
+def test_pillow_decodes_where_simplejpeg_is_not_installed(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(__import__("sys").modules, "simplejpeg", None)
+    jpeg._simplejpeg.cache_clear()
+    for _ in range(2):
+        np.testing.assert_array_equal(by_us(tmp_path / "x", SMOOTH), by_pillow(SMOOTH))
+    assert len(caplog.messages) == 1
+    assert "pip install simplejpeg" in caplog.messages[0]
+    monkeypatch.undo()
+    jpeg._simplejpeg.cache_clear()
+
+
+def test_each_file_that_libjpeg_warns_about_is_refused(tmp_path):
+    """The whole set is `python -m tests.foreign.damage`."""
+    outcomes = list(damage.damaged_jpegs(240, 1, tmp_path))
+    num_warned = 0
+    for outcome in outcomes:
+        try:
+            simplejpeg.decode_jpeg(outcome.content, strict=True)
+        except ValueError:
+            num_warned += 1
+            assert outcome.error is not None, outcome.kind
+        else:
+            assert outcome.error is None, (outcome.kind, outcome.error)
+    assert num_warned > 150
+    assert all(x.error for x in outcomes if x.kind == "cut")
+
+
+def test_good_pictures_are_upright_whatever_else_their_exif_data_say(tmp_path):
+    kinds = [kind for kind in damage.FORMATS if kind in pictures.formats()]
+    assert [x for x in damage.odd_exifs(240, 1, tmp_path, kinds) if not x[2]] == []
+
+
+def test_an_odd_value_beside_the_orientation_of_a_tiff_file_does_no_harm(tmp_path):
+    from tests.foreign.tiffs import tiff
+
+    pixels = RNG.integers(0, 256, (8, 8)).astype(np.uint8)
+    more = [
+        (274, 3, 1, struct.pack("<HH", 6, 0)),
+        (0x11A, 2, 4, b"72\0\0"),
+        (0x8769, 2, 4, b"ab\0\0"),
+    ]
+    (tmp_path / "x.tif").write_bytes(tiff(pixels, more=more))
+    found = read_picture(str(tmp_path / "x.tif"), Conversion(1, 8))
+    np.testing.assert_array_equal(found[0], np.rot90(pixels, -1))
