@@ -82,7 +82,7 @@ def explore(
         theme=gr.themes.Soft(primary_hue="indigo", **fonts),
         css=CSS,
     )
-    print(f"{printable(model.name)}: {address} (stop with Ctrl+C)", flush=True)
+    print(f"{printable(model.name)[:MAX_NAME]}: {address} (stop with Ctrl+C)", flush=True)
     if wait:
         _wait(app, shown)
     return app, address
