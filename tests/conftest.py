@@ -1,6 +1,7 @@
 """Fixtures for all tests. TensorFlow reads its log level when it is first imported."""
 
 import functools
+import logging
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -15,6 +16,15 @@ from pgtf import files
 def no_waits(monkeypatch):
     """Makes attempts after EIO and ESTALE follow each other at once."""
     monkeypatch.setattr(files, "WAITS_SEC", (0.0,) * len(files.WAITS_SEC))
+
+
+@pytest.fixture(autouse=True)
+def tensorflow_logger():
+    """The logger of TensorFlow, which a signal silences; its level stays that of before."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    yield logger
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="module")

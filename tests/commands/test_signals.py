@@ -10,7 +10,6 @@ import sys
 import time
 
 import pytest
-import tensorflow as tf
 
 from pgtf.config import PRESETS
 from pgtf.distribution import signals
@@ -21,15 +20,6 @@ from tests.training import jobs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NUM_INSTANTS = 20
-
-
-@pytest.fixture(autouse=True)
-def tensorflow_logger():
-    """The logger that a signal silences."""
-    logger = tf.get_logger()
-    level = logger.level
-    yield logger
-    logger.setLevel(level)
 
 
 def start(*arguments):

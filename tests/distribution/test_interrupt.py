@@ -10,15 +10,6 @@ from pgtf.distribution.signals import SIGNALS, Stopped, stopped_by_signals
 from pgtf.distribution.workers import Workers
 
 
-@pytest.fixture(autouse=True)
-def tensorflow_logger():
-    """The logger that a signal silences."""
-    logger = tf.get_logger()
-    level = logger.level
-    yield logger
-    logger.setLevel(level)
-
-
 @pytest.fixture
 def interrupt():
     return Interrupt(Workers(tf.distribute.get_strategy()))
