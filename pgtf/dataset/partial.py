@@ -20,6 +20,7 @@ from pgtf.dataset.saver import Saver
 
 SUFFIX = ".partial"
 CHECKPOINT_SECONDS = 5.0
+MAX_SHOWN = 1000  # characters of a job in a message
 
 
 class PartialFolder:
@@ -198,7 +199,7 @@ def _checkpoints_on_disk(
     if journal.job != job:
         raise ValueError(
             f"{path}: the interrupted job was another one: "
-            f"{json.dumps(journal.job)}. Repeat its arguments, or delete the folder."
+            f"{_shown(journal.job)}. Repeat its arguments, or delete the folder."
         )
     good = list(itertools.takewhile(lambda x: records.hold(x.records), journal.checkpoints))
     if not good:
@@ -207,3 +208,9 @@ def _checkpoints_on_disk(
             "Restore it, or delete the folder."
         )
     return good
+
+
+def _shown(job: Any) -> str:
+    """Shows a job in a line: a damaged journal may hold anything."""
+    text = json.dumps(job)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

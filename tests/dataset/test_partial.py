@@ -124,6 +124,18 @@ def test_an_interrupted_job_is_not_taken_up_unasked(tmp_path):
         make(tmp_path / "set")
 
 
+def test_a_job_of_any_length_is_shown_in_a_line(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "set", load=interrupted(30, loads.load))
+    journal = tmp_path / "set.partial" / "progress.jsonl"
+    first, *lines = journal.read_text().splitlines(keepends=True)
+    job = json.loads(first) | {"job": {"command": "x" * 100_000}}
+    journal.write_text("".join([json.dumps(job) + "\n", *lines]))
+    with pytest.raises(ValueError, match="the interrupted job was another one: .*x{100}") as caught:
+        make(tmp_path / "set", options=Options(1, resume=True))
+    assert len(str(caught.value)) < 1300 + len(str(tmp_path))
+
+
 @pytest.mark.parametrize("change", [{"num": 51}, {"job": {"command": "other"}}, {"max_images": 40}])
 def test_another_job_is_not_resumed(change, tmp_path):
     with pytest.raises(KeyboardInterrupt):

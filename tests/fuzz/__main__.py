@@ -96,8 +96,8 @@ def main(argv: list[str]) -> int:
     finally:
         run.close()
     print(table(run.tallies))
-    for signature, (count, path) in run.findings.items():
-        print(f"finding: {signature}, {count} times: python -m tests.fuzz --repeat={path}")
+    for signature, (_, path) in run.findings.items():
+        print(f"finding: {signature}: python -m tests.fuzz --repeat={path}")
     return int(bool(run.findings))
 
 

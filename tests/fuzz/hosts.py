@@ -86,7 +86,7 @@ class Run:
 
     Attributes:
         tallies: results by kind.
-        findings: signature -> number of inputs that were kept, folder of the smallest.
+        findings: signature -> number of inputs that were kept, folder of the first.
     """
 
     def __init__(
