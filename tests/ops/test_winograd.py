@@ -12,7 +12,9 @@ from pgtf.ops import conv_gradients, im2col, selection, winograd
 from tests import tiny
 from tests.ops.derivatives import all_orders, behind
 
-SIZES = [(2, 2), (4, 4), (8, 6), (4, 10), (16, 16)]
+SIZES = [(2, 2), (8, 6), (4, 10)]
+# Of these the quick tests compare float32, below.
+SIZES += [pytest.param(size, marks=pytest.mark.slow) for size in ((4, 4), (16, 16))]
 
 
 def directions(x, weight, dy, scale):
@@ -85,8 +87,18 @@ def test_float32_is_closer_to_the_convolution_than_tensorflows_own(rng, size, fm
     assert 0 < weight_gradient < 20  # seen: 3 to 19, TensorFlow's 2 to 10
 
 
-@pytest.mark.parametrize(("fit", "at_a_time"), [(1, 1), (2, 2), (3, 3), (5, 3), (6, 6), (9, 6)])
-@pytest.mark.parametrize("size", [4, 10])
+FITS = [(1, 1), (2, 2), (3, 3), (5, 3), (6, 6), (9, 6)]
+QUICK = [(4, 1), (4, 2), (4, 5), (4, 6), (10, 5)]  # every kind: one, some, a divisor, exactly all
+
+
+@pytest.mark.parametrize(
+    ("size", "fit", "at_a_time"),
+    [
+        pytest.param(size, *fit, marks=[] if (size, fit[0]) in QUICK else [pytest.mark.slow])
+        for size in (4, 10)
+        for fit in FITS
+    ],
+)
 def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit, at_a_time):
     x, weight, dy = tensors(rng, (size, size), 3, 4, tf.float32, num_images=6)
     whole = directions(x, weight, dy, 1.0)
