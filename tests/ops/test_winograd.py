@@ -12,7 +12,9 @@ from pgtf.ops import conv_gradients, im2col, selection, winograd
 from tests import tiny
 from tests.ops.derivatives import all_orders, behind
 
-SIZES = [(2, 2), (4, 4), (8, 6), (4, 10), (16, 16)]
+SIZES = [(2, 2), (8, 6), (4, 10)]
+# Of these the quick tests compare float32, below.
+SIZES += [pytest.param(size, marks=pytest.mark.slow) for size in ((4, 4), (16, 16))]
 
 
 def directions(x, weight, dy, scale):
@@ -85,8 +87,18 @@ def test_float32_is_closer_to_the_convolution_than_tensorflows_own(rng, size, fm
     assert 0 < weight_gradient < 20  # seen: 3 to 19, TensorFlow's 2 to 10
 
 
-@pytest.mark.parametrize(("fit", "at_a_time"), [(1, 1), (2, 2), (3, 3), (5, 3), (6, 6), (9, 6)])
-@pytest.mark.parametrize("size", [4, 10])
+FITS = [(1, 1), (2, 2), (3, 3), (5, 3), (6, 6), (9, 6)]
+QUICK = [(4, 1), (4, 2), (4, 5), (4, 6), (10, 5)]  # every kind: one, some, a divisor, exactly all
+
+
+@pytest.mark.parametrize(
+    ("size", "fit", "at_a_time"),
+    [
+        pytest.param(size, *fit, marks=[] if (size, fit[0]) in QUICK else [pytest.mark.slow])
+        for size in (4, 10)
+        for fit in FITS
+    ],
+)
 def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit, at_a_time):
     x, weight, dy = tensors(rng, (size, size), 3, 4, tf.float32, num_images=6)
     whole = directions(x, weight, dy, 1.0)
@@ -97,7 +109,8 @@ def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit
             tiny.assert_the_same_but_for_rounding(part, expected)
     graph = ours.get_concrete_function(x, weight, dy, 1.0).graph
     loops = [operation for operation in graph.get_operations() if "While" in operation.type]
-    assert len(loops) == (0 if at_a_time == 6 else 2 + 2)  # weight gradients: one for each half
+    # Weight gradients: one for each half. Two turns need no loop.
+    assert len(loops) == (2 + 2 if at_a_time < 3 else 0)
     functions = graph.as_graph_def(add_shapes=True).library.function
     bodies = {loop.get_attr("body").name for loop in loops}
     made = {
@@ -107,20 +120,24 @@ def test_as_many_images_at_a_time_as_fit_into_memory(rng, monkeypatch, size, fit
         for node in function.node_def
         if node.op == "BatchMatMulV2"
     }
+    if not loops:
+        products = (each for each in graph.get_operations() if each.type == "BatchMatMulV2")
+        made = {each.outputs[0].shape[1] for each in products}
     # Two loops over tiles in the forward pass; weight gradients loop over maps of the images.
-    assert made == (set() if at_a_time == 6 else {at_a_time * size**2 // 4, 3})
+    assert made == {at_a_time * size**2 // 4, 3}
 
 
 def test_halves_of_the_weight_gradient_come_one_after_the_other(monkeypatch):
     """Otherwise the tiles of both would be in memory together, in loops or not."""
-    for num_bytes, kind in ((2**24, "BatchMatMulV2"), (1, "While")):
+    cases = ((2**24, 3, "BatchMatMulV2", 2), (1, 3, "While", 2), (1, 2, "BatchMatMulV2", 4))
+    for num_bytes, num_images, kind, number in cases:  # Two images are two turns without a loop.
         monkeypatch.setattr(im2col, "PATCHES_BYTES", num_bytes)
         gradient = tf.function(lambda x, dy: winograd.weight_gradient(x, dy), autograph=False)
-        specs = [tf.TensorSpec(shape) for shape in ([2, 4, 4, 3], [2, 4, 4, 5])]
+        specs = [tf.TensorSpec([num_images, 4, 4, fmaps]) for fmaps in (3, 5)]
         (output,) = gradient.get_concrete_function(*specs).graph.outputs
         halves = {each for each in behind(output.op) if each.type.removeprefix("Stateless") == kind}
-        # Itself included: one of two knows what it comes after.
-        assert sorted(len(behind(half) & halves) for half in halves) == [1, 2]
+        # Itself included: each knows what it comes after.
+        assert sorted(len(behind(each) & halves) for each in halves) == [*range(1, number + 1)]
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,7 @@ def test_noise_is_a_curve_and_survives_a_resumption(config, dataset, strategy, t
         "D.use_gdrop": True,
         "loss.kind": "lsgan",
         "loss.noise_limit": -1.0,  # the average of scores clipped to [0, 1] exceeds it always
-        "schedule.lod_training_kimg": 0,
-        "schedule.lod_transition_kimg": 0,
-        "schedule.lod_initial_resolution": None,
+        "schedule.lod_training_kimg": 1,  # 4x4 throughout
         "schedule.tick_kimg_base": 0.016,  # two iterations
         "training.total_kimg": 0.064,
     }

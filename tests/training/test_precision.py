@@ -32,13 +32,37 @@ def arrays_of(state):
     return {f"{g}/{k}": np.array(v) for g, arrays in groups.items() for k, v in arrays.items()}
 
 
-def test_50_iterations_in_fp16_find_the_loss_scale_and_then_train(config, dataset, strategy):
+@pytest.fixture(scope="module")
+def half(config, dataset, strategy):
+    """A function: iterations, learning rate or None -> statistics after these at 4x4 in fp16.
+
+    Its attribute `state` is that of a run, whose stage is traced once; `begin` sets it back.
+    """
+    config = config.replace({"training.precision": "fp16"}).for_dataset(3, 3, 0, 1)
+    assert config.training.adam_beta1 == 0  # Adam's first moment is the gradient itself.
+    state = TrainingState(config, strategy)
+    initial, stepper = state.pack(), Stepper(state, config, dataset, strategy)
+
+    def call(iterations, lrate=None):
+        planned = plan.next_call(config.schedule, config.training, 0, 0)
+        size = planned.now.minibatch
+        nimgs = [k * size for k in range(iterations)]
+        lrates = [planned.G_lrates[0] if lrate is None else lrate] * iterations
+        alphas, end_nimg = [planned.alphas[0]] * iterations, iterations * size
+        rows = stepper.run(plan.Call(planned.now, nimgs, alphas, lrates, lrates, end_nimg))
+        return dict(zip(stepper.statistics, rows.T, strict=True))
+
+    call.state, call.begin = state, lambda: state.unpack(*initial, "memory")
+    return call
+
+
+def test_50_iterations_in_fp16_find_the_loss_scale_and_then_train(half):
     """Both gradients, outer and inner, overflow at 2**64 and fit float16 at about 2**16."""
-    config = config.replace({"training.precision": "fp16"})
-    before = arrays_of(TrainingState(config.for_dataset(3, 3, 0, 1), strategy))
+    half.begin()
+    before = arrays_of(half.state)
     iterations = 80
-    state, statistics = run(config, dataset, strategy, iterations)
-    after = arrays_of(state)
+    statistics = half(iterations)
+    after = arrays_of(half.state)
     for kind in ("G", "D"):
         scaling = after[f"{kind}_opt/loss_scaling"]
         # Every iteration either lowered or raised it.
@@ -151,6 +175,7 @@ def test_compiled_gradients_are_those_of_the_uncompiled_step(
         np.testing.assert_allclose(compiled[name] / largest, expected / largest, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow  # on GPUs alone; what it decides: test_compilation.py
 def test_the_trial_of_auto_changes_nothing(config, dataset, strategy):
     state = TrainingState(config, strategy)
     before = arrays_of(state)
@@ -168,23 +193,16 @@ def test_precision_is_part_of_the_configuration(config):
     assert dataclasses.asdict(config.training)["jit"] == "auto"
 
 
-def test_both_gradients_are_the_same_at_any_loss_scale(config, dataset, strategy):
+def test_both_gradients_are_the_same_at_any_loss_scale(half):
     """Adam's steps would hide a factor; its first moment, without decay, is the gradient itself."""
-    changes = {"training.precision": "fp16", "training.adam_beta1": 0.0}
-    config = config.replace(changes).for_dataset(dataset.resolution_log2, 3, 0, 1)
-    state = TrainingState(config, strategy)
-    before = state.pack()
-    stepper = Stepper(state, config, dataset, strategy)
     found = []
     for log2 in (6.0, 10.0):
-        state.unpack(*before, "memory")
-        for optimizer in (state.G_opt, state.D_opt):
+        half.begin()
+        for optimizer in (half.state.G_opt, half.state.D_opt):
             optimizer.variables_by_name["loss_scaling"].assign(log2)
-        call = plan.next_call(config.schedule, config.training, 0, 0)
-        end_nimg = call.nimgs[0] + call.now.minibatch
         # Without a learning rate G's gradient does not depend on the rounding of D's.
-        stepper.run(plan.Call(call.now, call.nimgs[:1], call.alphas[:1], [0.0], [0.0], end_nimg))
-        found.append({k: v for k, v in arrays_of(state).items() if "_opt/m/" in k})
+        half(1, lrate=0.0)
+        found.append({k: v for k, v in arrays_of(half.state).items() if "_opt/m/" in k})
     moved = [name for name, gradient in found[0].items() if np.any(gradient)]
     assert {name[:5] for name in moved} == {"G_opt", "D_opt"}
     for name in moved:

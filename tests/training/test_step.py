@@ -194,6 +194,7 @@ def weights_of(state):
     return {kind: tiny.arrays_of(network) for kind, network in state.networks().items()}
 
 
+@pytest.mark.slow  # test_loop.py counts the traces of a run
 def test_a_fade_and_what_follows_are_traced_once_whatever_alpha_position_and_length_of_the_call(
     config, dataset, strategy, monkeypatch
 ):
