@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
-from collections.abc import Iterator
 
 import numpy as np
 
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
-from pgtf.dataset.isolated import isolated
-from pgtf.foreign.files import open_regular
+from pgtf.foreign.matlab import read_mat
 from pgtf.foreign.pickles import read_pickle
 
 NUM_IMAGES = 73_257
@@ -91,36 +88,11 @@ def _read_mat(folder: str, num_images: int) -> tuple[np.ndarray, np.ndarray]:
     path = os.path.join(folder, MAT_FILE)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{folder}: must contain {MAT_FILE}, or {', '.join(PICKLES)}.")
-    # Labels may have 8 bytes each, and SciPy holds an array twice while it reads it.
-    needed = 3 * num_images * (math.prod(SHAPE) + 8)
-    ((images, labels),) = isolated(path, _load_mat, path, num_images, max_bytes=needed)
-    images, labels = images.transpose(3, 2, 0, 1), labels.ravel()
+    shapes: dict[str, list[tuple[int, ...]]]
+    shapes = {"X": [(*SHAPE[1:], SHAPE[0], num_images)], "y": [(num_images, 1), (1, num_images)]}
+    found = read_mat(path, shapes, "the MATLAB file of SVHN")
+    images, labels = found["X"].transpose(3, 2, 0, 1), found["y"].ravel()
     return images, np.where(labels == 10, 0, labels)  # MATLAB counts from 1: 10 is the digit 0
-
-
-def _load_mat(path: str, num_images: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the two arrays; runs in a process of its own, which a damaged file may end."""
-    import scipy.io
-
-    wanted: dict[str, list[tuple[int, ...]]] = {
-        "X": [(*SHAPE[1:], SHAPE[0], num_images)],
-        "y": [(num_images, 1), (1, num_images)],
-    }
-    try:
-        with open_regular(path) as file:  # SciPy would wait for a pipe.
-            sizes = {name: shape for name, shape, _ in scipy.io.whosmat(file)}
-            for name, shapes in wanted.items():
-                if sizes.get(name) not in shapes:
-                    raise ValueError(
-                        f"`{name}` must be an array of shape {shapes[0]}, found {sizes.get(name)}"
-                    )
-            content = scipy.io.loadmat(file, variable_names=list(wanted))
-        yield content["X"], content["y"]
-    except MemoryError:
-        raise
-    except Exception as error:  # A damaged file raises nearly anything.
-        what = " ".join(str(error).split())
-        raise ValueError(f"{path}: not the MATLAB file of SVHN ({what}).") from None
 
 
 def add_command(commands: Commands) -> None:
