@@ -32,7 +32,7 @@ def parse(argv: Sequence[str]) -> list[str]:
         _, config = configured()
         _check_files(config)
     if not train_flags.DRY_RUN.value and "tensorflow" not in sys.modules:
-        print("Loading TensorFlow ...", file=sys.stderr, flush=True)
+        print("Loading TensorFlow ...", flush=True)
     return arguments
 
 

@@ -55,7 +55,7 @@ def test_a_signal_while_tensorflow_is_imported_is_one_line(signum, tmp_path):
     finally:
         process.kill()
     begin = {signal.SIGINT: "Loading TensorFlow ...\n", signal.SIGTERM: ""}[signum]
-    assert (process.returncode, out, err) == (128 + signum, "", f"{begin}interrupted\n")
+    assert (process.returncode, out, err) == (128 + signum, begin, "interrupted\n")
     assert list(tmp_path.iterdir()) == []
 
 
