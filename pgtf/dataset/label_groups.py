@@ -25,7 +25,7 @@ def label_groups(labels: np.ndarray, names: Sequence[str]) -> list[dict[str, Any
     """
     if labels.ndim == 1:
         return [_group(CLASS, 0, int(labels.max()) + 1, names)]
-    is_binary: list[bool] = [np.isin(column, (0, 1)).all() for column in labels.T]
+    is_binary: list[bool] = [bool(np.isin(column, (0, 1)).all()) for column in labels.T]
     groups, start = [], 0
     for binary, run in itertools.groupby(is_binary):
         end = start + len(list(run))
