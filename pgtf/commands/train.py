@@ -90,8 +90,8 @@ def _dry_run(preset: str, config: Config) -> None:
         replicas = num_replicas(train_flags.GPUS.value, train_flags.CPU_REPLICAS.value)
         planned = train_run.plan_images(config)
         if planned and not planned.is_made:
-            made = train_run.expected(config, planned, replicas)
-            print(f"{made.to_json()}\n{stage_table(made)}")
+            planned_for = train_run.expected(config, planned, replicas)
+            print(f"{planned_for.to_json()}\n{stage_table(planned_for)}")
             print(f"Dataset: to be made: {planned}", file=sys.stderr)
             print(
                 f"Run: a new one in {os.path.realpath(train_flags.OUTDIR.value)}", file=sys.stderr
