@@ -11,16 +11,17 @@ import numpy as np
 import PIL.Image
 
 from pgtf.foreign import tiff
+from pgtf.foreign.jpeg import decode_jpeg
 from pgtf.foreign.limits import DEEP, MAX_PIXELS, check_size
 from pgtf.foreign.samples import READER, UINT16_MODES, Samples, low_bytes, round_16_bits
 from pgtf.foreign.tiff_pages import ROWS_PER_STRIP, Plain
 
 STRIP_OFFSETS, STRIP_BYTES, NUM_SAMPLES, PLANES = 273, 279, 277, 284  # tags
-PREDICTOR, EXTRA = 317, 338
+PREDICTOR, TILE_OFFSETS, TILE_BYTES, EXTRA, JPEG_TABLES = 317, 324, 325, 338, 347
 SEPARATE = 2  # value of PLANES
 NO_OPACITY, OPACITY = 0, 2  # values of EXTRA
 RGB = 2  # value of PHOTOMETRIC
-NONE, DEFLATE = 1, (8, 32946)  # values of COMPRESSION
+NONE, JPEG, DEFLATE = 1, 7, (8, 32946)  # values of COMPRESSION
 FREE_BYTES, BYTES_PER_BYTE = 1 << 27, 16  # that any file, and a larger one, may decompress to
 KINDS = {tiff.UNSIGNED: "u", tiff.SIGNED: "i", tiff.FLOAT: "f"}  # of NumPy
 # Pillow's names of numbers of a TIFF file, as libtiff hands them over.
@@ -145,6 +146,8 @@ def _prepare(picture: PIL.Image.Image, plain: Plain) -> None:
     """Makes `samples` of a TIFF file exact."""
     if plain.bits > 8 or (plain.bits == 8 and plain.sample_format == tiff.SIGNED):
         picture.info[READER] = functools.partial(_read_tiff, plain=plain)
+    elif tiff.read_directory(plain.content).integer(tiff.COMPRESSION, NONE) == JPEG:
+        picture.info[READER] = functools.partial(_check_jpeg, plain=plain)
     # libtiff decompresses to the order of this machine, but Pillow expects that of the file.
     picture.tile = [  # type: ignore[attr-defined]
         tile._replace(args=(NATIVE[tile.args[0]], *tile.args[1:]))
@@ -152,6 +155,34 @@ def _prepare(picture: PIL.Image.Image, plain: Plain) -> None:
         else tile
         for tile in picture.tile  # type: ignore[attr-defined]
     ]
+
+
+def _check_jpeg(picture: PIL.Image.Image, plain: Plain) -> None:
+    """Refuses strips and tiles of damaged JPEG data; libtiff decodes them to gray.
+
+    Raises:
+        ValueError: the data are damaged.
+    """
+    content = plain.content
+    found = tiff.read_directory(content)
+    tables = b"".join(
+        data[at : at + entry.count]
+        for entry in found.entries
+        if entry.tag == JPEG_TABLES
+        for data, at in [found.data_of(entry, content)]
+    )
+    for starts, sizes in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES)):
+        parts = found.numbers(content, starts), found.numbers(content, sizes)
+        if sum(parts[1]) > len(content):  # They overlap, so there may be very many.
+            return
+        for place, size in zip(*parts, strict=False):
+            part = content[place : place + size]
+            whole = tables[:-2] + part[2:] if tables else part
+            channels = found.first_of(content, NUM_SAMPLES, 1)
+            if found.integer(PLANES, 1) == SEPARATE:
+                channels = 1
+            if mode := {1: "L", 3: "RGB", 4: "CMYK"}.get(channels):
+                decode_jpeg(whole, mode)
 
 
 def _read_tiff(picture: PIL.Image.Image, plain: Plain) -> Samples | None:
