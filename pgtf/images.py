@@ -27,6 +27,12 @@ SCREENS = {
 }
 MAX_GRID_SIDE = 32
 MID_GRAY = 128  # `to_uint8` of 0
+PICTURE_KINDS = {".png": "PNG", "": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+# Pixels of a JPEG file differ least with these.
+PICTURE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True},
+}
 
 
 def adjust_drange(x: Any, drange_in: tuple[float, float], drange_out: tuple[float, float]) -> Any:
@@ -143,6 +149,22 @@ def save_png(
 ) -> None:
     """Writes one image as a PNG file, which appears whole or not at all: see `to_pil`."""
     files.write_atomically(path, png_bytes(image, drange))
+
+
+def save_picture(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Writes one image in the format that the name ends with: PNG, JPEG or WebP.
+
+    Raises:
+        ValueError: the name ends in another way.
+    """
+    kind = PICTURE_KINDS.get(os.path.splitext(path)[1].lower())
+    if kind is None:
+        raise ValueError(
+            f"`save` must end in {', '.join(filter(None, PICTURE_KINDS))}. Received: {path}."
+        )
+    buffer = io.BytesIO()
+    to_pil(image).save(buffer, kind, **PICTURE_OPTIONS.get(kind, {}))
+    files.write_atomically(path, buffer.getvalue())
 
 
 def save_image_grid(

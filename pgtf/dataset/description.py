@@ -108,7 +108,7 @@ def _is_range(value: Any) -> bool:
 def _is_group(value: Any) -> bool:
     if not isinstance(value, dict) or value.get("kind") not in KINDS:
         return False
-    columns = value.get("columns")
+    columns: Any = value.get("columns")
     if not _is_list(columns, lambda x: _is_number(x, 0), 2) or columns[0] >= columns[1]:
         return False
     width = columns[1] - columns[0]

@@ -1,4 +1,4 @@
-"""Shows datasets: pages of images in a window or a PNG file."""
+"""Shows datasets: pages of images in a window or a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def contact_sheet(dataset: Dataset, start: int = 0) -> np.ndarray:
 
 
 def display(path: str, save: str | None) -> str | None:
-    """Shows a dataset in a window; writes a page to `save` if that is given or no window opens.
+    """Shows a dataset in a window, or writes a page to the file `save`, or if no window opens.
 
     Returns:
         Path of the page, or None if there was a window.
@@ -35,7 +35,7 @@ def display(path: str, save: str | None) -> str | None:
     if save is None and has_screen() and show_pages(dataset):
         return None
     save = save or f"{dataset.name}-contact-sheet.png"
-    images_lib.save_png(save, contact_sheet(dataset))
+    images_lib.save_picture(save, contact_sheet(dataset))
     return save
 
 
@@ -78,7 +78,8 @@ def add_command(commands: Commands) -> None:
     """Adds display to the sub-commands of dataset_tool.py."""
     p = commands.add("display", "Show the images of a dataset.", "datasets/cats", _run)
     p.add_argument("tfrecord_dir", help="dataset folder")
-    p.add_argument("--save", metavar="PNG", help="write a contact sheet, open no window")
+    help = "write a contact sheet as .png, .jpg or .webp, open no window"
+    p.add_argument("--save", metavar="FILE", help=help)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -25,9 +25,9 @@ def label_groups(labels: np.ndarray, names: Sequence[str]) -> list[dict[str, Any
     """
     if labels.ndim == 1:
         return [_group(CLASS, 0, int(labels.max()) + 1, names)]
-    is_binary = np.isin(labels, (0, 1)).all(axis=0)
+    is_binary: list[bool] = [np.isin(column, (0, 1)).all() for column in labels.T]
     groups, start = [], 0
-    for binary, run in itertools.groupby(is_binary.tolist()):
+    for binary, run in itertools.groupby(is_binary):
         end = start + len(list(run))
         columns = labels[:, start:end]
         if not binary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pgtf.dataset.journal import CAREFULLY
+from pgtf.files import retried
 
 
 class RecordFiles:
@@ -74,17 +76,18 @@ def write_records(paths: Sequence[str], records: Sequence[np.ndarray], first: in
     Any process may call it, in any order: `PartialFolder.advance` counts the records.
     """
     for path, level in zip(paths, records, strict=True):
-        offset = first * level.shape[1]
-        rest = np.ascontiguousarray(level).reshape(-1).data
-        descriptor = os.open(path, os.O_WRONLY | CAREFULLY)
-        try:
-            while rest:
-                done = os.pwrite(descriptor, rest, offset)
-                rest, offset = rest[done:], offset + done
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, path) from error
-        finally:
-            os.close(descriptor)
+        retried(functools.partial(_write_at, path, level, first * level.shape[1]), path)
+
+
+def _write_at(path: str, records: np.ndarray, offset: int) -> None:
+    rest = np.ascontiguousarray(records).reshape(-1).data
+    descriptor = os.open(path, os.O_WRONLY | CAREFULLY)
+    try:
+        while rest:
+            done = os.pwrite(descriptor, rest, offset)
+            rest, offset = rest[done:], offset + done
+    finally:
+        os.close(descriptor)
 
 
 def sync_path(path: str) -> None:

@@ -47,7 +47,7 @@ class Member(io.BufferedReader):
     """
 
     def __init__(self, content: bytes):
-        super().__init__(io.BytesIO(content))  # type: ignore[arg-type]
+        super().__init__(io.BytesIO(content))
         self.num_bytes = len(content)
 
 

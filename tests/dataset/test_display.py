@@ -1,6 +1,7 @@
 import os
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from pgtf.dataset import display, open_dataset
@@ -67,3 +68,18 @@ def test_a_window_shows_page_after_page(folder, monkeypatch):
     assert len(pages) == 2  # 20 images, 12 a page
     dataset = open_dataset(folder, max_label_size=0)
     np.testing.assert_array_equal(pages[1], display.contact_sheet(dataset, 12))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("x.jpg", "JPEG"), ("x.PNG", "PNG"), ("x", "PNG")])
+def test_a_page_has_the_format_of_its_name(name, kind, folder, tmp_path):
+    display.display(str(folder), str(tmp_path / name))
+    with PIL.Image.open(tmp_path / name) as picture:
+        assert picture.format == kind
+        pixels = np.asarray(picture).astype(int)
+    sheet = display.contact_sheet(open_dataset(folder, max_label_size=0))
+    assert np.abs(pixels - sheet).mean() < (3 if kind == "JPEG" else 1e-9)
+
+
+def test_a_page_in_an_unknown_format_is_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="`save` must end in .png, .jpg, .jpeg, .webp. Received: "):
+        display.display(str(folder), str(tmp_path / "x.bmp"))

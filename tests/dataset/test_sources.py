@@ -124,6 +124,21 @@ def test_a_truncated_lmdb_is_an_error(tmp_path):
         lsun.create(str(tmp_path / "out"), str(tmp_path / "in"), 8)
 
 
+@pytest.mark.parametrize(("resolution", "shade"), [(8, 10), (16, 20), (32, 30), (64, 30)])
+def test_of_several_resolutions_in_an_lmdb_one_is_taken(resolution, shade, tmp_path):
+    entries = {b"length": b"2"}
+    for side, gray in ((8, 10), (16, 20), (32, 30)):
+        picture = PIL.Image.new("RGB", (side, side), (gray,) * 3)
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        entries |= {b"%d-%05d" % (side, i): file.getvalue() for i in range(2)}
+    lmdb_of(tmp_path / "in", entries)
+    target = str(tmp_path / "out")
+    summary = lsun.create(target, str(tmp_path / "in"), resolution, options=ONE)
+    assert (summary.num_images, summary.rejected) == (2, ())
+    assert (open_dataset(target).read_images(range(2)) == shade).all()
+
+
 def test_an_lsun_entry_that_is_too_large_for_opencv_is_skipped(tmp_path):
     side = (60_000).to_bytes(4, "big")
     huge = bytearray(encoded("png"))

@@ -51,6 +51,22 @@ def package(monkeypatch, rng):
     return images
 
 
+def test_attributes_are_columns(package, tmp_path, monkeypatch):
+    smiling, age = [True, False, True, False, False], [0.5, 1, 2, 3, 4]
+    attributes = {"Smiling": smiling, "Age": age, "Name": ["a"] * 5}
+    content = {"image": package, "attributes": attributes}
+    examples = tf.data.Dataset.from_tensor_slices(content)
+    features = Features(image=None, attributes=Features(Smiling=None, Age=None, Name=None))
+    found = examples, types.SimpleNamespace(features=features)
+    monkeypatch.setattr(sys.modules["tensorflow_datasets"], "load", lambda *args, **kwargs: found)
+    dataset_tool.main(["create_from_tfds", str(tmp_path / "faces"), "faces", "--resolution=8"])
+    dataset = open_dataset(tmp_path / "faces", max_label_size="full")
+    assert dataset.label_names == ("Smiling", "Age")
+    assert dataset.read_labels(range(5)).tolist() == [
+        list(x) for x in zip(smiling, age, strict=True)
+    ]
+
+
 def test_images_and_labels_are_taken_in_their_order(package, tmp_path):
     dataset_tool.main(["create_from_tfds", str(tmp_path / "pets"), "pets", "--resolution=8"])
     dataset = open_dataset(tmp_path / "pets", max_label_size="full")

@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ from pgtf.dataset import open_dataset
 from pgtf.dataset.commands import print_summary
 from pgtf.dataset.sources import images, reading, walking
 from pgtf.dataset.sources.walking import find_images, list_images
+from tests import faults
 from tests.dataset.commands import run
 from tests.dataset.folders import create, save, shades
 
@@ -152,3 +155,30 @@ def test_another_failure_of_reading_is_a_rejected_file():
         raise PermissionError(errno.EACCES, "Permission denied", "a.png")
 
     assert reading.read_or_reject("a.png", locked).reason == "Permission denied"
+
+
+@faults.needs_library
+@pytest.mark.parametrize("every", [23, 41])
+def test_no_picture_is_lost_on_a_file_system_that_fails_now_and_then(every, tmp_path):
+    """Neither by its conversion, nor by the looks at sizes, pages and values before it."""
+    for shade in range(12):
+        kind = ("png", "bmp", "tif")[shade % 3]
+        save(tmp_path / "in" / f"{shade:02d}.{kind}", shade, (8, 8))
+    script = (
+        "import sys\n"
+        "from pgtf import files\n"
+        "files.WAITS_SEC = (0.001,) * 4\n"
+        "from pgtf.commands import dataset\n"
+        "dataset.main(sys.argv[1:])\n"
+    )
+    create = ["create_from_images", tmp_path / "out", tmp_path / "in", "--shuffle=0"]
+    flags = ["--max_errors=12", "--pages=all", "--num_workers=1"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, create), *flags],
+        env=os.environ | faults.failing(tmp_path / "in", every, errno.ESTALE),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Stale file handle. Trying again" in done.stderr
+    assert shades(tmp_path / "out") == list(range(12))

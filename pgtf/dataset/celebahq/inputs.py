@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pgtf.dataset.sources.tables import parse_table
 from pgtf.foreign.files import read_bytes
 
 IMAGE_FOLDER = "img_celeba"
@@ -90,7 +91,8 @@ def read_landmarks(celeba_dir: str, num_images: int) -> tuple[list[str], np.ndar
         ValueError: the table has another number of rows, or a row is damaged.
         OSError: the table cannot be read.
     """
-    _, names, values = _read_annotations(celeba_dir, LANDMARK_FILE, num_images, NUM_COORDINATES)
+    path = os.path.join(celeba_dir, LANDMARK_FILE)
+    _, names, values = _read_annotations(path, num_images, NUM_COORDINATES)
     return names, values.reshape(-1, NUM_COORDINATES // 2, 2)
 
 
@@ -106,21 +108,45 @@ def read_attributes(
         ValueError: as in `read_landmarks`, or a row belongs to another photograph.
         OSError: the table cannot be read.
     """
-    attributes, names, values = _read_annotations(celeba_dir, ATTRIBUTE_FILE, num_images, None)
     path = os.path.join(celeba_dir, ATTRIBUTE_FILE)
-    if not np.isin(values, (-1, 1)).all():
-        raise ValueError(f"{path}: attributes must be 1 or -1. Download it again.")
+    attributes, names, values = read_all_attributes(path, num_images)
     for row in rows:
         if names[row.orig_idx] != row.orig_file:
             raise ValueError(
                 f"{path}: row {row.orig_idx} must belong to {row.orig_file}. "
                 f"Received: {names[row.orig_idx]}. Download it again."
             )
-    return attributes, (values[[row.orig_idx for row in rows]] > 0).astype(np.float32)
+    return attributes, values[[row.orig_idx for row in rows]]
+
+
+def read_all_attributes(path: str, num_images: int) -> tuple[list[str], list[str], np.ndarray]:
+    """Reads the attributes of all images of CelebA, from its text or from a CSV file of Kaggle.
+
+    Returns:
+        Attribute names, file names, and float32 [num_images, attributes]: 1 = present, 0 = absent.
+
+    Raises:
+        ValueError: as in `read_landmarks`.
+        OSError: the table cannot be read.
+    """
+    if os.path.splitext(path)[1].lower() == ".csv":
+        table = parse_table(path, read_bytes(path, MAX_BYTES))
+        if len(table.rows) != num_images:
+            raise ValueError(
+                f"{path}: must have a row for each of {num_images} images. "
+                f"Received: {len(table.rows)} rows. Download it again."
+            )
+        attributes, names = list(table.columns[1:]), table.column(0)
+        values = _numbers(path, table.rows, len(attributes))
+    else:
+        attributes, names, values = _read_annotations(path, num_images, None)
+    if not np.isin(values, (-1, 1)).all():
+        raise ValueError(f"{path}: attributes must be 1 or -1. Download it again.")
+    return attributes, names, (values > 0).astype(np.float32)
 
 
 def _read_annotations(
-    celeba_dir: str, file: str, num_images: int, num_columns: int | None
+    path: str, num_images: int, num_columns: int | None
 ) -> tuple[list[str], list[str], np.ndarray]:
     """Reads a table of CelebA: a count, column names, then a file name and numbers per row.
 
@@ -129,7 +155,6 @@ def _read_annotations(
     Returns:
         Column names, file names, float32 [num_images, columns].
     """
-    path = os.path.join(celeba_dir, file)
     lines = _read_lines(path)
     if len(lines) - 2 != num_images:
         raise ValueError(

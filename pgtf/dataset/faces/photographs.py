@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from pgtf.dataset.encoder import Rejected
-from pgtf.dataset.sources.pictures import FILE_ERRORS, Alpha, converted, to_plain
-from pgtf.foreign.pictures import open_picture, reason
+from pgtf.dataset.sources.pictures import Alpha, converted, to_plain
+from pgtf.dataset.sources.reading import read_or_reject
+from pgtf.foreign.pictures import open_picture
 
 
 def read_photograph(path: str, alpha: Alpha, max_pixels: int | None = None) -> np.ndarray:
@@ -43,10 +45,7 @@ class LoadPhotographs:
         """Reads paths below the folder: uint8 [1 or 3, H, W] each, or the reason why not."""
         for name in names:
             path = os.path.join(self.image_dir, name)
-            try:
-                yield self._read(path)
-            except FILE_ERRORS as error:
-                yield Rejected(path, reason(error))
+            yield read_or_reject(path, functools.partial(self._read, path))
 
     def _read(self, path: str) -> np.ndarray:
         pixels = read_photograph(path, self.alpha, self.max_pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import itertools
 import os
@@ -33,6 +34,7 @@ from pgtf.dataset.sources.suggestion import suggested_command as suggested_comma
 from pgtf.dataset.sources.survey import Page, all_pages, auto_range, survey, warn
 from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
+from pgtf.files import PASSING, retried
 from pgtf.foreign.pictures import open_picture, reason
 
 NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
@@ -215,13 +217,21 @@ def _first_picture(
     for place, name in enumerate(names):
         path = os.path.join(image_dir, name)
         try:
-            with open_picture(path, pixels=False, max_pixels=images.max_pixels) as picture:
-                return picture.mode, picture.size, path
+            mode, size = retried(functools.partial(_kind, path, images.max_pixels), path)
+            return mode, size, path
         except FILE_ERRORS as error:
+            if isinstance(error, OSError) and error.errno in PASSING:
+                raise
             if place >= images.max_errors:
                 what = "the file is empty" if _is_empty(path) else reason(error)
                 raise ValueError(f"{path}: {what}") from error
     raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
+
+
+def _kind(path: str, max_pixels: int) -> tuple[str, tuple[int, int]]:
+    """Mode and size of a picture."""
+    with open_picture(path, pixels=False, max_pixels=max_pixels) as picture:
+        return picture.mode, picture.size
 
 
 def _is_empty(path: str) -> bool:

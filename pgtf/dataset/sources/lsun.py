@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import dataclasses
+import itertools
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import PIL.Image
+from absl import logging
 
 from pgtf.dataset.commands import Commands, positive
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export
 from pgtf.dataset.isolated import isolated
+from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.sources.pictures import FILE_ERRORS, converted
 from pgtf.foreign.files import open_regular
@@ -25,6 +30,7 @@ RESOLUTION = 256  # default of the original release
 DATA_FILE = "data.mdb"
 CHUNK_BYTES, CHUNK_ENTRIES = 1 << 22, 1024  # encoded images read at a time
 MAX_BYTES = 1 << 30  # memory for reading
+WITH_SIDE = re.compile(rb"([1-9]\d{0,4})-\d+")  # key of an image in an LMDB of several resolutions
 Entry = tuple[bytes, bytes]  # key, encoded image
 
 
@@ -47,9 +53,11 @@ def create(
     if not os.path.isdir(lmdb_dir):
         raise FileNotFoundError(f"{lmdb_dir}: no such LMDB folder.")
     with contextlib.closing(  # type: ignore[type-var]
-        isolated(lmdb_dir, _read, lmdb_dir, max_bytes=MAX_BYTES)
+        isolated(lmdb_dir, _read, lmdb_dir, resolution, max_bytes=MAX_BYTES)
     ) as stream:
-        num_items = next(stream)
+        num_items, side = next(stream)
+        if side:
+            logging.info("%s holds several resolutions; that of %d is taken.", lmdb_dir, side)
         return export(
             tfrecord_dir,
             items=_entries(lmdb_dir, stream, num_items),
@@ -78,8 +86,11 @@ def _chunk(entries: list[Entry]) -> _Chunk:
     return _Chunk(keys, list(map(len, images)), np.frombuffer(b"".join(images), np.uint8))
 
 
-def _read(lmdb_dir: str) -> Iterator[int | _Chunk]:
+def _read(lmdb_dir: str, resolution: int) -> Iterator[tuple[int, int] | _Chunk]:
     """Yields the number of entries, then the entries; runs in a process of its own.
+
+    If the keys name several resolutions, only the entries of one are yielded, whose side comes with
+    the number of entries; otherwise 0 does.
 
     LMDB trusts its files: damaged ones are read past their end, or end the process.
     """
@@ -99,10 +110,14 @@ def _read(lmdb_dir: str) -> Iterator[int | _Chunk]:
                     f"{lmdb_dir}: {DATA_FILE} is truncated. Received: {size} bytes, not {needed}. "
                     "Download it again."
                 )
-            yield transaction.stat()["entries"]
+            side, count = _one_resolution(transaction.cursor(), resolution)
+            yield count or transaction.stat()["entries"], side
+            start = b"%d-" % side if side else b""
+            cursor = transaction.cursor()
+            cursor.set_range(start)
             entries: list[Entry] = []
             num_bytes = 0
-            for key, encoded in transaction.cursor():
+            for key, encoded in itertools.takewhile(lambda x: x[0].startswith(start), cursor):
                 entries.append((key, encoded))
                 num_bytes += len(encoded)
                 if num_bytes >= CHUNK_BYTES or len(entries) == CHUNK_ENTRIES:
@@ -111,6 +126,25 @@ def _read(lmdb_dir: str) -> Iterator[int | _Chunk]:
             yield _chunk(entries)
     except lmdb.Error as error:
         raise ValueError(f"{lmdb_dir}: damaged ({error}). Download it again.") from None
+
+
+def _one_resolution(cursor: Any, resolution: int) -> tuple[int, int]:
+    """Chooses one of several resolutions that all keys name, as in 256-00012.
+
+    Returns its side and the number of its entries: the smallest that need not be enlarged, or the
+    largest. (0, 0) if any key is of another form, as those of LSUN are.
+    """
+    counts: collections.Counter[int] = collections.Counter()
+    for key in cursor.iternext(keys=True, values=False):
+        match = WITH_SIDE.fullmatch(key)
+        if match and has_pyramid(int(match[1]), int(match[1])):
+            counts[int(match[1])] += 1
+        elif key != b"length":  # their number
+            return 0, 0
+    if not counts:
+        return 0, 0
+    side = min((x for x in counts if x >= resolution), default=max(counts))
+    return side, counts[side]
 
 
 def _entries(lmdb_dir: str, chunks: Iterator[_Chunk], num_items: int) -> Iterator[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
 import shlex
@@ -10,7 +11,8 @@ from collections.abc import Sequence
 
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid
-from pgtf.dataset.sources.pictures import FILE_ERRORS, GRAY_MODES, PLAIN_MODES
+from pgtf.dataset.sources.pictures import GRAY_MODES, PLAIN_MODES
+from pgtf.dataset.sources.reading import look_at
 from pgtf.dataset.sources.survey import SURVEYED, small_part, survey
 from pgtf.dataset.sources.walking import find_images
 from pgtf.foreign.pictures import open_picture
@@ -51,17 +53,19 @@ class Kinds:
 
 def kinds_of(path: str, names: Sequence[str]) -> Kinds:
     """Opens some of the files in a folder, without decoding them."""
-    sizes, modes = [], set()
-    for name in names[:: max(len(names) // SURVEYED, 1)]:
-        try:
-            with open_picture(os.path.join(path, name), pixels=False) as picture:
-                sizes.append(picture.size)
-                modes.add(TRANSPARENT if picture.has_transparency_data else picture.mode)
-        except FILE_ERRORS:
-            continue
+    chosen = [os.path.join(path, name) for name in names[:: max(len(names) // SURVEYED, 1)]]
+    looks = [look_at(file, functools.partial(_kind, file)) for file in chosen]
+    known = [look for look in looks if look is not None]
     found = survey(path, names)
     needs_range = any(most is None for _, _, most in found.extents) or bool(small_part(found))
-    return Kinds(tuple(sizes), frozenset(modes), needs_range)
+    sizes, modes = tuple(size for size, _ in known), frozenset(mode for _, mode in known)
+    return Kinds(sizes, modes, needs_range)
+
+
+def _kind(path: str) -> tuple[tuple[int, int], str]:
+    """Size and mode of a picture."""
+    with open_picture(path, pixels=False) as picture:
+        return picture.size, TRANSPARENT if picture.has_transparency_data else picture.mode
 
 
 def suggested_command(path: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,8 +11,8 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from pgtf.dataset.sources.pictures import FILE_ERRORS
 from pgtf.dataset.sources.ranges import Range, extent
+from pgtf.dataset.sources.reading import look_at
 from pgtf.dataset.workers import default_num_workers, ordered_map
 from pgtf.foreign.pictures import num_pages, open_picture
 from pgtf.foreign.samples import is_deep
@@ -45,15 +46,32 @@ def survey(image_dir: str, names: Sequence[str], max_pixels: int | None = None) 
     with_pages: list[str] = []
     extents: list[tuple[float, float, float | None]] = []
     for name in chosen:
-        try:
-            with open_picture(os.path.join(image_dir, name), max_pixels=max_pixels) as picture:
-                if num_pages(picture) > 1:
-                    with_pages.append(name)
-                if len(extents) < DECODED and is_deep(picture):
-                    extents.append(extent(picture))
-        except FILE_ERRORS:  # Its conversion reports it.
-            continue
+        path = os.path.join(image_dir, name)
+        decode = len(extents) < DECODED
+        found = look_at(path, functools.partial(_facts, path, max_pixels, decode))
+        if found is not None:
+            count, extent_of_deep = found
+            with_pages += [name] if count > 1 else []
+            extents += [] if extent_of_deep is None else [extent_of_deep]
     return Survey(len(chosen), tuple(with_pages), tuple(extents))
+
+
+def _facts(
+    path: str, max_pixels: int | None, decode: bool
+) -> tuple[int, tuple[float, float, float | None] | None]:
+    """Number of pages of a file, and the extent of a deep picture if it may be decoded."""
+    with open_picture(path, max_pixels=max_pixels) as picture:
+        return num_pages(picture), extent(picture) if decode and is_deep(picture) else None
+
+
+def _num_pages(path: str, max_pixels: int | None) -> int:
+    with open_picture(path, pixels=False, max_pixels=max_pixels) as picture:
+        return num_pages(picture)
+
+
+def _extent(path: str, max_pixels: int | None, page: int) -> tuple[float, float]:
+    with open_picture(path, max_pixels=max_pixels, page=page) as picture:
+        return extent(picture)[:2]
 
 
 def small_part(found: Survey) -> tuple[float, float, float] | None:
@@ -101,13 +119,9 @@ def all_pages(image_dir: str, names: Iterable[str], max_pixels: int | None) -> l
     """Lists each picture of each file; a file that cannot be opened counts as one."""
     result: list[Page] = []
     for name in names:
-        try:
-            path = os.path.join(image_dir, name)
-            with open_picture(path, pixels=False, max_pixels=max_pixels) as picture:
-                count = num_pages(picture)
-        except FILE_ERRORS:
-            count = 1
-        result += ((name, page) for page in range(count))
+        path = os.path.join(image_dir, name)
+        count = look_at(path, functools.partial(_num_pages, path, max_pixels))
+        result += ((name, page) for page in range(count or 1))
     return result
 
 
@@ -148,8 +162,6 @@ class _Extents:
     def _extents(self, pages: Sequence[Page]) -> Iterator[tuple[float, float]]:
         for name, page in pages:
             path = os.path.join(self.image_dir, name)
-            try:
-                with open_picture(path, max_pixels=self.max_pixels, page=page) as picture:
-                    yield extent(picture)[:2]
-            except FILE_ERRORS:  # Its conversion reports it.
-                continue
+            found = look_at(path, functools.partial(_extent, path, self.max_pixels, page))
+            if found is not None:
+                yield found

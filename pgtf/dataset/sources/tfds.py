@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import PIL.Image
+from absl import logging
 
 from pgtf.dataset.commands import Commands, add_conversion
 from pgtf.dataset.encoder import Rejected
@@ -21,7 +23,7 @@ from pgtf.foreign.pictures import reason
 def create(
     tfrecord_dir: str, name: str, split: str, conversion: Conversion, options: Options
 ) -> Summary:
-    """Creates a dataset of the `image` and, if there is one, the `label` of every example."""
+    """Creates a dataset of the `image` of every example, and its `label` or `attributes` if any."""
     tfds = import_optional("tensorflow_datasets", "tensorflow-datasets")
     try:
         examples, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
@@ -30,10 +32,14 @@ def create(
         raise ValueError(f"TFDS cannot load {name}, split {split} ({what}).") from None
     if "image" not in info.features:
         raise ValueError(f"{name} must have images. Received: {', '.join(info.features)}.")
-    labels, names = None, []
+    labels: np.ndarray | None = None
+    names: Sequence[str] = []
     if "label" in info.features and hasattr(info.features["label"], "names"):
         labels = np.array(list(tfds.as_numpy(examples.map(lambda x: x["label"]))), np.int64)
         names = info.features["label"].names
+    elif "attributes" in info.features:
+        found = [x["attributes"] for x in tfds.as_numpy(examples.map(_only_attributes))]
+        labels, names = _attributes(name, list(info.features["attributes"]), found)
     return export(
         tfrecord_dir,
         items=enumerate(example["image"] for example in tfds.as_numpy(examples)),
@@ -45,6 +51,28 @@ def create(
         label_names=names,
         options=options,
     )
+
+
+def _only_attributes(example: Mapping[str, Any]) -> dict[str, Any]:
+    return {"attributes": example["attributes"]}
+
+
+def _attributes(
+    dataset: str, names: Sequence[str], found: Sequence[Mapping[str, Any]]
+) -> tuple[np.ndarray | None, list[str]]:
+    """Makes a column of each attribute that is a number or true or false: -> float32 [n, L]."""
+    usable = [name for name in names if np.ndim(found[0][name]) == 0 and _is_number(found[0][name])]
+    if left_out := [name for name in names if name not in usable]:
+        logging.warning(
+            "%s: attributes that are no numbers are left out: %s.", dataset, ", ".join(left_out)
+        )
+    if not usable:
+        return None, []
+    return np.array([[x[name] for name in usable] for x in found], np.float32), usable
+
+
+def _is_number(value: Any) -> bool:
+    return np.asarray(value).dtype.kind in "fiub"
 
 
 @dataclasses.dataclass(frozen=True)
