@@ -284,4 +284,7 @@ def _open_heic(file: IO[bytes]) -> PIL.Image.Image:
     if not kinds.open_heic():
         raise UnreadableKind(kinds.HEIC)
     file.seek(0)
-    return PIL.Image.open(file, formats=["HEIF"])
+    try:
+        return PIL.Image.open(file, formats=["HEIF"])
+    except PIL.UnidentifiedImageError:
+        raise UnreadableKind(kinds.BAD_HEIC) from None
