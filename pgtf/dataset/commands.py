@@ -116,10 +116,9 @@ def print_summary(summary: Summary) -> None:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
         print(f"Skipped        {len(summary.skipped)} files that are not images: {counts}")
     if summary.passed_over:
-        total = sum(count for _, count in summary.passed_over)
         listed = summary.passed_over[:MAX_LISTED]
         counts = ", ".join(f"{count} {one_line(kind)}" for kind, count in listed)
-        print(f"Skipped        {total} files or folders that are no source of images: {counts}")
+        print(f"Skipped        {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
     names = ", ".join(map(one_line, summary.label_names[:MAX_LISTED]))
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""

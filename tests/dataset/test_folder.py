@@ -83,6 +83,15 @@ def test_unknown_fields_of_our_own_file_are_kept(folder):
     assert dict(open_dataset(folder, max_label_size=0).meta) == {"format": 1, "later": [1, 2]}
 
 
+def test_files_that_macos_adds_are_passed_over(folder):
+    before = open_dataset(folder, max_label_size="full")
+    for name in ("._hdf5-r04.tfrecords", "._hdf5-rxx.labels", "._dataset.json", ".DS_Store"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    after = open_dataset(folder, max_label_size="full")
+    assert (after.num_images, after.label_size) == (before.num_images, before.label_size)
+    assert after.files == before.files
+
+
 def test_the_folder_may_be_renamed(folder):
     folder.rename(folder.parent / "other")
     assert open_dataset(folder.parent / "other", max_label_size=0).name == "other"

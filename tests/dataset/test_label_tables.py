@@ -74,6 +74,11 @@ AMBIGUOUS = {
     "an id, two files": ("file,n\na,1\n", ["a.jpg", "a.png"], "a may be a.jpg or a.png"),
     "two rows, one file": ("f,n\nx/a.png,1\ny/a.png,2\n", ["a.png"], "two labels for a.png: 1 for"),
     "a row that is another's": ("f,n\na.png,1\n", ["a.png", "x/a.png"], "no label for .*x/a.png"),
+    "another folder": (
+        "f,n\ndogs/a.png,1\n",
+        ["cats/a.png"],
+        "no label for .*cats/a.png. Add one. Received, for example: dogs/a.png",
+    ),
     "a number without its zeros": (
         "f,n\n1,3\n2,4\n",
         NAMES,
