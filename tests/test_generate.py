@@ -11,13 +11,14 @@ import pytest
 import tensorflow as tf
 
 from pgtf import images
-from pgtf.commands import generate, generate_flags, generate_runs
+from pgtf.commands import generate, generate_runs
 from pgtf.config import Config
 from pgtf.export import export, film, walk
 from pgtf.export.source import Source
 from pgtf.interop import load_pkl, load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
 from tests import tiny
+from tests.commands.generating import pixels, refusal, run
 from tests.export.conftest import NO_REPORT
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
@@ -54,26 +55,6 @@ def Gs(outdir):
 def labelled_Gs(outdir):
     """The moving average of run 1."""
     return load_snapshot(outdir / "001-digits-demo" / "network-snapshot-000012.h5")[2]
-
-
-def run(*argv):
-    generate.run(generate_flags.parse(["generate.py", *map(str, argv)]))
-
-
-def refusal(capsys, *argv):
-    """Runs a bad command. Returns the one line that it leaves on standard error."""
-    with pytest.raises(SystemExit) as stopped:
-        run(*argv)
-    assert stopped.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
-    return captured.err
-
-
-def pixels(path):
-    return np.asarray(PIL.Image.open(path))
 
 
 def expected_pixels(network, seeds, labels=None):

@@ -7,11 +7,11 @@ import PIL.Image
 import pytest
 
 from pgtf import images
-from pgtf.commands import generate, generate_flags
 from pgtf.export import film, pictures, projection, samples, source
 from pgtf.interop import save_snapshot
 from pgtf.networks import Generator, latents_from_seeds
 from tests import tiny
+from tests.commands.generating import pixels, refusal, run
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
 
@@ -52,24 +52,6 @@ def written(monkeypatch):
 
     monkeypatch.setattr(film, "write_film", spy)
     return films
-
-
-def run(*argv):
-    generate.run(generate_flags.parse(["generate.py", *map(str, argv)]))
-
-
-def refusal(capsys, *argv):
-    with pytest.raises(SystemExit) as stopped:
-        run(*argv)
-    assert stopped.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
-    return captured.err
-
-
-def pixels(path):
-    return np.asarray(PIL.Image.open(path)).astype(int)
 
 
 def test_latents_of_a_file_give_the_images_of_their_seeds_named_by_row(snapshot, tmp_path):

@@ -107,6 +107,14 @@ def curves(folder):
     }
 
 
+def arrays(path):
+    """Returns all arrays of real numbers in an HDF5 file by name."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: np.array(item)}))
+    return {name: array for name, array in found.items() if array.dtype.kind == "f"}
+
+
 def _free_ports(number):
     sockets = [socket.socket() for _ in range(number)]
     for each in sockets:

@@ -7,7 +7,6 @@ import pathlib
 import shutil
 import types
 
-import h5py
 import numpy as np
 import pytest
 
@@ -89,14 +88,6 @@ def events(folder):
     return {k: v for k, v in jobs.curves(folder).items() if k not in ticks.TIME_FIELDS}
 
 
-def arrays(path):
-    """All arrays of an HDF5 file by name."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: np.array(item)}))
-    return {name: array for name, array in found.items() if array.dtype.kind == "f"}
-
-
 def test_a_run_shows_all_images_and_ticks_at_each_96(finished):
     assert [x["kimg"] for x in stats(finished)] == [0.096, 0.192, 0.288]
     assert [x["lod"] for x in stats(finished)] == [0.75, 0.0, 0.0]
@@ -123,7 +114,7 @@ def test_the_run_folder_holds_what_the_design_names(finished):
 def test_the_last_snapshot_holds_the_networks_of_the_last_checkpoint(config, finished):
     networks = load_snapshot(finished / "network-snapshot-000000.h5")
     assert [x.config for x in networks] == [config.G, config.D, config.G]
-    found = arrays(newest_first(finished / "checkpoint")[0])
+    found = jobs.arrays(newest_first(finished / "checkpoint")[0])
     for kind, network in zip(("G", "D", "Gs"), networks, strict=True):
         for key, array in tiny.arrays_of(network).items():
             np.testing.assert_array_equal(array, found[f"{kind}/{key}"])
@@ -164,7 +155,9 @@ def check_resumed(folder, config, dataset, strategy, finished):
     assert len(snapshots) == 1
     for name in pictures + snapshots:
         assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
-    left, right = (arrays(x / "checkpoint" / "checkpoint-000000288.h5") for x in (finished, folder))
+    left, right = (
+        jobs.arrays(x / "checkpoint" / "checkpoint-000000288.h5") for x in (finished, folder)
+    )
     assert left.keys() == right.keys()
     assert any(name.startswith("D_opt/v/") for name in left)
     for name, array in left.items():

@@ -6,7 +6,6 @@ import logging
 import math
 import types
 
-import h5py
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from pgtf.training import calls, loop, pace, plan, progress, ticks
 from pgtf.training.cost import compilation_cost, iteration_cost
 from pgtf.training.pace import Pace
 from pgtf.training.state import Progress
+from tests.training import jobs
 
 CORES = 2
 
@@ -95,13 +95,6 @@ def test_a_call_is_split_without_losing_an_iteration(demo):
         assert parts[-1].end_nimg == whole.end_nimg
 
 
-def arrays(path):
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: np.array(item)}))
-    return {name: array for name, array in found.items() if array.dtype.kind == "f"}
-
-
 def counted(found):
     run = calls.Calls._run
 
@@ -126,7 +119,7 @@ def test_the_bits_of_a_run_do_not_depend_on_the_length_of_its_calls(
             loop.run(config, dataset, strategy, folder)
         number[seconds] = len(lengths)
         (path,) = folder.glob("network-snapshot-000000.h5")
-        snapshots[seconds] = arrays(path)
+        snapshots[seconds] = jobs.arrays(path)
     assert number[0.0] > number[math.inf]
     for name, array in snapshots[0.0].items():
         np.testing.assert_array_equal(array, snapshots[math.inf][name], err_msg=name)
