@@ -116,6 +116,11 @@ def test_a_parent_of_datasets_names_them(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoDataset, match="empty: no dataset in it"):
         is_source("empty")
+    (tmp_path / "empty" / "x.npy").write_text("x")
+    with pytest.raises(
+        ValueError, match="no dataset in it.* other files: 1 .npy. Write the arrays"
+    ):
+        is_source("empty")
 
 
 def plan_and_make(folder):
