@@ -133,7 +133,7 @@ BAD_INPUTS = [
     (nothing, "create_celeba nowhere", "nowhere/img_align_celeba_png: no such folder"),
     (nothing, "create_from_hdf5 nowhere.h5", "nowhere.h5: no such file"),
     (no_pictures, "create_from_images pictures", "pictures: no image files in it"),
-    (break_jpeg_500, "create_from_images pictures", "pictures/0500.jpg: image file is truncated"),
+    (break_jpeg_500, "create_from_images pictures", "pictures/0500.jpg: damaged JPEG data"),
     (text_as_png, "create_from_images pictures", "pictures/0001.png: not an image, or of a kind"),
     (text_as_first_png, "create_from_images pictures", "pictures/0000.png: not an image"),
     (empty_png, "create_from_images pictures", "pictures/0002.png: the file is empty"),

@@ -22,6 +22,9 @@ JXL_EXTENSIONS = frozenset((".jxl",))
 EXTENSIONS = RAW_EXTENSIONS | HEIC_EXTENSIONS | JXL_EXTENSIONS
 
 HEIC = "HEIC picture: pip install pillow-heif lets it be read; or convert it to JPEG or PNG"
+BAD_HEIC = (
+    "HEIC picture: damaged, or of a kind that pillow-heif cannot read; convert it to JPEG or PNG"
+)
 JXL = "JPEG XL picture: cannot be read; convert it to PNG first, for example with djxl"
 
 

@@ -30,6 +30,7 @@ from pgtf.foreign.limits import (
     check_size,
 )
 from pgtf.foreign.samples import prepare_png
+from pgtf.foreign.tiff_pages import FileContent, Plain, plain_tiff
 from pgtf.foreign.tiff_samples import open_tiff
 
 # Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
@@ -223,7 +224,8 @@ def _open(
     if head.startswith(picture_headers.JPEG_START):
         return _open_jpeg(picture_headers.read_jpeg(file, pixels))
     if head[:4] in tiff.STARTS:
-        return _open_tiff(tiff.plain_tiff(file.read(), page), num_bytes, max_pixels)
+        plain = plain_tiff(FileContent(file, num_bytes), page)
+        return _open_tiff(plain, num_bytes, max_pixels)
     if kinds.is_heic(head):
         return _open_heic(file)
     if head.startswith(PNG_START):
@@ -272,7 +274,7 @@ def _open_jpeg(jpeg: picture_headers.Jpeg) -> PIL.Image.Image:
     return picture
 
 
-def _open_tiff(plain: tiff.Plain, num_bytes: int, max_pixels: int) -> PIL.Image.Image:
+def _open_tiff(plain: Plain, num_bytes: int, max_pixels: int) -> PIL.Image.Image:
     picture = open_tiff(plain, num_bytes, max_pixels)
     picture.info |= {NUM_PAGES: plain.num_pages, TURN: plain.orientation}
     return picture
@@ -282,4 +284,7 @@ def _open_heic(file: IO[bytes]) -> PIL.Image.Image:
     if not kinds.open_heic():
         raise UnreadableKind(kinds.HEIC)
     file.seek(0)
-    return PIL.Image.open(file, formats=["HEIF"])
+    try:
+        return PIL.Image.open(file, formats=["HEIF"])
+    except PIL.UnidentifiedImageError:
+        raise UnreadableKind(kinds.BAD_HEIC) from None

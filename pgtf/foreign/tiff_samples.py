@@ -11,15 +11,17 @@ import numpy as np
 import PIL.Image
 
 from pgtf.foreign import tiff
+from pgtf.foreign.jpeg import decode_jpeg
 from pgtf.foreign.limits import DEEP, MAX_PIXELS, check_size
 from pgtf.foreign.samples import READER, UINT16_MODES, Samples, low_bytes, round_16_bits
+from pgtf.foreign.tiff_pages import ROWS_PER_STRIP, Plain
 
 STRIP_OFFSETS, STRIP_BYTES, NUM_SAMPLES, PLANES = 273, 279, 277, 284  # tags
-PREDICTOR, EXTRA = 317, 338
+PREDICTOR, TILE_OFFSETS, TILE_BYTES, EXTRA, JPEG_TABLES = 317, 324, 325, 338, 347
 SEPARATE = 2  # value of PLANES
 NO_OPACITY, OPACITY = 0, 2  # values of EXTRA
 RGB = 2  # value of PHOTOMETRIC
-NONE, DEFLATE = 1, (8, 32946)  # values of COMPRESSION
+NONE, JPEG, DEFLATE = 1, 7, (8, 32946)  # values of COMPRESSION
 FREE_BYTES, BYTES_PER_BYTE = 1 << 27, 16  # that any file, and a larger one, may decompress to
 KINDS = {tiff.UNSIGNED: "u", tiff.SIGNED: "i", tiff.FLOAT: "f"}  # of NumPy
 # Pillow's names of numbers of a TIFF file, as libtiff hands them over.
@@ -30,7 +32,7 @@ NATIVE = (
 )
 
 
-def open_tiff(plain: tiff.Plain, num_bytes: int, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
+def open_tiff(plain: Plain, num_bytes: int, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """Opens a page of a TIFF file.
 
     Args:
@@ -70,7 +72,7 @@ def _check_bytes(
         raise ValueError(f"claims {decompressed} bytes of values, too many for its {num_bytes}")
 
 
-def _layout(plain: tiff.Plain, found: tiff.Directory) -> tuple[np.dtype[np.generic], int] | None:
+def _layout(plain: Plain, found: tiff.Directory) -> tuple[np.dtype[np.generic], int] | None:
     """Type and number of the samples of a pixel; None if `_read_strips` cannot read them."""
     channels = found.first_of(plain.content, NUM_SAMPLES, 1)
     is_rgb = found.integer(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO) == RGB
@@ -93,7 +95,7 @@ def _layout(plain: tiff.Plain, found: tiff.Directory) -> tuple[np.dtype[np.gener
         return None
 
 
-def _read_strips(picture: PIL.Image.Image, plain: tiff.Plain) -> Samples | None:
+def _read_strips(picture: PIL.Image.Image, plain: Plain) -> Samples | None:
     """Reads strips of any type of number, without compression or with deflate."""
     found = tiff.read_directory(plain.content)
     layout = _layout(plain, found)
@@ -103,7 +105,7 @@ def _read_strips(picture: PIL.Image.Image, plain: tiff.Plain) -> Samples | None:
     width, height = found.integer(tiff.WIDTH, 0), found.integer(tiff.HEIGHT, 0)
     is_separate = found.integer(PLANES, 1) == SEPARATE
     row = width * dtype.itemsize * (1 if is_separate else channels)
-    step = min(found.integer(tiff.ROWS_PER_STRIP, height), height) or height
+    step = min(found.integer(ROWS_PER_STRIP, height), height) or height
     places = found.numbers(plain.content, STRIP_OFFSETS)
     num_strips = -(-height // step)  # of a plane
     sizes = found.numbers(plain.content, STRIP_BYTES)
@@ -134,16 +136,18 @@ def _to_opacity(values: np.ndarray, highest: int) -> np.ndarray:
     return np.rint(values.astype(np.float64) * 255 / highest).astype(np.uint8)
 
 
-def _highest(plain: tiff.Plain) -> int | None:
+def _highest(plain: Plain) -> int | None:
     """Value of full light, if the type of number tells."""
     is_known = plain.sample_format == tiff.UNSIGNED and plain.bits <= 16
     return (1 << plain.bits) - 1 if is_known else None
 
 
-def _prepare(picture: PIL.Image.Image, plain: tiff.Plain) -> None:
+def _prepare(picture: PIL.Image.Image, plain: Plain) -> None:
     """Makes `samples` of a TIFF file exact."""
     if plain.bits > 8 or (plain.bits == 8 and plain.sample_format == tiff.SIGNED):
         picture.info[READER] = functools.partial(_read_tiff, plain=plain)
+    elif tiff.read_directory(plain.content).integer(tiff.COMPRESSION, NONE) == JPEG:
+        picture.info[READER] = functools.partial(_check_jpeg, plain=plain)
     # libtiff decompresses to the order of this machine, but Pillow expects that of the file.
     picture.tile = [  # type: ignore[attr-defined]
         tile._replace(args=(NATIVE[tile.args[0]], *tile.args[1:]))
@@ -153,7 +157,35 @@ def _prepare(picture: PIL.Image.Image, plain: tiff.Plain) -> None:
     ]
 
 
-def _read_tiff(picture: PIL.Image.Image, plain: tiff.Plain) -> Samples | None:
+def _check_jpeg(picture: PIL.Image.Image, plain: Plain) -> None:
+    """Refuses strips and tiles of damaged JPEG data; libtiff decodes them to gray.
+
+    Raises:
+        ValueError: the data are damaged.
+    """
+    content = plain.content
+    found = tiff.read_directory(content)
+    tables = b"".join(
+        data[at : at + entry.count]
+        for entry in found.entries
+        if entry.tag == JPEG_TABLES
+        for data, at in [found.data_of(entry, content)]
+    )
+    for starts, sizes in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES)):
+        parts = found.numbers(content, starts), found.numbers(content, sizes)
+        if sum(parts[1]) > len(content):  # They overlap, so there may be very many.
+            return
+        for place, size in zip(*parts, strict=False):
+            part = content[place : place + size]
+            whole = tables[:-2] + part[2:] if tables else part
+            channels = found.first_of(content, NUM_SAMPLES, 1)
+            if found.integer(PLANES, 1) == SEPARATE:
+                channels = 1
+            if mode := {1: "L", 3: "RGB", 4: "CMYK"}.get(channels):
+                decode_jpeg(whole, mode)
+
+
+def _read_tiff(picture: PIL.Image.Image, plain: Plain) -> Samples | None:
     is_unsigned = plain.sample_format == tiff.UNSIGNED
     opacity = None
     if picture.mode in ("RGB", "RGBA") and plain.bits == 16:

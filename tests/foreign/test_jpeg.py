@@ -180,7 +180,7 @@ def test_each_file_that_libjpeg_warns_about_is_refused(tmp_path):
 
 def test_good_pictures_are_upright_whatever_else_their_exif_data_say(tmp_path):
     kinds = [kind for kind in damage.FORMATS if kind in pictures.formats()]
-    assert [x for x in damage.odd_exifs(240, 1, tmp_path, kinds) if not x[2]] == []
+    assert [x for x in damage.odd_exifs(120, 1, tmp_path, kinds) if not x[2]] == []
 
 
 def test_an_odd_value_beside_the_orientation_of_a_tiff_file_does_no_harm(tmp_path):
@@ -195,3 +195,21 @@ def test_an_odd_value_beside_the_orientation_of_a_tiff_file_does_no_harm(tmp_pat
     (tmp_path / "x.tif").write_bytes(tiff(pixels, more=more))
     found = read_picture(str(tmp_path / "x.tif"), Conversion(1, 8))
     np.testing.assert_array_equal(found[0], np.rot90(pixels, -1))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_damaged_jpeg_data_in_a_tiff_file_are_refused(mode, tmp_path):
+    image = PIL.Image.fromarray(by_pillow(SMOOTH)).convert(mode)
+    image.save(tmp_path / "x.tif", compression="jpeg", quality=95)
+    conversion = Conversion(len(mode), 128)
+    with PIL.Image.open(tmp_path / "x.tif") as plain:
+        expected = np.asarray(plain.convert(mode)).reshape(128, 128, -1).transpose(2, 0, 1)
+        at = plain.tag_v2[273][-1]
+    np.testing.assert_array_equal(read_picture(str(tmp_path / "x.tif"), conversion), expected)
+    content = bytearray((tmp_path / "x.tif").read_bytes())
+    place = content.index(b"\xff\xda", at) + 60
+    content[place : place + 2] = b"\xff\xd9"  # an early end
+    (tmp_path / "x.tif").write_bytes(content)
+    for strict in (True, False):
+        with pytest.raises(ValueError, match="damaged JPEG data"):
+            read_picture(str(tmp_path / "x.tif"), Conversion(len(mode), 128, strict=strict))

@@ -86,6 +86,15 @@ def test_heic_is_named_with_the_package_that_reads_it(name, tmp_path, capsys, mo
     assert [x.reason[:12] for x in summary.rejected] == ["HEIC picture"]
 
 
+@pytest.mark.parametrize("name", ["IMG_1.HEIC", "IMG_1.jpg", "IMG_1"])
+def test_damaged_heic_is_named_where_the_package_is_installed(name, tmp_path):
+    pytest.importorskip("pillow_heif")
+    save(tmp_path / "in" / "a.png", 7)
+    (tmp_path / "in" / name).write_bytes(HEIC)
+    with pytest.raises(ValueError, match=f"{name}: HEIC picture: damaged, or of a kind that"):
+        create(tmp_path)
+
+
 def test_heic_is_read_where_the_package_is_installed(tmp_path):
     heif = pytest.importorskip("pillow_heif")
     ramp = np.add.outer(np.arange(64), np.arange(32)).astype(np.uint8) * 2
