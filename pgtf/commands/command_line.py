@@ -194,6 +194,8 @@ def _describe(error: BaseException) -> str:
     from pgtf.dataset import NoDataset  # `prepare` must run before NumPy is imported
     from pgtf.dataset.sources.images import suggested_command
 
-    if isinstance(error, NoDataset) and (command := suggested_command(error.path)):
+    if not isinstance(error, NoDataset) or error.datasets:
+        return str(error)
+    if command := suggested_command(error.path):
         return f"{error.path}: holds images; make a dataset of them first: {command}"
     return str(error)

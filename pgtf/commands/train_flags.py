@@ -23,7 +23,7 @@ from pgtf.metrics.modes import CLASSIFIER
 FLAGS = flags.FlagValues()
 FIRST = [
     *("dataset", "preset", "gpus", "outdir", "total_kimg", "metrics", "resume_pkl", "new"),
-    *("dry_run", "seed", "resolution"),
+    *("dry_run", "seed"),
 ]
 # Titles of the fields of the configuration in the help, by group.
 _FIELD_TITLES = {

@@ -9,6 +9,7 @@ import pytest
 from pgtf.dataset import NoDataset, open_dataset
 from pgtf.dataset.sources import automatic
 from pgtf.dataset.sources.automatic import is_source, make, plan
+from tests.dataset.commands import run
 from tests.dataset.folders import save, shades
 
 
@@ -96,7 +97,7 @@ def test_a_run_in_the_folder_is_no_source(tmp_path):
     assert plan(".").target == before
 
 
-def test_a_parent_of_datasets_names_them(tmp_path):
+def test_a_parent_of_datasets_names_them(tmp_path, capsys):
     for shade, name in enumerate(["cats", "dogs", ".hidden"]):
         save(tmp_path / "in" / name / "a.png", shade, (8, 8))
         os.rename(plan_and_make(f"in/{name}"), tmp_path / "datasets" / name)
@@ -108,8 +109,17 @@ def test_a_parent_of_datasets_names_them(tmp_path):
     assert e.value.choose("--dataset=") == (
         "datasets holds the datasets cats, dogs: --dataset=datasets/cats"
     )
+    save(tmp_path / "datasets" / "cats-contact-sheet.png", 9)  # no reason to advise a dataset of it
+    assert run("verify", "datasets") == 2
+    expected = "datasets holds the datasets cats, dogs: choose one, for example datasets/cats"
+    assert capsys.readouterr().err == f"error: {expected}\n"
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoDataset, match="empty: no dataset in it"):
+        is_source("empty")
+    (tmp_path / "empty" / "x.npy").write_text("x")
+    with pytest.raises(
+        ValueError, match="no dataset in it.* other files: 1 .npy. Write the arrays"
+    ):
         is_source("empty")
 
 

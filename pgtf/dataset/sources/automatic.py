@@ -16,7 +16,7 @@ from pgtf.dataset.folder import open_dataset
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.images import ImageOptions, create
 from pgtf.dataset.sources.suggestion import kinds_of
-from pgtf.dataset.sources.walking import find_images
+from pgtf.dataset.sources.walking import NoImages, find_images
 from pgtf.files import PASSING, retried
 from pgtf.foreign.files import open_regular, size_of
 
@@ -85,7 +85,9 @@ def is_source(path: str) -> bool:
             raise
         try:
             find_images(path)
-        except ValueError:
+        except NoImages as none:
+            if none.held:
+                raise ValueError(f"{error} It holds other files: {none.held}.") from None
             raise error from None
         return True
     return False

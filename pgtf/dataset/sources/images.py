@@ -259,8 +259,8 @@ def add_command(commands: Commands) -> None:
         "datasets/cats ~/cats --resolution=128 --transform=center-crop --channels=3",
         _run,
         "image_dir",
-        "folder of images; without the flags below they must be RGB or gray and all of one size, "
-        "square, a power of two",
+        "folder or .zip file of images; without the flags below they must be RGB or gray and all "
+        "of one size, square, a power of two",
     )
     add_flags(p)
 

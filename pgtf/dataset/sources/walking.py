@@ -44,6 +44,18 @@ ADVICE = {
 }
 
 
+class NoImages(ValueError):
+    """A folder holds no images.
+
+    Attributes:
+        held: kinds of files that it holds, and what can be done with them; "" = none.
+    """
+
+    def __init__(self, path: str, held: str):
+        super().__init__(f"{path}: no image files in it{held and f', but other files: {held}'}.")
+        self.held = held
+
+
 @dataclasses.dataclass(frozen=True)
 class Found:
     """Files below a folder, by their paths from there."""
@@ -75,7 +87,7 @@ def find_images(image_dir: str) -> Found:
 
     Raises:
         OSError: there is no such folder, or it cannot be read.
-        ValueError: it holds a dataset, or no images.
+        ValueError: it holds a dataset, or (NoImages) no images.
     """
     if zips.is_zip(image_dir):
         walk = _Walk(image_dir, _ZipFolders(image_dir).list)
@@ -91,7 +103,7 @@ def find_images(image_dir: str) -> Found:
     walk.enter(image_dir, frozenset())
     found = Found(sorted(walk.images), sorted(walk.others), walk.rejected, dict(walk.passed_over))
     if not found.images:
-        raise ValueError(f"{image_dir}: no image files in it{_held(found)}.")
+        raise NoImages(image_dir, _held(found))
     return found
 
 
@@ -228,4 +240,4 @@ def _held(found: Found) -> str:
         f"{count} {kind or 'without extension'}" for kind, count in kinds.most_common(MAX_KINDS)
     )
     advice = "".join(sorted({ADVICE[kind] for kind in kinds if kind in ADVICE}))
-    return f", but other files: {counts}{advice}"
+    return f"{counts}{advice}"
