@@ -42,7 +42,7 @@ def read_latents(
         ValueError: it is no such file, or does not fit the network.
         OSError: it cannot be read.
     """
-    source = os.fspath(path)
+    source = os.fspath(path) or os.curdir
     latents, labels = _read(source, latent_size, label_size)
     if normalized and not latents.any(axis=1).all():
         row = int(latents.any(axis=1).argmin())
