@@ -29,7 +29,8 @@ class Events:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        name = f"{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS)}"
+        # TensorBoard reads files in the order of their names.
+        name = f"{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS):06d}"
         self._path = os.path.join(folder, f"events.out.tfevents.{name}.v2")
         self._begin = _record(file_version="brain.Event:2")
 

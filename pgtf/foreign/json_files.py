@@ -90,10 +90,11 @@ def read_lines(
         place = f"{source} line {number}"
         if len(line) > MAX_LINE_BYTES:
             raise ValueError(f"{place}: must have at most {MAX_LINE_BYTES} bytes.")
-        text = _decoded(line.rstrip(b"\r\n"), place)
+        text = ""
         try:
+            text = _decoded(line.rstrip(b"\r\n"), place)
             yield Line(place, text, _parsed(text, place, unique_keys, allow_nan), False)
-        except json.JSONDecodeError:
+        except (_CutCharacter, json.JSONDecodeError):
             yield Line(place, text, None, True)
 
 
@@ -150,7 +151,12 @@ def _decoded(content: bytes, source: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{source}: not JSON ({error}).") from None
+        is_cut = error.reason == "unexpected end of data"
+        raise (_CutCharacter if is_cut else ValueError)(f"{source}: not JSON ({error}).") from None
+
+
+class _CutCharacter(ValueError):
+    """Raised for a text that ends within a character."""
 
 
 def _parsed(text: str, source: str, make_object: Callable[[Pairs], Any], allow_nan: bool) -> Any:

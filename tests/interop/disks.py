@@ -32,6 +32,9 @@ class BadSector(io.RawIOBase):
     def readable(self):
         return True
 
+    def fileno(self):
+        return self._file.fileno()
+
     def seek(self, *where):
         return self._file.seek(*where)
 

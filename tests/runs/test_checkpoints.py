@@ -206,6 +206,9 @@ class Unreadable:
     def read(self, size=-1):
         raise OSError(self.number, os.strerror(self.number))
 
+    def fileno(self):
+        return self.file.fileno()
+
     def __enter__(self):
         return self
 

@@ -183,7 +183,7 @@ def test_a_job_is_not_resumed_with_photographs_of_other_names(left, tmp_path, ca
     assert "the interrupted job was another one" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("cut", [b'["003.png", 0, 1', bytes(4), b'["', b"\xff"])
+@pytest.mark.parametrize("cut", [b'["003.png", 0, 1', bytes(4), b'["', b'["\xc3'])
 def test_a_line_that_a_crash_cut_does_not_end_the_resumed_job(left, cut, tmp_path):
     report = tmp_path / "faces.partial" / "quality.jsonl"
     assert len(read_report(report)) == 4
