@@ -18,7 +18,8 @@ from pgtf.training.loop import RunOptions
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 from tests import tiny
-from tests.training.test_loop import Killed, arrays, stats
+from tests.training import jobs
+from tests.training.test_loop import Killed, stats
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +83,7 @@ def test_an_experiment_trains_three_iterations_and_resumes_with_the_same_bits(
     grows = config.schedule.initial_resolution == 4
     assert [x["resolution"] for x in stats(tmp_path)] == ([4, 8, 16] if grows else [16] * 3)
     assert [x["skipped_updates"] for x in stats(tmp_path)] == [0] * 3
-    found = arrays(newest_first(tmp_path / "checkpoint")[0])
+    found = jobs.arrays(newest_first(tmp_path / "checkpoint")[0])
     for key, array in found.items():
         np.testing.assert_array_equal(array, seen["arrays"][key], err_msg=key)
     assert any(np.any(found[k] != found[f"Gs/{k[2:]}"]) for k in found if k.startswith("G/"))
