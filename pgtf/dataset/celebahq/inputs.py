@@ -11,6 +11,7 @@ import numpy as np
 
 from pgtf.dataset.sources.tables import parse_table
 from pgtf.foreign.files import read_bytes
+from pgtf.foreign.messages import plain, shown
 
 IMAGE_FOLDER = "img_celeba"
 LANDMARK_FILE = os.path.join("Anno", "list_landmarks_celeba.txt")
@@ -19,7 +20,7 @@ LIST_FILE = "image_list.txt"
 MAX_BYTES = 1 << 28  # of a table; those of CelebA have tens of megabytes
 NUM_COORDINATES = 10  # x and y of five landmarks
 COLUMNS = ("idx", "orig_idx", "orig_file", "proc_md5", "final_md5")
-FILE_NAME = re.compile(r"[\w-]+\.jpg")
+FILE_NAME = re.compile(r"[\w-]{1,60}\.jpg")
 MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -70,7 +71,8 @@ def read_image_list(delta_dir: str) -> list[Row]:
             )
         if not FILE_NAME.fullmatch(row.orig_file):
             raise ValueError(
-                f"{at}: `orig_file` must be the name of a JPEG file. Received: {row.orig_file!r}."
+                f"{at}: `orig_file` must be the name of a JPEG file. "
+                f"Received: {shown(row.orig_file)}."
             )
         if not (MD5.fullmatch(row.proc_md5) and MD5.fullmatch(row.final_md5)):
             raise ValueError(f"{at}: must end with two MD5 hashes. Received: {line[:120]!r}.")
@@ -114,7 +116,7 @@ def read_attributes(
         if names[row.orig_idx] != row.orig_file:
             raise ValueError(
                 f"{path}: row {row.orig_idx} must belong to {row.orig_file}. "
-                f"Received: {names[row.orig_idx]}. Download it again."
+                f"Received: {plain(names[row.orig_idx])}. Download it again."
             )
     return attributes, values[[row.orig_idx for row in rows]]
 
@@ -177,7 +179,7 @@ def _numbers(path: str, rows: Sequence[Sequence[str]], num_columns: int) -> np.n
     try:
         values = np.array([row[1:] for row in rows], dtype=np.float32)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}. Download it again.") from None
+        raise ValueError(f"{path}: {plain(str(error))}. Download it again.") from None
     if not np.isfinite(values).all():
         raise ValueError(f"{path}: must hold finite numbers. Download it again.")
     return values.reshape(-1, num_columns)

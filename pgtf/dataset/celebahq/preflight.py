@@ -25,6 +25,7 @@ from pgtf.dataset.celebahq.jpeg import decode
 from pgtf.dataset.celebahq.maker import MAX_JPEG, SKIP, Item, Maker
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.foreign.files import read_bytes
+from pgtf.foreign.messages import plain
 
 FIRST_JPEG = "000001.jpg"
 PNG_BYTES = 3 << 19  # typical size of a 1024x1024 photograph
@@ -96,7 +97,7 @@ def _check_landmark_names(rows: Sequence[Row], names: Sequence[str]) -> list[str
         if names[row.orig_idx] != row.orig_file:
             return [
                 f"{LIST_FILE}, idx {row.idx}: landmarks {row.orig_idx} must belong to "
-                f"{row.orig_file}, but they belong to {names[row.orig_idx]}"
+                f"{row.orig_file}, but they belong to {plain(names[row.orig_idx])}"
             ]
     return []
 

@@ -59,6 +59,11 @@ def other_landmarks(celeba, deltas):
     path.write_text(path.read_text().replace("000007.jpg", "000077.jpg"))
 
 
+def long_name(celeba, deltas):
+    path = celeba / "Anno" / "list_landmarks_celeba.txt"
+    path.write_text(path.read_text().replace("000007.jpg", f"{'x' * 2000}.jpg"))
+
+
 PROBLEMS = {
     remove_photograph: [
         "must hold 8 JPEG files .* but it holds 7",
@@ -74,6 +79,7 @@ PROBLEMS = {
     half_archive: ["deltas00000.zip is damaged or incomplete"],
     one_archive_more: ["must hold 1 files delta\\*.zip, but it holds 2"],
     other_landmarks: ["landmarks 6 must belong to 000007.jpg, but they belong to 000077.jpg"],
+    long_name: [r"landmarks 6 must belong to 000007.jpg, but they belong to 'x{80}'\.\.\.$"],
 }
 
 
