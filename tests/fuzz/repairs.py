@@ -41,7 +41,7 @@ def records(content: bytes) -> bytes:
         length = int.from_bytes(data[at : at + 8], "little")
         end = at + HEADER + length
         data[at + 8 : at + HEADER] = _crc(data[at : at + 8])
-        if end + FOOTER > len(data):
+        if end + FOOTER > len(data) or length < 4:  # `masked_crc32c` needs four bytes.
             break
         data[end : end + FOOTER] = _crc(data[at + HEADER : end])
         at = end + FOOTER
