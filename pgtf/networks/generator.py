@@ -1,5 +1,6 @@
 """The generator of the paper: Table 2, with the options of the original TensorFlow release."""
 
+import functools
 import numbers
 from typing import Any
 
@@ -126,13 +127,15 @@ class Generator(Network):
         if key not in self._for_inference:
             self._check_resolution(resolution_log2)
             model = self._wire(*key, normalized_rgb=True)
-
-            def generate(inputs: list[tf.Tensor]) -> tf.Tensor:
-                with ops.implementation("inference"):
-                    return model(self.of_any_scale(inputs))
-
+            # TensorFlow counts the traces of all functions of one `def`, of all networks, and would
+            # warn of them. It counts those of a partial apart.
+            generate = functools.partial(self._infer, model)
             self._for_inference[key] = tf.function(generate, reduce_retracing=True, autograph=False)
         return self._for_inference[key]
+
+    def _infer(self, model: keras.Model, inputs: list[tf.Tensor]) -> tf.Tensor:
+        with ops.implementation("inference"):
+            return model(self.of_any_scale(inputs))
 
     def _block(self, res: int) -> keras.Sequential:
         """Builds the layers of the feature maps of resolution 2**res."""

@@ -14,6 +14,7 @@ from pgtf.ops import winograd, xla
 from pgtf.training import calls, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
+from tests import tiny
 from tests.training import jobs
 
 
@@ -39,6 +40,12 @@ def test_forms_compiled_for_many_shapes_are_no_retracing(messages):
     for size in range(2, 14, 2):
         tiles = xla.compiled(winograd._tiles, [tf.zeros([1, size, size, 1])], 4, 0, 2)
         assert tiles.shape == (8, size * size // 4, 1)
+    assert messages == []
+
+
+def test_many_networks_that_make_images_are_no_retracing(messages):
+    for seed in range(6):
+        tiny.generator(seed=seed).run(np.ones((2, 8), np.float32))
     assert messages == []
 
 
