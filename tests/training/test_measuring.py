@@ -147,7 +147,7 @@ def test_a_signal_waits_for_the_line_that_is_being_recorded(
 
 @pytest.mark.slow
 def test_sigterm_during_a_metric_ends_train_py_and_the_same_command_measures(tmp_path):
-    jobs.write_blocks(tmp_path / "blocks", num_images=8192, resolution_log2=4)
+    jobs.write_blocks(tmp_path / "blocks", num_images=4096, resolution_log2=4)
     arguments = [
         *jobs.TINY,
         f"--dataset={tmp_path / 'blocks'}",
@@ -156,7 +156,7 @@ def test_sigterm_during_a_metric_ends_train_py_and_the_same_command_measures(tmp
         "--config.schedule.tick_kimg_base=1",
         "--config.training.network_snapshot_ticks=1",
         "--total_kimg=2",
-        "--metrics=swd:8k,msssim:1k",
+        "--metrics=swd:4k,msssim:256",
     ]
 
     def begin(name):
