@@ -146,6 +146,8 @@ def reason(error: Exception) -> str:
         return "not an image, or of a kind that cannot be read"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if str(error).startswith("decoder error"):  # Pillow's number for one of libtiff, for instance
+        return f"damaged ({error})"
     return " ".join(str(error).split()) or type(error).__name__
 
 

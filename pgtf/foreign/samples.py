@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import PIL.Image
@@ -98,7 +97,7 @@ def _read_png(
         values, opacity = pairs[:, :, 0], round_16_bits(pairs[:, :, 1])
     else:
         values = np.asarray(picture).astype(np.uint16) << 8
-        values |= low_bytes(file, "PNG")
+        values |= _low_bytes(file)
         if color == COLOR_ALPHA:
             values, opacity = values[:, :, :3], round_16_bits(values[:, :, 3])
     if key is not None and color in (GRAY, COLOR):
@@ -107,22 +106,16 @@ def _read_png(
     return Samples(values, UINT16_MAX, opacity)
 
 
-def low_bytes(file: IO[bytes], kind: str) -> np.ndarray:
-    """Decodes the less significant bytes of a picture whose samples Pillow cuts to 8 bits.
+def _low_bytes(file: IO[bytes]) -> np.ndarray:
+    """Decodes the less significant bytes of colors, whose samples Pillow cuts to 8 bits.
 
-    Pillow takes the first byte of each pair from big-endian samples, and the second one from
+    Pillow takes the first byte of each pair of big-endian samples, and the second one of
     little-endian ones: told the wrong order, it takes the other byte.
     """
-    native = ";16L" if sys.byteorder == "little" else ";16B"
     file.seek(0)
-    with PIL.Image.open(file, formats=[kind]) as again:
-        again.tile = [tile._replace(args=_other_order(tile.args, native)) for tile in again.tile]
+    with PIL.Image.open(file, formats=["PNG"]) as again:
+        again.tile = [  # type: ignore[attr-defined]
+            tile._replace(args=tile.args.replace(";16B", ";16L"))
+            for tile in again.tile  # type: ignore[attr-defined]
+        ]
         return np.asarray(again)
-
-
-def _other_order(args: Any, native: str) -> Any:
-    """Arguments of a decoder of Pillow for samples of the other byte order."""
-    rawmode, *rest = (args,) if isinstance(args, str) else args
-    name, order = rawmode.replace(";16N", native).rsplit(";16", 1)
-    other = f"{name};16" + {"L": "B", "B": "L"}[order]
-    return other if isinstance(args, str) else (other, *rest)
