@@ -19,9 +19,8 @@ from typing import Any
 
 from pgtf.commands.command_line import one_line_errors
 from pgtf.commands.parsers import Parser, check_files, nearest
-from pgtf.dataset.commands import PAD, RANGE, add_max_pixels, color
+from pgtf.dataset.commands import PAD, add_depth, color
 from pgtf.dataset.sources.image_folder import Alpha, Transform
-from pgtf.dataset.sources.ranges import parse_range
 from pgtf.metrics import cache, inception
 from pgtf.metrics.evaluator import SEED
 from pgtf.metrics.measures import MEASURES
@@ -105,10 +104,7 @@ def _add_folder_flags(group: Any) -> None:
         help="what to do with transparent pixels (default: %(default)s)",
     )
     group.add_argument("--pad", type=color, metavar="COLOR", help=PAD)
-    group.add_argument(
-        "--range", dest="value_range", metavar="LOW,HIGH", type=parse_range, help=RANGE
-    )
-    add_max_pixels(group)
+    add_depth(group)
 
 
 def add_sheet_flags(parser: argparse.ArgumentParser) -> None:

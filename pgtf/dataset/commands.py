@@ -11,7 +11,7 @@ from typing import Any
 import PIL.ImageColor
 
 from pgtf.dataset.exporter import Options, Summary
-from pgtf.dataset.sources.ranges import parse_range_or_auto
+from pgtf.dataset.sources.ranges import parse_range, parse_range_or_auto
 from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.terminal import one_line
 
@@ -164,15 +164,15 @@ def add_conversion(
     )
 
 
-def add_depth(p: argparse.ArgumentParser) -> None:
-    """Adds the flags for pictures of many bits and of many pixels."""
-    p.add_argument(
-        "--range", dest="value_range", metavar="LOW,HIGH|auto", type=parse_range_or_auto, help=RANGE
-    )
-    add_max_pixels(p)
+def add_depth(p: Any, auto: bool = False) -> None:
+    """Adds the flags of all commands that decode users' pictures: of many bits, of many pixels.
 
-
-def add_max_pixels(p: Any) -> None:
-    """Adds the limit on pixels."""
+    Args:
+        p: parser, or group of flags.
+        auto: --range=auto is possible: the command reads a whole set of pictures.
+    """
+    metavar = "LOW,HIGH|auto" if auto else "LOW,HIGH"
+    kind: Any = parse_range_or_auto if auto else parse_range
+    p.add_argument("--range", dest="value_range", metavar=metavar, type=kind, help=RANGE)
     help = "pixels that a file may have (default: %(default)s)"
     p.add_argument("--max_pixels", type=positive, default=MAX_PIXELS, help=help)

@@ -84,6 +84,8 @@ def open_picture(
     """
     limit = max_pixels or MAX_PIXELS
     with one_kind_of_error(max_pixels), _limit_of_pillow(limit), open_regular(path) as file:
+        if not size_of(file):
+            raise ValueError("the file is empty")
         if size_of(file) > MAX_FILE_BYTES:
             raise ValueError(f"must have at most {MAX_FILE_BYTES} bytes")
         with _open(file, os.fspath(path), size_of(file), pixels, limit, page) as picture:

@@ -114,8 +114,7 @@ def _low_bytes(file: IO[bytes]) -> np.ndarray:
     """
     file.seek(0)
     with PIL.Image.open(file, formats=["PNG"]) as again:
-        again.tile = [  # type: ignore[attr-defined]
-            tile._replace(args=tile.args.replace(";16B", ";16L"))
-            for tile in again.tile  # type: ignore[attr-defined]
+        again.tile = [
+            tile._replace(args=str(tile.args).replace(";16B", ";16L")) for tile in again.tile
         ]
         return np.asarray(again)

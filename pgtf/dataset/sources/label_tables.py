@@ -158,8 +158,7 @@ def _numbers(table: Table, row: int, columns: Sequence[int]) -> list[float]:
 
 def _number(table: Table, row: int, column: str, cell: str) -> float:
     try:
-        # Where the comma does not separate cells, spreadsheets may use it as decimal point.
-        return float(cell if table.delimiter == "," else cell.replace(",", "."))
+        return table.decimal(cell)
     except ValueError:
         what = "is blank" if not cell else f"holds {shortened(cell)!r}"
     if len(table.columns) > 2:
