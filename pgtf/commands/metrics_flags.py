@@ -20,6 +20,7 @@ from typing import Any
 from pgtf.commands.command_line import one_line_errors
 from pgtf.commands.parsers import Parser, check_files, nearest
 from pgtf.dataset.commands import PAD, add_depth, color
+from pgtf.dataset.folder import Part
 from pgtf.dataset.sources.image_folder import Alpha, Transform
 from pgtf.metrics import cache, inception
 from pgtf.metrics.evaluator import SEED
@@ -74,6 +75,13 @@ def _add_source_flags(parser: argparse.ArgumentParser) -> None:
     reals = parser.add_mutually_exclusive_group()
     reals.add_argument("--dataset", help="folder of the reals (default: that of the run)")
     reals.add_argument("--reals", help="folder of image files to use as reals")
+    parser.add_argument(
+        "--split",
+        choices=typing.get_args(Part),
+        default="train",
+        help="images of the dataset that are the reals; held_out = those that training never saw, "
+        "see create_from_images --held_out (default: %(default)s)",
+    )
     parser.add_argument("--outdir", default="results", help=_OUTDIR)
     parser.add_argument(
         "--seed", type=int, default=SEED, help="seed of everything random (default: %(default)s)"
