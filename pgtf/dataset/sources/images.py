@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset.commands import Commands
-from pgtf.dataset.encoder import Rejected
+from pgtf.dataset.encoder import Rejected, TooManyRejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.annotations import FileLabels, read_labels
@@ -213,7 +213,7 @@ def _first_picture(
             if isinstance(error, OSError) and error.errno in PASSING:
                 raise
             if place >= images.max_errors:
-                raise ValueError(f"{path}: {reason(error)}") from error
+                raise TooManyRejected(f"{path}: {reason(error)}") from error
     raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import numpy as np
-
 from pgtf.dataset.encoder import Rejected
 from pgtf.files import PASSING, retried
 from pgtf.foreign.pictures import reason
@@ -20,14 +18,8 @@ def look_at(path: str, look: Callable[[], T]) -> T | None:
     Raises:
         OSError: the disk does not recover.
     """
-    try:
-        return retried(look, path)
-    except OSError as error:
-        if error.errno in PASSING:
-            raise
-    except ValueError:
-        pass
-    return None
+    found = read_or_reject(path, look)
+    return None if isinstance(found, Rejected) else found
 
 
 def read_or_refuse(path: str, read: Callable[[], T], remedy: str = "") -> T:
@@ -50,10 +42,8 @@ def read_or_refuse(path: str, read: Callable[[], T], remedy: str = "") -> T:
     raise ValueError(f"{path}: {what.rstrip('.')}. {'' if names_flag else remedy}".rstrip())
 
 
-def read_or_reject(
-    path: str, read: Callable[[], np.ndarray], part: str = ""
-) -> np.ndarray | Rejected:
-    """Calls `read`, again where a disk wavers, and returns its image or the reason for none.
+def read_or_reject(path: str, read: Callable[[], T], part: str = "") -> T | Rejected:
+    """Calls `read`, again where a disk wavers, and returns its result or the reason for none.
 
     Args:
         path: the file.
