@@ -29,7 +29,7 @@ from pgtf.foreign.limits import (
     UnreadableKind,
     check_size,
 )
-from pgtf.foreign.samples import prepare_png
+from pgtf.foreign.samples import prepare_png, prepare_ppm
 from pgtf.foreign.tiff_pages import FileContent, Plain, plain_tiff
 from pgtf.foreign.tiff_samples import open_tiff
 
@@ -247,6 +247,8 @@ def _open(
         picture_headers.check_jpeg2000(content)
     file.seek(0)
     picture = _open_by_pillow(file, name)
+    if picture.format == "PPM":
+        prepare_ppm(picture, file)
     if page:
         picture.seek(page)
     elif picture.format == "PNG" and head.startswith(PNG_START):

@@ -106,6 +106,33 @@ def _read_png(
     return Samples(values, UINT16_MAX, opacity)
 
 
+def prepare_ppm(picture: PIL.Image.Image, file: IO[bytes]) -> None:
+    """Makes `samples` of a binary PGM or PPM file exact, whose values do not end at 255 or 65535.
+
+    Pillow stretches them to 8 or 16 bits.
+
+    Args:
+        picture: as Pillow opened it.
+        file: the file, which stays open while the picture is used.
+    """
+    tile = picture.tile[0]  # type: ignore[attr-defined]
+    if tile.codec_name == "ppm":
+        start, highest = tile.offset, tile.args[-1]
+        picture.info[READER] = functools.partial(_read_ppm, file=file, start=start, highest=highest)
+
+
+def _read_ppm(picture: PIL.Image.Image, file: IO[bytes], start: int, highest: int) -> Samples:
+    """Reads values of 0 to `highest`."""
+    dtype = np.dtype(">u2" if highest > 255 else "u1")
+    shape = (picture.height, picture.width, 3)[: 3 if picture.mode == "RGB" else 2]
+    file.seek(start)
+    content = file.read(int(np.prod(shape)) * dtype.itemsize)
+    if len(content) < np.prod(shape) * dtype.itemsize:
+        raise ValueError("damaged: it ends before its image")
+    values = np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return Samples(values.clip(max=highest), highest)
+
+
 def _low_bytes(file: IO[bytes]) -> np.ndarray:
     """Decodes the less significant bytes of colors, whose samples Pillow cuts to 8 bits.
 
