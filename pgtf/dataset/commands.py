@@ -114,7 +114,7 @@ def print_summary(summary: Summary) -> None:
             for name in summary.skipped
         )
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
-        print(f"Skipped        {len(summary.skipped)} files that are not images: {counts}")
+        print(f"Skipped        {len(summary.skipped)} files of other kinds: {counts}")
     if summary.passed_over:
         listed = summary.passed_over[:MAX_LISTED]
         counts = ", ".join(f"{count} {one_line(kind)}" for kind, count in listed)

@@ -74,7 +74,7 @@ class Summary:
     seconds: float
     contact_sheet: str
     rejected: tuple[Rejected, ...]
-    skipped: tuple[str, ...] = ()  # files in the source that are not images
+    skipped: tuple[str, ...] = ()  # files of other kinds in the source
     # Names or kinds of what is no source of images, such as hidden files, and how many there are.
     passed_over: tuple[tuple[str, int], ...] = ()
 

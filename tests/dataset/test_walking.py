@@ -44,7 +44,7 @@ def test_what_systems_add_is_passed_over_and_counted(tmp_path, capsys):
     assert summary.skipped == ("README", "cat/labels.h5", "paper.pdf")
     print_summary(summary)
     out = capsys.readouterr().out
-    assert "3 files that are not images: 1 without extension, 1 .h5, 1 .pdf\n" in out
+    assert "3 files of other kinds: 1 without extension, 1 .h5, 1 .pdf\n" in out
     (line,) = (x for x in out.splitlines() if "@eaDir" in x)
     assert line.startswith("Skipped        ")
     assert "2 hidden" in line
