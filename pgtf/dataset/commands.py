@@ -121,10 +121,11 @@ def print_summary(summary: Summary) -> None:
         print(f"Skipped        {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
     names = ", ".join(map(one_line, summary.label_names[:MAX_LISTED]))
+    held_out = f", {summary.num_held_out} of them held out" if summary.num_held_out else ""
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
     print(
         f"Dataset        {one_line(summary.path)}\n"
-        f"Images         {summary.num_images}\n"
+        f"Images         {summary.num_images}{held_out}\n"
         f"Resolution     {summary.resolution}x{summary.resolution} {channels}\n"
         f"Labels         {summary.label_size or 'none'}{': ' if names else ''}{names}{more}\n"
         f"Size           {summary.num_bytes / 2**20:.1f} MiB\n"
