@@ -70,7 +70,7 @@ def main():
             clean=Restorer.open(args.jpeg, "jpeg") if args.jpeg else None,
         )
     plain = Maker(folder, table, ways["none"])
-    faces = list(usable(plain, read_landmarks(table, list_images(folder)[0])))
+    faces = list(usable(plain, read_landmarks(table, folder, list_images(folder)[0])))
     for name, options in ways.items():
         seconds = measure(dataclasses.replace(plain, options=options), faces, args.repeats)
         line = {

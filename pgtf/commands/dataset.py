@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pgtf.commands.command_line import one_line_errors
 from pgtf.commands.parsers import Parser
 from pgtf.dataset.commands import Commands
+from pgtf.dataset.encoder import TooManyRejected
 from pgtf.dataset.faces.alignment import Network
 from pgtf.dataset.faces.builder import RANKING
 from pgtf.dataset.faces.command import add_commands as add_face_commands
@@ -57,7 +58,10 @@ def run(args: argparse.Namespace) -> None:
         except KeyboardInterrupt as stop:
             exit_after(stop, f".{remedy(args)}")
         except (ValueError, OSError) as error:
-            if more := remedy(args, str(error)):
+            more = remedy(args, str(error))
+            if isinstance(error, TooManyRejected) and hasattr(args, "max_errors"):
+                more = f". --max_errors=N leaves out up to N such files.{more}"
+            if more:
                 raise ValueError(f"{error}{more}") from error
             raise
 

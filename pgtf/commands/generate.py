@@ -15,7 +15,8 @@ from absl import logging
 from pgtf import images
 from pgtf.commands import generate_flags, generate_runs
 from pgtf.commands.command_line import one_line_errors
-from pgtf.dataset.sources.pictures import FILE_ERRORS, Conversion, read_picture, reason
+from pgtf.dataset.sources.pictures import Conversion, read_picture
+from pgtf.dataset.sources.reading import read_or_refuse
 from pgtf.distribution.signals import exit_after
 from pgtf.export import (
     Facts,
@@ -117,7 +118,7 @@ def project(args: argparse.Namespace) -> None:
     source = _source(args)
     Gs, label = source.Gs, source.label(args.class_, args.label)
     resolution = 2 ** Gs.stage(Gs.lod)[0]
-    target = _target(args.target, resolution, Gs.config.num_channels)
+    target = _target(args, resolution, Gs.config.num_channels)
     out = Path(args.out or source.beside(f"-{Path(args.target).stem}"))
     paths = [out / name for name in ("latents.npz", "projected.png", "side-by-side.png")]
     paths.append(film.film_path(None, out / "search"))
@@ -130,15 +131,19 @@ def project(args: argparse.Namespace) -> None:
     print(f"{levels} (root mean square), in {one_line(out)}")
 
 
-def _target(path: str, resolution: int, num_channels: int) -> np.ndarray:
+def _target(args: argparse.Namespace, resolution: int, num_channels: int) -> np.ndarray:
     """Reads the middle square of an image file as datasets do: float32 [R, R, C] in [-1, 1]."""
     conversion = Conversion(
-        num_channels, resolution, transform="center-crop", alpha="white", strict=False
+        num_channels,
+        resolution,
+        transform="center-crop",
+        alpha="white",
+        strict=False,
+        value_range=args.value_range,
+        max_pixels=args.max_pixels,
     )
-    try:
-        pixels = read_picture(path, conversion)
-    except FILE_ERRORS as error:
-        raise ValueError(f"{path}: {reason(error)}.") from None
+    path = args.target
+    pixels = read_or_refuse(path, functools.partial(read_picture, path, conversion))
     return images.to_float(pixels.transpose(1, 2, 0))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pgtf.commands.command_line import one_line_errors
 from pgtf.commands.parsers import FlagsParser, check_files
+from pgtf.dataset.commands import add_depth
 from pgtf.runs import run_folder
 
 SEEDS = "0-63"
@@ -97,6 +98,7 @@ def add_project(p: argparse.ArgumentParser) -> None:
     """Adds the flags of `project`."""
     _add_network_flags(p)
     p.add_argument("--target", required=True, help="image file; its middle square is used")
+    add_depth(p)
     _add_label_flags(p, "chosen by the search")
     text = "steps of the search (default: %(default)s)"
     p.add_argument("--steps", type=_positive(int), default=300, help=text)

@@ -19,9 +19,9 @@ from typing import Any
 
 from pgtf.commands.command_line import one_line_errors
 from pgtf.commands.parsers import Parser, check_files, nearest
-from pgtf.dataset.commands import PAD, RANGE, add_max_pixels, color
+from pgtf.dataset.commands import PAD, add_depth, color
+from pgtf.dataset.folder import Part
 from pgtf.dataset.sources.image_folder import Alpha, Transform
-from pgtf.dataset.sources.ranges import parse_range
 from pgtf.metrics import cache, inception
 from pgtf.metrics.evaluator import SEED
 from pgtf.metrics.measures import MEASURES
@@ -75,6 +75,13 @@ def _add_source_flags(parser: argparse.ArgumentParser) -> None:
     reals = parser.add_mutually_exclusive_group()
     reals.add_argument("--dataset", help="folder of the reals (default: that of the run)")
     reals.add_argument("--reals", help="folder of image files to use as reals")
+    parser.add_argument(
+        "--split",
+        choices=typing.get_args(Part),
+        default="train",
+        help="images of the dataset that are the reals; held_out = those that training never saw, "
+        "see create_from_images --held_out (default: %(default)s)",
+    )
     parser.add_argument("--outdir", default="results", help=_OUTDIR)
     parser.add_argument(
         "--seed", type=int, default=SEED, help="seed of everything random (default: %(default)s)"
@@ -105,10 +112,7 @@ def _add_folder_flags(group: Any) -> None:
         help="what to do with transparent pixels (default: %(default)s)",
     )
     group.add_argument("--pad", type=color, metavar="COLOR", help=PAD)
-    group.add_argument(
-        "--range", dest="value_range", metavar="LOW,HIGH", type=parse_range, help=RANGE
-    )
-    add_max_pixels(group)
+    add_depth(group)
 
 
 def add_sheet_flags(parser: argparse.ArgumentParser) -> None:

@@ -56,6 +56,11 @@ def run_of(args: argparse.Namespace) -> Path:
 def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
     """Opens the reals, and the dataset that they come from."""
     if args.reals:
+        if args.split != "train":
+            raise ValueError(
+                f"`--split` is for datasets, not for the folder {args.reals}. "
+                f"Received: split={args.split}."
+            )
         return _folder(args, args.reals, args.channels), None
     config = Config().dataset
     if args.run:
@@ -64,13 +69,13 @@ def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
         raise ValueError("give the reals as --dataset or --reals (python -m metrics --help).")
     if args.dataset:
         path, resolution = args.dataset, config.resolution
-        dataset = open_dataset(path, resolution=resolution, max_label_size="full")
+        dataset = open_dataset(path, resolution=resolution, max_label_size="full", split=args.split)
     else:
-        dataset = open_dataset_of(run_of(args), config, "full")
+        dataset = open_dataset_of(run_of(args), config, "full", args.split)
     stated = _mirror_of_snapshot(args.snapshot) if args.snapshot else config.mirror_augment
     mirror = dataset.mirror if stated is None else stated
     mirror_seed = args.seed if mirror else None
-    return image_sets.of_dataset(dataset, mirror_seed), dataset
+    return image_sets.of_dataset(dataset, mirror_seed, args.split), dataset
 
 
 def _mirror_of_snapshot(path: str) -> bool | None:

@@ -56,12 +56,13 @@ def train_network(args: argparse.Namespace) -> None:
         minibatch=args.minibatch,
         lrate=args.lrate,
         seed=args.seed,
+        value_range=args.value_range,
     )
     if out.exists():
         Restorer.open(str(out), args.task)
         print(f"{out} is trained already. Delete it, or choose another --out, to train anew.")
         return
-    learnt, held_out = photographs.split(settings)
+    learnt, held_out = photographs.split(settings, args.max_pixels)
     crops = photographs.held_out_crops(held_out, evaluation.MAX_IMAGES)
     trainer = Trainer(settings)
     if checkpoint_of(folder).exists():
@@ -100,7 +101,8 @@ def evaluate_network(args: argparse.Namespace) -> None:
     """Prints the scores of a network on the images of a folder."""
     restorer = Restorer.open(args.model, args.task)
     folder = os.path.expanduser(args.images)
-    images = photographs.Photographs(folder, list_images(folder)[0])
+    names, limits = list_images(folder)[0], (args.value_range, args.max_pixels)
+    images = photographs.Photographs(folder, names, *limits)
     _, shown = measure(restorer, photographs.held_out_crops(images, evaluation.MAX_IMAGES))
     if args.picture:
         save_png(args.picture, shown)

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from pgtf.commands.parsers import Parser
+from pgtf.dataset.commands import add_depth
 from pgtf.restoration import config
 
 # Flags of `train` that are fields of Config with the same default.
@@ -60,11 +61,13 @@ def make_parser() -> argparse.ArgumentParser:
         default = defaults[name]
         help = f"{help} (default: %(default)s)"
         p.add_argument(f"--{name}", type=type(default), default=default, help=help)
+    add_depth(p)
     p = commands.add_parser("evaluate", help="measure a network on a folder of clean images")
     p.add_argument("--model", required=True, help="SavedModel that train made")
     p.add_argument("--images", required=True, help="folder of clean images")
     p.add_argument("--task", choices=config.TASKS, help="task that it must have (default: any)")
     p.add_argument("--picture", help="PNG file to write, which shows some images (default: none)")
+    add_depth(p)
     return parser
 
 

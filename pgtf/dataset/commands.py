@@ -11,7 +11,7 @@ from typing import Any
 import PIL.ImageColor
 
 from pgtf.dataset.exporter import Options, Summary
-from pgtf.dataset.sources.ranges import parse_range_or_auto
+from pgtf.dataset.sources.ranges import parse_range, parse_range_or_auto
 from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.terminal import one_line
 
@@ -114,17 +114,18 @@ def print_summary(summary: Summary) -> None:
             for name in summary.skipped
         )
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LISTED))
-        print(f"Skipped        {len(summary.skipped)} files that are not images: {counts}")
+        print(f"Skipped        {len(summary.skipped)} files of other kinds: {counts}")
     if summary.passed_over:
         listed = summary.passed_over[:MAX_LISTED]
         counts = ", ".join(f"{count} {one_line(kind)}" for kind, count in listed)
         print(f"Skipped        {counts}")
     channels = {1: "gray", 3: "RGB"}[summary.num_channels]
     names = ", ".join(map(one_line, summary.label_names[:MAX_LISTED]))
+    held_out = f", {summary.num_held_out} of them held out" if summary.num_held_out else ""
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
     print(
         f"Dataset        {one_line(summary.path)}\n"
-        f"Images         {summary.num_images}\n"
+        f"Images         {summary.num_images}{held_out}\n"
         f"Resolution     {summary.resolution}x{summary.resolution} {channels}\n"
         f"Labels         {summary.label_size or 'none'}{': ' if names else ''}{names}{more}\n"
         f"Size           {summary.num_bytes / 2**20:.1f} MiB\n"
@@ -164,15 +165,15 @@ def add_conversion(
     )
 
 
-def add_depth(p: argparse.ArgumentParser) -> None:
-    """Adds the flags for pictures of many bits and of many pixels."""
-    p.add_argument(
-        "--range", dest="value_range", metavar="LOW,HIGH|auto", type=parse_range_or_auto, help=RANGE
-    )
-    add_max_pixels(p)
+def add_depth(p: Any, auto: bool = False) -> None:
+    """Adds the flags of all commands that decode users' pictures: of many bits, of many pixels.
 
-
-def add_max_pixels(p: Any) -> None:
-    """Adds the limit on pixels."""
+    Args:
+        p: parser, or group of flags.
+        auto: --range=auto is possible: the command reads a whole set of pictures.
+    """
+    metavar = "LOW,HIGH|auto" if auto else "LOW,HIGH"
+    kind: Any = parse_range_or_auto if auto else parse_range
+    p.add_argument("--range", dest="value_range", metavar=metavar, type=kind, help=RANGE)
     help = "pixels that a file may have (default: %(default)s)"
     p.add_argument("--max_pixels", type=positive, default=MAX_PIXELS, help=help)

@@ -21,6 +21,10 @@ class Rejected:
     reason: str
 
 
+class TooManyRejected(ValueError):
+    """Raised for the first rejected item that `max_errors` does not allow."""
+
+
 Load = Callable[[list[Any]], Iterable[np.ndarray | Rejected]]
 
 

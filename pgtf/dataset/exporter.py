@@ -74,7 +74,8 @@ class Summary:
     seconds: float
     contact_sheet: str
     rejected: tuple[Rejected, ...]
-    skipped: tuple[str, ...] = ()  # files in the source that are not images
+    num_held_out: int = 0  # of the images, which training never sees
+    skipped: tuple[str, ...] = ()  # files of other kinds in the source
     # Names or kinds of what is no source of images, such as hidden files, and how many there are.
     passed_over: tuple[tuple[str, int], ...] = ()
 
@@ -156,15 +157,15 @@ def export(
         _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
         _write_records(folder, items, num_items, load, shape, limit, max_errors, options)
         facts = {"source": job["command"], "label_names": list(label_names), **(meta or {})}
-        num_images = _write_sidecars(folder, name, shape, labels, facts, split)
+        counts = _write_sidecars(folder, name, shape, labels, facts, split)
         folder.publish()
     rejected = tuple(Rejected(*why) for _, why in sorted(folder.rejected.items()))
-    return _summarize(target, num_images, shape, label_size, label_names, rejected, start)
+    return _summarize(target, counts, shape, label_size, label_names, rejected, start)
 
 
 def _summarize(
     target: str,
-    num_images: int,
+    counts: tuple[int, int],
     shape: tuple[int, int, int],
     label_size: int,
     label_names: tuple[str, ...],
@@ -173,7 +174,8 @@ def _summarize(
 ) -> Summary:
     return Summary(
         path=target,
-        num_images=num_images,
+        num_images=counts[0],
+        num_held_out=counts[1],
         resolution=shape[1],
         num_channels=shape[0],
         label_size=label_size,
@@ -229,8 +231,8 @@ def _write_sidecars(
     labels: np.ndarray | None,
     facts: Mapping[str, Any],
     split: Split | None,
-) -> int:
-    """Writes the files beside the records; returns the number of images.
+) -> tuple[int, int]:
+    """Writes the files beside the records; returns the numbers of images, and of held-out ones.
 
     Args:
         folder: folder in the making.
@@ -259,7 +261,7 @@ def _write_sidecars(
     dataset = open_dataset(folder.path, max_label_size="full", split="all")
     write_meta(folder.path, content | {"fingerprint": fingerprint(dataset)})
     write_contact_sheet(folder.path, name, shape, len(kept))
-    return len(kept)
+    return len(kept), num_held_out
 
 
 def _label_file(name: str) -> str:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pgtf.dataset.encoder import TooManyRejected
 from pgtf.dataset.journal import JOURNAL, Checkpoint, Journal
 from pgtf.dataset.ownership import enter, refuse_existing, remove_files, remove_folder
 from pgtf.dataset.record_files import RecordFiles, sync_path
@@ -80,7 +81,7 @@ class PartialFolder:
             raise
 
     def refuse(self, rejected: Mapping[int, tuple[str, str]], max_errors: int | None) -> None:
-        """Raises ValueError if these rejections and the earlier ones exceed `max_errors`.
+        """Raises TooManyRejected if these rejections and the earlier ones exceed `max_errors`.
 
         Args:
             rejected: place among the next items -> (name, reason).
@@ -89,7 +90,7 @@ class PartialFolder:
         if max_errors is not None and len(self.rejected) + len(rejected) > max_errors:
             name, reason = list(rejected.values())[max_errors - len(self.rejected)]
             number = f" (error {max_errors + 1})" if max_errors else ""
-            raise ValueError(f"{name}: {reason}{number}")
+            raise TooManyRejected(f"{name}: {reason}{number}")
 
     def advance(
         self, num_records: int, num_items: int, rejected: Mapping[int, tuple[str, str]]

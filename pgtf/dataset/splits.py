@@ -31,7 +31,7 @@ def parse_held_out(text: str) -> int | float:
         value = 0
     if 0 < value < 1:
         return value
-    if value >= 1 and value.is_integer() and "%" not in text:
+    if value >= 1 and value.is_integer() and not {*"%."} & {*text}:  # 1.0 may be all of them.
         return int(value)
     raise ValueError(
         f"`held_out` must be a number of images from 1, or a share such as 0.1. Received: {text}."

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from pgtf.files import retried
 from pgtf.foreign.files import PathLike, open_regular, size_of
 from pgtf.foreign.messages import plain
 
@@ -67,8 +68,12 @@ def read_npy(path: PathLike, kinds: str = NUMBERS) -> np.ndarray:
         ValueError: the file is damaged, or holds something else; the message begins with its name.
         OSError: it cannot be read.
     """
-    with open_regular(path) as file:
-        return read_array(file, size_of(file), os.fspath(path), kinds)
+
+    def read() -> np.ndarray:
+        with open_regular(path) as file:
+            return read_array(file, size_of(file), os.fspath(path), kinds)
+
+    return retried(read, path)
 
 
 def read_header(

@@ -8,6 +8,7 @@ import os
 import stat
 from typing import IO, Any
 
+from pgtf.files import retried
 from pgtf.foreign import zips
 
 PathLike = str | os.PathLike[str]
@@ -48,21 +49,26 @@ def size_of(file: IO[Any]) -> int:
 
 
 def read_bytes(path: PathLike, max_bytes: int) -> bytes:
-    """Reads a regular file, or one in a zip archive.
+    """Reads a regular file, or one in a zip archive; again where a disk wavers.
 
     Raises:
         ValueError: it is not a regular file, or has more than `max_bytes` bytes.
         OSError: it cannot be read, or only a part of it.
     """
-    with open_regular(path) as file:
-        size = size_of(file)
-        if size <= max_bytes:
+
+    def read() -> bytes:
+        with open_regular(path) as file:
+            size = size_of(file)
+            if size > max_bytes:
+                what = f"must have at most {max_bytes} bytes. Received: {size}"
+                raise ValueError(f"{os.fspath(path)}: {what}.")
             content = file.read()
             if len(content) < size:
                 what = f"only {len(content)} of {size} bytes could be read"
                 raise OSError(errno.EIO, what, os.fspath(path))
             return content
-    raise ValueError(f"{os.fspath(path)}: must have at most {max_bytes} bytes. Received: {size}.")
+
+    return retried(read, path)
 
 
 def read_text(path: PathLike, max_bytes: int) -> str:

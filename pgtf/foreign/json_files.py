@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import os
@@ -10,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from pgtf import files
 from pgtf.foreign.files import NotRegular, PathLike, read_bytes
 
 MAX_BYTES = 1 << 28  # A million labels of a hundred numbers fit.
@@ -134,7 +132,7 @@ def parse_json(
 def _read(path: PathLike, max_bytes: int) -> bytes:
     source = os.fspath(path)
     try:
-        return files.retried(functools.partial(read_bytes, path, max_bytes), path)
+        return read_bytes(path, max_bytes)
     except NotRegular as error:
         raise _NotRegularJson(error.errno, error.strerror, source) from None
     except ValueError as error:

@@ -29,7 +29,7 @@ from pgtf.foreign.limits import (
     UnreadableKind,
     check_size,
 )
-from pgtf.foreign.samples import prepare_png
+from pgtf.foreign.samples import prepare_png, prepare_ppm
 from pgtf.foreign.tiff_pages import FileContent, Plain, plain_tiff
 from pgtf.foreign.tiff_samples import open_tiff
 
@@ -84,6 +84,8 @@ def open_picture(
     """
     limit = max_pixels or MAX_PIXELS
     with one_kind_of_error(max_pixels), _limit_of_pillow(limit), open_regular(path) as file:
+        if not size_of(file):
+            raise ValueError("the file is empty")
         if size_of(file) > MAX_FILE_BYTES:
             raise ValueError(f"must have at most {MAX_FILE_BYTES} bytes")
         with _open(file, os.fspath(path), size_of(file), pixels, limit, page) as picture:
@@ -146,6 +148,8 @@ def reason(error: Exception) -> str:
         return "not an image, or of a kind that cannot be read"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if str(error).startswith("decoder error"):  # Pillow's number for one of libtiff, for instance
+        return f"damaged ({error})"
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -243,6 +247,8 @@ def _open(
         picture_headers.check_jpeg2000(content)
     file.seek(0)
     picture = _open_by_pillow(file, name)
+    if picture.format == "PPM":
+        prepare_ppm(picture, file)
     if page:
         picture.seek(page)
     elif picture.format == "PNG" and head.startswith(PNG_START):

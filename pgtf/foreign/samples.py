@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import PIL.Image
@@ -98,7 +97,7 @@ def _read_png(
         values, opacity = pairs[:, :, 0], round_16_bits(pairs[:, :, 1])
     else:
         values = np.asarray(picture).astype(np.uint16) << 8
-        values |= low_bytes(file, "PNG")
+        values |= _low_bytes(file)
         if color == COLOR_ALPHA:
             values, opacity = values[:, :, :3], round_16_bits(values[:, :, 3])
     if key is not None and color in (GRAY, COLOR):
@@ -107,22 +106,42 @@ def _read_png(
     return Samples(values, UINT16_MAX, opacity)
 
 
-def low_bytes(file: IO[bytes], kind: str) -> np.ndarray:
-    """Decodes the less significant bytes of a picture whose samples Pillow cuts to 8 bits.
+def prepare_ppm(picture: PIL.Image.Image, file: IO[bytes]) -> None:
+    """Makes `samples` of a binary PGM or PPM file exact, whose values do not end at 255 or 65535.
 
-    Pillow takes the first byte of each pair from big-endian samples, and the second one from
+    Pillow stretches them to 8 or 16 bits.
+
+    Args:
+        picture: as Pillow opened it.
+        file: the file, which stays open while the picture is used.
+    """
+    tile = picture.tile[0]  # type: ignore[attr-defined]
+    if tile.codec_name == "ppm":
+        start, highest = tile.offset, tile.args[-1]
+        picture.info[READER] = functools.partial(_read_ppm, file=file, start=start, highest=highest)
+
+
+def _read_ppm(picture: PIL.Image.Image, file: IO[bytes], start: int, highest: int) -> Samples:
+    """Reads values of 0 to `highest`."""
+    dtype = np.dtype(">u2" if highest > 255 else "u1")
+    shape = (picture.height, picture.width, 3)[: 3 if picture.mode == "RGB" else 2]
+    file.seek(start)
+    content = file.read(int(np.prod(shape)) * dtype.itemsize)
+    if len(content) < np.prod(shape) * dtype.itemsize:
+        raise ValueError("damaged: it ends before its image")
+    values = np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return Samples(values.clip(max=highest), highest)
+
+
+def _low_bytes(file: IO[bytes]) -> np.ndarray:
+    """Decodes the less significant bytes of colors, whose samples Pillow cuts to 8 bits.
+
+    Pillow takes the first byte of each pair of big-endian samples, and the second one of
     little-endian ones: told the wrong order, it takes the other byte.
     """
-    native = ";16L" if sys.byteorder == "little" else ";16B"
     file.seek(0)
-    with PIL.Image.open(file, formats=[kind]) as again:
-        again.tile = [tile._replace(args=_other_order(tile.args, native)) for tile in again.tile]
+    with PIL.Image.open(file, formats=["PNG"]) as again:
+        again.tile = [
+            tile._replace(args=str(tile.args).replace(";16B", ";16L")) for tile in again.tile
+        ]
         return np.asarray(again)
-
-
-def _other_order(args: Any, native: str) -> Any:
-    """Arguments of a decoder of Pillow for samples of the other byte order."""
-    rawmode, *rest = (args,) if isinstance(args, str) else args
-    name, order = rawmode.replace(";16N", native).rsplit(";16", 1)
-    other = f"{name};16" + {"L": "B", "B": "L"}[order]
-    return other if isinstance(args, str) else (other, *rest)

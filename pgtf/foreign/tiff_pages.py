@@ -19,7 +19,6 @@ from pgtf.foreign.tiff import (
     ORIENTATION,
     PHOTOMETRIC,
     SAMPLE_FORMAT,
-    SIGNED,
     UNSIGNED,
     WHITE_IS_ZERO,
     WIDTH,
@@ -105,8 +104,6 @@ def plain_tiff(content: Content, page: int = 0) -> Plain:
     )
     if is_inverted:
         changes[PHOTOMETRIC] = BLACK_IS_ZERO
-    if (bits, sample_format, found.order) == (32, UNSIGNED, ">"):  # Pillow knows only signed ones.
-        changes[SAMPLE_FORMAT] = SIGNED
     found = _changed(found, changes)
     kept = _checked(content, found)
     plain = _extracted(content, found, kept) if len(pages) > 1 else None

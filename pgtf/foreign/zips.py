@@ -13,6 +13,8 @@ import struct
 import zipfile
 import zlib
 
+from pgtf.files import PASSING
+
 SUFFIX = ".zip"
 STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # of an archive, and of an empty one
 MAX_DIRECTORY = 1 << 28  # bytes of the list of files; two million of them take so much
@@ -184,6 +186,9 @@ def _members_of(path: str) -> dict[str, zipfile.ZipInfo]:
             raise
         what: Exception = error
     except _DAMAGE as error:
+        # `zipfile` says of a file that cannot be read that it is no archive.
+        if isinstance(error.__context__, OSError) and error.__context__.errno in PASSING:
+            raise error.__context__ from None
         what = error
     reason = " ".join(str(what).split())[:200] or type(what).__name__
     raise ValueError(f"{path}: not a zip archive, or damaged ({reason}).")

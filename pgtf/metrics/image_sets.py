@@ -13,6 +13,7 @@ from absl import logging
 from tqdm import tqdm
 
 from pgtf import images as image_functions
+from pgtf.dataset.folder import Part
 from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
 from pgtf.foreign.terminal import one_line
 
@@ -102,20 +103,24 @@ def of_array(name: str, images: np.ndarray) -> ImageSet:
     return ImageSet(name, images.shape[1:], len(images), lambda begin, end: images[begin:end])
 
 
-def of_dataset(dataset: Dataset, mirror_seed: int | None = None) -> ImageSet:
+def of_dataset(dataset: Dataset, mirror_seed: int | None = None, split: Part = "train") -> ImageSet:
     """Images of a pgtf.dataset.Dataset in the order of their records.
 
     Args:
         dataset: the dataset.
         mirror_seed: seed for flipping each image with probability 0.5; None = flip none.
+        split: part of it that was opened; records name it unless it is that of training.
     """
     shape = (dataset.resolution, dataset.resolution, dataset.num_channels)
+    name = dataset.name if split == "train" else f"{dataset.name} (split {split})"
+    notes = {} if split == "train" else {"split": split}
     if mirror_seed is None:
         return ImageSet(
-            dataset.name,
+            name,
             shape,
             dataset.num_images,
             lambda begin, end: dataset.read_images(range(begin, end)),
+            notes=notes,
         )
     flips = np.random.RandomState(mirror_seed).uniform(size=dataset.num_images) >= 0.5
 
@@ -123,8 +128,8 @@ def of_dataset(dataset: Dataset, mirror_seed: int | None = None) -> ImageSet:
         found = dataset.read_images(range(begin, end))
         return np.where(flips[begin:end, None, None, None], found[:, :, ::-1], found)
 
-    name = f"{dataset.name} (mirrored at random)"
-    return ImageSet(name, shape, dataset.num_images, read, mirror=True)
+    name = f"{name} (mirrored at random)"
+    return ImageSet(name, shape, dataset.num_images, read, mirror=True, notes=notes)
 
 
 def of_folder(

@@ -32,6 +32,7 @@ class Config:
     patch: int = 96  # side of a clean patch, pixels
     lrate: float = 1e-3
     seed: int = 1000
+    value_range: tuple[float, float] | None = None  # stored values that become black and white
 
     def __post_init__(self) -> None:
         is_whole = self.patch % PATCH_MULTIPLE == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,15 @@ import numpy as np
 
 from pgtf import images as images_lib
 from pgtf.dataset.sources.images import list_images
-from pgtf.dataset.sources.pictures import FILE_ERRORS, converted, to_plain
-from pgtf.foreign.pictures import open_picture, reason
+from pgtf.dataset.sources.pictures import converted, to_plain
+from pgtf.dataset.sources.ranges import Range
+from pgtf.dataset.sources.reading import read_or_refuse
+from pgtf.foreign.limits import MAX_PIXELS
+from pgtf.foreign.pictures import open_picture
 from pgtf.restoration import degradation
 from pgtf.restoration.config import Config
 
+REMEDY = "Remove the file."
 HELD_OUT = 10  # every tenth image is held out
 CACHE_BYTES = 1 << 29  # memory for decoded images
 AHEAD = 2  # minibatches prepared in advance
@@ -25,8 +30,14 @@ CROP = 512  # largest side of a held-out image, cut from its middle, pixels
 class Photographs:
     """The images of a folder; the most recently used ones stay decoded in memory."""
 
-    def __init__(self, folder: str, names: Sequence[str]) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        folder: str,
+        names: Sequence[str],
+        value_range: Range | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        self._folder, self._value_range, self._max_pixels = folder, value_range, max_pixels
         self.names = list(names)
         self._cache: collections.OrderedDict[str, np.ndarray] = collections.OrderedDict()
 
@@ -40,19 +51,23 @@ class Photographs:
             self._cache.move_to_end(name)
             return self._cache[name]
         path = os.path.join(self._folder, name)
-        try:
-            with open_picture(path) as file:
-                image = np.asarray(converted(to_plain(file, "white"), "RGB"))
-        except FILE_ERRORS as error:
-            raise ValueError(f"{path}: {reason(error)}. Remove the file.") from error
+        image = read_or_refuse(path, functools.partial(self._decode, path), REMEDY)
         self._cache[name] = image
         while sum(x.nbytes for x in self._cache.values()) > CACHE_BYTES and len(self._cache) > 1:
             self._cache.popitem(last=False)
         return image
 
+    def _decode(self, path: str) -> np.ndarray:
+        with open_picture(path, max_pixels=self._max_pixels) as file:
+            return np.asarray(converted(to_plain(file, "white", self._value_range), "RGB"))
 
-def split(config: Config) -> tuple[Photographs, Photographs]:
+
+def split(config: Config, max_pixels: int = MAX_PIXELS) -> tuple[Photographs, Photographs]:
     """Splits the images into those to train on and those to measure with.
+
+    Args:
+        config: names the folders.
+        max_pixels: of a file.
 
     Raises:
         ValueError: there are too few, or one is too small or damaged.
@@ -60,19 +75,20 @@ def split(config: Config) -> tuple[Photographs, Photographs]:
     """
     names, _ = list_images(config.images)
     if config.held_out is not None:
-        held_out = Photographs(config.held_out, list_images(config.held_out)[0])
+        folder, measured = config.held_out, list_images(config.held_out)[0]
     else:
-        held_out = Photographs(config.images, names[HELD_OUT // 2 :: HELD_OUT] or names[-1:])
-        names = [name for name in names if name not in set(held_out.names)]
+        folder, measured = config.images, names[HELD_OUT // 2 :: HELD_OUT] or names[-1:]
+        names = [name for name in names if name not in set(measured)]
+    held_out = Photographs(folder, measured, config.value_range, max_pixels)
     least = config.patch + degradation.BLOCK
-    sizes = {name: _size(os.path.join(config.images, name)) for name in names}
+    sizes = {name: _size(os.path.join(config.images, name), max_pixels) for name in names}
     usable = [name for name in names if min(sizes[name]) >= least]
     if not usable:
         raise ValueError(
             f"{config.images}: needs images of {least} pixels or more each way to train on, beside "
             f"those held out. Received: {len(names)} smaller ones."
         )
-    return Photographs(config.images, usable), held_out
+    return Photographs(config.images, usable, config.value_range, max_pixels), held_out
 
 
 def minibatches(
@@ -118,9 +134,9 @@ def held_out_crops(photographs: Photographs, max_images: int) -> list[np.ndarray
     return crops
 
 
-def _size(path: str) -> tuple[int, int]:
-    try:
-        with open_picture(path, pixels=False) as file:
+def _size(path: str, max_pixels: int) -> tuple[int, int]:
+    def look() -> tuple[int, int]:
+        with open_picture(path, pixels=False, max_pixels=max_pixels) as file:
             return file.size
-    except FILE_ERRORS as error:
-        raise ValueError(f"{path}: {reason(error)}. Remove the file.") from error
+
+    return read_or_refuse(path, look, REMEDY)

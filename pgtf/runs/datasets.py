@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pgtf.dataset import Dataset, DatasetConfig, open_dataset
 from pgtf.dataset.fingerprint import agree, fingerprint
+from pgtf.dataset.folder import Part
 from pgtf.runs import identity
 
 
 def open_dataset_of(
-    folder: Path, options: DatasetConfig, max_label_size: int | Literal["full"] | None
+    folder: Path,
+    options: DatasetConfig,
+    max_label_size: int | Literal["full"] | None,
+    split: Part = "train",
 ) -> Dataset:
     """Opens the images that a run was trained on.
 
@@ -22,6 +26,7 @@ def open_dataset_of(
         folder: run folder.
         options: the part `dataset` of its configuration.
         max_label_size: as for `open_dataset`.
+        split: as for `open_dataset`: other images of the same dataset.
 
     Raises:
         ValueError: if the images are in neither place; says what is there.
@@ -30,16 +35,19 @@ def open_dataset_of(
     paths = [options.path, *([] if source is None else [source.path])]
     found = []
     for path in dict.fromkeys(paths):
+        sizes: dict[str, Any] = {
+            "resolution": options.resolution,
+            "max_label_size": max_label_size,
+        }
         try:
-            dataset = open_dataset(
-                path, resolution=options.resolution, max_label_size=max_label_size
-            )
+            dataset = open_dataset(path, **sizes)
+            wanted = dataset if split == "train" else open_dataset(path, **sizes, split=split)
         except (OSError, ValueError) as error:
             found.append(str(error))
             continue
         if source is None or source.fingerprint is None:
-            return dataset
+            return wanted
         if agree(source.fingerprint, fingerprint(dataset)):
-            return dataset
+            return wanted
         found.append(f"{path}: other images than those on which {folder} was trained.")
     raise ValueError(f"{' '.join(found)} Name the dataset with --dataset.")

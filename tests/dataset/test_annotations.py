@@ -8,6 +8,7 @@ import pytest
 
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import hdf5
+from pgtf.dataset.sources.annotations import read_labels
 from tests.dataset.folders import create, save, shades
 
 
@@ -24,6 +25,20 @@ def test_labels_are_the_names_of_folders(tmp_path):
     labels, names = labels_of(tmp_path, labels="folders")
     assert labels == [[1, 0], [1, 0], [0, 1]]
     assert names == ("cats", "dogs")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["set/train/dog/a.png", "set/train/cat/b.png"], ["cat", "dog"]),
+        (["a/dog/a.png", "b/dog/b.png"], ["a/dog", "b/dog"]),
+        (["top/a.png", "top/sub/b.png"], ["top", "top/sub"]),
+        (["only/a.png", "only/b.png"], ["only"]),
+        (["set/10/a.png", "set/9/b.png", "set/1/c.png"], ["1", "9", "10"]),
+    ],
+)
+def test_folders_above_all_classes_are_no_part_of_their_names(files, expected):
+    assert read_labels("folders", "in", files).names == expected
 
 
 TABLES = {

@@ -1,6 +1,7 @@
 """Datasets that training makes of a folder of images."""
 
 import os
+import shlex
 
 import numpy as np
 import PIL.Image
@@ -22,7 +23,7 @@ def test_a_dataset_is_made_once_per_content(tmp_path):
     for shade in (10, 20, 30):
         save(tmp_path / "cats" / f"{shade}.png", shade, (40, 33))
     planned = plan("cats")
-    assert (planned.images.resolution, planned.images.channels, planned.num_images) == (32, 3, 3)
+    assert (planned.images.resolution, planned.images.channels, planned.num_files) == (32, 3, 3)
     assert os.path.dirname(planned.target) == "datasets"
     assert planned.target.startswith("datasets/cats-")
     assert make(planned).num_images == 3
@@ -133,3 +134,33 @@ def test_a_resolution_must_be_a_power_of_two(tmp_path):
     save(tmp_path / "in" / "a.png", 7)
     with pytest.raises(ValueError, match="`resolution` must be a power of two.*resolution=100"):
         plan("in", 100)
+
+
+def test_files_that_cannot_be_opened_are_told_before_and_left_out(tmp_path):
+    """Three photographs and two HEIC files are trained on without a package for the latter."""
+    for i in range(4):
+        save(tmp_path / "in" / f"{i}.png", 50 * i, (8, 8))
+    for name in ("x.heic", "y.heic", "z.jxl"):
+        (tmp_path / "in" / name).write_bytes(b"\xff\x0a")
+    planned = plan("in")
+    assert "up to 4 images of in at 8x8 without 3 others, such as in/x.heic: " in str(planned)
+    assert [x.name for x in make(planned).rejected] == ["in/x.heic", "in/y.heic", "in/z.jxl"]
+    assert open_dataset(planned.target).num_images == 4
+
+
+def test_a_folder_of_damage_is_refused_with_the_command_that_leaves_it_out(tmp_path):
+    for i in range(8):
+        save(tmp_path / "in" / f"{i}.png", i, (8, 8))
+    for path in sorted((tmp_path / "in").iterdir())[:5]:
+        path.write_bytes(path.read_bytes()[:48])  # in the middle of its pixels
+    planned = plan("in")
+    assert "up to 8 images of in at 8x8 (as does" in str(planned)
+    with pytest.raises(ValueError, match=r"in/\d.png: .* \(error 2\). Remove such files") as e:
+        make(planned)
+    flags = shlex.split(str(e.value).partition("dataset_tool.py ")[2])
+    assert run(*flags) == 0
+    assert open_dataset(planned.target).num_images == 3
+    for path in (tmp_path / "in").iterdir():
+        path.write_text("no image")
+    with pytest.raises(ValueError, match="none of 8 files .* read. in/0.png: not an image"):
+        plan("in")

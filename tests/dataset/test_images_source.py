@@ -58,7 +58,7 @@ def test_images_of_odd_names_are_taken_and_other_files_counted(tmp_path, capsys)
     assert sorted(shades(tmp_path / "out")) == list(range(6))
     assert summary.skipped == ("labels.csv", "more.txt", "notes.txt", "paper.pdf")
     print_summary(summary)
-    line = "Skipped        4 files that are not images: 2 .txt, 1 .csv, 1 .pdf\n"
+    line = "Skipped        4 files of other kinds: 2 .txt, 1 .csv, 1 .pdf\n"
     assert line in capsys.readouterr().out
 
 

@@ -40,6 +40,7 @@ DIALECTS = {
     "other case": "file,class\n0001.JPG,cat\nIMG/0002.Jpg,dog\n",
     "trailing separators and blank rows": "file,class,\n0001.jpg,cat,\n,,\n0002.jpg,dog,\n\n",
     "more rows": "file,class\n0003.jpg,eel\n0001.jpg,cat\n0002.jpg,dog\nx.png,\n",
+    "pictures converted since": "file,class\n0001.PNG,cat\nimg/0002.webp,dog\n",
     "absolute": "file,class\n{root}/img/0001.jpg,cat\n{root}/img/0002.jpg,dog\n",
 }
 
@@ -74,6 +75,11 @@ AMBIGUOUS = {
     "an id, two files": ("file,n\na,1\n", ["a.jpg", "a.png"], "a may be a.jpg or a.png"),
     "two rows, one file": ("f,n\nx/a.png,1\ny/a.png,2\n", ["a.png"], "two labels for a.png: 1 for"),
     "a row that is another's": ("f,n\na.png,1\n", ["a.png", "x/a.png"], "no label for .*x/a.png"),
+    "another kind, two files": (
+        "f,n\na.jpg,1\n",
+        ["a.png", "a.webp"],
+        "a.jpg may be a.png or a.webp",
+    ),
     "another folder": (
         "f,n\ndogs/a.png,1\n",
         ["cats/a.png"],
@@ -92,6 +98,11 @@ AMBIGUOUS = {
     ),
     "exchanged columns": ("class,file\ncat,0001.jpg\ndog,0002.jpg\n", NAMES, "--file_column=file"),
     "no header": ("0001.jpg,cat\n0002.jpg,dog\n", NAMES, "first line must name.*--header=0"),
+    "no header and exchanged columns": (
+        "cat,0001.jpg\ndog,0002.jpg\n",
+        NAMES,
+        "first line must name.* Received: cat, 0001.jpg.* --header=0 --file_column=2",
+    ),
     "texts beside numbers": (
         "id,breed,age\n0001,cat,3\n0002,dog,4\n",
         NAMES,
@@ -102,6 +113,16 @@ AMBIGUOUS = {
         "f,class\n0001.jpg,\n0002.jpg,dog\n",
         NAMES,
         "line 2: the label of 0001.jpg is blank",
+    ),
+    "a blank as pandas writes it": (
+        "f,class\n0001.jpg,cat\n0002.jpg,NaN\n",
+        NAMES,
+        "line 3: the label of 0002.jpg is blank",
+    ),
+    "thousands": (
+        "f;n\n0001.jpg;1.234,5\n0002.jpg;2\n",
+        NAMES,
+        "line 2: n holds '1.234,5'. Write numbers without separators of thousands",
     ),
     "blank number": (
         "f,age\n0001.jpg,1.5\n0002.jpg, \n",

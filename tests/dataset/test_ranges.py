@@ -102,7 +102,7 @@ def test_numbers_without_a_range_of_their_own_are_refused(kind, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.tif").write_bytes(tiff(np.zeros((16, 16), kind)))
     with pytest.raises(
-        ValueError, match=f"{name} images have no known range; --range=LOW,HIGH or --range=auto"
+        ValueError, match=f"{name} images have no known range; --range=LOW,HIGH says it"
     ):
         create(tmp_path, channels=1)
 
@@ -292,3 +292,15 @@ def test_a_small_tiff_file_is_not_decompressed_to_very_much(tmp_path):
         content[at : at + 4] = struct.pack("<I", 17)
     with pytest.raises(ValueError, match="it ends before its image"):
         read(tmp_path / "x.tif", bytes(content), 3, value_range=(0, 1))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("highest", [100, 4095, 65535])
+def test_values_of_ppm_files_are_those_that_are_stored(highest, channels, tmp_path):
+    values = RNG.integers(0, highest + 1, (16, 16, channels))
+    header = f"P{5 if channels == 1 else 6}\n# a comment\n16 16\n{highest}\n".encode()
+    content = header + values.astype(">u2" if highest > 255 else "u1").tobytes()
+    for value_range in (None, (3, highest / 2)):
+        found = read(tmp_path / "x.ppm", content, channels, value_range=value_range)
+        expected = rounded(values, *(value_range or (0, highest)))
+        np.testing.assert_array_equal(found, expected.transpose(2, 0, 1))

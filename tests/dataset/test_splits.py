@@ -20,7 +20,7 @@ def test_an_amount_is_a_number_or_a_share(text, amount):
     assert type(parse_held_out(text)) is type(amount)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "200%", "many", "nan", "inf"])
+@pytest.mark.parametrize("text", ["0", "-1", "1.0", "1.5", "200%", "many", "nan", "inf"])
 def test_another_amount_is_refused(text):
     with pytest.raises(
         ValueError, match="`held_out` must be a number of images from 1, or a share"
@@ -66,9 +66,10 @@ def read(folder, split):
     return shades
 
 
-def test_a_column_holds_out_whole_patients(patients):
+def test_a_column_holds_out_whole_patients(patients, capsys):
     flags = ("--labels", patients / "ages.csv", "--held_out=0.2", "--split_by=patient")
     assert run("create_from_images", patients / "out", patients / "in", *flags) == 0
+    assert "Images         20, 4 of them held out\n" in capsys.readouterr().out
     train, others = (read(patients / "out", split) for split in ("train", "held_out"))
     assert sorted(train + others) == list(range(20))
     assert len(others) == 4

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -13,6 +14,7 @@ from pgtf.dataset import open_dataset
 from pgtf.dataset.commands import print_summary
 from pgtf.dataset.sources import images, reading, walking
 from pgtf.dataset.sources.walking import find_images, list_images
+from pgtf.foreign import zips
 from tests import faults
 from tests.dataset.commands import run
 from tests.dataset.folders import create, save, shades
@@ -44,7 +46,7 @@ def test_what_systems_add_is_passed_over_and_counted(tmp_path, capsys):
     assert summary.skipped == ("README", "cat/labels.h5", "paper.pdf")
     print_summary(summary)
     out = capsys.readouterr().out
-    assert "3 files that are not images: 1 without extension, 1 .h5, 1 .pdf\n" in out
+    assert "3 files of other kinds: 1 without extension, 1 .h5, 1 .pdf\n" in out
     (line,) = (x for x in out.splitlines() if "@eaDir" in x)
     assert line.startswith("Skipped        ")
     assert "2 hidden" in line
@@ -151,6 +153,33 @@ def test_a_wavering_disk_costs_no_file(lasts, number, tmp_path, monkeypatch):
     else:
         assert create(tmp_path, max_errors=3, shuffle=False).rejected == ()
         assert shades(tmp_path / "out") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "archive", "end of an archive"])
+def test_a_wavering_disk_hides_no_folder(kind, tmp_path, monkeypatch):
+    save(tmp_path / "in" / "there" / "a.png", 5)
+    (tmp_path / "in" / "link").symlink_to("there")
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        archive.write(tmp_path / "in" / "there" / "a.png", "there/a.png")
+    monkeypatch.setattr(files, "WAITS_SEC", (0, 0))
+    place, name, path, source = {
+        "folder": (os, "stat", tmp_path / "in", "in"),
+        "link": (os, "stat", tmp_path / "in" / "link", "in"),
+        "archive": (zips, "is_zip", tmp_path / "in.zip", "in.zip"),
+        "end of an archive": (zipfile, "_EndRecData", None, "in.zip"),
+    }[kind]
+    real, failures = getattr(place, name), [0]
+
+    def wavering(what, **options):
+        if failures[0] < 2 and (path is None or os.fspath(what) == os.fspath(path)):
+            failures[0] += 1
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(what))
+        return real(what, **options)
+
+    monkeypatch.setattr(place, name, wavering)
+    found = find_images(str(tmp_path / source)).images
+    assert found == ["there/a.png"] if source == "in.zip" else ["link/a.png", "there/a.png"]
+    assert failures[0] == 2
 
 
 def test_another_failure_of_reading_is_a_rejected_file():

@@ -70,6 +70,23 @@ def test_a_dataset_of_a_zip_is_that_of_its_folder_to_the_byte(flags, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["in", "in.zip", "of-in", "of-in.zip"]
 
 
+@pytest.mark.usefixtures("small_tasks")
+def test_several_workers_make_the_same_bytes_of_a_folder_or_an_archive(tmp_path):
+    members = {f"{i % 3}/{i:02d}.png": png(5 * i) for i in range(22)}
+    write(tmp_path / "in.zip", members | {"1/bad.png": png(0)[:40], "2/worse.jpg": b"no image"})
+    with zipfile.ZipFile(tmp_path / "in.zip") as archive:
+        archive.extractall(tmp_path / "in")
+    flags = ("--labels=folders", "--max_errors=2")
+    made = []
+    for source, workers in (("in", 1), ("in", 2), ("in.zip", 2)):
+        folder = tmp_path / f"{source}-{workers}" / "set"
+        more = f"--num_workers={workers}"
+        assert run("create_from_images", folder, tmp_path / source, *flags, more) == 0
+        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert made[0] == made[1] == made[2]
+    assert sorted(shades(tmp_path / "in-2" / "set")) == [5 * i for i in range(22)]
+
+
 def test_labels_in_the_archive_are_found(tmp_path):
     labels = {"labels": [["00000/1.png", 1], ["00000/0.png", 0], ["00001/2.png", 1]]}
     members = {f"{i // 2:05d}/{i}.png": png(i) for i in range(3)}

@@ -37,7 +37,7 @@ READERS = {
     "npy": arrays.read_npy,
     "npz": arrays.read_npz,
     "json": json_files.read_json,
-    "landmarks": lambda path: read_landmarks(path, ["a.png"]),
+    "landmarks": lambda path: read_landmarks(path, "", ["a.png"]),
     "records": tfrecords.open_records,
     "pickle": read_pickle,
     "whole file": files.read_at_once,

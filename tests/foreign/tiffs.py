@@ -81,3 +81,77 @@ def png(values, bits=None, key=b""):
         for name, data in chunks
         if data or name == b"IEND"
     )
+
+
+def blocks(values, *, order="<", rows=0, tile=0, predictor=1, planes=False, pack=zlib.compress):
+    """Encodes [H, W, C] in strips of `rows` or tiles of `tile`, deflated unless `pack` says else.
+
+    Args:
+        values: gray, or three channels of RGB.
+        order: of bytes, < or >.
+        rows: per strip; 0 = all, or tiles.
+        tile: pixels per side of a tile, a multiple of 16; 0 = strips.
+        predictor: 1 none, 2 differences of integers, 3 of floating-point numbers.
+        planes: one plane per channel.
+        pack: (bytes of a block) -> compressed; None = no compression.
+    """
+    height, width, channels = values.shape
+    high, wide = (tile, tile) if tile else (rows or height, width)
+    parts = []
+    for plane in np.split(values, channels, axis=2) if planes else [values]:
+        for top in range(0, height, high):
+            for left in range(0, width, wide):
+                block = plane[top : top + high, left : left + wide]
+                if tile:
+                    missing = (high - block.shape[0], wide - block.shape[1])
+                    block = np.pad(block, [(0, missing[0]), (0, missing[1]), (0, 0)])
+                data = _predicted(block, order, predictor)
+                parts.append(data if pack is None else pack(data))
+    result = bytearray(b"II*\0\0\0\0\0" if order == "<" else b"MM\0*\0\0\0\0")
+
+    def append(data):
+        place = len(result)
+        result.extend(data + bytes(len(data) % 2))
+        return place
+
+    places, sizes = [append(part) for part in parts], list(map(len, parts))
+    code = {zlib.compress: 8, None: 1}.get(pack, 5)
+    tags = {256: [width], 257: [height], 258: [8 * values.itemsize] * channels, 259: [code]}
+    tags |= {262: [2 if channels > 1 else 1], 277: [channels], 284: [2 if planes else 1]}
+    tags |= {317: [predictor], 339: [FORMATS[values.dtype.kind]] * channels}
+    if tile:
+        tags |= {322: [tile], 323: [tile], 324: places, 325: sizes}
+    else:
+        tags |= {273: places, 278: [high], 279: sizes}
+    records = b""
+    for tag in sorted(tags):
+        value = struct.pack(f"{order}{len(tags[tag])}I", *tags[tag])
+        value = value if len(value) == 4 else struct.pack(order + "I", append(value))
+        records += struct.pack(order + "HHI", tag, 4, len(tags[tag])) + value
+    struct.pack_into(order + "I", result, 4, len(result))
+    return bytes(result) + struct.pack(order + "H", len(tags)) + records + bytes(4)
+
+
+def _predicted(block, order, predictor):
+    """Bytes of a strip or tile after its predictor, as TIFF 6.0 and Adobe's note 3 define it."""
+    height, width, channels = block.shape
+    if predictor == 2:
+        numbers = block.view(f"u{block.itemsize}").copy()
+        numbers[:, 1:] -= numbers[:, :-1].copy()
+        block = numbers
+    if predictor == 3:
+        rows = block.astype(block.dtype.newbyteorder(">")).view(np.uint8)
+        planes = rows.reshape(height, -1, block.itemsize).transpose(0, 2, 1).reshape(height, -1)
+        differences = planes.copy()
+        differences[:, channels:] -= planes[:, :-channels]
+        return differences.tobytes()
+    return block.astype(block.dtype.newbyteorder(order)).tobytes()
+
+
+def lzw(data):
+    """Compresses as TIFF's LZW does, without a table: a clear code before 250 bytes at a time."""
+    codes = [
+        code for at in range(0, len(data), 250) for code in (256, *data[at : at + 250])
+    ]  # Codes have 9 bits until the table has 511 entries.
+    bits = "".join(f"{code:09b}" for code in (*codes, 257))
+    return int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")

@@ -107,7 +107,7 @@ def labels(folder: Path) -> None:
 def landmarks(folder: Path) -> None:
     """Tables of faces."""
     path = next(folder.glob("landmarks.*"), folder / "landmarks.csv")
-    read_landmarks(str(path), sorted(pictures()))
+    read_landmarks(str(path), "pictures", sorted(pictures()))
 
 
 def dataset(folder: Path) -> None:

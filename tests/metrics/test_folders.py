@@ -128,7 +128,7 @@ def test_images_need_not_be_square_and_are_turned_upright(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "b.png: the file is empty. Replace or remove it"),
+        (b"", "b.png: the file is empty. Replace or remove the file"),
         (b"damaged", "b.png: not an image, or of a kind that cannot be read. Replace or remove"),
     ],
 )

@@ -29,7 +29,7 @@ def test_a_folder_of_images_becomes_a_dataset_that_is_trained_on_and_found_again
     code, out, err = run(*arguments, "--dry_run")
     assert code == 0
     path = json.loads(out.split("\n}\n")[0] + "\n}")["dataset"]["path"]
-    assert f"Dataset: to be made: {path}, 8 images of cats at 8x8" in err
+    assert f"Dataset: to be made: {path}, up to 8 images of cats at 8x8" in err
     assert os.listdir() == ["cats"]
 
     code, out, err = run(*arguments)

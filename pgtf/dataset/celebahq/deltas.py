@@ -80,6 +80,7 @@ class Archives:
             raise FileNotFoundError(f"{name} is missing") from None
         except Exception as why:
             if isinstance(why, OSError) and _is_of_disk(why):
+                self._open.pop(name, None)  # A stale handle stays stale.
                 raise OSError(why.errno, why.strerror, name) from None
             raise DeltaDamaged(f"{name}: {entry} cannot be unpacked ({_what(why)})") from None
         if len(token) > MAX_TOKEN_BYTES:

@@ -19,6 +19,7 @@ from pgtf.dataset.celebahq.jpeg import decode
 from pgtf.dataset.celebahq.report import Outcome, Result, append_result
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.pyramid import pyramid
+from pgtf.files import PASSING, retried
 from pgtf.foreign.files import read_bytes
 
 MAX_JPEG = 1 << 28  # bytes of a photograph; those of CelebA have a few megabytes
@@ -71,8 +72,11 @@ class Maker:
         row = item.row
         try:
             jpeg = self._read_jpeg(row)
-            delta = deltas.open_token(self._archives.read(row.idx), jpeg, row.orig_file)
+            token = retried(lambda: self._archives.read(row.idx), deltas.zip_name(row.idx))
+            delta = deltas.open_token(token, jpeg, row.orig_file)
         except OSError as error:
+            if error.errno in PASSING:  # The file may be whole, so it is not left out.
+                raise
             detail = f"cannot be read: {error}" if error.errno else str(error)
             return None, Result(row, Outcome.MISSING, detail)
         except DeltaDamaged as error:

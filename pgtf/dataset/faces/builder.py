@@ -28,6 +28,7 @@ from pgtf.dataset.ownership import refuse_existing, refuse_foreign
 from pgtf.dataset.partial import SUFFIX, PartialFolder
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.images import list_images
+from pgtf.dataset.sources.survey import known_range, survey, warn
 
 RANKING = ".ranking"  # added to the target: folder of scores while all faces are being scored
 REPORT_FILE = "quality.jsonl"  # scores while faces that are all kept are being made
@@ -79,7 +80,10 @@ def create(
             f"Received: resolution={faces.resolution}."
         )
     names, others = list_images(image_dir)
-    found = read_landmarks(landmark_file, names)
+    found = read_landmarks(landmark_file, image_dir, names)
+    warn(survey(image_dir, names, faces.max_pixels), faces.value_range is not None, takes_all=True)
+    places = image_dir, names, faces.max_pixels, options.num_workers
+    faces = dataclasses.replace(faces, value_range=known_range(faces.value_range, *places))
     job = _job(image_dir, landmark_file, found, faces, names_of_models or {})
     build = _build_all if len(found) <= faces.keep else _build_best
     summary = build(target, found, Maker(image_dir, landmark_file, faces), job, options)
@@ -103,6 +107,7 @@ def _build_all(
         load=dataclasses.replace(maker, report=os.path.join(target + SUFFIX, REPORT_FILE)),
         shape=(3, maker.options.resolution, maker.options.resolution),
         job=job,
+        meta=_facts(maker.options),
         max_errors=maker.options.max_errors,
         report=REPORT_FILE,
         options=options,
@@ -137,6 +142,7 @@ def _build_best(
             load=maker,
             shape=(3, faces.resolution, faces.resolution),
             job=job,
+            meta=_facts(faces),
             options=options,
         )
         ranked = [found[i] for i in order]
@@ -148,6 +154,11 @@ def _build_best(
         )
         folder.discard()
     return summary
+
+
+def _facts(faces: FaceOptions) -> dict[str, Any]:
+    """More fields of dataset.json."""
+    return {} if faces.value_range is None else {"range": faces.value_range}
 
 
 def _write_scores(target: str, scores: np.ndarray, ranked: Sequence[Face], num_kept: int) -> None:
@@ -171,6 +182,7 @@ def _job(
         field.name: getattr(faces, field.name)
         for field in dataclasses.fields(faces)
         if field.name not in ("clean", "upscale", "max_errors", "max_pixels")
+        and (field.name, getattr(faces, field.name)) != ("value_range", None)  # as older jobs
     }
     return {
         "command": "create_faces",

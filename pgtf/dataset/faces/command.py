@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from pgtf.dataset.commands import add_max_pixels, natural, positive
+from pgtf.dataset.commands import add_depth, natural, positive
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.faces import builder
 from pgtf.dataset.faces.alignment import Network
@@ -84,7 +84,7 @@ def _add_create_faces(commands: Any, open_restorer: OpenRestorer) -> None:
         default=default.alpha,
         help="treatment of transparent pixels (default: %(default)s)",
     )
-    add_max_pixels(p)
+    add_depth(p, auto=True)
     _add_max_errors(p, "faces")
 
 
@@ -102,6 +102,7 @@ def create_faces(
         min_face=args.min_face,
         alpha=args.alpha,
         gray=args.gray,
+        value_range=args.value_range,
         max_pixels=args.max_pixels,
         max_errors=args.max_errors,
     )
@@ -124,7 +125,7 @@ def _add_rank_images(commands: Any) -> None:
     p.add_argument("images_dir", metavar="folder", help="image files of any kind and size")
     p.add_argument("--keep", type=positive, required=True, help="number of images to keep")
     p.add_argument("--out", help="folder to create (default: FOLDER-ranked)")
-    add_max_pixels(p)
+    add_depth(p, auto=True)
     _add_max_errors(p, "images")
     p.add_argument("--num_workers", type=positive, help="processes (default: one per core)")
     p.add_argument("--resume", action="store_true", help="continue an interrupted job")
@@ -135,9 +136,9 @@ def rank(args: argparse.Namespace) -> None:
     options = Options(args.num_workers, args.resume)
     # After an interruption, the script looks for `args.out` to say how to continue.
     args.out = args.out or default_folder(args.images_dir)
-    ranked = rank_images(
-        args.images_dir, args.keep, args.out, args.max_errors, options, args.max_pixels
-    )
+    places = args.images_dir, args.keep, args.out
+    limits = args.max_pixels, args.value_range
+    ranked = rank_images(*places, args.max_errors, options, *limits)
     for rejected in ranked.rejected:
         print(f"Rejected       {one_line(rejected.name)}  {one_line(rejected.reason)}")
     for what, name in ("Scores", SCORES_FILE), ("Quality", SHEET_FILE), ("Best", BEST_FOLDER):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import dataclasses
 import os
 import reprlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from pgtf.foreign.files import read_text
+from pgtf.dataset.sources.matching import match_names
+from pgtf.dataset.sources.tables import Table, parse_table
+from pgtf.foreign.files import read_bytes, read_text
 from pgtf.foreign.json_files import read_json
 
 POINTS = ("left eye", "right eye", "nose", "left corner of the mouth", "right corner of the mouth")
@@ -35,16 +37,18 @@ class Face:
     number: int = 0  # counts the faces in a photograph
 
 
-def read_landmarks(path: str, names: Sequence[str]) -> list[Face]:
+def read_landmarks(path: str, image_dir: str, names: Sequence[str]) -> list[Face]:
     """Reads the faces of each photograph, in the order of the photographs.
 
     Args:
-        path: a .csv file: a header, then a file name and ten numbers in each row, in the order of
-            POINTS or in the order of the header if it has CelebA's names (COLUMNS). A .json file:
-            {file: five pairs or ten numbers}, or [[file, points], ...]. Any other file is read as
-            CelebA's text: a count, a header without the file's column, rows.
+        path: a .csv or .tsv file: a header, then a file name and ten numbers in each row, in the
+            order of POINTS; or, if the header has CelebA's names (COLUMNS), in any order and beside
+            other columns. A .json file: {file: five pairs or ten numbers}, or
+            [[file, points], ...]. Any other file is read as CelebA's text: a count, a header
+            without the file's column, rows. Names mean photographs as `match_names` finds them.
             Rows for other files are ignored; a photograph may have several faces.
-        names: paths of the photographs below their folder.
+        image_dir: folder of the photographs.
+        names: their paths below it.
 
     Returns:
         The faces; a photograph without a row has one face without landmarks.
@@ -54,15 +58,20 @@ def read_landmarks(path: str, names: Sequence[str]) -> list[Face]:
         OSError: the table cannot be read.
     """
     rows = _READERS.get(os.path.splitext(path)[1].lower(), _read_text)(path)
-    found: dict[str, list[np.ndarray]] = {}
+    written: dict[str, list[np.ndarray]] = {}
     for at, file, values in rows:
         points = _points(at, file, values)
-        known = found.setdefault(os.path.normpath(file), [])
+        known = written.setdefault(os.path.normpath(file), [])
         if any((points == other).all() for other in known):
             raise ValueError(f"{at}: the same face of {file} twice. Delete one row.")
         known.append(points)
-    if not any(name in found for name in names):
-        first = next(iter(found), "nothing")
+    try:
+        meant = match_names(written, image_dir, names)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    found = {name: [x for text in texts for x in written[text]] for name, texts in meant.items()}
+    if not found:
+        first = next(iter(written), "nothing")
         raise ValueError(
             f"{path}: has landmarks for none of {len(names)} photographs. Expected: paths below "
             f"their folder, such as {names[0]}. Received: {first}."
@@ -99,31 +108,37 @@ def _shown(values: Any) -> str:
 Rows = Iterator[tuple[str, str, Any]]  # place, file, ten numbers
 
 
-def _read_csv(path: str) -> Rows:
-    try:
-        yield from _csv_rows(path)
-    except csv.Error as error:
-        raise ValueError(f"{path}: not a CSV file ({error}).") from None
+def _read_table(path: str) -> Rows:
+    table = parse_table(path, read_bytes(path, MAX_BYTES))
+    file, columns = _columns(table)
+    for row, line in zip(table.rows, table.lines, strict=True):
+        at, values = f"{path} line {line}", [row[i] for i in columns]
+        with contextlib.suppress(ValueError):
+            yield at, row[file], [table.decimal(value) for value in values]
+            continue
+        yield at, row[file], values
 
 
-def _csv_rows(path: str) -> Rows:
-    lines = csv.reader(_read(path).splitlines())
-    header = [name.strip().lower() for name in next(lines, [])]
-    if len(header) != 1 + len(COLUMNS):
+def _columns(table: Table) -> tuple[int, list[int]]:
+    """Returns the number of the column of files, and those of the coordinates.
+
+    Raises:
+        ValueError: the header is none of a table of landmarks.
+    """
+    header = [name.casefold() for name in table.columns]
+    first = 1 if table.is_unnamed(0) else 0  # the index that pandas writes
+    if all(header.count(name) == 1 for name in COLUMNS):
+        others = [i for i in range(first, len(header)) if header[i] not in COLUMNS]
+        if others:
+            return others[0], [header.index(name) for name in COLUMNS]
+    if len(header) - first != 1 + len(COLUMNS):
         raise ValueError(
-            f"{path} line 1: must be a header, a file column and {EXPECTED}. "
+            f"{table.path}: its header must name a file column and those of {EXPECTED}. "
             f"Received: {len(header)} columns."
         )
-    order: Iterable[int] = range(1, len(header))
-    if set(header[1:]) == set(COLUMNS):
-        order = [header.index(name) for name in COLUMNS]
-    elif all(_is_number(name) for name in header[1:]):
-        raise ValueError(f"{path} line 1: must be a header. Received: a row of numbers.")
-    for row in lines:
-        if row:
-            at = f"{path} line {lines.line_num}"
-            values = [row[i] for i in order] if len(row) == len(header) else row[1:]
-            yield at, row[0].strip(), values
+    if all(map(_is_number, header[first + 1 :])):
+        raise ValueError(f"{table.path}: must have a header. Received: a row of numbers.")
+    return first, list(range(first + 1, len(header)))
 
 
 def _read_text(path: str) -> Rows:
@@ -169,4 +184,4 @@ def _is_number(text: str) -> bool:
     return True
 
 
-_READERS = {".csv": _read_csv, ".json": _read_json}
+_READERS = {".csv": _read_table, ".tsv": _read_table, ".json": _read_json}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -16,9 +17,8 @@ from pgtf.dataset.faces.landmarks import Face
 from pgtf.dataset.faces.options import FaceOptions
 from pgtf.dataset.faces.photographs import read_photograph
 from pgtf.dataset.faces.quality import quality
-from pgtf.dataset.sources.pictures import FILE_ERRORS
+from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.foreign.json_files import read_lines
-from pgtf.foreign.pictures import reason
 from pgtf.foreign.schema import Count, read_as
 
 MAX_REPORT_BYTES = 1 << 29  # a million faces, of which each has a path of hundreds of bytes
@@ -37,16 +37,12 @@ class Maker:
     def __call__(self, faces: Iterable[Face]) -> Iterator[np.ndarray | Rejected]:
         """Makes faces: uint8 [3, R, R] each, or the reason why a face cannot be used."""
         for face in faces:
-            try:
-                image = self.make(face)
-            except FILE_ERRORS as error:
-                number = f" (face {face.number})" if face.number else ""
-                path = os.path.join(self.image_dir, face.file)
-                yield Rejected(f"{path}{number}", reason(error))
-            else:
-                if self.report is not None:
-                    append_quality(self.report, face, quality(image))
-                yield image
+            path = os.path.join(self.image_dir, face.file)
+            number = f" (face {face.number})" if face.number else ""
+            image = read_or_reject(path, functools.partial(self.make, face), number)
+            if self.report is not None and not isinstance(image, Rejected):
+                append_quality(self.report, face, quality(image))
+            yield image
 
     def make(self, face: Face) -> np.ndarray:
         """Makes one face -> uint8 [3, R, R].
@@ -58,7 +54,10 @@ class Maker:
         if face.landmarks is None:
             raise ValueError(f"no landmarks in {self.landmark_file}; add a row, or remove the file")
         path = os.path.join(self.image_dir, face.file)
-        photograph = read_photograph(path, options.alpha, options.max_pixels)
+        if options.value_range == "auto":
+            raise ValueError("`value_range` must be known. Received: value_range=auto.")
+        limits = options.max_pixels, options.value_range
+        photograph = read_photograph(path, options.alpha, *limits)
         if len(photograph) == 1:
             if options.gray == "error":
                 raise ValueError(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pgtf.dataset.faces.alignment import Network
 from pgtf.dataset.sources.pictures import Alpha
+from pgtf.dataset.sources.ranges import Range
 from pgtf.foreign.limits import MAX_PIXELS
 
 NUM_KEPT = 30_000  # images in CelebA-HQ
@@ -28,6 +29,7 @@ class FaceOptions:
     min_face: int | None = None  # pixels in the photograph; None = an eighth of the resolution
     alpha: Alpha = "error"  # treatment of transparent photographs
     gray: Gray = "error"  # treatment of gray photographs
+    value_range: Range | Literal["auto"] | None = None  # stored values that become black and white
     max_pixels: int = MAX_PIXELS  # of a photograph
     max_errors: int = 0  # unusable faces that are skipped before the job gives up
 

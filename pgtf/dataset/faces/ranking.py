@@ -11,7 +11,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -27,6 +27,8 @@ from pgtf.dataset.partial import PartialFolder
 from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import fit
+from pgtf.dataset.sources.ranges import Range
+from pgtf.dataset.sources.survey import known_range
 from pgtf.dataset.workers import default_num_workers, ordered_map
 from pgtf.foreign.limits import MAX_PIXELS
 
@@ -56,6 +58,7 @@ def rank_images(
     max_errors: int = 0,
     options: Options = Options(),  # noqa: B008 (frozen)
     max_pixels: int = MAX_PIXELS,
+    value_range: Range | Literal["auto"] | None = None,
 ) -> Ranked:
     """Ranks the image files in a folder and keeps the best as links in a new folder.
 
@@ -69,6 +72,7 @@ def rank_images(
         max_errors: unusable files that are skipped before the job gives up.
         options: number of workers, and whether to continue an interrupted job.
         max_pixels: of a file.
+        value_range: stored values that become black and white; None = all of their type.
 
     Raises:
         ValueError: a file cannot be used, or an argument is wrong.
@@ -80,13 +84,16 @@ def rank_images(
     source = os.path.abspath(image_dir)
     if os.path.commonpath([source, os.path.abspath(target)]) == source:
         raise ValueError(f"`out` must lie outside of {image_dir}. Received: out={target}.")
-    job = {
+    job: dict[str, Any] = {
         "command": "rank_images",
         "image_dir": source,
         "files": hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest(),
         "keep": keep,
     }
-    load = LoadPhotographs(image_dir, "white", PATCH, max_pixels)
+    value_range = known_range(value_range, image_dir, names, max_pixels, options.num_workers)
+    if value_range is not None:
+        job["range"] = value_range
+    load = LoadPhotographs(image_dir, "white", PATCH, max_pixels, value_range)
     others = SCORES_FILE, SHEET_FILE
     with PartialFolder(target, RECORDS, job, options.resume, others) as folder:
         scores = score(folder, names, load, max_errors, options.num_workers)

@@ -36,7 +36,8 @@ def read_labels(
     label of one column. Several numbers are a label of as many columns.
 
     Args:
-        source: "folders": the class is the folder that the file is in. NAME.csv: a header, the
+        source: "folders": the class is the folder that the file is in, by its path below those that
+            all files share. NAME.csv: a header, the
             file in the first column; then either one column with its class or one column for each
             number of its label. NAME.json: {file: label}, or {"labels": [[file, label], ...]} as
             StyleGAN's tools write it; a label is a class name, a number or a list of numbers.
@@ -51,7 +52,7 @@ def read_labels(
         OSError: the file with the labels cannot be read.
     """
     if source == "folders":
-        return classes([os.path.dirname(name) or "." for name in names])
+        return classes(_folders(names))
     source = located(source, image_dir)
     extension = os.path.splitext(source)[1].lower()
     if extension == ".npy":
@@ -92,6 +93,15 @@ def read_column(
     table = parse_table(source, read_bytes(source, MAX_BYTES), options.header)
     wanted = dataclasses.replace(options, label_columns=(column,))
     return _labels_of(from_table(table, image_dir, names, wanted, as_text=True), image_dir, names)
+
+
+def _folders(names: Sequence[str]) -> list[str]:
+    """Returns the folder of each file, without the folders above that all of them share."""
+    folders = [os.path.dirname(name) for name in names]
+    shared = os.path.commonpath(folders) if all(folders) else ""
+    if not shared or shared in folders:
+        return [folder or "." for folder in folders]
+    return [os.path.relpath(folder, shared) for folder in folders]
 
 
 def located(source: str, image_dir: str) -> str:

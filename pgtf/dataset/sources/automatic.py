@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from pgtf.dataset.absence import NoDataset
+from pgtf.dataset.encoder import Rejected, TooManyRejected
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.folder import open_dataset
 from pgtf.dataset.pyramid import has_pyramid
@@ -23,7 +24,8 @@ from pgtf.foreign.files import open_regular, size_of
 FOLDER = "datasets"
 MAX_RESOLUTION = 256  # pixels, unless another number is asked for
 MEDIAN = 0.5
-ERRORS = 0.1  # share of the files that may be unusable
+ERRORS = 0.1  # share of the files that may be damaged
+KNOWN_ERRORS = 0.5  # further share that cannot be opened, as HEIC files without their package
 WHOLE_BYTES = 1 << 32  # Files of more bytes in all are compared by their beginnings and ends.
 SAMPLE_BYTES = 1 << 12
 PART_BYTES = 1 << 20  # read at a time
@@ -37,7 +39,8 @@ class Plan:
     image_dir: str
     target: str  # dataset folder
     images: ImageOptions
-    num_images: int
+    num_files: int  # that promise an image; some may be damaged
+    rejected: tuple[Rejected, ...]  # files that were looked at and cannot be opened
 
     @property
     def is_made(self) -> bool:
@@ -62,8 +65,13 @@ class Plan:
 
     def __str__(self) -> str:
         side = self.images.resolution
+        most = self.num_files - len(self.rejected)
+        left_out = ""
+        if self.rejected:
+            first = self.rejected[0]
+            left_out = f" without {len(self.rejected)} others, such as {first.name}: {first.reason}"
         return (
-            f"{self.target}, {self.num_images} images of {self.image_dir} at {side}x{side} "
+            f"{self.target}, up to {most} images of {self.image_dir} at {side}x{side}{left_out} "
             f"(as does {self.command})"
         )
 
@@ -111,20 +119,25 @@ def plan(image_dir: str, resolution: int | None = None) -> Plan:
     names = find_images(image_dir).images
     found = kinds_of(image_dir, names)
     if not found.sizes:
-        raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
+        first = found.rejected[0]
+        raise ValueError(
+            f"{image_dir}: none of {found.num_files} files is an image that can be read. "
+            f"{first.name}: {first.reason}."
+        )
+    share = ERRORS + min(len(found.rejected) / found.num_files, KNOWN_ERRORS)
     images = ImageOptions(
         resolution=resolution or found.side(MEDIAN, MAX_RESOLUTION),
         transform="center-crop",
         channels=found.channels,
         alpha="white",
         value_range="auto" if found.needs_range else None,
-        max_errors=max(int(len(names) * ERRORS), 1),
+        max_errors=max(int(len(names) * share), 1),
     )
     name = os.path.basename(os.path.abspath(image_dir)).lstrip(".") or "images"
     if os.path.isfile(image_dir):
         name = os.path.splitext(name)[0]
     target = os.path.join(FOLDER, f"{name}-{_fingerprint(image_dir, names, images)}")
-    return Plan(image_dir, target, images, len(names))
+    return Plan(image_dir, target, images, len(names), found.rejected)
 
 
 def make(planned: Plan) -> Summary | None:
@@ -132,7 +145,14 @@ def make(planned: Plan) -> Summary | None:
     if planned.is_made:
         return None
     options = Options(resume=True)
-    return create(planned.target, planned.image_dir, planned.images, options)
+    try:
+        return create(planned.target, planned.image_dir, planned.images, options)
+    except TooManyRejected as error:
+        allowed = dataclasses.replace(planned.images, max_errors=planned.num_files)
+        command = dataclasses.replace(planned, images=allowed).command
+        raise ValueError(
+            f"{error}. Remove such files, or leave them all out: {command} --resume"
+        ) from error
 
 
 def _fingerprint(image_dir: str, names: Sequence[str], images: ImageOptions) -> str:

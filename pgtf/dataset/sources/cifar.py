@@ -12,6 +12,7 @@ import numpy as np
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
 from pgtf.dataset.sources.archives import read_member
+from pgtf.foreign.files import read_bytes
 from pgtf.foreign.pickles import parse_pickle
 
 NUM_IMAGES = 50_000
@@ -121,11 +122,7 @@ def _read(source: str, inner: str, name: str, num_images: int) -> tuple[str, dic
 def _read_file(source: str, inner: str, name: str, max_bytes: int) -> tuple[str, bytes]:
     for path in (os.path.join(source, name), os.path.join(source, inner, name)):
         if os.path.isfile(path):
-            with open(path, "rb") as file:
-                data = file.read(max_bytes + 1)
-            if len(data) > max_bytes:
-                raise ValueError(f"{path}: must have at most {max_bytes} bytes.")
-            return path, data
+            return path, read_bytes(path, max_bytes)
     raise FileNotFoundError(f"{source}: must contain {name}, or be the archive from its home page.")
 
 

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import (
-    FILE_ERRORS,
     GRAY_MODES,
     Alpha,
     Transform,
@@ -19,11 +18,13 @@ from pgtf.dataset.sources.pictures import (
     fit,
     to_plain,
 )
-from pgtf.dataset.sources.ranges import NoRange, Range
+from pgtf.dataset.sources.ranges import Range
+from pgtf.dataset.sources.reading import read_or_refuse
 from pgtf.foreign.limits import MAX_PIXELS
-from pgtf.foreign.pictures import open_picture, reason
+from pgtf.foreign.pictures import open_picture
 from pgtf.foreign.terminal import one_line
 
+REMEDY = "Replace or remove the file."
 __all__ = ["Alpha", "Fitting", "ImageFolder", "Transform", "open_image_folder"]
 
 
@@ -121,27 +122,20 @@ def open_image_folder(folder: str, fitting: Fitting, progress: bool = False) -> 
 
 def _kind(path: str, max_pixels: int) -> tuple[int, tuple[int, int]]:
     """Channels and (width, height) of a file, without decoding its pixels."""
-    try:
+
+    def look() -> tuple[int, tuple[int, int]]:
         with open_picture(path, pixels=False, max_pixels=max_pixels) as picture:
             return 1 if picture.mode in GRAY_MODES else 3, picture.size
-    except FILE_ERRORS as error:
-        raise _unusable(path, error) from error
+
+    return read_or_refuse(path, look, REMEDY)
 
 
 def _plain_picture(path: str, fitting: Fitting) -> PIL.Image.Image:
-    try:
+    def read() -> PIL.Image.Image:
         with open_picture(path, max_pixels=fitting.max_pixels) as picture:
             return to_plain(picture, fitting.alpha, fitting.value_range)
-    except NoRange as error:
-        raise ValueError(f"{path}: {error}; --range=LOW,HIGH says it.") from None
-    except FILE_ERRORS as error:
-        raise _unusable(path, error) from error
 
-
-def _unusable(path: str, error: Exception) -> ValueError:
-    if os.path.exists(path) and not os.path.getsize(path):
-        return ValueError(f"{path}: the file is empty. Replace or remove it.")
-    return ValueError(f"{path}: {reason(error)}. Replace or remove the file.")
+    return read_or_refuse(path, read, REMEDY)
 
 
 def _check_size(path: str, size: tuple[int, int], wanted: tuple[int, int], size_of: str) -> None:

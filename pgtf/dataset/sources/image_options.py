@@ -59,7 +59,7 @@ def add_flags(p: argparse.ArgumentParser) -> None:
         "(default: unlabelled)"
     )
     p.add_argument("--labels", help=help)
-    add_depth(p)
+    add_depth(p, auto=True)
     p.add_argument(
         "--pages",
         choices=("first", "all"),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset.commands import Commands
-from pgtf.dataset.encoder import Rejected
+from pgtf.dataset.encoder import Rejected, TooManyRejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.annotations import FileLabels, read_labels
@@ -28,7 +28,6 @@ from pgtf.dataset.sources.pictures import (
     Conversion,
     read_picture,
 )
-from pgtf.dataset.sources.ranges import NoRange
 from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.suggestion import suggested_command as suggested_command
 from pgtf.dataset.sources.survey import Page, all_pages, auto_range, survey, warn
@@ -155,17 +154,8 @@ class _LoadFiles:
 
     def _read(self, name: str, page: int) -> np.ndarray | Rejected:
         path = os.path.join(self.image_dir, name)
-
-        def read() -> np.ndarray:
-            try:
-                return read_picture(path, self.conversion, *([page] if page else []))
-            except NoRange as error:
-                raise ValueError(f"{error}; --range=LOW,HIGH or --range=auto says it") from None
-
-        result = read_or_reject(path, read)
-        if page and isinstance(result, Rejected):
-            return Rejected(f"{path} (page {page + 1})", result.reason)
-        return result
+        read = functools.partial(read_picture, path, self.conversion, *([page] if page else []))
+        return read_or_reject(path, read, f" (page {page + 1})" if page else "")
 
 
 def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> Conversion:
@@ -223,8 +213,7 @@ def _first_picture(
             if isinstance(error, OSError) and error.errno in PASSING:
                 raise
             if place >= images.max_errors:
-                what = "the file is empty" if _is_empty(path) else reason(error)
-                raise ValueError(f"{path}: {what}") from error
+                raise TooManyRejected(f"{path}: {reason(error)}") from error
     raise ValueError(f"{image_dir}: none of {len(names)} files is an image that can be read.")
 
 
@@ -232,10 +221,6 @@ def _kind(path: str, max_pixels: int) -> tuple[str, tuple[int, int]]:
     """Mode and size of a picture."""
     with open_picture(path, pixels=False, max_pixels=max_pixels) as picture:
         return picture.mode, picture.size
-
-
-def _is_empty(path: str) -> bool:
-    return os.path.isfile(path) and not os.path.getsize(path)
 
 
 def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str, object]:

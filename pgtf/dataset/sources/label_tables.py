@@ -14,6 +14,8 @@ from pgtf.dataset.sources.tables import Table, shortened
 
 MAX_DIGITS = 100  # of a class number; Python refuses to read thousands
 INTEGER = re.compile(r"[+-]?\d+")
+THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,'\u2019 \u00a0\u202f]\d{3})+([.,]\d+)?")
+MISSING = "nan"  # text of pandas and NumPy for a blank cell, in small letters
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I)
 
 
@@ -94,6 +96,9 @@ def _file_column(table: Table, image_dir: str, names: Sequence[str], options: La
         best = next((i for i, found in enumerate(rows) if _contradict(found, rows[first])), first)
     if best != first:
         name = table.columns[best]
+        if table.has_header:
+            unnamed = [x for x in names if x not in rows[best]]
+            _check_header(table, best, image_dir, unnamed, f" --file_column={best + 1}")
         raise ValueError(
             f"{table.path}: its first column, {table.columns[first] or '(unnamed)'}, must name the "
             f"files. Received, for example: {shortened(table.rows[0][first])!r}; and "
@@ -124,12 +129,22 @@ def _contradict(one: Mapping[str, int], other: Mapping[str, int]) -> bool:
     return len(one) == len(other) and one != other
 
 
-def _check_header(table: Table, file: int, image_dir: str, missing: Sequence[str]) -> None:
-    """Raises ValueError if the header is the row of an image that has no other row."""
+def _check_header(
+    table: Table, file: int, image_dir: str, missing: Sequence[str], more: str = ""
+) -> None:
+    """Raises ValueError if the header is the row of an image that has no other row.
+
+    Args:
+        table: the table.
+        file: number of the column of files.
+        image_dir: folder of the images.
+        missing: images that no row names.
+        more: flags that are needed beside --header=0.
+    """
     if match_names({os.path.normpath(table.columns[file])}, image_dir, missing):
         raise ValueError(
             f"{table.path}: its first line must name the columns, such as file,class. "
-            f"Received: {table.describe_columns()}. Add such a line, or --header=0."
+            f"Received: {table.describe_columns()}. Add such a line, or --header=0{more}."
         )
 
 
@@ -147,7 +162,13 @@ def _values(table: Table, column: str, cells: Sequence[str]) -> list[Any]:
         return [
             [_number(table, row, column, cell)] if cell else cell for row, cell in enumerate(cells)
         ]
-    return list(cells)
+    if all(NUMBER.fullmatch(cell) or THOUSANDS.fullmatch(cell) for cell in filled):
+        row, cell = next((i, x) for i, x in enumerate(cells) if THOUSANDS.fullmatch(x))
+        raise ValueError(
+            f"{table.path} line {table.lines[row]}: {column} holds {shortened(cell)!r}. Write "
+            "numbers without separators of thousands."
+        )
+    return ["" if cell.casefold() == MISSING else cell for cell in cells]
 
 
 def _numbers(table: Table, row: int, columns: Sequence[int]) -> list[float]:
@@ -158,8 +179,7 @@ def _numbers(table: Table, row: int, columns: Sequence[int]) -> list[float]:
 
 def _number(table: Table, row: int, column: str, cell: str) -> float:
     try:
-        # Where the comma does not separate cells, spreadsheets may use it as decimal point.
-        return float(cell if table.delimiter == "," else cell.replace(",", "."))
+        return table.decimal(cell)
     except ValueError:
         what = "is blank" if not cell else f"holds {shortened(cell)!r}"
     if len(table.columns) > 2:

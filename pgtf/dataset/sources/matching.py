@@ -7,6 +7,10 @@ import os
 import unicodedata
 from collections.abc import Collection, Sequence
 
+from pgtf.foreign.pictures import extensions
+
+ANY_KIND = "/"  # in place of the extension of any kind of picture; no name ends with it
+
 
 def match_names(
     written: Collection[str], image_dir: str, names: Sequence[str]
@@ -15,8 +19,8 @@ def match_names(
 
     A name means the image with that path. A name that is no image's path means an image whose path
     ends as the name does, or the reverse: tables hold the paths of other folders or none. There
-    `\` is `/`, upper case is lower case, and the extension may be missing. Of several such names
-    those count that share most folders with the image.
+    `\` is `/`, upper case is lower case, and the extension may be missing, or that of another kind
+    of picture. Of several such names those count that share most folders with the image.
 
     Args:
         written: names in the table.
@@ -37,6 +41,9 @@ def match_names(
     for text in written:
         if text not in found and (parts := _parts(text)):
             by_ending[parts[-1]].append((text, parts))
+            stem, extension = os.path.splitext(parts[-1])
+            if extension in extensions():
+                by_ending[stem + ANY_KIND].append((text, (*parts[:-1], stem + ANY_KIND)))
     meant: dict[str, str] = {}
     above = os.path.abspath(image_dir)
     for name in others:
@@ -56,7 +63,7 @@ def _meaning(
     """Returns the names in a table that mean one image best."""
     path, depth = _parts(os.path.join(above, name)), len(_parts(name))
     stem = os.path.splitext(path[-1])[0]
-    for ending in dict.fromkeys((path[-1], stem)):
+    for ending in dict.fromkeys((path[-1], stem, stem + ANY_KIND)):
         shared: dict[str, int] = {}
         for text, parts in by_ending.get(ending, ()):
             count = _num_shared((*path[:-1], ending), parts)

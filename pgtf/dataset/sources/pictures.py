@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import io
-import os
 from typing import Literal
 
 import numpy as np
@@ -66,8 +65,6 @@ def read_picture(path: str, conversion: Conversion, page: int = 0) -> np.ndarray
         side, channels = conversion.resolution, conversion.channels
         if (pixels := read_plain_png(path, side, channels)) is not None:
             return pixels
-    if os.path.isfile(path) and os.path.getsize(path) == 0:
-        raise ValueError("the file is empty")
     with open_picture(path, max_pixels=conversion.max_pixels, page=page) as file:
         if conversion.strict:
             _check_shape(file.mode, file.size, conversion)  # before it is decoded

@@ -101,7 +101,7 @@ def _table(mode: str, value_range: Range) -> list[int]:
 def _from_samples(deep: Samples, value_range: Range | None) -> PIL.Image.Image:
     if value_range is None and deep.highest is None:
         kind = "floating-point" if deep.values.dtype.kind == "f" else str(deep.values.dtype)
-        raise NoRange(f"{kind} images have no known range")
+        raise NoRange(f"{kind} images have no known range; --range=LOW,HIGH says it")
     if value_range is None and deep.highest == UINT16_MAX:
         pixels = round_16_bits(deep.values)
     else:

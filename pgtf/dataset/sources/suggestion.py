@@ -9,10 +9,11 @@ import os
 import shlex
 from collections.abc import Sequence
 
+from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.pictures import GRAY_MODES, PLAIN_MODES
-from pgtf.dataset.sources.reading import look_at
+from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.survey import SURVEYED, small_part, survey
 from pgtf.dataset.sources.walking import find_images
 from pgtf.foreign.pictures import open_picture
@@ -28,6 +29,8 @@ class Kinds:
     sizes: tuple[tuple[int, int], ...]  # width and height of each
     modes: frozenset[str]  # Pillow's names, or TRANSPARENT
     needs_range: bool  # The values have no known range, or span a small part of it.
+    num_files: int  # that were looked at
+    rejected: tuple[Rejected, ...]  # others of these, which cannot be opened
 
     @property
     def channels(self) -> int:
@@ -54,12 +57,13 @@ class Kinds:
 def kinds_of(path: str, names: Sequence[str]) -> Kinds:
     """Opens some of the files in a folder, without decoding them."""
     chosen = [os.path.join(path, name) for name in names[:: max(len(names) // SURVEYED, 1)]]
-    looks = [look_at(file, functools.partial(_kind, file)) for file in chosen]
-    known = [look for look in looks if look is not None]
+    looks = [read_or_reject(file, functools.partial(_kind, file)) for file in chosen]
+    known = [look for look in looks if not isinstance(look, Rejected)]
+    rejected = tuple(look for look in looks if isinstance(look, Rejected))
     found = survey(path, names)
     needs_range = any(most is None for _, _, most in found.extents) or bool(small_part(found))
     sizes, modes = tuple(size for size, _ in known), frozenset(mode for _, mode in known)
-    return Kinds(sizes, modes, needs_range)
+    return Kinds(sizes, modes, needs_range, len(looks), rejected)
 
 
 def _kind(path: str) -> tuple[tuple[int, int], str]:

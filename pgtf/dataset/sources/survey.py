@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from absl import logging
@@ -123,6 +124,19 @@ def all_pages(image_dir: str, names: Iterable[str], max_pixels: int | None) -> l
         count = look_at(path, functools.partial(_num_pages, path, max_pixels))
         result += ((name, page) for page in range(count or 1))
     return result
+
+
+def known_range(
+    value_range: Range | Literal["auto"] | None,
+    image_dir: str,
+    names: Sequence[str],
+    max_pixels: int | None,
+    num_workers: int | None,
+) -> Range | None:
+    """Returns the range that a flag gave, or finds that of the first pictures of all files."""
+    if value_range != "auto":
+        return value_range
+    return auto_range(image_dir, [(name, 0) for name in names], max_pixels, num_workers)
 
 
 def auto_range(

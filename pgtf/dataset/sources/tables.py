@@ -46,6 +46,11 @@ class Table:
         """Returns the cells of a column."""
         return [row[number] for row in self.rows]
 
+    def decimal(self, cell: str) -> float:
+        """Converts a cell to a number; raises ValueError if it holds anything else."""
+        # Where the comma does not separate cells, spreadsheets may use it as decimal point.
+        return float(cell if self.delimiter == "," else cell.replace(",", "."))
+
     def is_unnamed(self, number: int) -> bool:
         """True for a column without a name, as pandas writes its index."""
         return self.has_header and UNNAMED.fullmatch(self.columns[number]) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
+import stat
 from collections.abc import Callable, Mapping
 
 from pgtf.dataset.absence import RECORDS_NAME, is_hidden
@@ -89,22 +90,34 @@ def find_images(image_dir: str) -> Found:
         OSError: there is no such folder, or it cannot be read.
         ValueError: it holds a dataset, or (NoImages) no images.
     """
-    if zips.is_zip(image_dir):
-        walk = _Walk(image_dir, _ZipFolders(image_dir).list)
-    elif os.path.isfile(image_dir):
-        raise ValueError(
-            f"{image_dir}: must be a folder of images, or a .zip file. Received: another file. "
-            "Unpack it first."
-        )
-    elif not os.path.isdir(image_dir):
-        raise FileNotFoundError(f"{image_dir}: no such folder of images.")
-    else:
-        walk = _Walk(image_dir, _list_folder)
+    list_folder = retried(lambda: _lister(image_dir), image_dir)
+    walk = _Walk(image_dir, list_folder)
     walk.enter(image_dir, frozenset())
     found = Found(sorted(walk.images), sorted(walk.others), walk.rejected, dict(walk.passed_over))
     if not found.images:
         raise NoImages(image_dir, _held(found))
     return found
+
+
+def _lister(image_dir: str) -> Callable[[str], list[_Entry]]:
+    """Returns the function that lists a folder, on a disk or in an archive.
+
+    Raises:
+        OSError: there is no such folder, or it cannot be read.
+        ValueError: it is a file, but no archive, or a damaged one.
+    """
+    try:
+        is_folder = stat.S_ISDIR(os.stat(image_dir).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{image_dir}: no such folder of images.") from None
+    if is_folder:
+        return _list_folder
+    if not zips.is_zip(image_dir):
+        raise ValueError(
+            f"{image_dir}: must be a folder of images, or a .zip file. Received: another file. "
+            "Unpack it first."
+        )
+    return _ZipFolders(image_dir).list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,10 +192,20 @@ def _list_folder(folder: str) -> list[_Entry]:
     with os.scandir(folder) as entries:
         for entry in entries:
             is_link = entry.is_symlink()
-            is_folder = os.path.isdir(entry.path) if is_link else entry.is_dir()
+            is_folder = _leads_to_folder(entry.path) if is_link else entry.is_dir()
             is_file = is_link or entry.is_file()
             result.append(_Entry(entry.name, entry.path, is_folder, is_file))
     return result
+
+
+def _leads_to_folder(link: str) -> bool:
+    """True for a link to a folder; False for a broken one. Raises OSError if a disk wavers."""
+    try:
+        return stat.S_ISDIR(os.stat(link).st_mode)
+    except OSError as error:
+        if error.errno in PASSING:
+            raise
+        return False
 
 
 class _ZipFolders:

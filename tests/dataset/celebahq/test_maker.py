@@ -2,16 +2,20 @@
 
 import bz2
 import dataclasses
+import errno
 import io
 import pickle
+import zipfile
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from pgtf import files
 from pgtf.dataset.celebahq.maker import Item, Maker
 from pgtf.dataset.celebahq.report import Outcome
 from pgtf.dataset.encoder import Rejected
+from pgtf.foreign import files as foreign_files
 
 from .fixture import CELEBA, DELTAS, LANDMARKS, ROWS, jpeg_bytes, md5, subset, token, write_zip
 from .test_deltas import flipped, sealed
@@ -169,3 +173,29 @@ def test_the_first_failure_stops_or_is_skipped(folders):
 
 def test_the_fixtures_tokens_are_as_published():
     assert token(0).startswith(b"gAAAAA")
+
+
+@pytest.mark.parametrize("name", ["photograph", "archive"])
+def test_a_wavering_disk_leaves_no_image_out(name, folders, monkeypatch):
+    _, deltas, maker = folders
+    maker = dataclasses.replace(maker, skip=True, resolution=64)
+    monkeypatch.setattr(files, "WAITS_SEC", (0, 0))
+    place, attribute = {
+        "photograph": (foreign_files, "open_regular"),
+        "archive": (zipfile.ZipFile, "open"),
+    }[name]
+    opened, failures = getattr(place, attribute), [0]
+
+    def wavering(*args):
+        failures[0] += 1
+        if failures[0] <= limit:
+            raise OSError(errno.EIO, "Input/output error", str(args[-1]))
+        return opened(*args)
+
+    monkeypatch.setattr(place, attribute, wavering)
+    limit = 2
+    (image,) = maker([ITEM])
+    assert image.shape == (3, 64, 64)
+    limit, failures[0] = 9, 0
+    with pytest.raises(OSError, match="Input/output error"):
+        next(maker([ITEM]))

@@ -81,8 +81,9 @@ HEADER = "file" + ",x" * 10 + "\n"
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "", "line 1: must be a header"),
-        ("a.csv", "good.png,1,2,3,4,5,6,7,8,9,10\n", "must be a header. Received: a row"),
+        ("a.csv", "", "must have a header and rows of the same length"),
+        ("a.csv", "good.png,1,2,3,4,5,6,7,8,9,10\n", "must have a header and rows"),
+        ("a.csv", 2 * "good.png,1,2,3,4,5,6,7,8,9,10\n", "must have a header. Received: a row"),
         ("a.csv", "f,a,b\ngood.png,1,2\n", "Received: 3 columns"),
         ("a.json", "{", "not JSON"),
         ("a.json", 100_000 * "[", "a.json: not JSON (nested too deeply)"),
@@ -95,8 +96,12 @@ HEADER = "file" + ",x" * 10 + "\n"
         ("a.txt", "3\nheader\ngood.png 1 2 3 4 5 6 7 8 9 10\n", "must be the number of rows, 1"),
         ("a.json", '{"other.png": [1,2,3,4,5,6,7,8,9,10]}', "none of 1 photographs"),
         ("a.json", json.dumps([["good.png", GOOD], ["good.png", GOOD]]), "the same face"),
-        ("a.csv", b"\xff\xfe\x00", "must be text in UTF-8"),
-        ("a.csv", HEADER + "good.png," + 200_000 * "1", "not a CSV file (field larger than"),
+        ("a.csv", b"\xff\xfe\x00", "not a CSV file in UTF-8"),
+        (
+            "a.csv",
+            HEADER + "good.png," + 200_000 * "1",
+            "not a CSV file in UTF-8 (field larger than",
+        ),
         ("a.csv", HEADER + "good.png" + ",nan" * 10, "a.csv line 2: good.png: must have x and y"),
         ("a.csv", HEADER + "good.png" + ",1e999" * 10, "a.csv line 2: good.png: must have x"),
         (

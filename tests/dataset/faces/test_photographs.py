@@ -43,6 +43,4 @@ def test_a_damaged_file_is_rejected_in_its_place(tmp_path, rng):
     (tmp_path / "b.png").write_bytes(b"")
     first, second, third = LoadPhotographs(str(tmp_path), "error")(["a.png", "b.png", "a.png"])
     np.testing.assert_array_equal(first, third)
-    assert second == Rejected(
-        str(tmp_path / "b.png"), "not an image, or of a kind that cannot be read"
-    )
+    assert second == Rejected(str(tmp_path / "b.png"), "the file is empty")
