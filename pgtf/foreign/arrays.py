@@ -22,13 +22,17 @@ import numpy as np
 from pgtf.files import retried
 from pgtf.foreign.files import PathLike, open_regular, size_of
 from pgtf.foreign.messages import plain
+from pgtf.foreign.zips import check_directory
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # version -> bytes of the header's length
 MAX_HEADER = 10_000  # bytes, as NumPy's own limit; the header of a plain array has about 100
 MAX_DIMENSIONS = 32
 MAX_MEMBERS = 10_000  # arrays in an .npz file
-MAX_NPZ_BYTES = 1 << 30  # of all arrays of an .npz file together, beyond the size of the file
+MAX_DIRECTORY = 1 << 22  # bytes of the list of arrays in an .npz file
+MAX_NPZ_BYTES = 1 << 28  # of all arrays of an .npz file together, beyond the size of the file
+MAX_ARRAY_BYTES = 1 << 63  # also of an array whose sizes of 0 are taken for 1
+CHUNK = 1 << 20  # bytes that are read at once
 NUMBERS = "fiub"  # kinds of dtype: float, signed and unsigned integer, bool
 TEXT = "U"
 WORDS = {"f": "floating-point numbers"}  # for messages; any other kinds are numbers
@@ -112,6 +116,9 @@ def read_header(
             f"{source}: the file is {what}. Received: {num_bytes} bytes, where shape={shape}, "
             f"dtype={descr} needs {needed}."
         )
+    # NumPy refuses an empty array whose other sizes overflow.
+    if math.prod(max(size, 1) for size in shape) * dtype.itemsize >= MAX_ARRAY_BYTES:
+        raise ValueError(f"{source}: must have fewer values. Received: shape={shape}.")
     return header
 
 
@@ -148,6 +155,7 @@ def open_npz(file: io.BufferedIOBase, source: str) -> Iterator[Archive]:
     """
     with contextlib.ExitStack() as stack:
         with _one_kind_of_error(source):
+            check_directory(file, MAX_DIRECTORY)
             archive = stack.enter_context(zipfile.ZipFile(file))
             found = Archive(archive, source, file.seek(0, os.SEEK_END))
         yield found
@@ -233,7 +241,7 @@ def read_array(
     view = values.view(np.uint8).data if values.nbytes else memoryview(b"")
     while view:
         # A zip member gives as many bytes as it has unpacked, and compares its checksum at its end.
-        if not (done := file.readinto(view)):
+        if not (done := file.readinto(view[:CHUNK])):
             raise ValueError(f"{source}: the file is truncated.")
         view = view[done:]
     if file.read(1):

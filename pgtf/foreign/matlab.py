@@ -28,6 +28,8 @@ TYPES = {1: "<i1", 2: "<u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 12: "<i8", 
 NUMERIC_CLASSES = range(6, 16)  # double, single and integers
 COMPLEX = 0x08  # flag of an array with an imaginary part
 
+MAX_FREE_BYTES = 1 << 26  # of an array whose integers have more than one byte
+
 Shapes = Mapping[str, Sequence[tuple[int, ...]]]
 
 
@@ -129,13 +131,14 @@ def _read_variable(
     dtype = np.dtype(TYPES.get(kind, "V1"))
     if kind not in TYPES or size != math.prod(shape) * dtype.itemsize:
         raise _Damaged(f"`{name}` must have {math.prod(shape)} integers")
-    values = np.empty(math.prod(shape), dtype)
-    view = values.view(np.uint8).data
+    if dtype.itemsize > 1 and size > MAX_FREE_BYTES:  # A few megabytes may unpack to gigabytes.
+        raise _Damaged(f"`{name}` must have integers of one byte")
+    content = bytearray(size)  # np.empty would ask for huge pages, slow to get on virtual machines
     if small:
-        view[:] = small[:size]
+        content[:] = small[:size]
     else:
-        source.read_into(view)
-    return {name: values.reshape(shape, order="F")}
+        source.read_into(memoryview(content))
+    return {name: np.frombuffer(content, dtype).reshape(shape, order="F")}
 
 
 def _misshapen(name: str, wanted: Shapes, found: tuple[int, ...] | None) -> _Damaged:

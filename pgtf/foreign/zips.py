@@ -142,8 +142,18 @@ def _members(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipfile.ZipI
     return members
 
 
-def _directory_bytes(file: io.BufferedReader) -> int:
-    """Size of the list of files, as `zipfile` finds it; it would read any."""
+def check_directory(file: io.BufferedIOBase, max_bytes: int) -> None:
+    """Refuses an archive whose list of files is large; `zipfile` would read any.
+
+    Raises:
+        ValueError: it is larger than `max_bytes`.
+    """
+    if (found := _directory_bytes(file)) > max_bytes:
+        raise ValueError(f"its list of files has {found} bytes, more than {max_bytes}")
+
+
+def _directory_bytes(file: io.BufferedIOBase) -> int:
+    """Size of the list of files, as `zipfile` finds it."""
     size = file.seek(0, os.SEEK_END)
     start = max(size - MAX_COMMENT - END.size, 0)
     file.seek(start)
@@ -170,8 +180,7 @@ def _directory_bytes(file: io.BufferedReader) -> int:
 @functools.lru_cache(maxsize=KNOWN_ARCHIVES)
 def _listed(path: str, stamp: tuple[int, int]) -> dict[str, zipfile.ZipInfo]:
     with open(path, "rb") as file:
-        if _directory_bytes(file) > MAX_DIRECTORY:
-            raise ValueError("its list of files is larger than 256 MiB")
+        check_directory(file, MAX_DIRECTORY)
         with zipfile.ZipFile(file) as archive:
             return _members(archive, stamp[0])
 

@@ -81,15 +81,22 @@ def test_an_archive_that_decompresses_to_far_more_is_refused(read, monkeypatch):
     monkeypatch.setattr(archives, "_MAX_ARCHIVE", 1 << 20)
     bomb = archive(member("c/zeros", bytes(2 << 20)), member("c/train"))
     assert len(gzip.compress(bomb)) < 10_000
-    with pytest.raises(ValueError, match="more than 1 GiB after decompression"):
+    with pytest.raises(ValueError, match="more than 1 MiB after decompression"):
         read(gzip.compress(bomb))
 
 
 def test_a_header_of_many_bytes_is_not_read(read):
-    comment = {"comment": "a" * (2 << 20)}
+    comment = {"comment": "a" * (1 << 17)}
     data = archive(member("c/train", pax_headers=comment), tar_format=tarfile.PAX_FORMAT)
-    with pytest.raises(ValueError, match="a header of more than 1 MiB"):
+    with pytest.raises(ValueError, match="a header of more than 64 KiB"):
         read(data)
+
+
+def test_an_archive_of_a_thousand_other_files_is_not_read_further(read):
+    many = [member(f"c/{i}", b"") for i in range(999)]
+    assert read(archive(*many, member("c/train"))) == CONTENT
+    with pytest.raises(ValueError, match="more than 1000 files"):
+        read(archive(*many, member("c/one more", b""), member("c/train")))
 
 
 def test_a_file_of_negative_size_does_not_send_the_reader_back(read):

@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -62,6 +63,14 @@ DAMAGED = {
     "digits without end": (npy(shape="(" + 9000 * "1"), "its header is damaged"),
     "too many digits": (npy(shape="(" + 50 * "1" + ",)"), "its header is damaged"),
     "too many axes": (npy(shape="(" + 40 * "1," + ")"), "its header is damaged"),
+    "no values of a huge size": (
+        npy(shape="(0, 9223372036854775807)", data=b""),
+        "must have fewer values",
+    ),
+    "no values of sizes whose product is huge": (
+        npy(shape="(4294967296, 0, 4294967296)", data=b""),
+        "must have fewer values",
+    ),
     "a huge size": (npy(shape="(1152921504606846976, 4)"), "the file is truncated"),
     "one byte less": (npy()[:-1], "the file is truncated. Received: "),
     "one byte more": (npy() + b"\0", "the file is longer than its header says"),
@@ -131,6 +140,25 @@ def test_an_archive_is_not_unpacked_if_it_claims_gigabytes(tmp_path, monkeypatch
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *args: pytest.fail("unpacked"))
     with pytest.raises(ValueError, match="at most 10000 arrays of 1 MiB together. Received: 2 of"):
         arrays.read_npz(tmp_path / "x.npz")
+
+
+def test_an_archive_is_not_listed_if_its_list_is_long(tmp_path, monkeypatch):
+    content = archive(*((f"{i}.npy", npy()) for i in range(20)))
+    (tmp_path / "x.npz").write_bytes(content)
+    monkeypatch.setattr(arrays, "MAX_DIRECTORY", 1000)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *args: pytest.fail("listed"))
+    with pytest.raises(ValueError, match=r"list of files has 1\d\d\d bytes, more than 1000"):
+        arrays.read_npz(tmp_path / "x.npz")
+
+
+def test_a_compressed_array_takes_no_memory_beside_its_own(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", a=np.zeros(1 << 25, np.uint8))
+    tracemalloc.start()
+    try:
+        arrays.read_npz(tmp_path / "x.npz")
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * 2**25
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("read", [arrays.read_npy, arrays.read_npz])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from pgtf.foreign import matlab
 from pgtf.foreign.matlab import read_mat
 
 WANTED = {"X": [(2, 3, 4)], "label": [(5, 1), (1, 5)]}
@@ -54,6 +55,15 @@ def test_no_damaged_byte_is_more_than_one_line(path, rng):
     assert len(outcomes) > 5
     assert all(x.startswith(f"{path}: not it, or damaged (") for x in outcomes - {""})
     assert not [x for x in outcomes if "\n" in x or len(x) > 300 + len(str(path))]
+
+
+def test_pictures_of_larger_integers_are_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(matlab, "MAX_FREE_BYTES", 100)
+    content = {"X": np.zeros((2, 3, 4), np.int64), "label": np.zeros((5, 1), np.int64)}
+    scipy.io.savemat(tmp_path / "x.mat", content, do_compression=True)
+    with pytest.raises(ValueError, match="`X` must have integers of one byte"):
+        read_mat(tmp_path / "x.mat", WANTED, "it")
+    assert read_mat(tmp_path / "x.mat", {"label": [(5, 1)]}, "it")["label"].dtype == np.int64
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,14 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from pgtf.dataset.celebahq.geometry import SIZE
+from pgtf.foreign import zips
 from pgtf.foreign.files import open_regular
 
 SHAPE = (3, SIZE, SIZE)
 DELTAS_PER_ZIP = 1000
 ENTRY_NAME = re.compile(r"delta\d{5}\.dat")
 ITERATIONS = 100_000  # PBKDF2
+MAX_DIRECTORY = 1 << 20  # bytes of the list of deltas in an archive; the published ones have 60,000
 MAX_TOKEN_BYTES = 8 << 20  # twice the size of a token of 3 MiB that do not compress
 # A Fernet token: version, timestamp (8), initialization vector (16), ciphertext, HMAC (32).
 IV_AT, CIPHERTEXT_AT, HMAC_SIZE = 9, 25, 32
@@ -72,7 +74,10 @@ class Archives:
         try:
             if name not in self._open:
                 self._open[name] = _open_archive(os.path.join(self._delta_dir, name))
-            with self._open[name].open(entry) as file:
+            info = self._open[name].getinfo(entry)
+            if info.compress_type not in zips.METHODS:
+                raise ValueError(_OTHER_METHOD)
+            with self._open[name].open(info) as file:
                 token = file.read(MAX_TOKEN_BYTES + 1)
         except KeyError:
             raise FileNotFoundError(f"{name} has no {entry}") from None
@@ -88,8 +93,13 @@ class Archives:
         return token
 
 
+# `zipfile` unpacks a file of another method whole, whatever size is asked.
+_OTHER_METHOD = "it is compressed in a way that no delta is"
+
+
 def _open_archive(path: str) -> zipfile.ZipFile:
-    open_regular(path).close()  # `zipfile` would wait for a pipe.
+    with open_regular(path) as file:  # `zipfile` would wait for a pipe.
+        zips.check_directory(file, MAX_DIRECTORY)
     return zipfile.ZipFile(path)
 
 
@@ -194,6 +204,8 @@ def check_archive(path: str, needed: Iterable[str], full: bool) -> str | None:
                     return f"{name} has an entry that is no delta: {entry.filename[:80]!r}"
                 if entry.file_size > MAX_TOKEN_BYTES:
                     return f"{name}: {entry.filename} claims {entry.file_size} bytes, a zip bomb"
+                if entry.compress_type not in zips.METHODS:
+                    return f"{name}: {entry.filename}: {_OTHER_METHOD}"
             if missing := sorted(set(needed) - {entry.filename for entry in entries}):
                 return f"{name} lacks {len(missing)} deltas, {missing[0]} first"
             if full and (bad := archive.testzip()):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gzip
 import io
 import math
 import os
-import zlib
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 
 from pgtf.dataset.commands import Commands, positive
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, random_state, shuffled
 from pgtf.foreign.files import open_regular
+from pgtf.foreign.packed import Damaged, Gzip, Unpacked
 
 NUM_IMAGES = 60_000
 PADDED = 32  # 28 pixels and a border of 2 black ones
@@ -93,20 +93,18 @@ def _read_idx(folder: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if path is None:
         raise FileNotFoundError(f"{folder}: must contain {name}.gz, or {name}.")
     magic = 0x0800 + len(shape)  # unsigned bytes, number of dimensions
+    start_bytes = 4 + 4 * len(shape)
     wanted = f"must hold {shape[0]} entries, {' x '.join(map(str, shape))} bytes"
-    try:
-        with _unpacked(path) as file:
-            start = file.read(4 + 4 * len(shape))
-            header = np.frombuffer(start, ">u4") if len(start) == 4 + 4 * len(shape) else [0]
-            if header[0] != magic:
-                raise ValueError(f"{path}: not an IDX file of {len(shape)}-dimensional bytes.")
-            if tuple(header[1:]) != shape:
-                found = " x ".join(map(str, header[1:]))
-                raise ValueError(f"{path}: {wanted}. Received: {found} in the header.")
-            # One byte more shows if there is more; the rest may be any number of gigabytes.
-            content = file.read(math.prod(shape) + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}: damaged or truncated gzip file ({error}).") from error
+    with _opened(path) as file:
+        start = file.read(start_bytes)
+        header = np.frombuffer(start, ">u4") if len(start) == start_bytes else [0]
+        if header[0] != magic:
+            raise ValueError(f"{path}: not an IDX file of {len(shape)}-dimensional bytes.")
+        if tuple(header[1:]) != shape:
+            found = " x ".join(map(str, header[1:]))
+            raise ValueError(f"{path}: {wanted}. Received: {found} in the header.")
+        # One byte more shows if there is more; the rest may be any number of gigabytes.
+        content = file.read(math.prod(shape) + 1)
     if len(content) != math.prod(shape):
         found = "more" if len(content) > math.prod(shape) else f"{len(content)} bytes"
         raise ValueError(f"{path}: {wanted}. Received: {found}.")
@@ -117,10 +115,13 @@ def _read_idx(folder: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _unpacked(path: str) -> Iterator[io.BufferedIOBase]:
-    """Opens a file, compressed if its name ends with .gz."""
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    """Opens a file, which is unpacked as it is read if its name ends with .gz."""
     with open_regular(path) as file:
-        yield gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file
+        try:
+            yield io.BufferedReader(Unpacked(file, Gzip)) if path.endswith(".gz") else file
+        except Damaged as error:
+            raise ValueError(f"{path}: damaged or truncated gzip file ({error}).") from None
 
 
 def add_commands(commands: Commands) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cryptography.fernet import Fernet
 
+from pgtf.dataset.celebahq import deltas
 from pgtf.dataset.celebahq.deltas import (
     Archives,
     DeltaDamaged,
@@ -107,6 +108,26 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
     with pytest.raises(DeltaDamaged, match="zip bomb"):
         Archives(str(tmp_path)).read(0)
     assert "zip bomb" in check_archive(str(tmp_path / "deltas00000.zip"), [], full=False)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_method_that_unpacks_without_bound_is_refused(method, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "deltas00000.zip", "w", method) as archive:
+        archive.writestr("delta00000.dat", bytes(1000))
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *args: pytest.fail("unpacked"))
+    with pytest.raises(DeltaDamaged, match="compressed in a way that no delta is"):
+        Archives(str(tmp_path)).read(0)
+    found = check_archive(str(tmp_path / "deltas00000.zip"), ["delta00000.dat"], full=True)
+    assert found == "deltas00000.zip: delta00000.dat: it is compressed in a way that no delta is"
+
+
+def test_an_archive_with_a_long_list_of_deltas_is_not_listed(tmp_path, monkeypatch):
+    write_zip(tmp_path, [b"1"] * 50)
+    monkeypatch.setattr(deltas, "MAX_DIRECTORY", 1000)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *args: pytest.fail("listed"))
+    assert "more than 1000" in check_archive(str(tmp_path / "deltas00000.zip"), [], full=False)
+    with pytest.raises(DeltaDamaged, match="more than 1000"):
+        Archives(str(tmp_path)).read(0)
 
 
 @pytest.mark.parametrize("name", ["../delta00000.dat", "/etc/delta00000.dat", "a/delta00000.dat"])
