@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from pgtf import lazy
 
 if TYPE_CHECKING:
+    from pgtf.api.callbacks import Callback as Callback
     from pgtf.api.loading import load as load
     from pgtf.api.networks import Networks as Networks
     from pgtf.api.presets import presets as presets
+    from pgtf.api.run import Run as Run
+    from pgtf.api.train import train as train
     from pgtf.config import Config as Config
     from pgtf.dataset import Dataset as Dataset
     from pgtf.dataset import open_dataset as open_dataset
@@ -21,12 +24,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "Callback": "pgtf.api.callbacks",
     "Config": "pgtf.config",
     "Dataset": "pgtf.dataset",
     "Networks": "pgtf.api.networks",
+    "Run": "pgtf.api.run",
     "load": "pgtf.api.loading",
     "open_dataset": "pgtf.dataset",
     "presets": "pgtf.api.presets",
+    "train": "pgtf.api.train",
 }
 _ROOMS = ("dataset", "export", "interop", "metrics", "networks", "schedule")
 
