@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import PIL.Image
 
@@ -13,8 +13,17 @@ from pgtf.api.networks import Networks
 from pgtf.config import Config
 from pgtf.export import timelapse
 from pgtf.foreign.terminal import one_line
-from pgtf.metrics.records import kimg_of
+from pgtf.metrics import records
 from pgtf.runs import run_folder
+
+
+class Grid(NamedTuple):
+    """A grid of generated images of a run."""
+
+    kimg: float  # thousands of real images shown until then
+    resolution: int  # of the networks at that time, in pixels; 0 = unknown, before the first tick
+    caption: str  # kimg, resolution, lod and time
+    image: PIL.Image.Image
 
 
 class Run:
@@ -65,7 +74,7 @@ class Run:
     def snapshots(self) -> dict[int, Path]:
         """Snapshots by thousands of images shown, in order."""
         paths = sorted(self.folder.glob("network-snapshot-*.h5"))
-        found = {kimg_of(path): path for path in paths}
+        found = {records.kimg_of(path): path for path in paths}
         return {kimg: path for kimg, path in found.items() if kimg is not None}
 
     def load(self, kimg: int | None = None) -> Networks:
@@ -92,13 +101,23 @@ class Run:
         return _picture(timelapse.moments(self.folder, run_folder.STATS_FILE)[-1].path)
 
     @property
-    def growth(self) -> list[tuple[str, PIL.Image.Image]]:
-        """All grids of generated images in order, each with kimg, resolution, lod and time.
+    def growth(self) -> list[Grid]:
+        """All grids of generated images in order: how they grew, because the latents stay the same.
 
-        The latents are the same in all of them, so they show how the images grew.
+        Raises:
+            ValueError: if there is no grid yet, or one is damaged.
         """
-        found = timelapse.moments(self.folder, run_folder.STATS_FILE)
-        return [(moment.caption, _picture(moment.path)) for moment in found]
+        return [
+            Grid(moment.kimg, moment.resolution or 0, moment.caption, _picture(moment.path))
+            for moment in timelapse.moments(self.folder, run_folder.STATS_FILE)
+        ]
+
+    @property
+    def metrics(self) -> dict[str, list[dict[str, Any]]]:
+        """Values that were measured, oldest first: {"swd": [{"kimg": 90, "value": 9.9, ...}]}."""
+        names = sorted(path.stem for path in self.folder.glob(records.path_of("", "*").name))
+        names = [name.partition("-")[2] for name in names]
+        return {name: records.load(self.folder, name) for name in names}
 
     def __repr__(self) -> str:
         stats = self.stats

@@ -253,7 +253,8 @@ def test_the_command_and_the_function_train_the_same_bits(blocks, tmp_path):
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
     assert run.fakes.size == (256, 128)
     assert run.reals.size == (256, 128)
-    assert [caption.split("   ")[0] for caption, _ in run.growth] == ["0 kimg"]
+    assert [(grid.kimg, grid.image.size) for grid in run.growth] == [(0, (256, 128))]
+    assert run.metrics == {}
 
 
 @pytest.mark.slow  # starts TensorFlow in a process of its own
