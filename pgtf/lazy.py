@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
@@ -27,6 +27,30 @@ def names_of(module: str) -> Callable[[str], Any]:
             names = importlib.import_module(module)
             if name in names.__all__:
                 return getattr(names, name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return get
+
+
+def names_in(
+    package: str, modules_by_name: Mapping[str, str], modules: Iterable[str] = ()
+) -> Callable[[str], Any]:
+    """Makes the `__getattr__` of a package that offers names of several modules.
+
+    Each module is imported when one of its names is first used.
+
+    Args:
+        package: "pgtf".
+        modules_by_name: the module that defines each name.
+        modules: modules of the package to offer as well, without its name.
+    """
+    offered = set(modules)
+
+    def get(name: str) -> Any:
+        if name in modules_by_name:
+            return getattr(importlib.import_module(modules_by_name[name]), name)
+        if name in offered:
+            return importlib.import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return get

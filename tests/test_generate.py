@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 
 from pgtf import images
-from pgtf.commands import generate, generate_runs
+from pgtf.api import loading
+from pgtf.commands import generate
 from pgtf.config import Config
 from pgtf.export import export, film, walk
-from pgtf.export.source import Source
 from pgtf.interop import load_pkl, load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
 from tests import tiny
@@ -316,7 +316,7 @@ def test_a_network_that_has_not_grown_is_warned_of_with_the_remedies(
     ungrown, lod, total_kimg, line
 ):
     path = ungrown(lod, total_kimg)
-    warning = generate_runs.growth_warning(Source.from_snapshot(path))
+    warning = loading.load(path).warning
     if line is None:
         assert warning is None
         return

@@ -13,6 +13,8 @@ import numpy as np
 from absl import logging
 
 from pgtf import images
+from pgtf.api import loading
+from pgtf.api.networks import Networks
 from pgtf.commands import generate_flags, generate_runs
 from pgtf.commands.command_line import one_line_errors
 from pgtf.dataset.sources.pictures import Conversion, read_picture
@@ -33,7 +35,6 @@ from pgtf.export.source import Source
 from pgtf.foreign.terminal import one_line
 from pgtf.metrics import records
 from pgtf.networks import Generator
-from pgtf.runs import run_folder
 
 
 def run(args: argparse.Namespace) -> None:
@@ -56,17 +57,23 @@ def _warn(args: argparse.Namespace) -> None:
 
 def save_images(args: argparse.Namespace) -> None:
     """Writes one PNG file for every latent vector."""
-    source = _source(args)
+    net = _networks(args)
+    source = net.source
     sampled = _samples(args, source.Gs, generate_flags.SEEDS)
     out = Path(args.out or source.beside("-images"))
     labels_of = functools.partial(source.labels_of, label=_label(args, source))
-    pictures.save_images(source.Gs, sampled, labels_of, args.lod, out, args.overwrite)
+
+    def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        return net.generate(latents=latents, labels=labels, lod=args.lod)
+
+    pictures.save_images(generate, sampled, labels_of, out, args.overwrite)
     print(f"{len(sampled)} images in {one_line(out)}")
 
 
 def save_grid(args: argparse.Namespace) -> None:
     """Writes one PNG file with all images; for a network with labels, one row per class."""
-    source = _source(args)
+    net = _networks(args)
+    source = net.source
     label = source.label(args.class_, args.label)
     by_class = source.label_size > 0 and label is None
     default_seeds = generate_flags.CLASS_GRID_SEEDS if by_class else generate_flags.SEEDS
@@ -79,7 +86,7 @@ def save_grid(args: argparse.Namespace) -> None:
     if by_class:
         latents, labels, grid_size = pictures.class_rows(latents, source.label_size)
     out = Path(args.out or source.beside("-grid.png"))
-    fakes = pictures.generate(source.Gs, latents, labels, args.lod)
+    fakes = net.generate(latents=latents, labels=labels, lod=args.lod, progress=True)
     pictures.save_grid(fakes, grid_size, out, args.overwrite)
     print(f"{len(latents)} images in {one_line(out)}")
 
@@ -186,17 +193,22 @@ def export(args: argparse.Namespace) -> None:
     print(f"SavedModel in {one_line(folder)}")
 
 
-def _source(args: argparse.Namespace) -> Source:
-    """Loads the network that --run, --snapshot or --pkl names."""
+def _networks(args: argparse.Namespace) -> Networks:
+    """Loads the networks that --run, --snapshot or --pkl names."""
     if args.pkl is not None:
-        source = Source.from_pkl(args.pkl)
+        net = loading.load_pickle(args.pkl)
+    elif args.snapshot is not None:
+        net = loading.load_snapshot(args.snapshot)
     else:
-        source = Source.from_snapshot(
-            args.snapshot or run_folder.newest_snapshot(run_folder.locate(args.outdir, args.run))
-        )
+        net = loading.load_run(args.run, args.outdir)
     if getattr(args, "lod", None) is None:
-        args.warning = generate_runs.growth_warning(source)
-    return source
+        args.warning = net.warning
+    return net
+
+
+def _source(args: argparse.Namespace) -> Source:
+    """Loads the same networks, for what is made of Gs alone."""
+    return _networks(args).source
 
 
 def _samples(args: argparse.Namespace, Gs: Generator, default_seeds: str) -> samples.Samples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -20,23 +19,10 @@ from pgtf.metrics import image_sets, plot
 from pgtf.metrics.neighbours import neighbour_sheet
 from pgtf.runs import run_folder
 from pgtf.runs.datasets import open_dataset_of
-from pgtf.schedule import Schedule
-from pgtf.training import advice
 from pgtf.training.tables import stage_rows
 
 NEIGHBOUR_SEEDS = "0-9"  # images for which the report shows neighbours
 HOLD_SEC = 2  # time for which a timelapse shows its last frame
-
-
-def growth_warning(source: Source) -> str | None:
-    """Warns of a network that has not grown to its full resolution; None if it has."""
-    schedule = Schedule(resolution_log2=source.Gs.config.resolution.bit_length() - 1)
-    total_kimg = None
-    with contextlib.suppress(ValueError, KeyError):  # A pickle has no configuration.
-        config = configs.Config.from_fields(source.meta["config"], str(source.path))
-        schedule, total_kimg = config.schedule, config.training.total_kimg
-    text = advice.snapshot_warning(source.Gs.lod, schedule, total_kimg)
-    return None if text is None else f"{source.path}: {text}"
 
 
 def save_timelapse(args: argparse.Namespace) -> None:

@@ -6,35 +6,29 @@ again continues an unfinished run.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-import tensorflow as tf
 from absl import logging
 
-from pgtf.commands import train_config, train_flags, train_run
+from pgtf.api import preparation, training
+from pgtf.api.configuration import configured
+from pgtf.api.options import TrainOptions
+from pgtf.commands import train_config, train_flags
 from pgtf.commands.command_line import one_line_errors
-from pgtf.config import Config, catalogue
-from pgtf.dataset import Dataset
-from pgtf.distribution import all_reduce_check
+from pgtf.config import catalogue
 from pgtf.distribution.cluster import num_replicas
 from pgtf.distribution.signals import Stopped, stopped_by_signals
 from pgtf.distribution.strategy import describe_devices
 from pgtf.distribution.workers import WorkerLost, Workers, lost_workers_reported
 from pgtf.foreign.terminal import one_line
-from pgtf.metrics import during_training
-from pgtf.metrics.setup import MetricOptions
-from pgtf.runs import continuation, lock, log
-from pgtf.training import loop, precision, prepare
+from pgtf.runs import log
+from pgtf.training import prepare
 from pgtf.training.calls import Diverged
-from pgtf.training.config import RunConfig
 from pgtf.training.probe import probe
 from pgtf.training.tables import cost_table, stage_table
 
@@ -65,112 +59,61 @@ def _run(arguments: Sequence[str]) -> int | None:
     if train_flags.LIST_PRESETS.value:
         print(catalogue.table())
         return None
-    with one_line_errors():
-        preset, config = train_config.configured()
+    options = train_config.options()
     if train_flags.DRY_RUN.value:
-        _dry_run(preset, config)
+        _dry_run(options)
         return None
     log.to_terminal()
-    with one_line_errors():
-        strategy = all_reduce_check.tested_strategy(
-            train_flags.GPUS.value,
-            train_flags.CPU_REPLICAS.value,
-            train_flags.ALL_REDUCE_NAME.value,
-        )
-        precision.configure(config.training.precision)
     if train_flags.PROBE.value:
-        _probe(config, strategy)
+        _probe(options)
         return None
-    return _train(preset, config, strategy)
+    with one_line_errors((OSError, MemoryError, ValueError, Diverged)):
+        outcome = training.run(options)
+    if outcome.nothing_left:
+        print(
+            f"{one_line(outcome.folder)} is finished. Train it longer with --total_kimg=N, or "
+            "another with --new."
+        )
+    return outcome.signum
 
 
-def _dry_run(preset: str, config: Config) -> None:
+def _dry_run(options: TrainOptions) -> None:
     """Prints the configuration made for the dataset, and the stages."""
     with one_line_errors():
-        replicas = num_replicas(train_flags.GPUS.value, train_flags.CPU_REPLICAS.value)
-        planned = train_run.plan_images(config)
+        preset, config = configured(options)
+        replicas = num_replicas(options.gpus, options.cpu_replicas)
+        planned = preparation.plan_images(options, config)
         if planned and not planned.is_made:
-            planned_for = train_run.expected(config, planned, replicas)
+            planned_for = preparation.expected(config, planned, replicas)
             print(f"{planned_for.to_json()}\n{stage_table(planned_for)}")
             print(f"Dataset: to be made: {planned}", file=sys.stderr)
-            print(
-                f"Run: a new one in {os.path.realpath(train_flags.OUTDIR.value)}", file=sys.stderr
-            )
+            print(f"Run: a new one in {os.path.realpath(options.outdir)}", file=sys.stderr)
             return
-        run = train_run.prepared(config, replicas)
-        mirrored, lines = train_run.outlook(train_run.request(preset, run))
+        run = preparation.prepared(options, config, replicas)
+        mirrored, lines = preparation.outlook(preparation.request(options, preset, run))
         made = run.config.replace({"dataset.mirror_augment": mirrored})
         report = f"{made.to_json()}\n{stage_table(made)}"
-        mirror = prepare.describe_mirror(made, train_run.mirror_stated_by(preset), run.dataset)
+        stated_by = preparation.mirror_stated_by(options, preset)
+        mirror = prepare.describe_mirror(made, stated_by, run.dataset)
     print(report)
     for line in (mirror, *run.remarks, *lines):
         print(one_line(line), file=sys.stderr)  # Standard output stays easy to parse.
 
 
-def _probe(config: Config, strategy: tf.distribute.Strategy) -> None:
+def _probe(options: TrainOptions) -> None:
     """Prints the time and memory of every stage."""
     with one_line_errors():
+        _, config = configured(options)
+        strategy = training.make_strategy(options, config)
         workers = Workers(strategy)
-        made, dataset, *_ = train_run.prepared(config, strategy.num_replicas_in_sync, workers)
+        replicas = strategy.num_replicas_in_sync
+        made, dataset, *_ = preparation.prepared(options, config, replicas, workers)
         prepare.check_workers(made, workers)
         costs = probe(made, dataset, strategy)
     print(describe_devices(strategy, config.training.precision), cost_table(costs), sep="\n")
     if errors := [cost.error for cost in costs if cost.error]:
         with one_line_errors():
             raise ValueError(errors[0])
-
-
-def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int | None:
-    """Trains in a run folder. Returns the number of the signal that ended it early, or None."""
-    with one_line_errors():
-        workers = Workers(strategy)
-        run = train_run.prepared(config, strategy.num_replicas_in_sync, workers)
-        prepare.check_workers(run.config, workers)
-        asked = train_run.request(preset, run)
-        made, dataset = prepare.with_stored_mirror(run.config, asked, workers), run.dataset
-        measures = _measures(workers, made, dataset)
-        asked = asked.with_config(made)
-        opened = continuation.open_together(workers, lambda: continuation.open_run(asked))
-    if opened.finished:
-        for note in opened.notes:
-            logging.info("%s", note)
-        print(
-            f"{one_line(opened.folder)} is finished. Train it longer with --total_kimg=N, or "
-            "another with --new."
-        )
-        return None
-    notes = [
-        *opened.notes,
-        f"{made.to_json()}\n{stage_table(made)}",
-        prepare.describe_mirror(made, train_run.mirror_stated_by(preset), dataset),
-        *run.remarks,
-        describe_devices(strategy, made.training.precision),
-    ]
-    options = loop.RunOptions(
-        start=run.start,
-        preset=preset,
-        measurements=[measure(opened.folder) for measure in measures],
-        checkpoint_sec=train_flags.CHECKPOINT_MINUTES.value * 60,
-        allow_config_change=asked.allow_change,
-        on_divergence=train_flags.ON_DIVERGENCE.value,
-        profile_steps=train_flags.PROFILE.value,
-    )
-    with one_line_errors((OSError, MemoryError, ValueError, Diverged)):
-        with _logged(workers, opened.folder):
-            for note in notes:
-                logging.info("%s", note)
-            return loop.run(made, dataset, strategy, opened.folder, options)
-
-
-@contextlib.contextmanager
-def _logged(workers: Workers, folder: Path) -> Iterator[None]:
-    """Context manager in which the chief owns the run folder and logs into it."""
-    if not workers.is_chief:
-        yield
-        return
-    with lock.claimed(folder):
-        log.to_file(folder / "log.txt")
-        yield
 
 
 def _command() -> str:
@@ -182,17 +125,3 @@ def _command() -> str:
 def _exit_code(signum: int) -> int:
     code: int | None = train_flags.PREEMPT_EXIT_CODE.value
     return code if signum == signal.SIGTERM and code is not None else 128 + signum
-
-
-def _measures(workers: Workers, config: RunConfig, dataset: Dataset) -> list[Any]:
-    """Returns the measures of `--metrics` on the chief: none, or one function of the run folder."""
-    options = MetricOptions(
-        inception=train_flags.INCEPTION.value,
-        inception_sha256=train_flags.INCEPTION_SHA256.value,
-        fid_mode=train_flags.FID_MODE.value,
-        classifier=train_flags.CLASSIFIER_FILE.value,
-    )
-    mirror = bool(config.dataset.mirror_augment)  # set by prepare
-    return during_training.prepare_on_chief(
-        workers, train_flags.METRICS.value, dataset, options, mirror
-    )

@@ -1,6 +1,6 @@
 """The configuration of a training run, and the presets."""
 
-from pgtf.config.config import Config, describe, documentation, fields, parse
+from pgtf.config.config import Config, describe, documentation, fields, parse, value_of
 from pgtf.config.experiments import EXPERIMENTS, Experiment
 from pgtf.config.presets import GPU_PRESETS, PRESETS, max_minibatch_per_gpu, named, preset_for
 
@@ -17,4 +17,5 @@ __all__ = [
     "named",
     "parse",
     "preset_for",
+    "value_of",
 ]

@@ -118,7 +118,7 @@ class Config:
             for group, values in groups.items():
                 for field, value in values.items():
                     name = f"{group}.{field}"
-                    changes[name] = _from_json(name, value, known[name]) if name in known else value
+                    changes[name] = value_of(name, value, known[name]) if name in known else value
             return cls().replace(changes)
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
@@ -176,6 +176,28 @@ def parse(name: str, text: str, kind: Any) -> Any:
     raise ValueError(f"`--config.{name}` must be {describe(kind)}. Received: {shown(text)}.")
 
 
+def value_of(name: str, value: Any, kind: Any) -> Any:
+    """Turns a value of Python or JSON into one of a field's type; text is read as by `parse`.
+
+    Raises:
+        ValueError: naming the field and the type, when the value does not fit.
+    """
+    if value is None and types.NoneType not in _choices(kind):
+        raise ValueError(f"`{name}` must be {describe(kind)}. Received: null.")
+    if kind is str and not isinstance(value, str):
+        raise ValueError(f"`{name}` must be {describe(kind)}. Received: {shown(value)}.")
+    if isinstance(value, dict):
+        value = ",".join(f"{k}:{v}" for k, v in value.items())
+    elif not isinstance(value, str):
+        try:
+            value = json.dumps(value) if value is not None else "none"
+        except TypeError:
+            raise ValueError(
+                f"`{name}` must be {describe(kind)}. Received: {shown(value)}."
+            ) from None
+    return parse(name, value, kind)
+
+
 def describe(kind: Any) -> str:
     """Returns how a type is written on the command line."""
     if len(choices := _choices(kind)) > 1:
@@ -219,18 +241,6 @@ def _parse_value(text: str, kind: Any) -> bool | int | float | str:
     if number is None:
         raise ValueError
     return number
-
-
-def _from_json(name: str, value: Any, kind: Any) -> Any:
-    if value is None and types.NoneType not in _choices(kind):
-        raise ValueError(f"`{name}` must be {describe(kind)}. Received: null.")
-    if kind is str and not isinstance(value, str):
-        raise ValueError(f"`{name}` must be {describe(kind)}. Received: {shown(value)}.")
-    if isinstance(value, dict):
-        value = ",".join(f"{k}:{v}" for k, v in value.items())
-    elif not isinstance(value, str):
-        value = json.dumps(value) if value is not None else "none"
-    return parse(name, value, kind)
 
 
 def _value(config: Config, name: str) -> Any:

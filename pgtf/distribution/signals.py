@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
@@ -92,7 +93,12 @@ def exit_after(stop: KeyboardInterrupt, remedy: str = "") -> NoReturn:
 
 
 def set_handlers(handler: Handler) -> dict[int, Any]:
-    """Sets the handler of both signals. Returns the previous ones by signal number."""
+    """Sets the handler of both signals. Returns the previous ones by signal number.
+
+    Does nothing in another thread than the main one, where Python has no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
     return {number: signal.signal(number, handler) for number in SIGNALS}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -65,9 +66,7 @@ def make_strategy(
             "`--cpu_replicas` is for one machine; with TF_CONFIG a CPU is one replica. "
             f"Received: cpu_replicas={cpu_replicas}."
         )
-    for gpu in gpus[:num_gpus]:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
+    _use_only(gpus[:num_gpus])
     if workers:
         options = tf.distribute.experimental.CommunicationOptions(
             implementation=_SEVERAL_MACHINES[all_reduce]
@@ -113,7 +112,31 @@ def _check_all_reduce(name: str, num_devices: int, num_gpus: int) -> None:
         )
 
 
+def _use_only(gpus: Sequence[Any]) -> None:
+    """Hides the other GPUs. In a notebook that has used TensorFlow they stay visible, but idle.
+
+    Raises:
+        ValueError: if no GPU is to be used, but TensorFlow uses them already.
+    """
+    try:
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        tf.config.set_visible_devices(gpus, "GPU")
+    except RuntimeError:
+        if not gpus:
+            raise ValueError(
+                "`--gpus` must not be 0 after TensorFlow has used a GPU in this process. Restart "
+                "it, and train before anything else or with CUDA_VISIBLE_DEVICES=-1."
+            ) from None
+
+
 def _split_cpu(replicas: int) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     device = tf.config.LogicalDeviceConfiguration()
-    tf.config.set_logical_device_configuration(cpu, [device] * replicas)
+    try:
+        tf.config.set_logical_device_configuration(cpu, [device] * replicas)
+    except RuntimeError:
+        raise ValueError(
+            "`--cpu_replicas` must be given before TensorFlow has used the CPU in this process. "
+            f"Restart it. Received: cpu_replicas={replicas}."
+        ) from None

@@ -49,6 +49,9 @@ class ServedModel:
             self.latent_size = int(facts["latent_size"][0])
             self.label_size = int(facts["label_size"][0])
             self.label_names = tuple(name.decode() for name in facts["label_names"][0])
+            self.resolution = int(facts["resolution"][0])
+            self.num_channels = int(facts["channels"][0])
+            self.kimg = int(facts["kimg"][0]) if facts["kimg"][0] >= 0 else None
             shapes = model.input_shapes("serving_default")
             sizes = shapes["latents"][-1], shapes.get("labels", (0,))[-1]
             if sizes != (self.latent_size, self.label_size):
@@ -62,7 +65,10 @@ class ServedModel:
 
     def generate(self, latents: np.ndarray, class_id: int, lod: float | None = None) -> np.ndarray:
         """Generates images of one class: [N, latent_size] -> uint8 [N, R, R, C]."""
-        labels = _labels(self, class_id, len(latents))
+        return self.run(latents, _labels(self, class_id, len(latents)))
+
+    def run(self, latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        """Generates images: [N, latent_size], [N, label_size] or None -> uint8 [N, R, R, C]."""
         inputs = {} if labels is None else {"labels": labels}
         found = self._signature(latents=latents, **inputs).get("images", np.zeros(0))
         size = found.shape[1:]

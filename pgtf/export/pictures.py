@@ -19,21 +19,23 @@ MAX_GRID_PIXELS = 2**29  # 1.5 GiB in RGB, twice in memory
 MAX_CLASS_ROWS = images.MAX_GRID_SIDE
 
 
+# Generates images of one minibatch: latents [n, L], labels [n, label_size] or None -> uint8 NHWC.
+Generate = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+
+
 def save_images(
-    Gs: Generator,
+    generate: Generate,
     sampled: Samples,
     labels_of: Callable[[Samples], np.ndarray | None],
-    lod: float | None,
     out: Path,
     overwrite: bool = False,
 ) -> None:
     """Writes OUT/<name>.png for every latent vector; one minibatch at a time is in memory.
 
     Args:
-        Gs: generator.
+        generate: function that generates the images of a minibatch.
         sampled: latents and names.
         labels_of: function that makes the labels of a minibatch.
-        lod: level of detail; None = the network's.
         out: folder.
         overwrite: if existing files are replaced.
 
@@ -47,7 +49,7 @@ def save_images(
     out.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(sampled), unit="image", disable=None) as progress:
         for part in sampled.batches(MINIBATCH):
-            fakes = Gs.run(part.latents, labels_of(part), lod)
+            fakes = generate(part.latents, labels_of(part))
             for name, fake in zip(part.names, fakes, strict=True):
                 images.save_png(out / f"{name}.png", fake)
                 progress.update()
@@ -63,14 +65,21 @@ def check_grid(Gs: Generator, num: int, lod: float | None) -> None:
         )
 
 
-def generate(
-    Gs: Generator, latents: np.ndarray, labels: np.ndarray | None, lod: float | None
+def generate_in_batches(
+    generate: Generate, latents: np.ndarray, labels: np.ndarray | None, progress: bool
 ) -> np.ndarray:
-    """Generates the images of a grid, with a progress bar: -> uint8 [N, R, R, C]."""
-    parts = [slice(i, i + MINIBATCH) for i in range(0, len(latents), MINIBATCH)]
+    """Generates many images in minibatches: -> uint8 [N, R, R, C].
+
+    Args:
+        generate: function that generates the images of a minibatch.
+        latents: [N, L].
+        labels: [N, label_size] or None.
+        progress: show a progress bar on a terminal.
+    """
+    parts = [slice(i, i + MINIBATCH) for i in range(0, max(len(latents), 1), MINIBATCH)]
     fakes = [
-        images.to_uint8(Gs.run(latents[part], None if labels is None else labels[part], lod))
-        for part in tqdm(parts, unit="batch", disable=None)
+        generate(latents[part], None if labels is None else labels[part])
+        for part in tqdm(parts, unit="batch", disable=None if progress else True)
     ]
     return np.concatenate(fakes)
 

@@ -13,7 +13,7 @@ import numpy as np
 from pgtf.export.labels import one_hot, parse_label
 from pgtf.export.samples import Samples
 from pgtf.interop import load_meta, load_pkl, load_snapshot
-from pgtf.networks import Generator
+from pgtf.networks import Discriminator, Generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,16 +23,20 @@ class Source:
     Gs: Generator
     path: Path  # its file; results lie beside it unless --out says otherwise
     meta: dict[str, Any]  # notes of the training in the snapshot; {} for a pickle
+    G: Generator | None = None  # the other networks of the file
+    D: Discriminator | None = None
 
     @classmethod
     def from_snapshot(cls, path: str | os.PathLike[str]) -> Source:
         """Loads a snapshot."""
-        return cls(load_snapshot(path)[2], Path(path), load_meta(path))
+        G, D, Gs = load_snapshot(path)
+        return cls(Gs, Path(path), load_meta(path), G, D)
 
     @classmethod
     def from_pkl(cls, path: str | os.PathLike[str]) -> Source:
         """Loads a pickle of the original release."""
-        return cls(load_pkl(path)[2], Path(path), {})
+        G, D, Gs = load_pkl(path)
+        return cls(Gs, Path(path), {}, G, D)
 
     @property
     def label_size(self) -> int:

@@ -236,6 +236,11 @@ class NearestUp(keras.layers.Layer):
         num, height, width, channels = input_shape
         return (num, 2 * height, 2 * width, channels)
 
+    # Keras derives no configuration from a dtype that is given as an object.
+    def get_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = super().get_config()
+        return config
+
 
 @keras.saving.register_keras_serializable(package="pgtf")
 class MinibatchStdDev(keras.layers.Layer):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import logging as absl_logging
@@ -19,6 +21,36 @@ def to_terminal() -> None:
     terminal = absl_logging.get_absl_handler().python_handler
     terminal.setFormatter(PrintableFormatter("%(message)s"))
     terminal.stream = sys.stdout
+
+
+@contextlib.contextmanager
+def printed(level: int = logging.INFO) -> Iterator[None]:
+    """Context manager that prints log lines of at least a level, in a process that is not ours.
+
+    It uses no flag of absl and leaves no handler behind. Texts of several lines, such as the
+    configuration, are for log.txt only.
+    """
+    logger, handler = logging.getLogger("absl"), _Printer(level)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # A handler of the user's would repeat each line.
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.level, logger.propagate = before
+        for ours in [x for x in logger.handlers if isinstance(x, _Printer | _LogFile)]:
+            logger.removeHandler(ours)
+
+
+class _Printer(logging.Handler):
+    """Prints lines to the present standard output: a notebook gives every cell its own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if "\n" not in text:
+            print(text, flush=True)
 
 
 def to_file(path: Path) -> None:

@@ -12,7 +12,7 @@ from pgtf.training import plan, ticks
 from pgtf.training.config import RunConfig, TrainingConfig
 from pgtf.training.pace import Pace
 from pgtf.training.profiler import Steps
-from pgtf.training.progress import TickProgress
+from pgtf.training.progress import Display
 from pgtf.training.state import TrainingState
 
 
@@ -33,7 +33,7 @@ class Calls:
         state: TrainingState,
         stepper: Steps,
         pace: Pace,
-        shown: TickProgress | None,
+        shown: Display | None,
     ) -> None:
         self.statistics = stepper.statistics
         self._config, self._state, self._stepper = config, state, stepper

@@ -29,7 +29,7 @@ from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.measuring import Measurement, Measurements
 from pgtf.training.pace import Pace
 from pgtf.training.profiler import profiled
-from pgtf.training.progress import TickProgress
+from pgtf.training.progress import Display, TickProgress
 from pgtf.training.state import Progress, TrainingState
 from pgtf.training.stepper import Stepper
 
@@ -48,6 +48,7 @@ class RunOptions:
     allow_config_change: bool = False  # continue from a checkpoint of another configuration
     on_divergence: Literal["stop", "rollback"] = "stop"  # rollback continues with other draws
     profile_steps: int = 0  # iterations to record as a TensorBoard trace in the run folder
+    display: Display | None = None  # of the chief; None = a bar on terminals
     preset: str | None = None  # name to store as that of the configuration; None = keep the stored
 
 
@@ -154,7 +155,8 @@ def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt:
         try:
             num_steps = options.profile_steps if is_chief else 0
             with profiled(stepper, job.folder, num_steps) as steps:
-                calls = Calls(config, state, steps, pace, TickProgress() if is_chief else None)
+                display = (options.display or TickProgress()) if is_chief else None
+                calls = Calls(config, state, steps, pace, display)
                 loop = _Loop(
                     config, state, calls, on_tick, measurements, checkpoints, interrupt, pace
                 )

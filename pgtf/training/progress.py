@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from absl import logging
 from tqdm import tqdm
@@ -14,6 +14,16 @@ from pgtf.training.state import Progress
 
 REDRAW_SEC = 0.5
 LINE_SEC = 300.0  # between lines where there is no terminal
+
+
+class Display(Protocol):
+    """Shows how far a run is."""
+
+    def show(self, progress: Progress, now: ScheduleState, eta_sec: float) -> None:
+        """Shows the state after a call: counters, schedule of its last iteration, time left."""
+
+    def clear(self) -> None:
+        """Makes room for a line at the end of a tick."""
 
 
 class TickProgress:

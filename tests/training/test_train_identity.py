@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from pgtf import interop, networks
-from pgtf.commands import train
 from pgtf.config import Config
 from pgtf.dataset import open_dataset
 from pgtf.runs import continuation
 from pgtf.runs.choice import Request
+from pgtf.training import loop
 from tests.training.test_train import TINY
 
 
@@ -159,7 +159,7 @@ def test_the_loop_gets_the_networks_their_age_and_the_folder_that_they_began(
     run, blocks, snapshot, tmp_path, monkeypatch
 ):
     calls = []
-    monkeypatch.setattr(train.loop, "run", lambda *args: calls.append(args))
+    monkeypatch.setattr(loop, "run", lambda *args: calls.append(args))
     sizes = [name for name in TINY if ".G." not in name and ".D." not in name]
     for _ in range(2):
         assert run(blocks, *sizes, f"--resume_pkl={snapshot}")[0] == 0
@@ -201,7 +201,7 @@ def test_a_run_of_given_networks_continues_instead_of_beginning_with_them_again(
 def test_the_log_warns_of_a_short_training_and_of_labels_that_are_not_one_hot(
     run, dataset_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(train.loop, "run", lambda *args: None)
+    monkeypatch.setattr(loop, "run", lambda *args: None)
     shutil.copytree(dataset_folder, tmp_path / "many")
     with open(tmp_path / "many" / "blocks-rxx.labels", "wb") as file:
         np.save(file, np.ones((40, 4), np.float32))

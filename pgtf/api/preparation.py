@@ -1,4 +1,4 @@
-"""The run that the flags of train.py describe: its configuration, beginning, and folder."""
+"""The run that options describe: its dataset, beginning, and folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from absl import logging
 
-from pgtf.commands import train_config, train_flags
+from pgtf.api import configuration
+from pgtf.api.options import TrainOptions
 from pgtf.config import GPU_PRESETS, PRESETS, Config
 from pgtf.dataset import Dataset
 from pgtf.dataset.commands import print_summary
@@ -31,8 +32,10 @@ class Prepared(NamedTuple):
     remarks: Sequence[str]  # lines for the user: first networks, warnings
 
 
-def prepared(config: Config, replicas: int, workers: Workers | None = None) -> Prepared:
-    """Opens dataset and networks as the flags say. Draws the demo dataset first if it is missing.
+def prepared(
+    options: TrainOptions, config: Config, replicas: int, workers: Workers | None = None
+) -> Prepared:
+    """Opens dataset and networks as the options say. Draws the demo dataset first if it is missing.
 
     Raises:
         OSError, ValueError: if something cannot be opened, or does not fit.
@@ -47,14 +50,14 @@ def prepared(config: Config, replicas: int, workers: Workers | None = None) -> P
     remarks: list[str] = []
     if config.dataset == PRESETS["demo"].dataset:
         create_demo() if workers is None else workers.broadcast(create_demo)
-    elif train_config.holds_images(config):
-        made_path = _made_of_images(config, workers)
+    elif configuration.holds_images(config):
+        made_path = _made_of_images(options, config, workers)
         config = config.replace({"dataset.path": made_path})
         remarks.append(f"Dataset: {made_path}, made of the images in {path}.")
-    file, kimg = train_flags.RESUME_PKL.value, train_flags.RESUME_KIMG.value
+    file, kimg = options.resume_pkl, options.resume_kimg
     start = None
     if file is not None:
-        start, line = starts.load(file, kimg)
+        start, line = starts.load(os.fspath(file), kimg)
         starts.check_length(start, config.training.total_kimg)
         remarks.append(line)
     elif kimg is not None:
@@ -64,21 +67,20 @@ def prepared(config: Config, replicas: int, workers: Workers | None = None) -> P
         replicas,
         start,
         # A preset's resolution is meant for its own dataset; another one may lack finer levels.
-        may_shrink=not train_config.states_resolution(),
-        fit_schedule=train_flags.FIT_SCHEDULE.value,
+        may_shrink=not options.states_resolution,
+        fit_schedule=options.fit_schedule,
     )
     if file is not None:
-        stated = [name for name, flag in train_flags.FIELDS.items() if flag.value is not None]
-        starts.check_stated(config, stated, made, file)
+        starts.check_stated(config, options.fields, made, os.fspath(file))
     remarks += [f"Warning: {text}" for text in advice.warnings(made, dataset)]
     return Prepared(made, dataset, start, remarks)
 
 
-def plan_images(config: Config) -> automatic.Plan | None:
+def plan_images(options: TrainOptions, config: Config) -> automatic.Plan | None:
     """Plans the dataset that the images in the dataset's place become; None if it is one."""
-    if config.dataset == PRESETS["demo"].dataset or not train_config.holds_images(config):
+    if config.dataset == PRESETS["demo"].dataset or not configuration.holds_images(config):
         return None
-    stated = train_config.states_resolution()
+    stated = options.states_resolution
     return automatic.plan(config.dataset.path, config.dataset.resolution if stated else None)
 
 
@@ -103,11 +105,11 @@ def expected(config: Config, planned: automatic.Plan, replicas: int) -> Config:
     return made
 
 
-def _made_of_images(config: Config, workers: Workers | None) -> str:
+def _made_of_images(options: TrainOptions, config: Config, workers: Workers | None) -> str:
     """Makes a dataset of images unless it exists. Returns its path."""
 
     def make() -> bytes:
-        planned = plan_images(config)
+        planned = plan_images(options, config)
         if planned is None:  # Somebody has made a dataset in the folder meanwhile.
             return os.fsencode(config.dataset.path)
         if not planned.is_made:
@@ -119,38 +121,38 @@ def _made_of_images(config: Config, workers: Workers | None) -> str:
     return os.fsdecode(make() if workers is None else workers.broadcast(make))
 
 
-def request(preset: str, run: Prepared) -> Request:
-    """Describes the run that the flags ask for.
+def request(options: TrainOptions, preset: str, run: Prepared) -> Request:
+    """Describes the run that the options ask for.
 
     Args:
+        options: options of the run.
         preset: name of the preset.
         run: result of `prepared`.
     """
-    file, beginning = train_flags.RESUME_PKL.value, NEW_NETWORKS
+    file, beginning = options.resume_pkl, NEW_NETWORKS
     if run.start is not None and file is not None:
         beginning = Beginning.of(file, run.start.nimg)
-    is_chosen = train_flags.PRESET.value is None and preset in GPU_PRESETS
+    is_chosen = options.preset is None and preset in GPU_PRESETS
     return Request.of(
-        train_flags.OUTDIR.value,
+        options.outdir,
         preset,
         run.config,
         run.dataset,
         beginning=beginning,
-        mirror_is_default=mirror_stated_by(preset) is None,
+        mirror_is_default=mirror_stated_by(options, preset) is None,
         siblings=GPU_PRESETS if is_chosen else (),
-        new=train_flags.NEW.value,
-        allow_change=train_flags.ALLOW_CONFIG_CHANGE.value,
+        new=options.new,
+        allow_change=options.allow_config_change,
     )
 
 
-def mirror_stated_by(preset: str) -> str | None:
+def mirror_stated_by(options: TrainOptions, preset: str) -> str | None:
     """Returns the preset or flag that states mirror_augment; None = the dataset's default."""
-    flag = train_flags.FIELDS["dataset.mirror_augment"].value
-    if flag is not None and flag.lower() != "none":
-        return "--config.dataset.mirror_augment"
-    if flag is None and PRESETS[preset].dataset.mirror_augment is not None:
-        return f"preset {preset}"
-    return None
+    field = "dataset.mirror_augment"
+    if options.states(field):
+        is_none = str(options.fields[field]).lower() == "none"
+        return None if is_none else f"--config.{field}"
+    return f"preset {preset}" if PRESETS[preset].dataset.mirror_augment is not None else None
 
 
 def outlook(asked: Request) -> tuple[bool | None, list[str]]:

@@ -1,0 +1,1 @@
+"""The Python interface: load networks, generate images, train. `pgtf` offers the same names."""
