@@ -28,6 +28,7 @@ __all__ = [
     "conv2d",
     "conv2d_down",
     "conv2d_up",
+    "has_gpu",
     "implementation",
     "is_joint_pass_faster",
     "leaky_relu",

@@ -171,6 +171,8 @@ class Stepper:
 
             def sum_of_gradients() -> tf.Tensor:
                 shape = [replica_batch, stage.resolution, stage.resolution, config.num_channels]
+                if feeding.channels_first():
+                    shape = [shape[0], shape[3], *shape[1:3]]
                 batch = tf.zeros(shape, tf.uint8), tf.zeros([replica_batch, config.label_size])
                 numbers = (tf.constant(0, tf.int64), tf.constant(1.0), tf.constant(0.0))
                 update, _ = updates.compute_D(batch, *numbers)

@@ -12,7 +12,7 @@ from pgtf.dataset import pipeline
 from pgtf.dataset.labels import LabelTable
 from pgtf.losses import LossTerms
 from pgtf.networks import DiscriminatorConfig, Network
-from pgtf.training import differentiation, objectives
+from pgtf.training import differentiation, feeding, objectives
 from pgtf.training.adam import Adam
 from pgtf.training.adaptive_noise import AdaptiveNoise
 from pgtf.training.config import RunConfig
@@ -20,7 +20,8 @@ from pgtf.training.moving_average import moving_variables, update_moving_average
 from pgtf.training.randomness import Sampler, Stream
 from pgtf.training.state import TrainingState
 
-Batch = tuple[tf.Tensor, tf.Tensor]  # uint8 reals [N, R, R, C], labels [N, L]
+# uint8 reals [N, R, R, C], or [N, C, R, R] (feeding.channels_first), and labels [N, L].
+Batch = tuple[tf.Tensor, tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +118,8 @@ class Updates:
         """Computes D's gradients. Returns the update and the latents of its fakes."""
         G, D, config = self._state.G, self._state.D, self._config
         images, labels = batch
+        if feeding.channels_first():
+            images = tf.transpose(images, [0, 2, 3, 1])
         mirror = None
         if config.dataset.mirror_augment:
             mirror = self._sampler.uniform([1, 1, 1], nimg, Stream.MIRROR)
