@@ -49,5 +49,5 @@ def test_no_convolution_has_groups_and_none_computes_images_of_few_channels(grap
 
 
 def test_nothing_waits_for_what_it_does_not_need(graph):
-    waiting = [op.name for op in graph.get_operations() if op.control_inputs]
-    assert not waiting
+    waiting = {op.type for op in graph.get_operations() if op.control_inputs}
+    assert waiting <= {"Const"}
