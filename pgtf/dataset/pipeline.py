@@ -2,7 +2,8 @@
 
 Positions count images: position p belongs to epoch p // n, and each epoch reads the n records in
 another order. That order is a permutation that can be evaluated anywhere, so there is no shuffle
-buffer, nothing to save, and memory does not depend on the size of the dataset.
+buffer and nothing to save. Levels of small images are held in memory, because opening a file takes
+longer than reading 4x4 pixels; the memory for other levels does not depend on the dataset's size.
 Everything runs inside tf.data: no Python thread can slow training down or outlive it. Python reads
 only the records that TensorFlow could not read: again, since the disk may have recovered, or to say
 which record is damaged.
@@ -10,6 +11,7 @@ which record is damaged.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,7 @@ import tensorflow as tf
 
 from pgtf.dataset.folder import Dataset
 from pgtf.dataset.labels import LabelTable
+from pgtf.dataset.order import record_order
 from pgtf.dataset.tfrecords import RecordFile
 from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange
 
@@ -25,26 +28,9 @@ NUM_READERS = 4  # Reading so many chunks in parallel hides the latency of disks
 MAX_BUFFER = 1 << 18  # bytes read at once
 CHUNK_BYTES = 1 << 22  # A chunk has so many bytes or less, but at least one record.
 CHUNK_RECORDS = 64  # the most records in a chunk: the first minibatch waits for a whole one
-ROUNDS = 6  # rounds of the Feistel network; 4 suffice if the round functions are ideal
-
-
-def record_order(seed: int, positions: Any, num_images: int) -> tf.Tensor:
-    """Record numbers at the given positions of the shuffled stream: int [n] -> int64 [n]."""
-    positions = tf.cast(positions, tf.int64)
-    epochs = tf.cast(positions // num_images, tf.uint64)
-    places = tf.cast(positions % num_images, tf.uint64)
-    end = tf.constant(num_images, tf.uint64)
-
-    def walk(records: tf.Tensor) -> tuple[tf.Tensor]:
-        return (tf.where(records < end, records, _permute(records, epochs, seed, num_images)),)
-
-    # Cycle walking: permute until the result is a record; under 4 turns on average.
-    (records,) = tf.while_loop(
-        lambda records: tf.reduce_any(records >= end),
-        walk,
-        (_permute(places, epochs, seed, num_images),),
-    )
-    return tf.cast(records, tf.int64)
+BLOCK_POSITIONS = 1 << 12  # The order is computed for so many positions at once.
+HELD_IMAGE_BYTES = 1 << 12  # A level is held in memory if its images are at most this large,
+HELD_BYTES = 1 << 28  # and all of them together at most this large.
 
 
 def batches(
@@ -58,6 +44,7 @@ def batches(
     prefetch: int = 4,
     labels: LabelTable | None = None,
     on_error: Callable[[Exception], None] | None = None,
+    channels_first: bool = False,
 ) -> tf.data.Dataset:
     """Endless shuffled minibatches of one pyramid level and their labels.
 
@@ -73,6 +60,8 @@ def batches(
         labels: the dataset's table if it exists already; None = make one.
         on_error: takes the OSError or ValueError that names a record which cannot be read. The
             consumer gets it as one of tf.errors, inside TensorFlow's own text.
+        channels_first: deliver [n, C, R, R], as on disk. A GPU transposes them while it converts
+            them to float32; a core takes longer for that than for reading them.
 
     Returns:
         Elements (uint8 images [n, R, R, C], float32 labels [n, L]), n = minibatch / count; L may
@@ -90,14 +79,16 @@ def batches(
         raise ValueError(f"{dataset.path}: held-out images must not be trained on.")
     file = dataset.files[resolution_log2]
     num = _shard_size(minibatch, shard)
-    order = _positions(minibatch, position, shard).map(
-        lambda positions: record_order(seed, positions, dataset.num_images)
-    )
-    images = _read(file, order, on_error).rebatch(num, drop_remainder=True)
     table = LabelTable(dataset) if labels is None else labels
-    rows = order.map(
-        lambda records: tf.ensure_shape(table.gather(records), [num, table.label_size])
-    )
+    order = _order(dataset.num_images, minibatch, position, shard, seed)
+    rows = order.map(table.gather).rebatch(num, drop_remainder=True)
+    rows = rows.map(lambda labels: tf.ensure_shape(labels, [num, table.label_size]))
+    held = _held(file, dataset.num_images, channels_first)
+    if held is None:
+        images = _read(file, order, on_error, channels_first)
+    else:
+        images = order.map(lambda records: tf.gather(held, records))
+    images = images.rebatch(num, drop_remainder=True)
     return tf.data.Dataset.zip((images, rows)).prefetch(prefetch)
 
 
@@ -139,42 +130,72 @@ def _shard_size(minibatch: int, shard: tuple[int, int]) -> int:
     return minibatch // count
 
 
-def _positions(minibatch: int, position: int, shard: tuple[int, int]) -> tf.data.Dataset:
-    """Positions of one shard's slice of each minibatch: endless int64 [n]."""
+def _order(
+    num_images: int, minibatch: int, position: int, shard: tuple[int, int], seed: int
+) -> tf.data.Dataset:
+    """Records of one shard's slice of each minibatch, many minibatches at once: endless int64 [k].
+
+    Computing the order takes hundreds of small operations, whatever the number of positions.
+    """
     num = _shard_size(minibatch, shard)
-    starts = tf.data.Dataset.counter(position + shard[0] * num, minibatch)
-    return starts.map(lambda start: start + tf.range(num, dtype=tf.int64))
+    per_block = max(BLOCK_POSITIONS // num, 1)  # minibatches
+    starts = tf.data.Dataset.counter(position + shard[0] * num, per_block * minibatch)
+    offsets = minibatch * np.arange(per_block)[:, np.newaxis] + np.arange(num)
+
+    def block(start: tf.Tensor) -> tf.Tensor:
+        positions = start + tf.constant(offsets.reshape(-1), tf.int64)
+        return record_order(seed, positions, num_images)
+
+    return starts.map(block)
+
+
+def _held(file: RecordFile, num_images: int, channels_first: bool) -> tf.Tensor | None:
+    """Reads all images of a level, uint8 [num_images, ...]; None if they are not to be held."""
+    image_bytes = math.prod(file.shape)
+    if image_bytes > HELD_IMAGE_BYTES or image_bytes * num_images > HELD_BYTES:
+        return None
+    images = np.empty((num_images, *file.shape), np.uint8)
+    try:
+        for start in range(0, num_images, BLOCK_POSITIONS):
+            some = range(start, min(start + BLOCK_POSITIONS, num_images))
+            images[some.start : some.stop] = file.read(some)
+    except (OSError, ValueError):
+        return None  # The record is named when it is reached.
+    with tf.device("CPU:0"):
+        return tf.constant(images if channels_first else images.transpose(0, 2, 3, 1))
 
 
 def _read(
-    file: RecordFile, order: tf.data.Dataset, on_error: Callable[[Exception], None] | None
+    file: RecordFile,
+    order: tf.data.Dataset,
+    on_error: Callable[[Exception], None] | None,
+    channels_first: bool,
 ) -> tf.data.Dataset:
-    """Reads records in order, in chunks: int64 [k] each -> uint8 [chunk, H, W, C] each."""
+    """Reads records in order, in chunks: -> uint8 [chunk, H, W, C] each, or [chunk, C, H, W]."""
     num = max(min(CHUNK_BYTES // file.record_size, CHUNK_RECORDS), 1)
-    return (
-        order.unbatch()
-        .batch(num, drop_remainder=True)
-        .interleave(
-            lambda records: _read_chunk(file, records, num, on_error),
-            cycle_length=NUM_READERS,
-            num_parallel_calls=NUM_READERS,
-            deterministic=True,
-        )
+    return order.rebatch(num, drop_remainder=True).interleave(
+        lambda records: _read_chunk(
+            file, tf.ensure_shape(records, [num]), on_error, channels_first
+        ),
+        cycle_length=NUM_READERS,
+        num_parallel_calls=NUM_READERS,
+        deterministic=True,
     )
 
 
 def _read_chunk(
     file: RecordFile,
     records: tf.Tensor,
-    num: int,
     on_error: Callable[[Exception], None] | None,
+    channels_first: bool,
 ) -> tf.data.Dataset:
     """Reads a chunk of records: int64 [num] -> dataset of one uint8 [num, H, W, C]."""
+    num = records.shape[0]
 
     @tf.autograph.experimental.do_not_convert
     def read_again(indices: np.ndarray) -> np.ndarray:
         try:
-            return file.read(indices).transpose(0, 2, 3, 1)
+            return file.read(indices)
         except (OSError, ValueError) as error:
             if on_error is not None:
                 on_error(error)
@@ -184,16 +205,16 @@ def _read_chunk(
         examples = tf.data.Dataset.from_tensor_slices(numbers).flat_map(
             lambda record: _read_example(file, record)
         )
-        return _decode(file, examples.batch(num).get_single_element())
+        return _pixels(file, examples.batch(num).get_single_element())
 
     def again(numbers: tf.Tensor) -> tf.Tensor:
-        channels, *size = file.shape
         found = tf.numpy_function(read_again, [numbers], tf.uint8)
-        return tf.ensure_shape(found, [num, *size, channels])
+        return tf.ensure_shape(found, [num, *file.shape])
 
     one = tf.data.Dataset.from_tensors(records)
     # A failed map has consumed its element, so each way is tried once.
-    return one.map(first).ignore_errors().concatenate(one.map(again)).take(1)
+    one = one.map(first).ignore_errors().concatenate(one.map(again)).take(1)
+    return one if channels_first else one.map(lambda x: tf.transpose(x, [0, 2, 3, 1]))
 
 
 def _read_example(file: RecordFile, record: tf.Tensor) -> tf.data.Dataset:
@@ -202,47 +223,13 @@ def _read_example(file: RecordFile, record: tf.Tensor) -> tf.data.Dataset:
     handle = tf.raw_ops.TFRecordDatasetV2(
         filenames=[file.path],
         compression_type="",
-        buffer_size=min(size, MAX_BUFFER),
+        buffer_size=size if size <= MAX_BUFFER else 0,  # 0 reads a long record at once
         byte_offsets=[record * size],
     )
     return tf.data.experimental.from_variant(handle, tf.TensorSpec([], tf.string)).take(1)
 
 
-def _decode(file: RecordFile, records: tf.Tensor) -> tf.Tensor:
-    """Serialized Examples [n] -> uint8 [n, H, W, C]."""
+def _pixels(file: RecordFile, records: tf.Tensor) -> tf.Tensor:
+    """Serialized Examples [n] -> uint8 [n, C, H, W]."""
     features = tf.io.parse_example(records, {"data": tf.io.FixedLenFeature([], tf.string)})
-    pixels = tf.io.decode_raw(features["data"], tf.uint8)
-    return tf.transpose(tf.reshape(pixels, [-1, *file.shape]), [0, 2, 3, 1])
-
-
-def _permute(places: tf.Tensor, epochs: tf.Tensor, seed: int, num_images: int) -> tf.Tensor:
-    """Permutes the smallest range 0 .. 4^k - 1 that holds num_images, per seed and epoch.
-
-    A balanced Feistel network (Luby and Rackoff 1988): each round XORs a hash of one half of the
-    bits onto the other. uint64 [n] -> uint64 [n].
-    """
-    xor, both = tf.bitwise.bitwise_xor, tf.bitwise.bitwise_and
-    num_bits = ((num_images - 1).bit_length() + 1) // 2
-    half, mask = _constant(num_bits), _constant((1 << num_bits) - 1)
-    left, right = tf.bitwise.right_shift(places, half), both(places, mask)
-    key = _mix(xor(epochs, _mix(_constant(seed))))
-    for _ in range(ROUNDS):
-        key = _mix(key)
-        left, right = right, xor(left, both(_mix(xor(right, key)), mask))
-    return tf.bitwise.left_shift(left, half) + right
-
-
-def _mix(x: tf.Tensor) -> tf.Tensor:
-    """Applies SplitMix64's step (Steele et al. 2014), a pseudo-random bijection of uint64."""
-    x += _constant(0x9E3779B97F4A7C15)
-    x = _xor_shifted(x, 30) * _constant(0xBF58476D1CE4E5B9)
-    x = _xor_shifted(x, 27) * _constant(0x94D049BB133111EB)
-    return _xor_shifted(x, 31)
-
-
-def _xor_shifted(x: tf.Tensor, bits: int) -> tf.Tensor:
-    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, _constant(bits)))
-
-
-def _constant(value: int) -> tf.Tensor:
-    return tf.constant(value % (1 << 64), tf.uint64)
+    return tf.reshape(tf.io.decode_raw(features["data"], tf.uint8), [-1, *file.shape])

@@ -1,7 +1,7 @@
 """The operations behind the layers, in the form that is fastest for what a graph is traced for.
 
     portable   TensorFlow's own operations and gradients: what is exported, and the default
-    training   custom gradients of any order, arranged for speed and memory
+    training   custom gradients of any order, arranged for speed and memory (on a GPU: gpu.py)
     inference  the fastest forward pass on this machine; has no gradients
 
     with ops.implementation("training"):
@@ -18,16 +18,16 @@ from typing import Any, Literal, Protocol
 
 import tensorflow as tf
 
-from pgtf.ops import inference, portable, training
+from pgtf.ops import gpu, inference, portable, training
 from pgtf.ops.devices import has_gpu
 from pgtf.ops.ordering import weight_gradients_first
-from pgtf.ops.training import is_joint_pass_faster
 
 __all__ = [
     "Implementation",
     "conv2d",
     "conv2d_down",
     "conv2d_up",
+    "has_gpu",
     "implementation",
     "is_joint_pass_faster",
     "leaky_relu",
@@ -52,7 +52,7 @@ class Implementation(Protocol):
 
 _BY_DEVICE: dict[str, dict[str, Implementation]] = {
     "CPU": {"portable": portable, "training": training, "inference": inference},
-    "GPU": {"portable": portable, "training": training, "inference": portable},
+    "GPU": {"portable": portable, "training": gpu, "inference": portable},
 }
 _chosen: contextvars.ContextVar[Implementation] = contextvars.ContextVar(
     "implementation", default=portable
@@ -67,6 +67,17 @@ def implementation(name: Literal["portable", "training", "inference"]) -> Iterat
         yield
     finally:
         _chosen.reset(token)
+
+
+def is_joint_pass_faster(map_bytes: int) -> bool:
+    """True if scoring two minibatches in one pass of D is faster than one after the other.
+
+    On a GPU it always is: more images per kernel, and half as many kernels.
+
+    Args:
+        map_bytes: size of the finest float32 feature maps of one minibatch.
+    """
+    return has_gpu() or training.is_joint_pass_faster(map_bytes)
 
 
 def conv2d(x: tf.Tensor, weight: tf.Tensor, scale: Any = 1.0) -> tf.Tensor:

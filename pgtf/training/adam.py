@@ -100,6 +100,7 @@ class Adam:
         variables: Mapping[str, tf.Variable],
         gradients: Mapping[str, tf.Tensor],
         lrate: tf.Tensor,
+        is_compiled: bool = False,
     ) -> tf.Tensor:
         """Updates variables unless a gradient is not finite; called in replica context.
 
@@ -107,6 +108,7 @@ class Adam:
             variables: {name: variable}, all or some of those in the state.
             gradients: {name: tensor}, already averaged over the replicas.
             lrate: [] float32, learning rate.
+            is_compiled: write a form that XLA fuses; its numbers differ by round-off.
 
         Returns:
             [] bool: True if the update was made, or skipped only to find the right loss scale.
@@ -114,7 +116,10 @@ class Adam:
         # A sum is not finite if a value is not. It reads each gradient once and writes nothing.
         sums = tf.stack([tf.reduce_sum(gradient) for gradient in gradients.values()])
         finite = tf.reduce_all(tf.math.is_finite(sums))
-        tf.cond(finite, lambda: self._update(variables, gradients, lrate), lambda: None)
+        if is_compiled:
+            self._select(finite, variables, gradients, lrate)
+        else:
+            tf.cond(finite, lambda: self._update(variables, gradients, lrate), lambda: None)
         if self._loss_scaling is None:
             return finite
         scaling = self._loss_scaling.read_value()
@@ -146,6 +151,31 @@ class Adam:
             )
         assign_local(self._beta1_power, beta1_power * self._beta1)
         assign_local(self._beta2_power, beta2_power * self._beta2)
+
+    def _select(
+        self,
+        finite: tf.Tensor,
+        variables: Mapping[str, tf.Variable],
+        gradients: Mapping[str, tf.Tensor],
+        lrate: tf.Tensor,
+    ) -> None:
+        """Updates as `_update` if `finite`, without the copies of all variables of tf.cond."""
+        powers = self._beta1_power.read_value(), self._beta2_power.read_value()
+        step = lrate * tf.sqrt(1.0 - powers[1]) / (1.0 - powers[0])
+
+        def assign(variable: tf.Variable, old: tf.Tensor, new: tf.Tensor) -> None:
+            assign_local(variable, tf.where(finite, new, old))
+
+        for name, gradient in gradients.items():
+            state = variables[name], self._m[name], self._v[name]
+            value, m, v = (variable.read_value() for variable in state)
+            new_m = m + (gradient - m) * (1.0 - self._beta1)
+            new_v = v + (tf.square(gradient) - v) * (1.0 - self._beta2)
+            moved = value - new_m * step / (tf.sqrt(new_v) + self._epsilon)
+            for variable, old, new in zip(state, (value, m, v), (moved, new_m, new_v), strict=True):
+                assign(variable, old, new)
+        assign(self._beta1_power, powers[0], powers[0] * self._beta1)
+        assign(self._beta2_power, powers[1], powers[1] * self._beta2)
 
 
 def _zeros_like(variables: Mapping[str, tf.Variable]) -> dict[str, tf.Variable]:

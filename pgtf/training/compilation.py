@@ -1,37 +1,26 @@
-"""--jit: compilation of the gradients of a stage by XLA."""
+"""--jit: compilation of the iterations of a stage by XLA."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-REPEATS = 3
 
+def is_used(option: str) -> bool:
+    """True if XLA should compile iterations.
 
-def is_used(option: str, trial: Callable[[bool], None]) -> bool:
-    """Decides for a stage: True if XLA should compile its gradients.
+    Nothing is measured, which would mean to compile twice: on GPUs a compiled iteration has half as
+    many kernels and reads and writes half as many bytes (docs/performance.md), and XLA's
+    convolutions are cuDNN's. On CPUs its convolutions are slower than oneDNN's.
 
     Args:
-        option: "on", "off" or "auto", which measures on GPUs and is "off" on CPUs, because XLA's
-            convolutions are slower there than oneDNN's: docs/performance.md.
-        trial: a function (jit) that runs the stage's gradients, traced, without changing anything.
+        option: "on", "off", or "auto", which is "on" for GPUs.
     """
-    if option != "auto" or not tf.config.get_visible_devices("GPU"):
-        return option == "on"
-    return is_faster_compiled(trial)
+    return option == "on" or (option == "auto" and bool(tf.config.get_visible_devices("GPU")))
 
 
-def is_faster_compiled(trial: Callable[[bool], None]) -> bool:
-    """True if `trial(True)` is faster than `trial(False)`, not counting the first call of each."""
-    seconds = {}
-    for jit in (False, True):
-        trial(jit)
-        times = []
-        for _ in range(REPEATS):
-            started = time.perf_counter()
-            trial(jit)
-            times.append(time.perf_counter() - started)
-        seconds[jit] = min(times)
-    return seconds[True] < seconds[False]
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function of tensors, nested as they may be, that XLA compiles as one program."""
+    return tf.function(function, jit_compile=True, autograph=False)  # type: ignore[no-any-return]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +19,7 @@ from pgtf.training.adaptive_noise import AdaptiveNoise
 from pgtf.training.config import RunConfig
 from pgtf.training.plan import Call
 from pgtf.training.state import TrainingState
-from pgtf.training.updates import Batch, Stage, Updates, statistics_of
+from pgtf.training.updates import Stage, Updates, statistics_of
 
 
 class Stepper:
@@ -46,7 +45,6 @@ class Stepper:
         self._labels = LabelTable(dataset)
         self._noise = AdaptiveNoise(state.D, config.loss)
         self._functions: dict[Stage, Callable[..., Any]] = {}
-        self._is_compiled: dict[tuple[int, int], bool] = {}  # by resolution and minibatch
         self._read_errors: list[Exception] = []
         self._iterator: Iterator[Any] | None = None
         self._iterator_at: tuple[tuple[int, int], int] | None = None
@@ -97,30 +95,24 @@ class Stepper:
         return rows.numpy().astype(np.float64)
 
     def _trace(self, stage: Stage) -> Callable[..., Any]:
-        shape = (stage.resolution, stage.minibatch)
         fade = ", fading in" if stage.fading else ""
-        logging.info("Compiling %dx%d%s ...", stage.resolution, stage.resolution, fade)
-        if shape not in self._is_compiled:
-            option = self._config.training.jit
-            self._is_compiled[shape] = compilation.is_used(option, self._trial(stage))
-        updates = self._updates(stage, self._is_compiled[shape])
+        jit = compilation.is_used(self._config.training.jit)
+        how = " with XLA" if jit else ""
+        logging.info("Compiling %dx%d%s%s ...", stage.resolution, stage.resolution, fade, how)
+        updates = self._updates(stage, jit)
         numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
         numbers.append(tf.TensorSpec([], tf.float32))
         with _no_garbage_collection():
             return self._function(stage, updates).get_concrete_function(self._iterator, *numbers)
 
     def _updates(self, stage: Stage, jit: bool) -> Updates:
-        return Updates(self._state, self._config, self._noise, self._labels, stage, jit)
+        replicas = self._strategy.num_replicas_in_sync
+        args = (self._state, self._config, self._noise, self._labels, stage, jit, replicas)
+        return Updates(*args)
 
     def _function(self, stage: Stage, updates: Updates) -> Any:
         replicas = self._strategy.num_replicas_in_sync
         D_repeats = self._config.training.D_repeats
-
-        def update_D(
-            batch: Batch, nimg: tf.Tensor, alpha: tf.Tensor, lrate: tf.Tensor, strength: tf.Tensor
-        ) -> None:
-            update, _ = updates.compute_D(batch, nimg, alpha, strength)
-            updates.apply_D(update, lrate)
 
         # Loops are written out, because AutoGraph would take half a second to convert them.
         @tf.function(autograph=False)
@@ -140,7 +132,7 @@ class Stepper:
                 def repeat_D(repeat: tf.Tensor) -> tuple[tf.Tensor]:
                     D_nimg = nimgs[i] + tf.cast(repeat * stage.minibatch, tf.int64)
                     numbers = (D_nimg, alphas[i], D_lrates[i], strength)
-                    self._strategy.run(update_D, args=(iterator.get_next(), *numbers))
+                    self._strategy.run(updates.update_D, args=(iterator.get_next(), *numbers))
                     return (repeat + 1,)
 
                 if D_repeats > 1:  # all but the last
@@ -159,30 +151,6 @@ class Stepper:
             return rows.stack(), noise_ema
 
         return steps
-
-    def _trial(self, stage: Stage) -> Callable[[bool], None]:
-        """Returns a function (jit) that computes D's gradients, for `compilation.is_used`."""
-        config = self._state.D.config
-        replica_batch = stage.minibatch // self._strategy.num_replicas_in_sync
-
-        @functools.cache
-        def function(jit: bool) -> Callable[[], Any]:
-            updates = self._updates(stage, jit)
-
-            def sum_of_gradients() -> tf.Tensor:
-                shape = [replica_batch, stage.resolution, stage.resolution, config.num_channels]
-                batch = tf.zeros(shape, tf.uint8), tf.zeros([replica_batch, config.label_size])
-                numbers = (tf.constant(0, tf.int64), tf.constant(1.0), tf.constant(0.0))
-                update, _ = updates.compute_D(batch, *numbers)
-                return tf.add_n([tf.reduce_sum(x) for x in update.gradients.values()])
-
-            return tf.function(lambda: self._strategy.run(sum_of_gradients), autograph=False)
-
-        def trial(jit: bool) -> None:
-            for value in self._strategy.experimental_local_results(function(jit)()):
-                value.numpy()
-
-        return trial
 
 
 @contextlib.contextmanager

@@ -12,15 +12,14 @@ from pgtf.dataset import pipeline
 from pgtf.dataset.labels import LabelTable
 from pgtf.losses import LossTerms
 from pgtf.networks import DiscriminatorConfig, Network
-from pgtf.training import differentiation, objectives
+from pgtf.training import compilation, differentiation, feeding, objectives
 from pgtf.training.adam import Adam
 from pgtf.training.adaptive_noise import AdaptiveNoise
 from pgtf.training.config import RunConfig
+from pgtf.training.inputs import Batch, Inputs, InputSource
 from pgtf.training.moving_average import moving_variables, update_moving_average
 from pgtf.training.randomness import Sampler, Stream
 from pgtf.training.state import TrainingState
-
-Batch = tuple[tf.Tensor, tf.Tensor]  # uint8 reals [N, R, R, C], labels [N, L]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +62,11 @@ def statistics_of(loss: losses.Loss) -> tuple[str, ...]:
 
 
 class Updates:
-    """The updates of one stage, compiled by XLA or not."""
+    """The updates of one stage.
+
+    With `jit` XLA compiles an iteration as one program. Where an all-reduce over several replicas
+    cuts it, each update is two programs per replica: the gradients, and the step along them.
+    """
 
     def __init__(
         self,
@@ -73,11 +76,16 @@ class Updates:
         labels: LabelTable,
         stage: Stage,
         jit: bool,
+        num_replicas: int = 1,
     ) -> None:
-        self._state, self._config, self._noise, self._labels = state, config, noise, labels
+        self._state, self._config, self._noise = state, config, noise
         self._stage, self._jit = stage, jit
+        # The draws of D's noise layers belong to the gradients.
+        is_cut = num_replicas > 1 or state.D.noise is not None
+        self._is_one_program, self._is_cut = jit and not is_cut, jit and is_cut
         self._statistics = losses.build(config.loss).statistics
         self._sampler = Sampler(config.training.seed, stage.minibatch)
+        self._inputs = InputSource(config, self._sampler, labels, state.G.latent_size)
         self._averaged = moving_variables(state.G, state.Gs, stage.resolution_log2)
 
     def iteration(
@@ -93,37 +101,67 @@ class Updates:
         training = self._config.training
         simultaneous = training.update_order == "simultaneous"
         D_nimg = nimg + (training.D_repeats - 1) * self._stage.minibatch
-        D_update, latents = self.compute_D(batch, D_nimg, alpha, noise_strength)
-        labels: tf.Tensor | None = batch[1]
-        if not simultaneous:
-            D_updated = self.apply_D(D_update, D_lrate)
-            latents = self._draw_latents(nimg, Stream.G_LATENTS)
-            labels = self._draw_labels(nimg)
-        # Otherwise G's forward pass could start before D's update ends, and both sets of
-        # activations would be in memory.
-        with tf.control_dependencies([tf.group(*D_update.gradients.values())]):
-            G_update = self._compute_G(latents, labels, nimg, alpha, noise_strength)
-        if simultaneous:
-            D_updated = self.apply_D(D_update, D_lrate)
-        if training.G_smoothing_per == "G_update":
-            self._move_average()
-        G_updated = self._state.G_opt.apply(G_update.variables, G_update.gradients, G_lrate)
-        skipped = 2.0 - tf.cast(G_updated, tf.float32) - tf.cast(D_updated, tf.float32)
-        return tf.concat([G_update.means, D_update.means, [noise_strength], [skipped]], axis=0)
+        of_D = self._inputs.of_D(batch, D_nimg)
+        of_G = of_D if simultaneous else self._inputs.of_G(nimg)
+
+        def run(
+            of_D: Inputs, of_G: Inputs, alpha: tf.Tensor, G_lrate: tf.Tensor, D_lrate: tf.Tensor
+        ) -> tf.Tensor:
+            D_update = self._compute_D(of_D, D_nimg, alpha, noise_strength)
+            if not simultaneous:
+                D_updated = self.apply_D(D_update, D_lrate)
+            # Otherwise G's forward pass could start before D's update ends, and both sets of
+            # activations would be in memory.
+            with tf.control_dependencies([tf.group(*D_update.gradients.values())]):
+                latents, labels = of_G.latents, of_G.labels
+                G_update = self._compute_G(latents, labels, nimg, alpha, noise_strength)
+            if simultaneous:
+                D_updated = self.apply_D(D_update, D_lrate)
+            G_updated = self._apply_G(G_update, G_lrate)
+            skipped = 2.0 - tf.cast(G_updated, tf.float32) - tf.cast(D_updated, tf.float32)
+            return tf.concat([G_update.means, D_update.means, [noise_strength], [skipped]], axis=0)
+
+        return self._program(run)(of_D, of_G, alpha, G_lrate, D_lrate)
+
+    def update_D(
+        self,
+        batch: Batch,
+        nimg: tf.Tensor,
+        alpha: tf.Tensor,
+        lrate: tf.Tensor,
+        noise_strength: tf.Tensor,
+    ) -> None:
+        """Runs an update of D alone."""
+
+        def run(inputs: Inputs, alpha: tf.Tensor, lrate: tf.Tensor) -> tf.Tensor:
+            return self.apply_D(self._compute_D(inputs, nimg, alpha, noise_strength), lrate)
+
+        self._program(run)(self._inputs.of_D(batch, nimg), alpha, lrate)
 
     def compute_D(
         self, batch: Batch, nimg: tf.Tensor, alpha: tf.Tensor, noise_strength: tf.Tensor
     ) -> tuple[Update, tf.Tensor]:
         """Computes D's gradients. Returns the update and the latents of its fakes."""
+        inputs = self._inputs.of_D(batch, nimg)
+        return self._compute_D(inputs, nimg, alpha, noise_strength), inputs.latents
+
+    def _program(self, function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+        """Compiles a function of tensors, or of `Inputs`, if the iteration is one program."""
+        return compilation.compiled(function) if self._is_one_program else function
+
+    def _step_program(self, function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+        """Compiles a function of gradients if it is a program of its own."""
+        return compilation.compiled(function) if self._is_cut else function
+
+    def _compute_D(
+        self, inputs: Inputs, nimg: tf.Tensor, alpha: tf.Tensor, noise_strength: tf.Tensor
+    ) -> Update:
         G, D, config = self._state.G, self._state.D, self._config
-        images, labels = batch
-        mirror = None
-        if config.dataset.mirror_augment:
-            mirror = self._sampler.uniform([1, 1, 1], nimg, Stream.MIRROR)
+        images = inputs.images
+        if feeding.channels_first():
+            images = tf.transpose(images, [0, 2, 3, 1])
         strict = config.dataset.strict_uint8_fade
-        reals = pipeline.process_reals(images, alpha, mirror, strict_uint8=strict)
-        latents = self._draw_latents(nimg, Stream.D_LATENTS)
-        mixing = self._sampler.uniform([1, 1, 1], nimg, Stream.MIXING)
+        reals = pipeline.process_reals(images, alpha, inputs.mirror, strict_uint8=strict)
 
         def parts(
             reals: tf.Tensor,
@@ -137,9 +175,10 @@ class Updates:
                 G, D, reals, labels, latents, mixing, weight, config.loss, loss_scale
             )
 
-        inputs = (reals, labels, latents, mixing)
-        objective = Objective(D, self._state.D_opt, parts, inputs, self._statistics, Stream.D_NOISE)
-        return self._compute(objective, nimg, noise_strength), latents
+        tensors = (reals, inputs.labels, inputs.latents, inputs.mixing)
+        stream = Stream.D_NOISE
+        objective = Objective(D, self._state.D_opt, parts, tensors, self._statistics, stream)
+        return self._compute(objective, nimg, noise_strength)
 
     def _compute_G(
         self,
@@ -184,18 +223,33 @@ class Updates:
             values = [terms.loss, *(terms.components[name] for name in objective.statistics)]
             return tf.stack([tf.reduce_mean(value) for value in values]), found
 
-        if self._jit:
-            compute = tf.function(compute, jit_compile=True, autograph=False)
+        if self._is_cut:
+            compute = compilation.compiled(compute)
         num_values = 1 + len(objective.statistics)
         means, found = differentiation.mean_over_parts(compute, num_parts, num_values, variables)
         return Update(variables, differentiation.average_over_replicas(found), means)
 
     def apply_D(self, update: Update, lrate: tf.Tensor) -> tf.Tensor:
         """Updates D, and Gs with it: -> [] bool, False if the update was skipped."""
-        updated = self._state.D_opt.apply(update.variables, update.gradients, lrate)
-        if self._config.training.G_smoothing_per == "D_update":
-            self._move_average()
-        return updated
+        moves_average = self._config.training.G_smoothing_per == "D_update"
+
+        def run(gradients: differentiation.Tensors, lrate: tf.Tensor) -> tf.Tensor:
+            updated = self._state.D_opt.apply(update.variables, gradients, lrate, self._jit)
+            if moves_average:
+                self._move_average()
+            return updated
+
+        return self._step_program(run)(update.gradients, lrate)
+
+    def _apply_G(self, update: Update, lrate: tf.Tensor) -> tf.Tensor:
+        moves_average = self._config.training.G_smoothing_per == "G_update"
+
+        def run(gradients: differentiation.Tensors, lrate: tf.Tensor) -> tf.Tensor:
+            if moves_average:
+                self._move_average()
+            return self._state.G_opt.apply(update.variables, gradients, lrate, self._jit)
+
+        return self._step_program(run)(update.gradients, lrate)
 
     def _move_average(self) -> None:
         averages, sources = (
@@ -203,16 +257,6 @@ class Updates:
             for network in (self._state.Gs, self._state.G)
         )
         update_moving_average(averages, sources, self._config.training.G_smoothing)
-
-    def _draw_labels(self, nimg: tf.Tensor) -> tf.Tensor | None:
-        """Uniform rows of the training labels, as in the original; None without labels."""
-        if not self._labels.label_size:
-            return None
-        which = self._sampler.uniform([], nimg, Stream.G_LABELS)
-        return self._labels.gather(tf.cast(which * self._labels.num_images, tf.int64))
-
-    def _draw_latents(self, nimg: tf.Tensor, purpose: Stream) -> tf.Tensor:
-        return self._sampler.normal([self._state.G.latent_size], nimg, purpose)
 
 
 def select_micro_batch(

@@ -2,7 +2,7 @@
 
     python -m tests.conformance.replicas F N M [VARIANT]
 
-M is the global minibatch; VARIANT is one of VARIANTS: 4x4, noise, wide. The logical devices
+M is the global minibatch; VARIANT is one of VARIANTS: 4x4, noise, gpu, wide. The logical devices
 of N replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
 Adam's state and the statistics of both runs to the .npz file F.
 """
@@ -14,6 +14,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
+from pgtf import ops
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset, pipeline
 from pgtf.dataset.tfrecords import to_records
@@ -49,6 +50,8 @@ VARIANTS = {
         "training.G_smoothing_per": "G_update",
         "schedule.lod_transition_kimg": 0.3,  # as many iterations
     },
+    # As on GPUs: XLA compiles what lies between the all-reduces.
+    "gpu": {"training.jit": "on"},
     # Winograd's convolutions, which XLA is a part of.
     "wide": {
         "G.fmap_base": 2048,
@@ -125,7 +128,10 @@ def train(strategy, dataset, minibatch, changes):
     return found
 
 
-def main(path, replicas, minibatch, changes):
+def main(path, replicas, minibatch, variant="8x8"):
+    changes = VARIANTS.get(variant, {})
+    if variant == "gpu":
+        ops.has_gpu = lambda: True  # for operations and layouts
     several = make_strategy(num_gpus=0, cpu_replicas=replicas)
     one = tf.distribute.get_strategy()
     with tempfile.TemporaryDirectory() as folder:
@@ -138,4 +144,4 @@ def main(path, replicas, minibatch, changes):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:4]), VARIANTS[sys.argv[4]] if sys.argv[4:] else {})
+    main(sys.argv[1], *map(int, sys.argv[2:4]), *sys.argv[4:])

@@ -112,6 +112,44 @@ def test_labels_are_there_even_when_none_are_used():
     assert LabelTable(unlabelled).gather(tf.range(7)).shape == (7, 0)
 
 
+def test_images_as_on_disk_are_the_same_images(dataset):
+    options = {"resolution_log2": 4, "minibatch": 4, "seed": 2}
+    for images, labels in take(pipeline.batches(dataset, **options), 2):
+        assert (images.shape, labels.shape[0]) == ((4, 16, 16, 3), 4)
+    theirs = take(pipeline.batches(dataset, **options, channels_first=True), 2)
+    ours = take(pipeline.batches(dataset, **options), 2)
+    for (images, _), (expected, _) in zip(theirs, ours, strict=True):
+        np.testing.assert_array_equal(images, expected.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_held_levels_and_levels_read_record_by_record_give_the_same(
+    dataset, monkeypatch, channels_first
+):
+    """Across blocks of the order and chunks of records, whose sizes divide nothing here."""
+    monkeypatch.setattr(pipeline, "BLOCK_POSITIONS", 9)
+    monkeypatch.setattr(pipeline, "CHUNK_RECORDS", 4)
+    options = {"resolution_log2": 3, "minibatch": 6, "seed": 4, "channels_first": channels_first}
+    options |= {"shard": (1, 2), "position": 5}
+    held = take(pipeline.batches(dataset, **options), 9)
+    monkeypatch.setattr(pipeline, "HELD_BYTES", 10 * 8 * 8 * 3 - 1)
+    read = take(pipeline.batches(dataset, **options), 9)
+    positions = 5 + 3 + 6 * np.arange(9)[:, None] + np.arange(3)
+    records = pipeline.record_order(4, positions.reshape(-1), 10).numpy().reshape(9, 3)
+    for ours, theirs, numbers in zip(held, read, records, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+        np.testing.assert_array_equal(ours[1], dataset.read_labels(numbers))
+
+
+def test_small_images_are_read_once(dataset, monkeypatch):
+    """Opening a file for each 4x4 image would take 0.1 ms."""
+    stream = pipeline.batches(dataset, resolution_log2=2, minibatch=10, seed=0, prefetch=0)
+    monkeypatch.setattr(RecordFile, "read", None)
+    monkeypatch.setattr(pipeline, "_read_example", None)
+    assert len(take(stream, 3)) == 3
+
+
 def test_a_damaged_record_stops_the_stream(dataset, tmp_path):
     for path in (original.FULL / "hdf5").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -133,6 +171,7 @@ def test_a_damaged_record_stops_the_stream(dataset, tmp_path):
 def test_a_chunk_that_could_not_be_read_for_a_moment_is_read_again(dataset, monkeypatch):
     options = {"resolution_log2": 3, "minibatch": 5, "seed": 9}
     monkeypatch.setattr(pipeline, "CHUNK_RECORDS", 3)
+    monkeypatch.setattr(pipeline, "HELD_BYTES", 0)
     expected = take(pipeline.batches(dataset, **options), 6)
     read_example, again = pipeline._read_example, []
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.ops import portable, training
+from pgtf.ops import gpu, portable, training
 from tests.ops.derivatives import all_orders
 
 
@@ -36,6 +36,15 @@ CASES = {
         plain_down,
         [3, 3, 5, 4],
     ),
+    "conv, GPU": (gpu.conv2d, lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"), [3, 3, 5, 4]),
+    "from RGB, GPU": (
+        lambda x, k: gpu.conv2d(x[..., :3], k),
+        lambda x, k: tf.nn.conv2d(x[..., :3], k, 1, "SAME"),
+        [1, 1, 3, 6],
+    ),
+    "to RGB, GPU": (gpu.conv2d, lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), [1, 1, 5, 3]),
+    "up, GPU": (gpu.conv2d_up, plain_up, [3, 3, 4, 5]),
+    "down, GPU": (gpu.conv2d_down, plain_down, [3, 3, 5, 4]),
     "leaky ReLU": (lambda x, k: training.leaky_relu(x, 0.2), lambda x, k: tf.maximum(x, x / 5), []),
     "ReLU": (lambda x, k: training.leaky_relu(x, 0.0), lambda x, k: tf.maximum(x, 0), []),
     "leaky ReLU and pixel norm": (
@@ -61,6 +70,31 @@ def test_values_and_gradients_of_first_and_second_order_are_those_of_the_plain_f
     for ours, expected in pairs:
         scale = max(float(tf.reduce_max(tf.abs(expected))), 1e-6)
         np.testing.assert_allclose(ours / scale, expected / scale, rtol=0, atol=3e-6)
+
+
+def test_third_derivatives_of_the_box_on_a_gpu_are_those_of_the_plain_form(rng):
+    """The gradient of the penalty, once more, with values that no order may lose."""
+    x = tf.constant(rng.normal(size=[2, 6, 8, 3]), tf.float32)
+
+    def third(function):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as middle:
+                middle.watch(x)
+                with tf.GradientTape() as inner:
+                    inner.watch(x)
+                    total = tf.reduce_sum(tf.sin(function(x)) ** 2)
+                middle_total = tf.reduce_sum(tf.cos(inner.gradient(total, x)) ** 2)
+            outer_total = tf.reduce_sum(tf.sin(middle.gradient(middle_total, x)))
+        return outer.gradient(outer_total, x)
+
+    for ours, theirs in (
+        (gpu.box_filter, training.box_filter),
+        (gpu.box_filter_transpose, training.box_filter_transpose),
+    ):
+        found, expected = third(ours), third(theirs)
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-5)
 
 
 def test_leaky_relu_has_no_second_derivative_so_that_nothing_flows_back_through_it(rng):

@@ -1,44 +1,113 @@
-"""Which way of computing gradients --jit=auto takes."""
+"""--jit: what XLA compiles, and that it computes the same."""
 
-import time
-
+import numpy as np
+import pytest
 import tensorflow as tf
 
-from pgtf.training import compilation
+from pgtf import ops
+from pgtf.training import compilation, plan
+from pgtf.training.state import TrainingState
+from pgtf.training.stepper import Stepper
+from tests.training.test_precision import arrays_of
+
+LRATE = 1e-3
 
 
-def trial_taking(seconds):
-    calls = []
-
-    def trial(jit):
-        calls.append(jit)
-        time.sleep(seconds[jit])
-
-    return trial, calls
+def test_auto_compiles_on_gpus_and_not_on_cpus(monkeypatch):
+    assert [compilation.is_used(option) for option in ("on", "off", "auto")] == [True, False, False]
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [f"{kind}:0"])
+    assert [compilation.is_used(option) for option in ("on", "off", "auto")] == [True, False, True]
 
 
-def test_on_and_off_measure_nothing():
-    trial, calls = trial_taking({})
-    assert compilation.is_used("on", trial)
-    assert not compilation.is_used("off", trial)
-    assert calls == []
+def trained(config, dataset, strategy, jit, iterations, alpha):
+    """All arrays after iterations in calls of 5, and the statistics of the last one."""
+    config = config.replace({"training.jit": jit})
+    state = TrainingState(config, strategy)
+    stepper = Stepper(state, config, dataset, strategy)
+    now, minibatch = config.schedule.at(0), config.schedule.at(0).minibatch
+    for start in range(0, iterations, 5):
+        nimgs = [(start + i) * minibatch for i in range(5)]
+        numbers = [alpha] * 5, [LRATE] * 5, [LRATE] * 5
+        rows = stepper.run(plan.Call(now, nimgs, *numbers, nimgs[-1] + minibatch))
+    return arrays_of(state), rows[-1]
 
 
-def test_auto_is_off_on_a_cpu_and_measured_on_a_gpu(monkeypatch):
-    fast, calls = trial_taking({False: 0.02, True: 0.001})
-    assert not compilation.is_used("auto", fast)
-    assert calls == []
-    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU:0"])
-    assert compilation.is_used("auto", fast)
-    slow, _ = trial_taking({False: 0.001, True: 0.02})
-    assert not compilation.is_used("auto", slow)
+@pytest.mark.slow
+@pytest.mark.parametrize(("resolution", "alpha", "on_gpu"), [(8, 0.5, False), (64, 1.0, True)])
+def test_ten_whole_iterations_compiled_are_those_op_by_op(
+    config, strategy, tmp_path, monkeypatch, resolution, alpha, on_gpu
+):
+    """Both updates, Adam and the moving average; with the operations of a GPU, too."""
+    from benchmarks.scaling import write_dataset
+    from pgtf.dataset import open_dataset
+
+    monkeypatch.setattr(ops, "has_gpu", lambda: on_gpu)
+    write_dataset(tmp_path, resolution, 16)
+    changes = {"schedule.lod_initial_resolution": resolution, "schedule.minibatch_dict": {}}
+    # At 1e-8 a first step of Adam is the sign of a gradient, and round-off may decide signs.
+    changes |= {"schedule.minibatch_base": 4, "training.adam_epsilon": 1e-3}
+    config = config.replace(changes).for_dataset(resolution.bit_length() - 1, 3, 0, 1)
+    (plain, expected), (compiled, found) = (
+        trained(config, open_dataset(tmp_path), strategy, jit, 10, alpha) for jit in ("off", "on")
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert plain.keys() == compiled.keys()
+    for name, array in plain.items():
+        largest = max(np.abs(array).max(), 1e-3)
+        np.testing.assert_allclose(
+            compiled[name] / largest, array / largest, rtol=0, atol=1e-5, err_msg=name
+        )
 
 
-def test_the_first_call_is_not_timed_because_it_compiles():
-    calls = []
+def test_an_iteration_is_one_program_that_takes_its_random_numbers(config, dataset, strategy):
+    """Everything but the draws, which XLA would draw otherwise, lies inside."""
+    config = config.replace({"training.jit": "on"})
+    state = TrainingState(config, strategy)
+    stepper = Stepper(state, config, dataset, strategy)
+    call = plan.next_call(config.schedule, config.training, 0, 0)
+    stepper.run(call.split(1)[0])
+    (function,) = stepper._functions.values()
+    graph = function.graph.as_graph_def()
+    programs = [f for f in graph.library.function if f.attr["_XlaMustCompile"].b]
+    assert len(programs) == 1
+    kinds = {node.op for node in programs[0].node_def}
+    assert {"Conv2D", "AssignVariableOp", "AssignSubVariableOp"} <= kinds
+    assert not any(kind.startswith("StatelessRandom") for kind in kinds)
+    assert not kinds & {"If", "StatelessIf"}
+    outside = {n.op for f in graph.library.function for n in f.node_def if f is not programs[0]}
+    assert "Conv2D" not in outside
+    assert any(kind.startswith("StatelessRandom") for kind in outside)
 
-    def trial(jit):
-        time.sleep(0.1 if jit and jit not in calls else 0.001 if jit else 0.01)
-        calls.append(jit)
 
-    assert compilation.is_faster_compiled(trial)
+def test_a_compiled_step_along_gradients_that_are_not_finite_changes_nothing(config, strategy):
+    state = TrainingState(config, strategy)
+    optimizer, variables = state.D_opt, state.D.variables_at(2)
+    gradients = {name: tf.ones(v.shape) for name, v in variables.items()}
+    step = tf.function(
+        lambda gradients: optimizer.apply(variables, gradients, LRATE, is_compiled=True)
+    )
+    assert step(gradients)
+    before = arrays_of(state)
+    last = [*gradients][-1]
+    assert not step(gradients | {last: gradients[last] * np.nan})
+    for name, array in arrays_of(state).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    assert step(gradients)
+    assert any(np.any(array != before[name]) for name, array in arrays_of(state).items())
+
+
+def test_the_compiled_step_is_that_of_the_kernel(config, strategy, rng):
+    found = []
+    draws = {}
+    for is_compiled in (False, True):
+        state = TrainingState(config, strategy)
+        variables = state.G.variables_at(2)
+        for name, variable in variables.items():
+            draws.setdefault(name, rng.normal(size=variable.shape).astype(np.float32))
+        for scale in (1.0, 0.3):
+            gradients = {name: tf.constant(scale * draw) for name, draw in draws.items()}
+            state.G_opt.apply(variables, gradients, tf.constant(LRATE), is_compiled)
+        found.append(arrays_of(state))
+    for name, array in found[0].items():
+        largest = max(np.abs(array).max(), 1e-6)
+        np.testing.assert_allclose(found[1][name] / largest, array / largest, rtol=0, atol=1e-6)

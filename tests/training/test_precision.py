@@ -7,11 +7,10 @@ import pytest
 import tensorflow as tf
 
 from pgtf import losses
-from pgtf.training import compilation, plan, precision
+from pgtf.training import plan, precision
 from pgtf.training.adam import LOSS_SCALING_DEC, LOSS_SCALING_INC, LOSS_SCALING_INIT, Adam
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
-from pgtf.training.updates import Stage
 
 
 def run(config, dataset, strategy, iterations, nimg=0):
@@ -173,17 +172,6 @@ def test_compiled_gradients_are_those_of_the_uncompiled_step(
     for name, expected in plain.items():
         largest = max(np.abs(expected).max(), 1e-3)
         np.testing.assert_allclose(compiled[name] / largest, expected / largest, atol=1e-5, rtol=0)
-
-
-@pytest.mark.slow  # on GPUs alone; what it decides: test_compilation.py
-def test_the_trial_of_auto_changes_nothing(config, dataset, strategy):
-    state = TrainingState(config, strategy)
-    before = arrays_of(state)
-    stage = Stage(4, config.schedule.minibatch_base, fading=False)
-    trial = Stepper(state, config, dataset, strategy)._trial(stage)
-    assert isinstance(compilation.is_faster_compiled(trial), bool)
-    for name, array in arrays_of(state).items():
-        np.testing.assert_array_equal(array, before[name], err_msg=name)
 
 
 def test_precision_is_part_of_the_configuration(config):
