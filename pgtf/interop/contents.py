@@ -6,6 +6,7 @@ Nothing here imports TensorFlow.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -23,7 +24,13 @@ _MAX_RESOLUTION = 2**14
 _MAX_VALUES_PER_IMAGE = 2**31
 _MAX_DECAY = 64.0  # No fmap_base leaves feature maps beyond it.
 
-_WORDS = {bool: "true or false", int: "a 32-bit integer", float: "a number", types.NoneType: "none"}
+_WORDS = {
+    bool: "true or false",
+    int: "a 32-bit integer",
+    float: "a number",
+    str: "text",
+    types.NoneType: "none",
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -122,10 +129,11 @@ def _check_size(config: GeneratorConfig | DiscriminatorConfig) -> None:
             "`num_channels` must be at least 1 and `label_size` at least 0. Received: "
             f"num_channels={config.num_channels}, label_size={config.label_size}."
         )
-    if config.resolution**2 * config.num_channels > _MAX_VALUES_PER_IMAGE:
+    if math.prod(config.image_size) * config.num_channels > _MAX_VALUES_PER_IMAGE:
         raise ValueError(
             "an image must have fewer values. Received: "
-            f"resolution={config.resolution}, num_channels={config.num_channels}."
+            f"resolution={config.resolution}, grid={config.grid}, "
+            f"num_channels={config.num_channels}."
         )
     if config.fmap_decay > _MAX_DECAY:
         raise ValueError(
@@ -146,6 +154,9 @@ def _read(name: str, value: Any, hint: Any, source: str) -> Any:
         elif choice is types.NoneType:
             if value is None:
                 return None
+        elif choice is str:
+            if isinstance(value, str):
+                return value
         elif (number := _number(value, choice)) is not None:
             return number
     words = " or ".join(

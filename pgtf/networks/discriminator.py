@@ -27,8 +27,8 @@ Outputs = list[tf.Tensor]  # scores [N, 1], label logits [N, label_size]
 class Discriminator(Network):
     """Scores images and predicts their labels; keyword arguments are DiscriminatorConfig's fields.
 
-    Called with images [N, R, R, num_channels] (R = resolution >> floor(lod), or the full
-    resolution, which is box-averaged down) and a lod (None = `self.lod`), it returns
+    Called with images [N, H, W, num_channels] (of `config.image_size` >> floor(lod), or the full
+    size, which is box-averaged down) and a lod (None = `self.lod`), it returns
     scores [N, 1] and label logits [N, label_size].
 
     Attributes:
@@ -52,20 +52,21 @@ class Discriminator(Network):
     def __call__(self, images: Any, lod: float | None = None) -> Outputs:
         lod = self.lod if lod is None else lod
         model, alpha = self.model_at(lod)
-        size, full = model.inputs[0].shape[1], self.config.resolution
-        shape = ("N", "R", "R", self.config.num_channels)
+        size, full = tuple(model.inputs[0].shape[1:3]), self.config.image_size
+        shape = ("N", "H", "W", self.config.num_channels)
         images = as_float32("images", images, shape, " in about [-1, 1]", integers=False)
-        if tuple(images.shape[1:3]) not in ((size, size), (full, full)):
+        if tuple(images.shape[1:3]) not in (size, full):
             raise ValueError(
-                f"`images` must have R = {size}, the resolution of lod={lod}, or R = {full}. "
-                f"Received: {images.shape}."
+                f"`images` must be {size[0]}x{size[1]}, the size of lod={lod}, or "
+                f"{full[0]}x{full[1]}. Received: {images.shape}."
             )
         if images.shape[0] == 0:  # Minibatch statistics of no samples do not exist.
             return [tf.zeros([0, 1]), tf.zeros([0, self.config.label_size])]
         if self._has_statistic and self.config.mbstd_group_size != "all":
             check_group(images.shape[0], self.config.mbstd_group_size)
-        if images.shape[1] > size:
-            images = tf.nn.avg_pool2d(images, full // size, full // size, "VALID")
+        if images.shape[1] > size[0]:
+            factor = full[0] // size[0]
+            images = tf.nn.avg_pool2d(images, factor, factor, "VALID")
         return model([images, alpha])
 
     def can_score_jointly(self, minibatch: int | None) -> bool:
@@ -84,7 +85,7 @@ class Discriminator(Network):
         """Scores two minibatches in one pass; see `can_score_jointly`.
 
         Args:
-            first, second: [N, R, R, num_channels].
+            first, second: [N, H, W, num_channels].
             alpha: [] weight of the finest branch; None = 1, without the other branch.
 
         Returns:
@@ -94,7 +95,8 @@ class Discriminator(Network):
         group = self.config.group_of(first.shape[0])
         both = [tf.reshape(x, [group, 1, -1, *x.shape[1:]]) for x in (first, second)]
         images = tf.reshape(tf.concat(both, axis=1), [2 * first.shape[0], *first.shape[1:]])
-        model = self.model(first.shape[1].bit_length() - 1, fading=alpha is not None)
+        resolution_log2 = self.config.level_of(first.shape)
+        model = self.model(resolution_log2, fading=alpha is not None)
         alpha = tf.constant(1.0) if alpha is None else alpha
         outputs = [
             tf.reshape(y, [group, 2, first.shape[0] // group, y.shape[1]])
@@ -133,7 +135,7 @@ class Discriminator(Network):
         return self._sequential(layers, (None, *self._image_shape(res)), layer_name)
 
     def _image_shape(self, res: int) -> tuple[int, int, int]:
-        return (2**res, 2**res, self.config.num_channels)
+        return (*self._size(res), self.config.num_channels)
 
     def _block(self, res: int) -> keras.Sequential:
         """Builds the layers from resolution 2**res to half of it."""
@@ -144,10 +146,10 @@ class Discriminator(Network):
         if not fused:
             # after the activation
             layers.append(keras.layers.AveragePooling2D(2, dtype=self.policy))
-        return self._sequential(layers, (None, 2**res, 2**res, self.nf(res - 1)), name)
+        return self._sequential(layers, (None, *self._size(res), self.nf(res - 1)), name)
 
     def _last_block(self) -> keras.Sequential:
-        """Builds the layers from 4x4 to the score and the label logits."""
+        """Builds the layers from the grid, usually 4x4, to the score and the label logits."""
         layers = [*self._statistic(), *self._conv("4x4/Conv", self.nf(1)), *self._noise()]
         # The original flattens channel-major.
         layers += [
@@ -163,7 +165,7 @@ class Discriminator(Network):
             )
             layers.append(self.layers[name])
         layers.append(self._outputs("4x4/Dense1"))
-        return self._sequential(layers, (None, 4, 4, self.nf(1)), "4x4")
+        return self._sequential(layers, (None, *self._size(2), self.nf(1)), "4x4")
 
     def _outputs(self, layer_name: str) -> EqualizedDense:
         """Creates the linear layer of the score and the label logits."""
@@ -212,12 +214,12 @@ class Discriminator(Network):
         return keras.Model(inputs, [scores, label_logits], name=f"D_{2**resolution_log2}")
 
     def _features(self, resolution_log2: int, fading: bool) -> tuple[list[Any], Any]:
-        """Wires everything up to the feature maps at 4x4: -> inputs, symbolic maps."""
+        """Wires everything up to the feature maps of the grid: -> inputs, symbolic maps."""
         images = keras.Input(self._image_shape(resolution_log2), name="images")
         alpha = alpha_input()
         x = self._from_rgb[resolution_log2](images)
         for res in range(resolution_log2, 2, -1):
-            x = self._blocks[res](x)  # [N, 2**(res - 1), 2**(res - 1), nf(res - 2)]
+            x = self._blocks[res](x)  # [N, H / 2, W / 2, nf(res - 2)]
             if fading and res == resolution_log2:
                 old = self._from_rgb[res - 1](keras.layers.AveragePooling2D(2)(images))
                 x = WeightedSum(dtype=self.policy)(old, x, alpha)

@@ -1,6 +1,7 @@
 """The generator of the paper: Table 2, with the options of the original TensorFlow release."""
 
 import functools
+import math
 import numbers
 from typing import Any
 
@@ -30,8 +31,9 @@ class Generator(Network):
     """Maps latent vectors to images; keyword arguments are the fields of GeneratorConfig.
 
     Called with latents [N, latent_size] (any scale when normalized), labels [N, label_size] or
-    None for zeros, and a lod (None = `self.lod`), it returns images [N, R, R, num_channels],
-    float32 in about [-1, 1], R = resolution >> floor(lod).
+    None for zeros, and a lod (None = `self.lod`), it returns images [N, H, W, num_channels],
+    float32 in about [-1, 1]; H and W are those of `config.image_size` >> floor(lod), for the
+    paper's grid both resolution >> floor(lod).
     """
 
     config: GeneratorConfig
@@ -72,7 +74,7 @@ class Generator(Network):
             minibatch_size: images per call of the model.
 
         Returns:
-            [N, R, R, num_channels] float32, read-only: it may be TensorFlow's memory.
+            [N, H, W, num_channels] float32, read-only: it may be TensorFlow's memory.
 
         Raises:
             ValueError: an argument has another shape or kind of value, or is not finite.
@@ -85,12 +87,12 @@ class Generator(Network):
         function = self._inference_function(resolution_log2, fading=float(alpha) < 1)
         *tensors, _ = self.inputs(latents, labels, alpha)
         rows = [_finite(*pair) for pair in zip(("latents", "labels"), tensors, strict=False)]
-        size, images = 2**resolution_log2, []
+        images = []
         for begin in range(0, len(rows[0]), minibatch_size):
             inputs = [tf.constant(x[begin : begin + minibatch_size]) for x in rows]
             images.append(np.asarray(function([*inputs, alpha])))  # .numpy() would copy
         if not images:
-            return np.zeros([0, size, size, self.config.num_channels], np.float32)
+            return np.zeros([0, *self._size(resolution_log2), self.config.num_channels], np.float32)
         return images[0] if len(images) == 1 else np.concatenate(images)  # which copies
 
     def inputs(self, latents: Any, labels: Any, alpha: tf.Tensor) -> list[tf.Tensor]:
@@ -154,13 +156,15 @@ class Generator(Network):
         """Shape of the inputs of the block of resolution 2**res."""
         if res == 2:
             return (None, self.latent_size + self.config.label_size)
-        return (None, 2 ** (res - 1), 2 ** (res - 1), self.nf(res - 2))
+        return (None, *self._size(res - 1), self.nf(res - 2))
 
     def _dense(self, fmaps: int) -> list[keras.layers.Layer]:
-        """Creates the layers from a latent vector to the feature maps at 4x4."""
+        """Creates the layers from a latent vector to the feature maps of the grid."""
+        size = self._size(2)
         # Gain as if the 16 outputs of a channel were one 4x4 convolution: original release.
-        options = self._options("4x4/Dense", GAIN_RELU / 4) | {"use_bias": self._use_bias}
-        layers = self._epilogue("4x4/Dense", EqualizedDense(fmaps, map_size=4, **options))
+        gain = GAIN_RELU / math.sqrt(math.prod(size))
+        options = self._options("4x4/Dense", gain) | {"use_bias": self._use_bias}
+        layers = self._epilogue("4x4/Dense", EqualizedDense(fmaps, map_size=size, **options))
         if self.config.normalize_latents:
             layers.insert(0, PixelNorm(self.config.pixelnorm_epsilon))
         return layers
@@ -180,7 +184,7 @@ class Generator(Network):
         layer_name = f"ToRGB_lod{self.resolution_log2 - res}"
         options = self._options(layer_name, GAIN_LINEAR) | {"dtype": "float32"}
         layer = EqualizedConv2D(self.config.num_channels, kernel_size, **options)
-        layer.build((None, 2**res, 2**res, self.nf(res - 1)))
+        layer.build((None, *self._size(res), self.nf(res - 1)))
         self.layers[layer_name] = layer
         return layer
 
@@ -208,7 +212,7 @@ class Generator(Network):
             inputs = [latents, labels, alpha]
             x = keras.layers.Concatenate()([latents, labels])
         for res in range(2, resolution_log2):
-            x = self._blocks[res](x)  # [N, 2**res, 2**res, nf(res - 1)]
+            x = self._blocks[res](x)  # [N, H, W, nf(res - 1)]
         images = self._finest_images(x, resolution_log2, normalized_rgb)
         old_to_rgb = self._to_rgb.get(resolution_log2 - 1)
         if fading and old_to_rgb is not None:

@@ -2,7 +2,8 @@
 of the original TensorFlow release, so that its networks load without rearranging anything.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -90,18 +91,21 @@ def _constant(values: Any) -> Callable[..., tf.Tensor]:
 class EqualizedDense(_Equalized):
     """Dense layer with equalized learning rate: [N, in] -> [N, units]. Paper, Section 4.1.
 
-    With `map_size` the output is a feature map [N, map_size, map_size, units] with one bias per
-    channel: the first layer of G.
+    With `map_size`, (H, W) or one number for both, the output is a feature map [N, H, W, units]
+    with one bias per channel: the first layer of G.
     """
 
-    def __init__(self, units: int, map_size: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, units: int, map_size: int | Sequence[int] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
-        self.map_size = map_size
+        sides = (map_size, map_size) if isinstance(map_size, int) else map_size
+        self.map_size = None if sides is None else tuple(sides)
 
     def build(self, input_shape: Shape) -> None:
         fan_in: Any = input_shape[-1]
-        num_outputs = self.units * (self.map_size or 1) ** 2
+        num_outputs = self.units * math.prod(self.map_size or ())
         self._add_weights((fan_in, num_outputs), fan_in, self.units)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -109,13 +113,12 @@ class EqualizedDense(_Equalized):
         weight = tf.cast(tf.convert_to_tensor(self.weight), x.dtype)
         y = tf.matmul(x * tf.cast(self.factor(), x.dtype), weight)
         if self.map_size:
-            y = tf.reshape(y, [-1, self.units, self.map_size, self.map_size])  # channel is slow
-            y = tf.transpose(y, [0, 2, 3, 1])  # [N, map_size, map_size, units]
+            y = tf.reshape(y, [-1, self.units, *self.map_size])  # channel is slow
+            y = tf.transpose(y, [0, 2, 3, 1])  # [N, H, W, units]
         return self._add_bias(y)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        sides = (self.map_size, self.map_size) if self.map_size else ()
-        return (input_shape[0], *sides, self.units)
+        return (input_shape[0], *(self.map_size or ()), self.units)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units, "map_size": self.map_size}

@@ -60,13 +60,13 @@ class MnistDiscriminator(_MnistNetwork, Discriminator):
         num_inputs = self.config.num_channels if is_first else self.nf(res - 1)
         layers = self._conv(f"{name}/Conv", self.nf(res - 2))
         layers.append(keras.layers.AveragePooling2D(2, dtype=self.policy))
-        return self._sequential(layers, (None, 2**res, 2**res, num_inputs), name)
+        return self._sequential(layers, (None, *self._size(res), num_inputs), name)
 
     def _last_block(self) -> keras.Sequential:
         layers = [*self._statistic(), *self._noise()]
         layers += [keras.layers.Permute((3, 1, 2)), keras.layers.Flatten()]
         layers.append(self._outputs("4x4/Dense"))
-        return self._sequential(layers, (None, 4, 4, self.nf(1)), "4x4")
+        return self._sequential(layers, (None, *self._size(2), self.nf(1)), "4x4")
 
     def _features(self, resolution_log2: int, fading: bool) -> tuple[list[Any], Any]:
         images = keras.Input(self._image_shape(resolution_log2), name="images")
@@ -74,7 +74,7 @@ class MnistDiscriminator(_MnistNetwork, Discriminator):
         is_full = resolution_log2 == self.resolution_log2
         x = images if is_full else self._from_rgb[resolution_log2](images)
         for res in range(resolution_log2, 2, -1):
-            x = self._blocks[res](x)  # [N, 2**(res - 1), 2**(res - 1), nf(res - 2)]
+            x = self._blocks[res](x)  # [N, H / 2, W / 2, nf(res - 2)]
             if fading and res == resolution_log2 and self.config.progressive:
                 old = self._from_rgb[res - 1](keras.layers.AveragePooling2D(2)(images))
                 x = WeightedSum()(old, x, alpha)

@@ -49,6 +49,10 @@ class Network(LayerFactory):
         """Number of feature maps of a stage; resolution 2**r is stage r - 1. Paper, Table 2."""
         return self.config.nf(stage)
 
+    def _size(self, res: int) -> tuple[int, int]:
+        """Height and width of images and feature maps of resolution 2**res."""
+        return self.config.base.size_at(res)
+
     def model(self, resolution_log2: int, fading: bool = True) -> keras.Model:
         """The Keras model at resolution 2**resolution_log2; its last input is alpha, a scalar.
 

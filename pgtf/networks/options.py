@@ -2,7 +2,11 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
+
+from pgtf import grids
+from pgtf.grids import Grid
 
 GAIN_RELU = math.sqrt(2)  # He et al. 2015; the paper keeps it for leaky ReLU too
 GAIN_LINEAR = 1.0
@@ -27,16 +31,44 @@ _Progressive = Annotated[bool, "mnist1k: False = no layers for growing"]
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """Options that G and D share; the first three follow from the dataset."""
+    """Options that G and D share; the first four follow from the dataset."""
 
     num_channels: Annotated[int, "image channels: 3 = RGB, 1 = gray"] = 1
-    resolution: Annotated[int, "image resolution, a power of two"] = 32
+    resolution: Annotated[int, "image resolution, a power of two; for another grid its level"] = 32
     label_size: Annotated[int, "length of the label vector, 0 = none"] = 0
     fmap_base: Annotated[
         int, "feature maps of stage s: min(fmap_base / 2**(s * fmap_decay), fmap_max)"
     ] = 8192
     fmap_decay: Annotated[float, "log2 of the ratio of feature maps between stages"] = 1.0
     fmap_max: Annotated[int, "largest number of feature maps of any stage"] = 512
+    grid: Annotated[
+        str, "height x width of the smallest images; 5x4 times 2^8 is 1280x1024, level 1024"
+    ] = grids.SQUARE
+
+    @property
+    def base(self) -> Grid:
+        """The grid, parsed."""
+        return Grid.parse(self.grid)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the images at full resolution."""
+        return self.base.size_at(self.resolution_log2)
+
+    def level_of(self, shape: Sequence[int | None]) -> int:
+        """Returns r of the resolution 2**r whose images are [N, H, W, C].
+
+        Raises:
+            ValueError: if no level of the grid has this size.
+        """
+        height, width = shape[1:3]
+        level = self.base.level_of(height or 0, width or 0)
+        if level is None:
+            raise ValueError(
+                f"`images` must have the size {self.grid}, or it times a power of two. Received: "
+                f"{height}x{width}."
+            )
+        return level
 
     def nf(self, stage: int) -> int:
         """Number of feature maps of a stage; resolution 2**r is stage r - 1. Paper, Table 2."""
@@ -99,6 +131,7 @@ class GeneratorConfig(NetworkConfig):
     progressive: _Progressive = True
 
     def __post_init__(self) -> None:
+        Grid.parse(self.grid)
         self._check_at_least(1, "fmap_base", "fmap_max", "latent_size")
         self._check_at_least(0, "fmap_decay", "pixelnorm_epsilon", "leakyrelu_slope")
         _check_structure(self, "mnist1k", progressive=True)
@@ -155,6 +188,7 @@ class DiscriminatorConfig(NetworkConfig):
     fmap_divisor: Annotated[int, "mnist1k: K of the paper's K/2 and K/4"] = 1
 
     def __post_init__(self) -> None:
+        Grid.parse(self.grid)
         self._check_at_least(1, "fmap_base", "fmap_max", "mbstat_num_splits", "mbdisc_kernels")
         self._check_at_least(1, "fmap_divisor")
         self._check_at_least(0, "fmap_decay", "mbstd_group_size")

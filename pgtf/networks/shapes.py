@@ -5,6 +5,7 @@ A file from elsewhere may ask for a network of any size. With this its weights a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from pgtf.networks.options import DISCRIMINATION_DIMS, DiscriminatorConfig, GeneratorConfig
@@ -35,7 +36,7 @@ def _generator(config: GeneratorConfig) -> Named:
     nf, last = config.nf, config.resolution.bit_length() - 1
     is_paper, is_fused = config.structure == "paper", config.fused_scale
     latent_size = nf(0) if config.latent_size is None else config.latent_size
-    dense = (latent_size + config.label_size, 16 * nf(1))
+    dense = (latent_size + config.label_size, math.prod(config.base.size_at(2)) * nf(1))
     yield from _with_norms(config, "4x4/Dense", dense, nf(1))
     if is_paper:
         yield from _with_norms(config, "4x4/Conv", (3, 3, nf(1), nf(1)), nf(1))
@@ -70,11 +71,12 @@ def _discriminator(config: DiscriminatorConfig) -> Named:
         conv1 = f"{name}/Conv1{'_down' if config.fused_scale else ''}"
         yield from _with_norms(config, conv1, (3, 3, fmaps, fmaps_out), fmaps_out)
     fmaps, num_outputs = nf(1) + config.num_statistics, 1 + config.label_size
+    num_places = math.prod(config.base.size_at(2))
     if not is_paper:
-        yield from _with_bias(config, "4x4/Dense", (16 * fmaps, num_outputs))
+        yield from _with_bias(config, "4x4/Dense", (num_places * fmaps, num_outputs))
         return
     yield from _with_norms(config, "4x4/Conv", (3, 3, fmaps, nf(1)), nf(1))
-    yield from _with_norms(config, "4x4/Dense0", (16 * nf(1), nf(0)), nf(0))
+    yield from _with_norms(config, "4x4/Dense0", (num_places * nf(1), nf(0)), nf(0))
     kernels = config.mbdisc_kernels or 0
     if kernels:
         name = "4x4/MinibatchDiscrimination"

@@ -42,7 +42,13 @@ def test_a_value_of_every_field_comes_back_from_json():
             odd[name] = next(word for word in typing.get_args(KINDS[name]) if word != default)
         else:
             odd[name] = "some folder/50% 'of' it"
-    odd |= {"G.resolution": 64, "D.resolution": 64, "schedule.lod_initial_resolution": 8}
+    odd |= {
+        "G.grid": "5x4",
+        "D.grid": "5x4",
+        "G.resolution": 64,
+        "D.resolution": 64,
+        "schedule.lod_initial_resolution": 8,
+    }
     # Each structure of D has options that the other lacks.
     small = odd | {"D.mbdisc_kernels": None}
     paper = odd | {"D.structure": "paper", "D.progressive": True, "D.fmap_divisor": 1}

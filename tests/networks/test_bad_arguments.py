@@ -126,7 +126,7 @@ def test_an_empty_batch_gives_an_empty_batch_of_the_right_shape(G, plain_G, D, l
 )
 def test_d_refuses_what_is_no_batch_of_images(D, images):
     D(IMAGES)
-    message = r"^`images` must be \[N, R, R, 3\], floating-point numbers .*\. Received: ."
+    message = r"^`images` must be \[N, H, W, 3\], floating-point numbers .*\. Received: ."
     with pytest.raises(ValueError, match=message):
         D(images)
 
@@ -138,6 +138,6 @@ def test_d_refuses_another_resolution_than_its_own_and_the_full_one(D, shape, lo
     if shape in ((16, 16), (resolution, resolution)):
         assert D(images, lod)[0].shape == (4, 1)
         return
-    message = rf"`images` must have R = {resolution}, .* lod={lod}, or R = 16. .*\(4, {shape[0]}, "
+    message = rf"`images` must be {resolution}x{resolution}, .* lod={lod}, or 16x16. .*\(4, {shape[0]}, "
     with pytest.raises(ValueError, match=message):
         D(images, lod)
