@@ -29,6 +29,7 @@ from pgtf.distribution.signals import Stopped, stopped_by_signals
 from pgtf.distribution.strategy import describe_devices
 from pgtf.distribution.workers import WorkerLost, Workers, lost_workers_reported
 from pgtf.foreign.terminal import one_line
+from pgtf.installation import words_typed
 from pgtf.metrics import during_training
 from pgtf.metrics.setup import MetricOptions
 from pgtf.runs import continuation, lock, log
@@ -175,8 +176,8 @@ def _logged(workers: Workers, folder: Path) -> Iterator[None]:
 
 def _command() -> str:
     """Returns the command line that continues this run."""
-    again = [word for word in sys.argv if not re.fullmatch("--?new(=.*)?", word)]
-    return shlex.join([sys.executable, *again])
+    words = words_typed(sys.executable)
+    return shlex.join(word for word in words if not re.fullmatch("--?new(=.*)?", word))
 
 
 def _exit_code(signum: int) -> int:

@@ -18,6 +18,7 @@ from pgtf.config import PRESETS, Config, catalogue
 from pgtf.dataset import NoDataset
 from pgtf.dataset.sources import automatic
 from pgtf.distribution.cluster import num_workers
+from pgtf.installation import command
 from pgtf.metrics.plan import parse_plan
 
 
@@ -39,7 +40,9 @@ def parse(argv: Sequence[str]) -> list[str]:
 def check(arguments: Sequence[str]) -> None:
     """Raises ValueError if there are arguments that are no flags."""
     if len(arguments) > 1:
-        raise ValueError(f"train.py takes only --flags. Received: {' '.join(arguments[1:])}")
+        received = " ".join(arguments[1:])
+        remedy = f" Did you mean --dataset={received}?" if os.path.exists(received) else ""
+        raise ValueError(f"{command('train')} takes only --flags. Received: {received}.{remedy}")
 
 
 def configured() -> tuple[str, Config]:
