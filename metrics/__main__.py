@@ -1,6 +1,6 @@
 """Measures generated images: python -m metrics --run=results/003-celebahq-v2-8gpus --metrics=swd"""
 
-from pgtf.commands import command_line
+from pgtf.commands import entry
 
 if __name__ == "__main__":
-    command_line.run("pgtf.commands.metrics_flags", "pgtf.commands.metrics")
+    entry.run("metrics")

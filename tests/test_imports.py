@@ -39,17 +39,21 @@ ALLOWED = {
     },
     "commands": {
         *("api", "config", "dataset", "distribution", "export", "files", "foreign", "graphs"),
-        *("images", "interop", "metrics", "networks", "restoration", "runs", "training"),
+        *("images", "installation", "interop", "metrics", "networks", "restoration", "runs"),
+        *("training", "__version__"),
     },
     "front": {"metrics"},
-    "config": {"dataset", "foreign", "networks", "losses", "schedule", "training"},
+    "config": {
+        *("dataset", "foreign", "installation", "networks", "losses", "schedule", "training"),
+    },
+    "installation": set(),
     "training": {
         *("dataset", "distribution", "events", "files", "foreign", "images", "interop"),
         *("losses", "networks", "ops", "runs", "schedule"),
     },
-    "runs": {"dataset", "files", "foreign", "interop"},
+    "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},
-    "dataset": {"files", "foreign", "images"},
+    "dataset": {"files", "foreign", "images", "installation"},
     "foreign": {"files"},
     "files": set(),
     "images": {"files"},
@@ -58,8 +62,10 @@ ALLOWED = {
     "losses": {"lazy"},
     "lazy": set(),
     "grids": set(),
-    "export": {"files", "foreign", "graphs", "images", "interop", "networks", "ops"},
-    "metrics": {"dataset", "events", "files", "foreign", "graphs", "images"},
+    "export": {
+        *("files", "foreign", "graphs", "images", "installation", "interop", "networks", "ops"),
+    },
+    "metrics": {"dataset", "events", "files", "foreign", "graphs", "images", "installation"},
     "interop": {"files", "foreign", "networks"},
     "restoration": {"dataset", "files", "foreign", "graphs", "images"},
 }
@@ -175,7 +181,7 @@ def test_config_takes_only_dataclasses_and_interfaces_from_other_rooms():
         for path, module in zip(LIBRARY, MODULES, strict=True)
         if room(module) == "config"
         for name in imported_modules(module, _source(path), path.name == "__init__.py")
-        if room(name) not in (None, "config", "foreign")
+        if room(name) not in (None, "config", "foreign", "installation")
     }
     assert names
     for name in names:

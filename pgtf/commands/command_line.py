@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from pgtf.commands.programs import Program
 from pgtf.distribution import signals
 from pgtf.foreign.terminal import PrintableFormatter, guard, printable
+from pgtf.installation import PACKAGES, WITH_TENSORFLOW, missing, missing_message
 
 # Notes (severity I) of TensorFlow's libraries, absl's line before the first of them, and a message
 # that TensorFlow 2.18 calls an error although nothing is wrong.
@@ -24,43 +25,31 @@ _UNIMPORTANT = (
 # Keras imports these packages if they are installed, for wrappers, plots and arrays that no
 # script uses. Hiding them saves two seconds. A script that needs one of them imports it later.
 _UNUSED_BY_KERAS = ("cv2", "matplotlib", "pandas", "scipy", "sklearn")
-# Packages of requirements.txt by the module that is imported: those of all commands, and those of
-# the commands that use TensorFlow.
-_PACKAGES = {
-    "absl": "absl-py",
-    "h5py": "h5py",
-    "numpy": "numpy",
-    "PIL": "pillow",
-    "scipy": "scipy",
-    "tqdm": "tqdm",
-}
-_WITH_TENSORFLOW = {"tensorflow": "tensorflow", "keras": "keras"}
 
 
-def run(flags: str, command: str, *, tensorflow: bool = True, packages: Sequence[str] = ()) -> None:
-    """Runs a command with the arguments of this process.
+def run(program: Program, argv: Sequence[str]) -> None:
+    """Runs a command.
 
-    They are parsed without TensorFlow, which takes seconds to import: help and wrong flags are
-    answered before. At any time a signal ends the process with one line. Nothing that it prints
+    Its arguments are parsed without TensorFlow, which takes seconds to import: help and wrong flags
+    are answered before. At any time a signal ends the process with one line. Nothing that it prints
     commands the terminal.
 
     Args:
-        flags: module whose `parse` takes the arguments, the name of the script among them.
-        command: module whose `run` takes the result.
-        tensorflow: the command uses it.
-        packages: others that the command needs, by the modules that are imported.
+        program: modules of the command.
+        argv: name of the script or program, and the arguments.
     """
     guard()
     signals.exit_on_signals()
-    with closed_output_ends_quietly(), _missing_packages_reported():
-        names = _PACKAGES | (_WITH_TENSORFLOW if tensorflow else {})
-        _check_packages(names | dict(zip(packages, packages, strict=True)))
+    with closed_output_ends_quietly(), missing_packages_reported():
+        needed = {**PACKAGES, **(WITH_TENSORFLOW if program.tensorflow else {})}
+        needed |= dict(zip(program.packages, program.packages, strict=True))
+        check_packages(needed)
         prepare()
-        arguments = importlib.import_module(flags).parse(sys.argv)
+        arguments = importlib.import_module(program.flags).parse(argv)
         with _no_garbage_collection():
-            if tensorflow:
+            if program.tensorflow:
                 import_tensorflow_quietly()
-            run_command = importlib.import_module(command).run
+            run_command = importlib.import_module(program.command).run
         try:
             with signals.stopped_by_signals():
                 run_command(arguments)
@@ -88,29 +77,29 @@ def _log_without_prefix() -> None:
     absl_logging.get_absl_handler().python_handler.setFormatter(formatter)
 
 
-def _check_packages(packages: Mapping[str, str]) -> None:
-    """Exits with one line if a package is missing, which may be needed after hours only."""
-    missing = [
-        package for name, package in packages.items() if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        _exit_without(", ".join(missing))
+def check_packages(packages: Mapping[str, str] = PACKAGES | WITH_TENSORFLOW) -> None:
+    """Exits with one line if a package is missing, which may be needed after hours only.
+
+    Args:
+        packages: packages by the module that is imported.
+    """
+    if absent := missing(packages):
+        _exit_without([packages[name] for name in absent])
 
 
 @contextlib.contextmanager
-def _missing_packages_reported() -> Iterator[None]:
+def missing_packages_reported() -> Iterator[None]:
     """Context manager that turns the failed import of a package into one line and exit code 2."""
     try:
         yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("pgtf", "metrics"):
             raise
-        _exit_without(error.name)
+        _exit_without([error.name])
 
 
-def _exit_without(missing: str) -> NoReturn:
-    remedy = "Install what is needed: python -m pip install -r requirements.txt"
-    print(f"error: missing Python packages: {missing}. {remedy}", file=sys.stderr)
+def _exit_without(packages: Sequence[str]) -> NoReturn:
+    print(f"error: {missing_message(packages)}", file=sys.stderr)
     sys.exit(2)
 
 

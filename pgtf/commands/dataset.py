@@ -20,6 +20,7 @@ from pgtf.dataset.faces.builder import RANKING
 from pgtf.dataset.faces.command import add_commands as add_face_commands
 from pgtf.dataset.partial import SUFFIX
 from pgtf.distribution.signals import exit_after
+from pgtf.installation import command
 
 # Functions that add sub-commands to `Commands`, in the order of --help. A new source is one line.
 COMMANDS = (
@@ -78,7 +79,7 @@ def remedy(args: argparse.Namespace, message: str = "") -> str:
 def make_parser() -> argparse.ArgumentParser:
     """Parser of all commands, with the original's names and order of arguments."""
     parser = Parser(
-        prog="dataset_tool.py",
+        prog=command("dataset"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -33,6 +33,7 @@ from pgtf.export import (
 )
 from pgtf.export.source import Source
 from pgtf.foreign.terminal import one_line
+from pgtf.installation import words_typed
 from pgtf.metrics import records
 from pgtf.networks import Generator
 
@@ -187,7 +188,7 @@ def export(args: argparse.Namespace) -> None:
         metrics=records.of_snapshot(source.path),
         config=config,
         source={"file": source.path.name, "sha256": sha256(source.path)},
-        command=shlex.join(["generate.py", *sys.argv[1:]]),
+        command=shlex.join(words_typed()),
     )
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
     print(f"SavedModel in {one_line(folder)}")

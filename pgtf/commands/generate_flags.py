@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from pgtf.commands.command_line import one_line_errors
-from pgtf.commands.parsers import FlagsParser, check_files
+from pgtf.commands.parsers import Parser, check_files
 from pgtf.dataset.commands import add_depth
+from pgtf.installation import command
 from pgtf.runs import run_folder
 
 SEEDS = "0-63"
@@ -24,13 +24,10 @@ SMOOTHING_SEC, WALK_STATE = 1, 1000  # the original's interpolation videos
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parses a command line, the name of the script included. `command` is the sub-command."""
     summary, _, details = (__doc__ or "").partition("\n\n")
-    # No abbreviations, because --run would also be one of absl's flags.
-    about = {"description": summary, "epilog": details, "allow_abbrev": False}
-    parser = FlagsParser(prog=Path(argv[0]).name, **about)
+    parser = Parser(prog=command("generate"), description=summary, epilog=details)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, (add_flags, title, description) in COMMANDS.items():
-        options = {"help": title, "description": description, "inherited_absl_flags": None}
-        add_flags(commands.add_parser(name, **options))
+        add_flags(commands.add_parser(name, help=title, description=description))
     args: argparse.Namespace = parser.parse_args(argv[1:])
     with one_line_errors():
         files = ("snapshot", "pkl", "saved_model", "target")

@@ -22,6 +22,7 @@ from pgtf.commands.parsers import Parser, check_files, nearest
 from pgtf.dataset.commands import PAD, add_depth, color
 from pgtf.dataset.folder import Part
 from pgtf.dataset.sources.image_folder import Alpha, Transform
+from pgtf.installation import command
 from pgtf.metrics import cache, inception
 from pgtf.metrics.evaluator import SEED
 from pgtf.metrics.measures import MEASURES
@@ -41,10 +42,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     }
     name = argv[1] if len(argv) > 1 and argv[1] in add_flags else ""
     parser = Parser(
-        prog=f"python -m metrics {name}".rstrip(),
+        prog=f"{command('metrics')} {name}".rstrip(),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_flags.get(name, add_measure_flags)(parser)
     parser.set_defaults(command=name)

@@ -16,6 +16,7 @@ from pgtf.dataset import Dataset, open_dataset
 from pgtf.dataset.sources.image_folder import Fitting
 from pgtf.export.version_folder import served_version
 from pgtf.graphs import SavedModel
+from pgtf.installation import spelled
 from pgtf.interop import load_meta, load_pkl, load_snapshot
 from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS
@@ -66,7 +67,9 @@ def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
     if args.run:
         config = run_folder.read_config(run_of(args), Config).dataset
     elif not args.dataset:
-        raise ValueError("give the reals as --dataset or --reals (python -m metrics --help).")
+        raise ValueError(
+            spelled("give the reals as --dataset or --reals (python -m metrics --help).")
+        )
     if args.dataset:
         path, resolution = args.dataset, config.resolution
         dataset = open_dataset(path, resolution=resolution, max_label_size="full", split=args.split)
@@ -145,7 +148,7 @@ def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | N
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ValueError(
             f"{folder}: must be a SavedModel with a signature serving_default that takes "
-            f"`latents`, as generate.py export writes ({error})."
+            f"`latents`, as {spelled('generate.py export')} writes ({error})."
         ) from None
 
     def run(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

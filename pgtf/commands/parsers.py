@@ -1,4 +1,7 @@
-"""Parsers of sub-commands and flags: a mistake is answered by one line with the nearest match."""
+"""Parsers of sub-commands and flags: a mistake is answered by one line with the nearest match.
+
+No parser takes an abbreviation: what is one today may mean another flag tomorrow.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,92 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from absl.flags import argparse_flags
-
 from pgtf.foreign.terminal import printable
+from pgtf.installation import spelled
+
+CUTOFF = 0.6  # Less alike words are no misspellings of each other.
+# Flags of other programs of this field, with those that do the same here.
+SYNONYMS = {
+    "arch": ("preset",),
+    "batch": ("minibatch",),
+    "batch_gpu": ("grad_accumulation",),
+    "batch_size": ("minibatch",),
+    "cfg": ("preset",),
+    "checkpoint": ("snapshot", "resume_pkl"),
+    "ckpt": ("snapshot", "resume_pkl"),
+    "data": ("dataset", "images"),
+    "data_dir": ("dataset",),
+    "dest": ("out",),
+    "device": ("gpus",),
+    "epochs": ("total_kimg",),
+    "force": ("overwrite",),
+    "height": ("resolution",),
+    "img_size": ("resolution",),
+    "input": ("dataset", "target"),
+    "iterations": ("total_kimg",),
+    "jobs": ("num_workers",),
+    "model": ("snapshot", "resume_pkl"),
+    "mirror": ("config.dataset.mirror_augment",),
+    "network": ("snapshot", "resume_pkl"),
+    "network_pkl": ("pkl", "resume_pkl"),
+    "num_gpus": ("gpus",),
+    "outfile": ("out",),
+    "output": ("out", "outdir"),
+    "resume": ("resume_pkl",),
+    "results_dir": ("outdir",),
+    "size": ("resolution",),
+    "source": ("image_dir",),
+    "steps": ("total_kimg",),
+    "threads": ("num_workers",),
+    "width": ("resolution",),
+    "workers": ("num_workers",),
+}
+NO_TRUNCATION = (
+    ": latents are normalized, so a truncation would change nothing; there is no such flag"
+)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Returns ". Did you mean X?" for the known word that is most like `word`; "" if none is."""
-    near = difflib.get_close_matches(word, [*known], n=1, cutoff=0.5)
-    return f". Did you mean {near[0]}?" if near else ""
+    near = nearest_word(word, known)
+    return f". Did you mean {near}?" if near else ""
+
+
+def nearest_word(word: str, known: Iterable[str]) -> str | None:
+    """Returns the known word that is most like `word`; None if none is.
+
+    Dashes before it do not count, - is as good as _, and so are small and capital letters.
+    """
+    names = {_bare(name): name for name in reversed([*known])}
+    bare = _bare(word)
+    if not bare or bare in names:
+        return names.get(bare)
+    beginnings = [name for name in names if len(bare) > 1 and name.startswith(bare)]
+    if beginnings:
+        return names[min(beginnings, key=len)]
+    near = difflib.get_close_matches(bare, names, n=1, cutoff=CUTOFF)
+    near += [name for name in SYNONYMS.get(bare, ()) if name in names]
+    near += sorted((x for x in names if bare in re.split(r"[_.]", x)), key=len)
+    return names[near[0]] if near else None
+
+
+def _bare(word: str) -> str:
+    return word.lstrip("-").lower().replace("-", "_")
+
+
+def unknown_flag(word: str, known: Iterable[str]) -> str:
+    """Describes a flag that no parser knows: "unknown flag --sedes. Did you mean --seeds?"."""
+    name = word.partition("=")[0]
+    if _bare(name).startswith(("trunc", "psi")):
+        return f"unknown flag {name}{NO_TRUNCATION}"
+    return f"unknown flag {name}{nearest(name, known)}"
+
+
+def mistake(message: str, prog: str, listed: str = "flags") -> NoReturn:
+    """Exits with code 2 and one line that says where the right words are listed."""
+    text = " ".join(f"{message} ({prog} --help lists the {listed})".split())
+    print(f"error: {printable(text)}", file=sys.stderr)
+    sys.exit(2)
 
 
 def check_files(args: argparse.Namespace, *names: str) -> None:
@@ -29,30 +109,41 @@ def check_files(args: argparse.Namespace, *names: str) -> None:
             raise FileNotFoundError(f"{path}: no such file.")
 
 
-class _OneLineErrors:
-    """Mixin of argparse.ArgumentParser, sub-parsers included."""
+class Parser(argparse.ArgumentParser):
+    """argparse's parser without abbreviations, with one-line errors, sub-parsers included."""
 
-    def parse_known_args(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, allow_abbrev=False)
+        if self.add_help:  # train.py, whose flags are absl's, has both.
+            self.add_argument("--helpfull", action="help", help=argparse.SUPPRESS)
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
         """Refuses what it does not know here, where the flags of the sub-command are known."""
-        found, unknown = super().parse_known_args(*args, **kwargs)  # type: ignore[misc]
+        found, unknown = super().parse_known_args(*args, **kwargs)
         if unknown:
-            word = unknown[0].partition("=")[0]
-            near = nearest(word, self._option_string_actions) if word.startswith("-") else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+            flags = [word for word in unknown if word.startswith("-")]
+            self.error(
+                self._unknown(flags[0])
+                if flags
+                else f"too many arguments. Received: {' '.join(unknown)}"
+            )
         return found, unknown
 
-    def error(self: Any, message: str) -> NoReturn:
+    def _unknown(self, word: str) -> str:
+        """Describes a flag that this parser does not know."""
+        name = word.partition("=")[0]
+        for action in self._actions:
+            for parser in getattr(action, "_name_parser_map", {}).values():
+                if name in parser._option_string_actions:
+                    return f"{name} must follow the command: {parser.prog} ... {name}"
+        return unknown_flag(word, self._option_string_actions)
+
+    def error(self, message: str) -> NoReturn:
         """Exits with code 2 and one line."""
         if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             message += nearest(choice[1], re.findall(r"[\w.-]+", choice[2]))
-        text = " ".join(f"{message} ({self.prog} --help lists the flags)".split())
-        print(f"error: {printable(text)}", file=sys.stderr)
-        sys.exit(2)
+        mistake(message, self.prog)
 
-
-class Parser(_OneLineErrors, argparse.ArgumentParser):
-    """argparse's parser with one-line errors."""
-
-
-class FlagsParser(_OneLineErrors, argparse_flags.ArgumentParser):
-    """absl's parser, which knows absl's own flags as well, with one-line errors."""
+    def format_help(self) -> str:
+        """Returns the help text, with the commands as a user types them."""
+        return spelled(super().format_help())

@@ -26,6 +26,7 @@ from pgtf.distribution.signals import Stopped, stopped_by_signals
 from pgtf.distribution.strategy import describe_devices
 from pgtf.distribution.workers import WorkerLost, Workers, lost_workers_reported
 from pgtf.foreign.terminal import one_line
+from pgtf.installation import words_typed
 from pgtf.runs import log
 from pgtf.training import prepare
 from pgtf.training.calls import Diverged
@@ -118,8 +119,8 @@ def _probe(options: TrainOptions) -> None:
 
 def _command() -> str:
     """Returns the command line that continues this run."""
-    again = [word for word in sys.argv if not re.fullmatch("--?new(=.*)?", word)]
-    return shlex.join([sys.executable, *again])
+    words = words_typed(sys.executable)
+    return shlex.join(word for word in words if not re.fullmatch("--?new(=.*)?", word))
 
 
 def _exit_code(signum: int) -> int:

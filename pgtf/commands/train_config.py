@@ -7,6 +7,7 @@ again continues an unfinished run.
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from pgtf.api.options import TrainOptions
 from pgtf.commands import train_flags
 from pgtf.commands.command_line import one_line_errors
 from pgtf.config import catalogue
+from pgtf.installation import command
 
 
 def parse(argv: Sequence[str]) -> list[str]:
@@ -35,7 +37,9 @@ def parse(argv: Sequence[str]) -> list[str]:
 def check(arguments: Sequence[str]) -> None:
     """Raises ValueError if there are arguments that are no flags."""
     if len(arguments) > 1:
-        raise ValueError(f"train.py takes only --flags. Received: {' '.join(arguments[1:])}")
+        received = " ".join(arguments[1:])
+        remedy = f" Did you mean --dataset={received}?" if os.path.exists(received) else ""
+        raise ValueError(f"{command('train')} takes only --flags. Received: {received}.{remedy}")
 
 
 def options() -> TrainOptions:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from pgtf import config as configs
-from pgtf.commands.command_line import one_line_errors
-from pgtf.commands.parsers import nearest
+from pgtf.commands.parsers import mistake, nearest, unknown_flag
 from pgtf.config import EXPERIMENTS, PRESETS
 from pgtf.distribution.cluster import ALL_REDUCE
+from pgtf.installation import command, spelled
 from pgtf.metrics import inception
 from pgtf.metrics.measures import MEASURES
 from pgtf.metrics.modes import CLASSIFIER
@@ -22,8 +22,8 @@ from pgtf.metrics.modes import CLASSIFIER
 # help lists those of FIRST, then the others in the order of their definition.
 FLAGS = flags.FlagValues()
 FIRST = [
-    *("dataset", "preset", "gpus", "outdir", "total_kimg", "metrics", "resume_pkl", "new"),
-    *("dry_run", "seed"),
+    *("dataset", "preset", "gpus", "total_kimg", "resolution", "metrics", "outdir", "dry_run"),
+    *("seed", "new", "resume_pkl", "list_presets"),
 ]
 # Titles of the fields of the configuration in the help, by group.
 _FIELD_TITLES = {
@@ -246,16 +246,26 @@ def parse(argv: Sequence[str], description: str) -> list[str]:
     Prints `description` and all flags for --help. A bad flag is one line and exit code 2.
     """
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
-        print(f"{description}\n\n{usage()}")
+        print(spelled(f"{description}\n\n{usage()}"))
         sys.exit(0)
-    with one_line_errors((flags.Error, ValueError)):
-        try:
-            rest: list[str] = FLAGS(argv)
-        except flags.UnrecognizedFlagError as error:
-            name = f"--{error.flagname}"
-            near = nearest(name, [f"--{known}" for known in FLAGS])
-            raise ValueError(f"unknown flag {name}{near or '.'}") from None
-        return rest
+    try:
+        rest: list[str] = FLAGS(argv)
+    except flags.UnrecognizedFlagError as error:
+        names = [f"--{known}" for known in (*FIRST, *FLAGS)]
+        mistake(unknown_flag(f"--{error.flagname}", names), command("train"))
+    except (flags.Error, ValueError) as error:
+        mistake(f"{error}{_nearest_value(str(error))}", command("train"))
+    return rest
+
+
+def _nearest_value(message: str) -> str:
+    """Returns the value that was meant, for absl's message about one of another list."""
+    for name in FLAGS:
+        values = getattr(FLAGS[name].parser, "enum_values", None)
+        start = f"flag --{name}="
+        if values and message.startswith(start):
+            return nearest(message.removeprefix(start).partition(":")[0], values)
+    return ""
 
 
 def usage() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pgtf.config.config import HALF_PRECISIONS, Config
 from pgtf.config.experiments import EXPERIMENTS
 from pgtf.dataset import DatasetConfig
+from pgtf.installation import spelled
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 from pgtf.schedule import Schedule
 from pgtf.training.config import TrainingConfig
@@ -115,7 +116,7 @@ def named(name: str, precision: str | None = None) -> Config:
         known = ", ".join(name for name in PRESETS if name not in EXPERIMENTS)
         raise ValueError(
             f"no preset `{name}`. Did you mean `{near}`? All: {known}, and the experiments of "
-            "train.py --list_presets."
+            f"{spelled('train.py --list_presets')}."
         )
     config = PRESETS[name]
     if precision is None or not config.schedule.max_minibatch_per_gpu:

@@ -8,6 +8,7 @@ import re
 
 from pgtf.dataset.journal import JOURNAL
 from pgtf.files import entries
+from pgtf.installation import spelled
 
 RECORDS_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords", re.DOTALL)
 MAX_LISTED = 12  # datasets in an error
@@ -31,7 +32,7 @@ class NoDataset(ValueError):
             return self.choose("choose one, for example ")
         return (
             f"{self.path}: no dataset in it, no file NAME-rLL.tfrecords. "
-            "Create it with dataset_tool.py."
+            f"{spelled('Create it with dataset_tool.py.')}"
         )
 
     def choose(self, before: str) -> str:

@@ -14,6 +14,7 @@ from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.sources.ranges import parse_range, parse_range_or_auto
 from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.terminal import one_line
+from pgtf.installation import command
 
 PAD = "bars of --transform=pad: white, #20c0ff, ... (default: that of --alpha, or black)"
 RANGE = "values that become black and white (default: all of the type of number)"
@@ -34,7 +35,7 @@ class Commands:
             name,
             help=help,
             description=help,
-            epilog=f"example: python dataset_tool.py {name} {example}",
+            epilog=f"example: {command('dataset')} {name} {example}",
         )
         parser.set_defaults(run=run)
         return parser

@@ -22,6 +22,7 @@ from pgtf.dataset.description import (
 from pgtf.dataset.label_file import Labels, open_labels
 from pgtf.dataset.tfrecords import RecordFile, open_records
 from pgtf.files import retried
+from pgtf.installation import spelled
 
 MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
@@ -131,7 +132,7 @@ def open_dataset(
     try:
         names = retried(lambda: os.listdir(path), path)
     except (FileNotFoundError, NotADirectoryError):
-        message = f"{path}: no such dataset folder. Create it with dataset_tool.py."
+        message = f"{path}: no such dataset folder. {spelled('Create it with dataset_tool.py.')}"
         raise FileNotFoundError(message) from None
     names = [name for name in names if not is_hidden(name)]
     files = _open_levels(path, names)
@@ -172,7 +173,7 @@ def _part(path: str, num_records: int, held_out: int, split: Part) -> tuple[int,
     if split == "held_out" and not held_out:
         raise ValueError(
             f"{path}: must hold out images. Received: none. "
-            "`dataset_tool.py create_from_images --held_out=...` makes a dataset that does."
+            f"`{spelled('dataset_tool.py create_from_images')} --held_out=...` makes one that does."
         )
     parts = {"train": (0, num_train), "held_out": (num_train, held_out), "all": (0, num_records)}
     return parts[split]

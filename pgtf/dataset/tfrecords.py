@@ -17,6 +17,7 @@ import numpy as np
 from pgtf.dataset.crc32c import masked_crc32c
 from pgtf.files import read_parts, retried
 from pgtf.foreign.files import open_regular, size_of
+from pgtf.installation import spelled
 
 HEADER = 12  # bytes: length and its CRC
 FOOTER = 4  # bytes: CRC of the payload
@@ -198,7 +199,7 @@ def _shape_of(path: str, payload: memoryview) -> Shape:
     except (KeyError, ValueError, IndexError) as error:
         raise ValueError(
             f"{path} record 0 (offset 0): must be a tf.train.Example with uint8 `data` and `shape` "
-            "[C, H, W], as dataset_tool.py writes it. Create the dataset with dataset_tool.py."
+            f"[C, H, W]. {spelled('Create the dataset with dataset_tool.py.')}"
         ) from error
     if channels * height * width != len(data):
         raise ValueError(
@@ -208,7 +209,8 @@ def _shape_of(path: str, payload: memoryview) -> Shape:
     if channels not in (1, 3) or not height * width:
         raise ValueError(
             f"{path} record 0 (offset 0): images must have 1 or 3 channels and a pixel or more. "
-            f"Received: shape={[channels, height, width]}. Create the dataset with dataset_tool.py."
+            f"Received: shape={[channels, height, width]}. "
+            f"{spelled('Create the dataset with dataset_tool.py.')}"
         )
     return channels, height, width
 

@@ -12,6 +12,7 @@ from pgtf.export.labels import one_hot
 from pgtf.export.source import Source
 from pgtf.export.version_folder import served_version
 from pgtf.graphs import SavedModel
+from pgtf.installation import spelled
 from pgtf.networks import latents_from_seeds
 
 
@@ -60,7 +61,7 @@ class ServedModel:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             reason = str(error).removeprefix(f"{folder}: ")
             raise ValueError(
-                f"{folder}: not a SavedModel of generate.py export ({reason})."
+                f"{folder}: not a SavedModel of {spelled('generate.py export')} ({reason})."
             ) from None
 
     def generate(self, latents: np.ndarray, class_id: int, lod: float | None = None) -> np.ndarray:

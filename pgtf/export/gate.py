@@ -14,6 +14,8 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from typing import Any
 
+from pgtf.installation import spelled
+
 MAX_BODY = 1 << 16  # bytes of a request; those of the page have a few hundred
 BODY_SEC = 10.0  # in which the body of a request must arrive
 # Requests of the page that change something: an event, its end, and the end of a visit.
@@ -62,7 +64,8 @@ class Gate:
         headers = scope["headers"]
         if not is_own(headers, self._names, self._any_address):
             names = ", ".join(sorted(self._names))
-            return 403, f"This page answers to {names} only. See --host of generate.py explore."
+            remedy = spelled("See --host of generate.py explore.")
+            return 403, f"This page answers to {names} only. {remedy}"
         if scope["method"] not in ("GET", "HEAD", "POST", "OPTIONS"):
             return 405, "This page has nothing to change."
         is_posted = scope["method"] == "POST"

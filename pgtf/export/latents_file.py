@@ -15,6 +15,7 @@ from pgtf.files import errors_that_name
 from pgtf.foreign import arrays
 from pgtf.foreign.files import open_regular, size_of
 from pgtf.foreign.messages import shown
+from pgtf.installation import spelled
 
 MAX_BYTES = 2**30  # of an array: 500,000 vectors of 512 float32 values
 MAX_INFLATED_BYTES = 2**28  # of a compressed array
@@ -60,8 +61,8 @@ def _read(source: str, latent_size: int, label_size: int) -> tuple[np.ndarray, n
             return check.rows(arrays.read_array(file, size, source, FLOATS, check)), None
         if not start.startswith(b"PK"):
             raise ValueError(
-                f"{source}: must be an .npy or .npz file, as numpy.save and generate.py project "
-                f"write. Received: one that begins with {start!r}."
+                f"{source}: must be an .npy or .npz file, as numpy.save and "
+                f"{spelled('generate.py project')} write. Received: one that begins with {start!r}."
             )
         with arrays.open_npz(file, source) as archive:
 

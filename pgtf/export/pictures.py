@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pgtf import files, images
 from pgtf.export.labels import one_hot
 from pgtf.export.samples import Samples
+from pgtf.installation import spelled
 from pgtf.networks import Generator
 
 MINIBATCH = 16  # images generated at a time
@@ -61,7 +62,7 @@ def check_grid(Gs: Generator, num: int, lod: float | None) -> None:
     if num * size**2 > MAX_GRID_PIXELS:
         raise ValueError(
             f"a grid must have at most {MAX_GRID_PIXELS // size**2} images of {size}x{size} "
-            f"pixels. Received: {num}. Write single ones with generate.py images."
+            f"pixels. Received: {num}. {spelled('Write single ones with generate.py images.')}"
         )
 
 

@@ -18,6 +18,7 @@ from pgtf import files, images
 from pgtf.export.charts import line_chart
 from pgtf.export.timelapse import Moment, upper_left
 from pgtf.foreign.terminal import several_lines
+from pgtf.installation import spelled
 
 TEMPLATE = Path(__file__).with_name("report.html")
 MAX_GRIDS = 30  # grids in the page, spread over the run
@@ -148,7 +149,8 @@ def _bands(stats: Stats) -> list[tuple[float, float, str]]:
 
 def _metric_charts(metrics: Metrics) -> str:
     if not metrics:
-        return '<p class="note">None was measured. python -m metrics measures a run.</p>'
+        measures = spelled("python -m metrics measures a run.")
+        return f'<p class="note">None was measured. {measures}</p>'
     charts = []
     for metric, curves in metrics.items():
         series = {label: list(points.items()) for label, points in curves.items()}

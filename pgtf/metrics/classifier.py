@@ -20,6 +20,7 @@ from pgtf import images as image_functions
 from pgtf.foreign.arrays import read_npz
 from pgtf.foreign.json_files import SMALL_BYTES, parse_json
 from pgtf.foreign.schema import Between, read_as
+from pgtf.installation import spelled
 from pgtf.metrics.modes import coverage
 
 SIDE = 32  # pixels per side of the network's input
@@ -193,7 +194,8 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
     except ValueError as error:
         what = str(error).removeprefix(f"{os.fspath(path)}: ").rstrip(".")
         raise ValueError(
-            f"{path}: not a classifier ({what}). Train one with python -m metrics train_classifier."
+            f"{path}: not a classifier ({what}). "
+            f"{spelled('Train one with python -m metrics train_classifier.')}"
         ) from None
     model = build_model(about["num_channels"], num_logits, seed=0)
     model.set_weights([arrays[f"weight{i}"] for i in range(len(arrays))])

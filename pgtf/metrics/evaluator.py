@@ -11,6 +11,7 @@ from absl import logging
 from tqdm import tqdm
 
 from pgtf.foreign.terminal import one_line
+from pgtf.installation import spelled
 from pgtf.metrics import records
 from pgtf.metrics.cache import Cache
 from pgtf.metrics.image_sets import MINIBATCH, ImageSet, in_random_order
@@ -116,7 +117,7 @@ class Evaluator:
         if kind.needs is not None:
             network = self._networks[kind.needs]
             if network is None:
-                raise ValueError(f"`{name}` needs {NEEDS[kind.needs]}.")
+                raise ValueError(f"`{name}` needs {spelled(NEEDS[kind.needs])}.")
         return kind(counts, self._reals.shape, self._seed, network)
 
     def _feed_reals(self, check: Callable[[], None]) -> None:

@@ -18,6 +18,7 @@ from absl import logging
 
 from pgtf.foreign.files import read_bytes
 from pgtf.graphs import check_frozen_graph
+from pgtf.installation import spelled
 
 GRAPH_NAME = "classify_image_graph_def.pb"
 URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
@@ -193,7 +194,7 @@ def _not_the_graph(path: str | os.PathLike[str], error: Exception) -> str:
     reason = " ".join(str(error).split())[:120]
     return (
         f"{path}: not the frozen graph of 2015, {GRAPH_NAME} ({reason}). "
-        "Fetch it with python -m metrics --download_inception."
+        f"{spelled('Fetch it with python -m metrics --download_inception.')}"
     )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 
 from pgtf import files
+from pgtf.installation import command
 from pgtf.metrics import records
 from pgtf.metrics.measures import MEASURES
 
@@ -34,7 +35,7 @@ def plot(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[st
     if not recorded:
         raise ValueError(
             f"{folder}: no metric-*.jsonl of snapshots to draw. Measure the run first with "
-            f"python -m metrics --run={folder}."
+            f"{command('metrics')} --run={folder}."
         )
     panels = {_title(name): found for name, found in recorded.items()}
     draw(panels, "thousands of images shown", out)

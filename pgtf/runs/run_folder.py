@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pgtf import files
 from pgtf.foreign.json_files import SMALL_BYTES, read_json
+from pgtf.installation import spelled
 from pgtf.runs import identity
 from pgtf.runs.interfaces import RunConfig
 
@@ -80,7 +81,8 @@ def is_finished(folder: Path) -> bool:
     if not files.exists(path):
         return False
     if not path.is_file():
-        raise ValueError(f"{path}: must be a file, which train.py writes at the end. Remove it.")
+        writer = spelled("train.py")
+        raise ValueError(f"{path}: must be a file, which {writer} writes at the end. Remove it.")
     return True
 
 
@@ -109,7 +111,9 @@ def locate(outdir: str | os.PathLike[str], run: str | os.PathLike[str] | None = 
     runs = list_runs(outdir)
     if run is None:
         if not runs:
-            raise ValueError(f"no run in {outdir}. Train one with train.py, or give --run.")
+            raise ValueError(
+                f"no run in {outdir}. {spelled('Train one with train.py')}, or give --run."
+            )
         return runs[-1][1]
     for number, folder, _ in runs:
         if str(run).isdecimal() and int(str(run)) == number:

@@ -23,20 +23,15 @@ EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\r\x08"
 # Runs several command lines in one process, because importing TensorFlow takes seconds.
 RUN_ALL = """
 import json, sys
-from pgtf.commands import command_line
-for flags, command, words in json.loads(sys.argv[1]):
+from pgtf.commands import command_line, programs
+for name, words in json.loads(sys.argv[1]):
     sys.argv = ["script.py", *words]
+    program = programs.PROGRAMS[name]._replace(tensorflow=False)
     try:
-        command_line.run(flags, command, tensorflow=False)
+        command_line.run(program, sys.argv)
     except SystemExit as stop:
         print("exit", stop.code)
 """
-COMMANDS = {
-    "dataset_tool": ("pgtf.commands.dataset", "pgtf.commands.dataset"),
-    "generate": ("pgtf.commands.generate_flags", "pgtf.commands.generate"),
-    "metrics": ("pgtf.commands.metrics_flags", "pgtf.commands.metrics"),
-    "train": ("pgtf.commands.train_config", "pgtf.commands.train"),
-}
 
 
 def commanding(text):
@@ -47,7 +42,7 @@ def commanding(text):
 
 def say(folder, *lines):
     """Runs command lines in one new process, in a folder. Returns what they print."""
-    words = [(*COMMANDS[name], list(map(str, rest))) for name, *rest in lines]
+    words = [(name, list(map(str, rest))) for name, *rest in lines]
     done = subprocess.run(
         [sys.executable, "-c", RUN_ALL, json.dumps(words)],
         cwd=folder,
@@ -86,20 +81,20 @@ def test_dataset_tool_escapes_names_of_files_classes_and_datasets(folder):
     said = say(
         folder,
         (
-            "dataset_tool",
+            "dataset",
             "create_from_images",
             "cats",
             "pictures",
             "--max_errors=9",
             "--num_workers=1",
         ),
-        ("dataset_tool", "verify", f"no{EVIL}set"),
-        ("dataset_tool", "verify", f"set{EVIL}"),
-        ("dataset_tool", f"comm{EVIL}and"),
-        ("dataset_tool", "verify", "cats", f"--fl{EVIL}ag"),
-        ("dataset_tool", "create_from_images", f"dogs\n{EVIL}", "pictures"),
-        ("dataset_tool", "display", "cats", f"--save=sheet{EVIL}.png"),
-        ("dataset_tool", "verify", "cats"),
+        ("dataset", "verify", f"no{EVIL}set"),
+        ("dataset", "verify", f"set{EVIL}"),
+        ("dataset", f"comm{EVIL}and"),
+        ("dataset", "verify", "cats", f"--fl{EVIL}ag"),
+        ("dataset", "create_from_images", f"dogs\n{EVIL}", "pictures"),
+        ("dataset", "display", "cats", f"--save=sheet{EVIL}.png"),
+        ("dataset", "verify", "cats"),
     )
     assert commanding(said) == []
     assert said.count("exit 2") == 5, said
@@ -159,7 +154,8 @@ def test_whatever_a_command_prints_is_escaped(tmp_path):
         "    raise RuntimeError(text)\n"
     )
     code = (
-        "from pgtf.commands.command_line import run; run('careless', 'careless', tensorflow=False)"
+        "import sys; from pgtf.commands import command_line, programs; command_line.run("
+        "programs.Program('', 'careless', 'careless', tensorflow=False), sys.argv)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, EVIL],

@@ -138,6 +138,7 @@ def test_d_refuses_another_resolution_than_its_own_and_the_full_one(D, shape, lo
     if shape in ((16, 16), (resolution, resolution)):
         assert D(images, lod)[0].shape == (4, 1)
         return
-    message = rf"`images` must be {resolution}x{resolution}, .* lod={lod}, or 16x16. .*\(4, {shape[0]}, "
+    size = f"{resolution}x{resolution}"
+    message = rf"`images` must be {size}, .* lod={lod}, or 16x16. .*\(4, {shape[0]}, "
     with pytest.raises(ValueError, match=message):
         D(images, lod)

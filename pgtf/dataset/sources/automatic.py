@@ -20,6 +20,7 @@ from pgtf.dataset.sources.suggestion import kinds_of
 from pgtf.dataset.sources.walking import NoImages, find_images
 from pgtf.files import PASSING, retried
 from pgtf.foreign.files import open_regular, size_of
+from pgtf.installation import command
 
 FOLDER = "datasets"
 MAX_RESOLUTION = 256  # pixels, unless another number is asked for
@@ -53,7 +54,8 @@ class Plan:
         images = self.images
         return shlex.join(
             [
-                *("python", "dataset_tool.py", "create_from_images", self.target, self.image_dir),
+                *command("dataset").split(),
+                *("create_from_images", self.target, self.image_dir),
                 f"--resolution={images.resolution}",
                 f"--transform={images.transform}",
                 f"--channels={images.channels}",

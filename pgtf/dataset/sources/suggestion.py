@@ -17,6 +17,7 @@ from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.survey import SURVEYED, small_part, survey
 from pgtf.dataset.sources.walking import find_images
 from pgtf.foreign.pictures import open_picture
+from pgtf.installation import command
 
 MAX_SUGGESTED = 1024  # pixels
 TRANSPARENT = "transparent"
@@ -80,16 +81,16 @@ def suggested_command(path: str) -> str | None:
         return None
     if not found.sizes:
         return None
-    command = ["python", "dataset_tool.py", "create_from_images", _free_name(path), path]
+    words = [*command("dataset").split(), "create_from_images", _free_name(path), path]
     if not found.is_uniform:
-        command += [f"--resolution={found.side(0.1, MAX_SUGGESTED)}", "--transform=center-crop"]
+        words += [f"--resolution={found.side(0.1, MAX_SUGGESTED)}", "--transform=center-crop"]
     if len(found.modes) > 1 or not found.modes <= set(PLAIN_MODES):
-        command.append(f"--channels={found.channels}")
+        words.append(f"--channels={found.channels}")
     if TRANSPARENT in found.modes:
-        command.append("--alpha=white")
+        words.append("--alpha=white")
     if found.needs_range:
-        command.append("--range=auto")
-    return shlex.join(command)
+        words.append("--range=auto")
+    return shlex.join(words)
 
 
 def _free_name(path: str) -> str:

@@ -15,6 +15,7 @@ from pgtf.foreign import zips
 from pgtf.foreign.files import open_regular
 from pgtf.foreign.limits import UnreadableKind
 from pgtf.foreign.pictures import extensions, open_picture, reason
+from pgtf.installation import spelled
 
 # Folders and files that systems add to those of people, in lower case. Names that begin with a dot
 # are hidden anyway.
@@ -162,7 +163,7 @@ class _Walk:
             if folder == self._root:
                 raise ValueError(
                     f"{folder}: holds a dataset, NAME-rLL.tfrecords, and not images. "
-                    "`dataset_tool.py extract` writes its images as files."
+                    f"`{spelled('dataset_tool.py extract')}` writes its images as files."
                 )
             self.passed_over[DATASET] += 1
             return
