@@ -32,7 +32,7 @@ from pgtf.foreign.terminal import one_line
 from pgtf.metrics import during_training
 from pgtf.metrics.setup import MetricOptions
 from pgtf.runs import continuation, lock, log
-from pgtf.training import loop, precision, prepare
+from pgtf.training import estimate, loop, precision, prepare
 from pgtf.training.calls import Diverged
 from pgtf.training.config import RunConfig
 from pgtf.training.probe import probe
@@ -92,9 +92,14 @@ def _dry_run(preset: str, config: Config) -> None:
         if planned and not planned.is_made:
             planned_for = train_run.expected(config, planned, replicas)
             print(f"{planned_for.to_json()}\n{stage_table(planned_for)}")
-            print(f"Dataset: to be made: {planned}", file=sys.stderr)
-            print(
-                f"Run: a new one in {os.path.realpath(train_flags.OUTDIR.value)}", file=sys.stderr
+            _print_lines(
+                f"Dataset: to be made: {planned}",
+                f"Run: a new one in {os.path.realpath(train_flags.OUTDIR.value)}",
+                *(
+                    f"Warning: {x}"
+                    for x in train_run.machine_warnings(planned_for, planned.num_images)
+                ),
+                *estimate.lines(planned_for, train_run.machine(planned_for)),
             )
             return
         run = train_run.prepared(config, replicas)
@@ -103,8 +108,13 @@ def _dry_run(preset: str, config: Config) -> None:
         report = f"{made.to_json()}\n{stage_table(made)}"
         mirror = prepare.describe_mirror(made, train_run.mirror_stated_by(preset), run.dataset)
     print(report)
-    for line in (mirror, *run.remarks, *lines):
-        print(one_line(line), file=sys.stderr)  # Standard output stays easy to parse.
+    _print_lines(mirror, *run.remarks, *lines, *estimate.lines(made, train_run.machine(made)))
+
+
+def _print_lines(*lines: str) -> None:
+    """Prints what standard output, which stays easy to parse, is not for."""
+    for line in lines:
+        print(one_line(line), file=sys.stderr)
 
 
 def _probe(config: Config, strategy: tf.distribute.Strategy) -> None:
