@@ -9,6 +9,7 @@ from typing import NamedTuple
 from absl import logging
 
 from pgtf.api import configuration
+from pgtf.api.machine import machine_warnings
 from pgtf.api.options import TrainOptions
 from pgtf.config import GPU_PRESETS, PRESETS, Config
 from pgtf.dataset import Dataset
@@ -72,7 +73,9 @@ def prepared(
     )
     if file is not None:
         starts.check_stated(config, options.fields, made, os.fspath(file))
-    remarks += [f"Warning: {text}" for text in advice.warnings(made, dataset)]
+    found = advice.warnings(made, dataset)
+    found += machine_warnings(options, made, dataset.num_images, dataset)
+    remarks += [f"Warning: {text}" for text in found]
     return Prepared(made, dataset, start, remarks)
 
 

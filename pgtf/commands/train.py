@@ -17,6 +17,7 @@ from absl import logging
 
 from pgtf.api import preparation, training
 from pgtf.api.configuration import configured
+from pgtf.api.machine import machine, machine_warnings
 from pgtf.api.options import TrainOptions
 from pgtf.commands import train_config, train_flags
 from pgtf.commands.command_line import one_line_errors
@@ -28,7 +29,7 @@ from pgtf.distribution.workers import WorkerLost, Workers, lost_workers_reported
 from pgtf.foreign.terminal import one_line
 from pgtf.installation import words_typed
 from pgtf.runs import log
-from pgtf.training import prepare
+from pgtf.training import estimate, prepare
 from pgtf.training.calls import Diverged
 from pgtf.training.probe import probe
 from pgtf.training.tables import cost_table, stage_table
@@ -87,8 +88,15 @@ def _dry_run(options: TrainOptions) -> None:
         if planned and not planned.is_made:
             planned_for = preparation.expected(config, planned, replicas)
             print(f"{planned_for.to_json()}\n{stage_table(planned_for)}")
-            print(f"Dataset: to be made: {planned}", file=sys.stderr)
-            print(f"Run: a new one in {os.path.realpath(options.outdir)}", file=sys.stderr)
+            _print_lines(
+                f"Dataset: to be made: {planned}",
+                f"Run: a new one in {os.path.realpath(options.outdir)}",
+                *(
+                    f"Warning: {x}"
+                    for x in machine_warnings(options, planned_for, planned.num_files)
+                ),
+                *estimate.lines(planned_for, machine(options, planned_for)),
+            )
             return
         run = preparation.prepared(options, config, replicas)
         mirrored, lines = preparation.outlook(preparation.request(options, preset, run))
@@ -97,8 +105,13 @@ def _dry_run(options: TrainOptions) -> None:
         stated_by = preparation.mirror_stated_by(options, preset)
         mirror = prepare.describe_mirror(made, stated_by, run.dataset)
     print(report)
-    for line in (mirror, *run.remarks, *lines):
-        print(one_line(line), file=sys.stderr)  # Standard output stays easy to parse.
+    _print_lines(mirror, *run.remarks, *lines, *estimate.lines(made, machine(options, made)))
+
+
+def _print_lines(*lines: str) -> None:
+    """Prints what standard output, which stays easy to parse, is not for."""
+    for line in lines:
+        print(one_line(line), file=sys.stderr)
 
 
 def _probe(options: TrainOptions) -> None:

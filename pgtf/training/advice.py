@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 
 from pgtf import losses
 from pgtf.dataset import Dataset
 from pgtf.schedule import Schedule
+from pgtf.training import estimate
 from pgtf.training.config import RunConfig
 
 _NUM_ROWS = 4096  # labels that are read, evenly spaced
+FEW_IMAGES = 2000  # fewer are learnt by heart before the networks are good
+LONG_SEC = 3 * 86400.0  # of training on a CPU
 
 
 def warnings(config: RunConfig, dataset: Dataset) -> list[str]:
@@ -83,6 +88,78 @@ def label_warning(config: RunConfig, dataset: Dataset) -> str | None:
         f"the loss, a softmax cross-entropy, {size}, and drowns the other parts, which are about "
         "1. Use one column per class, or train without labels: --config.dataset.max_label_size=0."
     )
+
+
+def few_images_warning(num_images: int, mirrored: bool) -> str | None:
+    """Warns of a dataset that the discriminator will soon know by heart; None if it is large."""
+    if num_images >= FEW_IMAGES:
+        return None
+    mirror = "" if mirrored else "mirror them (--config.dataset.mirror_augment=true), "
+    return (
+        f"the dataset has {num_images} images. D learns fewer than about {FEW_IMAGES:,} by heart, "
+        "and then fakes get worse, or copy them: compare snapshots with --metrics=swd, and look at "
+        f"`python -m metrics neighbours`. Add images, {mirror}train at a lower --resolution, or "
+        "begin with a network of similar images (--resume_pkl=FILE)."
+    )
+
+
+def slow_warning(
+    sec: float, machine: estimate.Machine, smaller: tuple[str, float] | None
+) -> str | None:
+    """Warns of a training that takes days on a CPU; None if it does not.
+
+    Args:
+        sec: estimated time.
+        machine: what trains.
+        smaller: flags of a training that is fast enough, and its estimated time; None = none.
+    """
+    if machine.num_cores is None or sec < LONG_SEC:
+        return None
+    remedy = ""
+    if smaller is not None and smaller[1] < sec / 2:
+        remedy = f", or smaller networks: {smaller[0]} takes about {estimate.duration(smaller[1])}"
+    return (
+        f"this training takes about {estimate.duration(sec)} on {machine.name}. Use a GPU, a lower "
+        f"--resolution{remedy}."
+    )
+
+
+def large_dataset_warning(dataset: Dataset) -> str | None:
+    """Warns of a finest level that the memory of the machine cannot keep; None if it can."""
+    file = dataset.files[dataset.resolution_log2]
+    needed, memory = file.num_records * file.record_size, physical_memory()
+    if memory is None or needed <= memory:
+        return None
+    full = _size(dataset.resolution_log2)
+    return (
+        f"the {full} images have {estimate.size(needed)} and this machine {estimate.size(memory)} "
+        f"of memory, so each is read from disk again: keep {dataset.path} on a local SSD."
+    )
+
+
+def disk_warning(config: RunConfig, outdir: str) -> str | None:
+    """Warns of a disk that has less free space than the run may take; None if it has enough."""
+    place = os.path.realpath(outdir)
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    space, free = estimate.disk(config), shutil.disk_usage(place).free
+    if space.total <= free:
+        return None
+    every = config.training.network_snapshot_ticks
+    fewer = math.ceil(every * space.num_snapshots / 5)
+    return (
+        f"the run may take {estimate.size(space.total)}, and {place} has {estimate.size(free)} "
+        f"free. --config.training.network_snapshot_ticks={fewer} keeps about 5 snapshots of "
+        f"{estimate.size(space.snapshot_bytes)} instead of {space.num_snapshots}."
+    )
+
+
+def physical_memory() -> int | None:
+    """Returns the bytes of memory of the machine, None if it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _position(lod: float, schedule: Schedule) -> str:
