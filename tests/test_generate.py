@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from pgtf import images
 from pgtf.api import loading
-from pgtf.commands import generate
+from pgtf.commands import generate, generate_runs
 from pgtf.config import Config
-from pgtf.export import export, film, walk
+from pgtf.export import export, film, pictures, walk
+from pgtf.export.source import Source
 from pgtf.interop import load_pkl, load_snapshot, save_snapshot
 from pgtf.networks import latents_from_seeds
 from tests import tiny
@@ -138,7 +139,8 @@ def test_lod_chooses_the_resolution(outdir, tmp_path):
 
 
 def test_a_grid_is_nearly_square(outdir, Gs, tmp_path):
-    run("grid", "--run=0", f"--outdir={outdir}", "--seeds=0-6", f"--out={tmp_path}/new/grid.png")
+    flags = ["--seeds=0-6", "--zoom=1", f"--out={tmp_path}/new/grid.png"]
+    run("grid", "--run=0", f"--outdir={outdir}", *flags)
     grid = pixels(tmp_path / "new" / "grid.png")
     expected = images.image_grid(expected_pixels(Gs, range(7)))
     assert grid.shape == (48, 48, 3)
@@ -147,8 +149,40 @@ def test_a_grid_is_nearly_square(outdir, Gs, tmp_path):
     assert np.all(grid[32:, 16:] == 128)  # empty cells are mid-gray
 
 
+@pytest.mark.parametrize(
+    ("flags", "zoom"),
+    [
+        (["--seeds=0-6"], 14),  # 48 pixels: 14 is the smallest that makes them 640 or more
+        (["--seeds=0-6", "--lod=2"], 54),
+        (["--seeds=0-6", "--zoom=3"], 3),
+    ],
+)
+def test_the_pixels_of_a_small_grid_are_repeated(outdir, tmp_path, flags, zoom):
+    plain, zoomed = (tmp_path / name for name in ("plain.png", "zoomed.png"))
+    run("grid", "--run=0", f"--outdir={outdir}", f"--out={zoomed}", *flags)
+    run("grid", "--run=0", f"--outdir={outdir}", f"--out={plain}", *flags, "--zoom=1")
+    assert np.array_equal(pixels(zoomed), pixels(plain).repeat(zoom, 0).repeat(zoom, 1))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "zoom"),
+    [(256, 256, 3), (640, 640, 1), (8192, 8192, 1), (639, 10, 2), (4, 40, 16)],
+)
+def test_a_grid_is_enlarged_until_its_longer_side_can_be_read(height, width, zoom):
+    assert pictures.readable_zoom(height, width) == zoom
+
+
+def test_images_are_enlarged_only_if_asked(outdir, tmp_path):
+    for zoom in ([], ["--zoom=3"]):
+        run("images", "--run=0", f"--outdir={outdir}", "--seeds=4", f"--out={tmp_path}/{len(zoom)}",
+            *zoom)  # fmt: skip
+    plain, zoomed = (pixels(tmp_path / number / "seed0004.png") for number in "01")
+    assert plain.shape == (16, 16, 3)
+    assert np.array_equal(zoomed, plain.repeat(3, 0).repeat(3, 1))
+
+
 def test_a_grid_of_a_labelled_network_has_one_row_per_class(outdir, labelled_Gs, tmp_path):
-    run("grid", f"--outdir={outdir}", "--seeds=3,4", f"--out={tmp_path}/grid.png")
+    run("grid", f"--outdir={outdir}", "--seeds=3,4", "--zoom=1", f"--out={tmp_path}/grid.png")
     grid = pixels(tmp_path / "grid.png")
     assert grid.shape == (3 * 8, 2 * 8, 3)
     for row in range(3):
@@ -242,6 +276,11 @@ def test_project_writes_four_files_beside_each_other(outdir, tmp_path):
         ("images --run=0 --random_state=1 --num=5 --indices=5", "0 ... 4"),
         ("images --run=0 --random_state=1 --seeds=5", "exclude each other"),
         ("images --run=0 --lod=3", "0 ... 2"),
+        ("images --run=0 --zoom=0", "above 0"),
+        ("images --run=0 --zoom=1500", "`--zoom` must be at most 1448 for images of 16x16"),
+        ("grid --run=0 --zoom=1e3", "above 0"),
+        ("grid --run=0 --zoom=500", "at most 8 images of 16x16 pixels enlarged 500 times"),
+        ("video --run=0 --zoom=1500 --seconds=1", "`--zoom` must be at most 1448"),
         ("images --run=0 --snapshot=x", "not allowed with"),
         ("images --snapshot=nowhere.h5", "nowhere.h5"),
         ("images --pkl=nowhere.pkl", "nowhere.pkl"),
@@ -331,8 +370,35 @@ def test_the_warning_follows_what_was_made_unless_the_level_of_detail_was_asked_
     path = ungrown(1.0, 20)
     run("images", "--snapshot", path, "--seeds=0")
     captured = capsys.readouterr()
-    assert captured.out.startswith("1 images in ")
+    assert captured.out.startswith("1 image in ")
     assert captured.err.startswith(f"warning: {path}: the network is at 8x8, not at 16x16")
     assert captured.err.count("\n") == 1
     run("images", "--snapshot", path, "--seeds=0", "--lod=1", f"--out={tmp_path / 'x'}")
     assert capsys.readouterr().err == ""
+    run("images", "--snapshot", path, "--seeds=0", "--lod=2", f"--out={tmp_path / 'y'}")
+    assert capsys.readouterr().err == (
+        f"warning: {path}: the layer that turns the level 4x4 into colours was last trained when "
+        "the network had that size, so its colours no longer fit. An earlier --snapshot of the run "
+        "shows the network as it was.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "words"),
+    [
+        (0, 0, None),
+        (0, 0.5, "level 8x8 into colours was last trained"),
+        (0, 2, "level 4x4 into colours was last trained"),
+        (1.25, 1.25, None),
+        (1.25, 1.75, None),  # Both layers are in use at 1.25.
+        (1.25, 2, None),
+        (1.25, 0.5, "level 16x16 has not been trained yet (lod 1.25)"),
+        (1, 2, "level 4x4 into colours was last trained"),
+        (1, 0, "level 16x16 has not been trained yet (lod 1)"),
+    ],
+)
+def test_a_level_that_the_network_has_outgrown_or_not_reached_is_warned_of(own, asked, words):
+    Gs = tiny.generator()
+    Gs.lod = own
+    warning = generate_runs.lod_warning(Source(Gs, Path("x.h5"), {}), asked)
+    assert warning is words is None or words in warning

@@ -40,7 +40,7 @@ ALLOWED = {
     "commands": {
         *("api", "config", "dataset", "distribution", "export", "files", "foreign", "graphs"),
         *("images", "installation", "interop", "metrics", "networks", "restoration", "runs"),
-        *("training", "__version__"),
+        *("training", "wording", "__version__"),
     },
     "front": {"metrics"},
     "config": {
@@ -49,11 +49,11 @@ ALLOWED = {
     "installation": set(),
     "training": {
         *("dataset", "distribution", "events", "files", "foreign", "images", "interop"),
-        *("losses", "networks", "ops", "runs", "schedule"),
+        *("losses", "networks", "ops", "runs", "schedule", "wording"),
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},
-    "dataset": {"files", "foreign", "images", "installation"},
+    "dataset": {"files", "foreign", "images", "installation", "wording"},
     "foreign": {"files"},
     "files": set(),
     "images": {"files"},
@@ -62,10 +62,14 @@ ALLOWED = {
     "losses": {"lazy"},
     "lazy": set(),
     "grids": set(),
+    "wording": set(),
     "export": {
         *("files", "foreign", "graphs", "images", "installation", "interop", "networks", "ops"),
+        "wording",
     },
-    "metrics": {"dataset", "events", "files", "foreign", "graphs", "images", "installation"},
+    "metrics": {
+        *("dataset", "events", "files", "foreign", "graphs", "images", "installation", "wording"),
+    },
     "interop": {"files", "foreign", "networks"},
     "restoration": {"dataset", "files", "foreign", "graphs", "images"},
 }

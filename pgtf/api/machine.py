@@ -1,8 +1,9 @@
-"""What a run asks of the machine: time, memory and disk space, and what there is reason to warn of."""
+"""Time, memory and disk space that a run takes on a machine, and warnings of them."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 
 import tensorflow as tf
 
@@ -43,7 +44,7 @@ def machine_warnings(
     """
     found = [
         advice.few_images_warning(num_images, bool(config.dataset.mirror_augment)),
-        advice.disk_warning(config, options.outdir),
+        advice.disk_warning(config, os.fspath(options.outdir)),
         advice.large_dataset_warning(dataset) if dataset is not None else None,
     ]
     if estimate.seconds(config, _SLOW_CPU) >= advice.LONG_SEC:

@@ -36,6 +36,7 @@ from pgtf.foreign.terminal import one_line
 from pgtf.installation import words_typed
 from pgtf.metrics import records
 from pgtf.networks import Generator
+from pgtf.wording import counted
 
 
 def run(args: argparse.Namespace) -> None:
@@ -63,12 +64,13 @@ def save_images(args: argparse.Namespace) -> None:
     sampled = _samples(args, source.Gs, generate_flags.SEEDS)
     out = Path(args.out or source.beside("-images"))
     labels_of = functools.partial(source.labels_of, label=_label(args, source))
+    pictures.check_zoom(source.Gs, args.lod, args.zoom)
 
     def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         return net.generate(latents=latents, labels=labels, lod=args.lod)
 
-    pictures.save_images(generate, sampled, labels_of, out, args.overwrite)
-    print(f"{len(sampled)} images in {one_line(out)}")
+    pictures.save_images(generate, sampled, labels_of, out, args.overwrite, args.zoom)
+    print(f"{counted(len(sampled), 'image')} in {one_line(out)}")
 
 
 def save_grid(args: argparse.Namespace) -> None:
@@ -81,26 +83,28 @@ def save_grid(args: argparse.Namespace) -> None:
     sampled = _samples(args, source.Gs, default_seeds)
     by_class = by_class and sampled.labels is None
     num_rows = min(source.label_size, pictures.MAX_CLASS_ROWS) if by_class else 1
-    pictures.check_grid(source.Gs, len(sampled) * num_rows, args.lod)
+    pictures.check_grid(source.Gs, len(sampled) * num_rows, args.lod, args.zoom)
     latents, labels = sampled.latents, source.labels_of(sampled, label)
     grid_size = None
     if by_class:
         latents, labels, grid_size = pictures.class_rows(latents, source.label_size)
     out = Path(args.out or source.beside("-grid.png"))
     fakes = net.generate(latents=latents, labels=labels, lod=args.lod, progress=True)
-    pictures.save_grid(fakes, grid_size, out, args.overwrite)
-    print(f"{len(latents)} images in {one_line(out)}")
+    pictures.save_grid(fakes, grid_size, out, args.overwrite, args.zoom)
+    print(f"{counted(len(latents), 'image')} in {one_line(out)}")
 
 
 def save_video(args: argparse.Namespace) -> None:
     """Writes a film of a walk through latent space: a random loop, or from seed to seed."""
     source = _source(args)
     num_frames = max(round(args.seconds * args.fps), 1)
+    pictures.check_grid(source.Gs, args.grid[0] * args.grid[1], args.lod, args.zoom)
     path = film.film_path(args.out, source.beside("-video"))
     walks = _walks(args, source, num_frames)
     pictures.prepare_file(path, args.overwrite)
     frames = video.frames(source.Gs, walks, num_frames, args.grid, args.lod, args.zoom)
-    print(f"{film.write_film(path, frames, args.fps)} frames in {one_line(path)}")
+    written = film.write_film(path, frames, args.fps)
+    print(f"{counted(written, 'frame')} in {one_line(path)}")
 
 
 def _walks(args: argparse.Namespace, source: Source, num_frames: int) -> Iterator[video.Cells]:
@@ -157,13 +161,14 @@ def _target(args: argparse.Namespace, resolution: int, num_channels: int) -> np.
 
 def explore(args: argparse.Namespace) -> None:
     """Opens a local web page to walk through a network."""
-    from pgtf.export import explorable, explore
+    from pgtf.export import explorable, explore, listening
 
+    listening.free_port(args.host, args.port)  # before the network is read
     model: explorable.Model
     if args.saved_model is not None:
         model = explorable.ServedModel(args.saved_model)
     else:
-        model = explorable.LiveModel(_source(args))
+        model = generate_runs.explorable_of(_source(args))
         _warn(args)
     explore.explore(model, args.host, args.port, args.open)
 
@@ -204,6 +209,9 @@ def _networks(args: argparse.Namespace) -> Networks:
         net = loading.load_run(args.run, args.outdir)
     if getattr(args, "lod", None) is None:
         args.warning = net.warning
+    else:
+        _check_lod(args, net.Gs)
+        args.warning = generate_runs.lod_warning(net.source, args.lod)
     return net
 
 

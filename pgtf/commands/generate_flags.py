@@ -42,6 +42,7 @@ def add_images(p: argparse.ArgumentParser) -> None:
     _add_network_flags(p)
     _add_latent_flags(p, SEEDS)
     _add_image_flags(p)
+    _add_zoom(p, "1", 1)
     _add_out(p, "folder for the images (default: <snapshot>-images beside it)")
 
 
@@ -50,6 +51,7 @@ def add_grid(p: argparse.ArgumentParser) -> None:
     _add_network_flags(p)
     _add_latent_flags(p, f"{SEEDS}; {CLASS_GRID_SEEDS} with one row per class")
     _add_image_flags(p)
+    _add_zoom(p, "the smallest that makes the longer side 640 pixels or more")
     _add_out(p, "file to write (default: <snapshot>-grid.png beside it)")
 
 
@@ -58,12 +60,7 @@ def add_video(p: argparse.ArgumentParser) -> None:
     _add_network_flags(p)
     _add_image_flags(p)
     p.add_argument("--grid", type=_grid_size, default=(1, 1), help="COLUMNSxROWS (default: 1x1)")
-    p.add_argument(
-        "--zoom",
-        type=_positive(int),
-        default=1,
-        help="repeat each pixel so many times each way (default: 1)",
-    )
+    _add_zoom(p, "1", 1)
     _add_fps(p, 30)
     p.add_argument(
         "--seconds",
@@ -171,6 +168,11 @@ def _add_image_flags(p: argparse.ArgumentParser) -> None:
     _add_label_flags(p, "all in turn")
     text = "level of detail, 0 = full resolution (default: the network's)"
     p.add_argument("--lod", type=float, help=text)
+
+
+def _add_zoom(p: argparse.ArgumentParser, text: str, default: int | None = None) -> None:
+    text = f"repeat each pixel so many times each way (default: {text})"
+    p.add_argument("--zoom", type=_positive(int), default=default, help=text)
 
 
 def _add_label_flags(p: argparse.ArgumentParser, default: str) -> None:

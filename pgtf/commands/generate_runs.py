@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import sys
 from pathlib import Path
 
@@ -11,18 +12,55 @@ import numpy as np
 
 from pgtf import config as configs
 from pgtf import images
-from pgtf.export import film, pictures, samples, timelapse
+from pgtf.export import explorable, film, pictures, samples, timelapse
 from pgtf.export import report as reports
+from pgtf.export.history import History
 from pgtf.export.source import Source
 from pgtf.foreign.terminal import one_line
 from pgtf.metrics import image_sets, plot
 from pgtf.metrics.neighbours import neighbour_sheet
+from pgtf.networks import Generator
 from pgtf.runs import run_folder
 from pgtf.runs.datasets import open_dataset_of
 from pgtf.training.tables import stage_rows
+from pgtf.wording import counted
 
 NEIGHBOUR_SEEDS = "0-9"  # images for which the report shows neighbours
 HOLD_SEC = 2  # time for which a timelapse shows its last frame
+
+
+def lod_warning(source: Source, lod: float) -> str | None:
+    """Warns of a --lod that the network has outgrown or not reached; None if it is at its own."""
+    Gs = source.Gs
+    coarser, finer = (f"{side}x{side}" for side in _sides(Gs, lod))
+    if math.ceil(lod) > math.ceil(Gs.lod):
+        return (
+            f"{source.path}: the layer that turns the level {coarser} into colours was last "
+            "trained when the network had that size, so its colours no longer fit. An earlier "
+            "--snapshot of the run shows the network as it was."
+        )
+    if math.floor(lod) < math.floor(Gs.lod):
+        return f"{source.path}: the level {finer} has not been trained yet (lod {Gs.lod:g})."
+    return None
+
+
+def _sides(Gs: Generator, lod: float) -> tuple[int, int]:
+    """Computes the sides of the two resolutions that a level of detail mixes."""
+    return Gs.config.resolution >> math.ceil(lod), Gs.config.resolution >> math.floor(lod)
+
+
+def explorable_of(source: Source) -> explorable.LiveModel:
+    """Makes the model that the page of `explore` shows; a run brings its other snapshots."""
+    if source.path.suffix == ".pkl":
+        return explorable.LiveModel(source, kind="Network of a pickle")
+    path = source.path.resolve()
+    found = run_folder.snapshots(path.parent)
+    kimg = {other: kimg for kimg, other in found}.get(path, source.kimg)
+    after = "" if kimg is None else f" after {kimg} kimg"
+    if path not in [other for _, other in found]:
+        return explorable.LiveModel(source, kind=f"Snapshot of a network{after}")
+    history = History(source.Gs.config, found, path) if len(found) > 1 else None
+    return explorable.LiveModel(source, path.parent.name, f"Training run{after}", history)
 
 
 def save_timelapse(args: argparse.Namespace) -> None:
@@ -33,7 +71,7 @@ def save_timelapse(args: argparse.Namespace) -> None:
     pictures.prepare_file(path, args.overwrite)
     hold = max(round(HOLD_SEC * args.fps), 1)
     film.write_film(path, timelapse.frames(moments, hold, _box(folder, args.grid)), args.fps)
-    print(f"{len(moments)} grids in {one_line(path)}")
+    print(f"{counted(len(moments), 'grid')} in {one_line(path)}")
 
 
 def _box(folder: Path, grid_size: tuple[int, int] | None) -> tuple[int, int] | None:

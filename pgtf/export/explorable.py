@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pgtf import images
+from pgtf.export.history import History, stage_text
 from pgtf.export.labels import one_hot
 from pgtf.export.source import Source
 from pgtf.export.version_folder import served_version
@@ -17,11 +18,25 @@ from pgtf.networks import latents_from_seeds
 
 
 class LiveModel:
-    """A generator in memory, which has every level of detail."""
+    """A generator in memory, which has every level of detail.
 
-    def __init__(self, source: Source) -> None:
-        self._Gs = source.Gs
-        self.name = source.path.stem
+    Args:
+        source: the network.
+        name: title of the page; None = the name of its file.
+        kind: what it is and where it comes from.
+        history: the snapshots of its run, if there are several.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        name: str | None = None,
+        kind: str = "Network",
+        history: History | None = None,
+    ) -> None:
+        self._Gs, self.history = source.Gs, history
+        self.name = name or source.path.stem
+        self.kind = f"{kind}, {stage_text(source.Gs)}"
         self.latent_size = source.Gs.latent_size
         self.label_size = source.label_size
         self.label_names = source.label_names or tuple(map(str, range(source.label_size)))
@@ -33,11 +48,18 @@ class LiveModel:
         labels = _labels(self, class_id, len(latents))
         return images.to_uint8(self._Gs.run(latents, labels, lod))
 
+    def generate_at(self, index: int, latents: np.ndarray, class_id: int) -> tuple[np.ndarray, str]:
+        """Generates images with an earlier snapshot; returns them and a caption. See `History`."""
+        if self.history is None:
+            raise ValueError("there is one snapshot only.")
+        return self.history.generate(index, latents, _labels(self, class_id, len(latents)))
+
 
 class ServedModel:
     """An exported SavedModel, which has one level of detail."""
 
     max_lod = None
+    history = None
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._path = folder = served_version(folder)
@@ -46,6 +68,8 @@ class ServedModel:
             self._signature = model.signature("serving_default")
             facts = model.signature("info")(dummy=np.zeros(1, np.int64))
             self.name = facts["name"][0].decode()
+            self.kind = f"Exported model, version {folder.name}, {facts['resolution'][0]}x"
+            self.kind += str(facts["resolution"][0])
             self.lod = float(facts["lod"][0])
             self.latent_size = int(facts["latent_size"][0])
             self.label_size = int(facts["label_size"][0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import files, images
+from pgtf.export import film
 from pgtf.export.labels import one_hot
 from pgtf.export.samples import Samples
 from pgtf.installation import spelled
@@ -17,6 +19,7 @@ from pgtf.networks import Generator
 
 MINIBATCH = 16  # images generated at a time
 MAX_GRID_PIXELS = 2**29  # 1.5 GiB in RGB, twice in memory
+READABLE_SIDE = 640  # pixels; faces of a small network are recognized at arm's length
 MAX_CLASS_ROWS = images.MAX_GRID_SIDE
 
 
@@ -30,6 +33,7 @@ def save_images(
     labels_of: Callable[[Samples], np.ndarray | None],
     out: Path,
     overwrite: bool = False,
+    zoom: int = 1,
 ) -> None:
     """Writes OUT/<name>.png for every latent vector; one minibatch at a time is in memory.
 
@@ -39,6 +43,7 @@ def save_images(
         labels_of: function that makes the labels of a minibatch.
         out: folder.
         overwrite: if existing files are replaced.
+        zoom: number of times that each pixel is repeated each way.
 
     Raises:
         FileExistsError: if one of the files exists, before any is written.
@@ -52,18 +57,36 @@ def save_images(
         for part in sampled.batches(MINIBATCH):
             fakes = generate(part.latents, labels_of(part))
             for name, fake in zip(part.names, fakes, strict=True):
-                images.save_png(out / f"{name}.png", fake)
+                images.save_png(out / f"{name}.png", film.zoomed(fake, zoom))
                 progress.update()
 
 
-def check_grid(Gs: Generator, num: int, lod: float | None) -> None:
-    """Raises ValueError if a grid of this many images would be too large."""
-    size = 2 ** Gs.stage(Gs.lod if lod is None else lod)[0]
-    if num * size**2 > MAX_GRID_PIXELS:
+def check_zoom(Gs: Generator, lod: float | None, zoom: int) -> None:
+    """Raises ValueError if a single image would be too large."""
+    size = _size(Gs, lod)
+    if (size * zoom) ** 2 > MAX_GRID_PIXELS:
+        most = math.isqrt(MAX_GRID_PIXELS) // size
         raise ValueError(
-            f"a grid must have at most {MAX_GRID_PIXELS // size**2} images of {size}x{size} "
-            f"pixels. Received: {num}. {spelled('Write single ones with generate.py images.')}"
+            f"`--zoom` must be at most {most} for images of {size}x{size} pixels. Received: {zoom}."
         )
+
+
+def check_grid(Gs: Generator, num: int, lod: float | None, zoom: int | None = None) -> None:
+    """Raises ValueError if a grid of this many images would be too large."""
+    size, zoom = _size(Gs, lod), zoom or 1  # Without one, only small grids are enlarged.
+    check_zoom(Gs, lod, zoom)
+    if num * (size * zoom) ** 2 > MAX_GRID_PIXELS:
+        enlarged = f" enlarged {zoom} times" if zoom > 1 else ""
+        raise ValueError(
+            f"a grid must have at most {MAX_GRID_PIXELS // (size * zoom) ** 2} images of "
+            f"{size}x{size} pixels{enlarged}. Received: {num}. "
+            f"{spelled('Write single ones with generate.py images.')}"
+        )
+
+
+def _size(Gs: Generator, lod: float | None) -> int:
+    size: int = 2 ** Gs.stage(Gs.lod if lod is None else lod)[0]
+    return size
 
 
 def generate_in_batches(
@@ -103,17 +126,34 @@ def class_rows(
 
 
 def save_grid(
-    fakes: np.ndarray, grid_size: tuple[int, int] | None, out: Path, overwrite: bool = False
+    fakes: np.ndarray,
+    grid_size: tuple[int, int] | None,
+    out: Path,
+    overwrite: bool = False,
+    zoom: int | None = None,
 ) -> None:
     """Writes images uint8 [N, H, W, C] as one PNG file; writing the same again is no error.
+
+    Args:
+        fakes: the images.
+        grid_size: (columns, rows); None = nearly square.
+        out: file.
+        overwrite: if another file is replaced.
+        zoom: number of times that each pixel is repeated each way; None = `readable_zoom`.
 
     Raises:
         FileExistsError: if the file exists with another content.
     """
-    content = images.png_bytes(images.image_grid(fakes, grid_size, images.MID_GRAY))
+    grid = images.image_grid(fakes, grid_size, images.MID_GRAY)
+    content = images.png_bytes(film.zoomed(grid, zoom or readable_zoom(*grid.shape[:2])))
     if out.is_file() and out.stat().st_size == len(content) and out.read_bytes() == content:
         return
     files.write_atomically(prepare_file(out, overwrite), content)
+
+
+def readable_zoom(height: int, width: int) -> int:
+    """Computes the smallest zoom that makes the longer side at least 640 pixels."""
+    return -(-READABLE_SIDE // max(height, width))
 
 
 def prepare_file(path: Path, overwrite: bool = False) -> Path:

@@ -13,6 +13,7 @@ from pgtf.export.latents_file import read_latents
 from pgtf.networks import Generator, latents_from_seeds
 
 MAX_IMAGES = 1_000_000  # limit for one command
+MAX_SEED = 10**18 - 1  # numbers of at most 18 digits
 ORIGINAL_NUM = 1000  # latents among which the original's published examples were chosen
 BLOCK = 1024  # latents of a random state that are in memory at once
 

@@ -18,6 +18,7 @@ STATS_FILE = "stats.jsonl"
 CHECKPOINT_FOLDER = "checkpoint"
 FINISHED_FILE = "finished"  # empty; its presence says that the last image was shown
 PROFILE_FOLDER = "profile"  # TensorBoard traces of --profile
+_SNAPSHOT = re.compile(r"network-snapshot-(\d{1,15})\.h5")
 _NAME = re.compile(r"(\d{3,})-(.+)", re.DOTALL)
 
 C = TypeVar("C", bound=RunConfig)
@@ -130,9 +131,17 @@ def newest_first(folder: Path) -> list[Path]:
     return sorted(numbers, key=numbers.__getitem__, reverse=True)
 
 
+def snapshots(folder: Path) -> list[tuple[int, Path]]:
+    """Lists the network-snapshot-NNNNNN.h5 of a run by thousands of images shown."""
+    matches = [
+        (_SNAPSHOT.fullmatch(entry.name), Path(entry.path)) for entry in files.entries(folder)
+    ]
+    return sorted((int(match[1]), path) for match, path in matches if match)
+
+
 def newest_snapshot(folder: Path) -> Path:
     """Returns the last network-snapshot-NNNNNN.h5 of a run. Raises ValueError if there is none."""
-    snapshots = sorted(folder.glob("network-snapshot-*.h5"))
-    if not snapshots:
+    found = snapshots(folder)
+    if not found:
         raise ValueError(f"{folder}: no network snapshot yet. Let the run reach its first one.")
-    return snapshots[-1]
+    return found[-1][1]

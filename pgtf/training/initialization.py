@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgtf.dataset import Dataset, pipeline
+from pgtf.dataset import Dataset, order, pipeline
 from pgtf.networks import Discriminator
 from pgtf.training.config import RunConfig
 
@@ -16,6 +16,6 @@ def initialize_discrimination(D: Discriminator, config: RunConfig, dataset: Data
     first = config.schedule.at(0)
     num = min(NUM_REALS, dataset.num_images)  # no image twice: its nearest would be itself
     num -= num % config.D.group_of(num)
-    records = pipeline.record_order(config.training.seed, range(num), dataset.num_images).numpy()
+    records = order.record_order(config.training.seed, range(num), dataset.num_images).numpy()
     images = dataset.read_images(records, first.resolution.bit_length() - 1)
     D.initialize_discrimination(pipeline.process_reals(images, first.alpha), first.lod)

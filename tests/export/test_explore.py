@@ -16,9 +16,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pgtf.export import explore, walk
+from pgtf.commands import generate_runs
+from pgtf.export import explore, explore_tabs, walk
 from pgtf.export.explorable import LiveModel, ServedModel, latents_of
 from pgtf.export.source import Source
+from pgtf.interop import save_snapshot
 from tests import tiny
 
 
@@ -82,18 +84,19 @@ def opened(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     apps = []
 
-    def open_page(**options):
-        names = [f"{'c' * 100}\x1b[2J{i}" for i in range(options.get("label_size", 0))]
-        source = Source(tiny.generator(**options), Path("![x](//y)\x1b[2J.h5"), {})
-        model = LiveModel(source)
-        model.label_names = tuple(names)
+    def open_page(model=None, **options):
+        if model is None:
+            names = [f"{'c' * 100}\x1b[2J{i}" for i in range(options.get("label_size", 0))]
+            source = Source(tiny.generator(**options), Path("![x](//y)\x1b[2J.h5"), {})
+            model = LiveModel(source)
+            model.label_names = tuple(names)
         app, address = explore.explore(model, "127.0.0.1", None, wait=False)
         apps.append(app)
         return address.removeprefix("http://").rstrip("/"), tmp_path
 
     yield open_page
-    for app in apps:
-        app.close()
+    while apps:
+        apps.pop().close()
     gc.collect()
 
 
@@ -107,10 +110,10 @@ def ask(host, method, path, body=None, **headers):
     return answer.status, content
 
 
-def events_of(host):
-    """Numbers of inputs of all events of a page by number of the event."""
+def shows_of(host):
+    """Numbers of the events that show the pictures when the page loads, one per tab."""
     page = json.loads(ask(host, "GET", "/config")[1])
-    return {event["id"]: len(event["inputs"]) for event in page["dependencies"]}
+    return [event["id"] for event in page["dependencies"] if event["targets"][0][1] == "load"]
 
 
 def trigger(host, event, *data):
@@ -133,15 +136,13 @@ def files_in(folder):
 @pytest.mark.parametrize(("resolution", "tabs"), [(4, 3), (8, 4)])
 def test_networks_of_one_level_have_a_page_too(opened, resolution, tabs):
     host, _ = opened(resolution=resolution)
-    counts = events_of(host)
-    first = {count: event for event, count in reversed(counts.items()) if count}
-    assert trigger(host, first[2], 7, 0)[1]["orig_name"] == "seed0007.png"
-    assert len(trigger(host, first[3], 7, 4, 0)[0]) == 4
-    assert "image.png" in trigger(host, first[4], 1, 2, 0.5, 0)[0]["path"]
-    growing = [event for event, count in counts.items() if count == 3][4:]
-    assert [trigger(host, event, 7, 1, 0)[0]["size"] for event in growing[:1]] == [None] * (
-        tabs - 3
-    )
+    shows = shows_of(host)
+    assert len(shows) == tabs
+    assert trigger(host, shows[0], "7", 0)[1]["orig_name"] == "seed0007.png"
+    assert len(trigger(host, shows[1], "7", 4, 0)[0]) == 4
+    assert "image.png" in str(trigger(host, shows[2], "1", "2", 0.5, 0)[0])
+    for event in shows[3:]:
+        assert "at growth 1" in str(trigger(host, event, "7", 1, 0)[0])
     assert ask(host, "GET", "/")[0] == 200
 
 
@@ -161,9 +162,45 @@ def test_the_page_serves_its_own_visitors_and_takes_no_files(opened):
         assert ask(host, "POST", f"/gradio_api/{path}", part, **form)[0] == 403
     assert ask(host, "POST", "/gradio_api/queue/join", b" " * 70_000)[0] == 413
     assert files_in(folder) == before
-    for seed, class_id in ((-1, 0), (1e30, 0), (None, 0), (float("inf"), 0), (1, 2), (1, -1)):
-        assert isinstance(trigger(host, 0, seed, class_id), str | None)
-    assert "seed0001.png" in trigger(host, 0, 1, 1)[1]["path"]
+    show = shows_of(host)[0]
+    skipped = [{"__type__": "update"}] * 3
+    for seed in (-1, "-1", "", "1.5", "9" * 19, 1e30, None, float("inf"), ["1"]):
+        assert trigger(host, show, seed, 0) == skipped  # an incomplete field shows nothing new
+    for class_id in (2, -1, None, "x", float("nan")):
+        assert trigger(host, show, "1", class_id)
+    assert "seed0001.png" in trigger(host, show, "1", 1)[1]["path"]
+
+
+@pytest.mark.filterwarnings("default")  # gradio's own
+def test_a_wrong_value_is_one_toast_and_no_traceback(opened, capsys):
+    host, _ = opened(label_size=2)
+    show = shows_of(host)[0]
+    assert trigger(host, show, "1", 2) == "A class is a number from 0 to 1."
+    assert trigger(host, show, "1", "<b>") == "This field needs a number."
+    number = shows_of(host)[1]
+    assert len(trigger(host, number, "1", 1e9, 0)[0]) == explore_tabs.MAX_GRID
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default")  # gradio's own
+def test_a_run_shows_the_network_as_it_was(opened, tmp_path):
+    paths = []
+    for kimg, lod in ((4, 2.0), (8, 0.0)):
+        networks = [make() for make in (tiny.generator, tiny.discriminator, tiny.generator)]
+        for network in networks:
+            network.lod = lod
+        paths.append(tmp_path / f"network-snapshot-{kimg:06d}.h5")
+        save_snapshot(paths[-1], *networks)
+    model = generate_runs.explorable_of(Source.from_snapshot(paths[-1]))
+    host, _ = opened(model)
+    picture, caption = trigger(host, shows_of(host)[3], "7", 1, 0)
+    assert caption == r"4 kimg\: 4x4"
+    assert "image of seed 7 after 4 kimg: 4x4" in str(picture)
+    paths[0].write_bytes(b"<b>no snapshot")
+    trigger(host, shows_of(host)[3], "7", 2, 0)
+    error = trigger(host, shows_of(host)[3], "7", 1, 0)
+    assert "network-snapshot-000004.h5" in error
+    assert "<b>" not in error
 
 
 @pytest.mark.filterwarnings("default")  # gradio's own
@@ -171,8 +208,9 @@ def test_shown_pictures_are_deleted_as_new_ones_are_made_and_at_the_end(opened, 
     monkeypatch.setattr(explore.shown_files, "KEPT", 8)
     host, folder = opened()
     for seed in range(12):
-        shown = trigger(host, 0, seed, 0)
-        assert all(ask(host, "GET", f"/gradio_api/file={x['path']}")[0] == 200 for x in shown)
+        picture, *downloads = trigger(host, shows_of(host)[0], seed, 0)
+        for shown in (picture.get("value", picture), *downloads):
+            assert ask(host, "GET", f"/gradio_api/file={shown['path']}")[0] == 200
         assert len(files_in(folder)) <= 8 + 8 + 5  # those of one event are deleted by the next
     (root,) = folder.glob(f"{explore.shown_files.PREFIX}*")
     outside = folder / "secret.txt"
@@ -189,12 +227,12 @@ def test_the_page_bounds_names_and_lists_of_classes(opened, monkeypatch):
     assert "c" * (explore.MAX_NAME + 1) not in text
     assert "\\u001b" not in text
     assert "![x]" not in text
-    monkeypatch.setattr(explore, "MAX_MENU", 2)
+    monkeypatch.setattr(explore_tabs, "MAX_MENU", 2)
     host, _ = opened(label_size=3)
     text = ask(host, "GET", "/config")[1].decode()
     assert "ccc" not in text
     assert "Class, 0 to 2" in text
-    assert "seed0001.png" in trigger(host, min(events_of(host)), 1, 2)[1]["path"]
+    assert "seed0001.png" in trigger(host, shows_of(host)[0], "1", 2)[1]["path"]
 
 
 def test_a_stopped_page_leaves_nothing(live, monkeypatch, tmp_path):
@@ -295,6 +333,7 @@ def test_a_person_walks_through_the_page(page, browser, tmp_path):
 
     walker.open_tab("Growing")
     walker.shows("#growing", model.generate(latents[:1], 0, 0)[0])
+    assert "These are the weights of one snapshot." in walker.find("#note").text
     walker.type("#growth", "0")
     coarse = model.generate(latents[:1], 0, 2)[0]
     walker.shows("#growing", coarse.repeat(4, axis=0).repeat(4, axis=1))
