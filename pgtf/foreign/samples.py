@@ -11,7 +11,9 @@ import numpy as np
 import PIL.Image
 import PIL.ImageFile
 
-READER = "pgtf-samples"  # key in a picture's `info`
+# Keys in a picture's `info`: of a function that returns its Samples, and of one that sets or checks
+# its pixels of 8 bits.
+READER, LOADER = "pgtf-samples", "pgtf-loader"
 UINT16_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # Pillow 12 opens 16-bit gray as I;16
 UINT16_MAX = 65535
 ROUNDING = 32895  # rounds (x * 255 + it) >> 16 to the nearest for x of 16 bits
@@ -40,6 +42,8 @@ def is_deep(picture: PIL.Image.Image) -> bool:
 
 def samples(picture: PIL.Image.Image) -> Samples | None:
     """Decodes a picture that `pgtf.foreign.pictures` opened; None if 8 bits per value are all."""
+    if (loader := picture.info.pop(LOADER, None)) is not None:
+        loader(picture)
     reader: Reader | None = picture.info.pop(READER, None)
     if reader is not None and (found := reader(picture)) is not None:
         return found

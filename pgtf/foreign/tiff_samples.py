@@ -11,7 +11,7 @@ import PIL.Image
 from pgtf.foreign import tiff
 from pgtf.foreign.jpeg import decode_jpeg
 from pgtf.foreign.limits import DEEP, MAX_PIXELS, UnreadableKind, check_size
-from pgtf.foreign.samples import READER, Samples
+from pgtf.foreign.samples import LOADER, READER, Samples, round_16_bits
 from pgtf.foreign.tiff_blocks import (
     NUM_SAMPLES,
     PLANES,
@@ -29,7 +29,9 @@ from pgtf.foreign.tiff_pages import Plain
 
 EXTRA, JPEG_TABLES, PROFILE = 338, 347, 34675  # tags
 NO_OPACITY, PREMULTIPLIED, OPACITY = 0, 1, 2  # values of EXTRA
-RGB = 2  # value of PHOTOMETRIC
+CMYK = "CMYK"
+# Value of PHOTOMETRIC -> Pillow's name of its colors, with a letter per channel.
+COLORS = {tiff.WHITE_IS_ZERO: "L", tiff.BLACK_IS_ZERO: "L", 2: "RGB", 5: CMYK}
 JPEG = 7  # value of COMPRESSION
 NAMES = {tiff.UNSIGNED: "unsigned", tiff.SIGNED: "signed", tiff.FLOAT: "floating-point"}
 
@@ -48,30 +50,34 @@ def open_tiff(plain: Plain, num_bytes: int, max_pixels: int = MAX_PIXELS) -> PIL
     """
     found = tiff.read_directory(plain.content)
     is_deep = plain.bits > 8 or plain.sample_format != tiff.UNSIGNED
-    layout = _layout(plain, found) if is_deep else None
+    is_separate = found.integer(PLANES, 1) == SEPARATE  # Pillow mixes up some of their planes.
+    layout = _layout(plain, found) if is_deep or is_separate else None
+    compression = found.integer(tiff.COMPRESSION, 1)
     if layout is None:
+        if (
+            is_separate
+            and compression != JPEG
+            and found.first_of(plain.content, NUM_SAMPLES, 1) > 1
+        ):
+            raise _unreadable(plain, found)
         try:
             picture: PIL.Image.Image = PIL.Image.open(io.BytesIO(plain.content), formats=["TIFF"])
         except PIL.UnidentifiedImageError:
             raise _unreadable(plain, found) from None
-        if found.integer(tiff.COMPRESSION, 1) == JPEG:
-            picture.info[READER] = functools.partial(_check_jpeg, plain=plain)
+        if compression == JPEG:
+            picture.info[LOADER] = functools.partial(_check_jpeg, plain=plain)
         return picture
     size = layout.width, layout.height
     check_size(size, num_bytes, DEEP, max_pixels)
     if max_pixels == MAX_PIXELS:
         check_bytes(layout, num_bytes)
-    # Pillow's names, by which callers tell gray from color; its memory is not used.
-    is_opaque = _opacity(plain, found) == NO_OPACITY
-    if _is_rgb(found):
-        mode = "RGB" if is_opaque else "RGBA"
-    elif is_opaque:
-        mode = "I;16" if layout.dtype == np.uint16 else "F"
-    else:
-        mode = "LA"
+    mode = _mode(plain, found, layout)
     picture = PIL.Image.new(mode, size, None)
     picture.format = "TIFF"
-    picture.info[READER] = functools.partial(_read_tiff, plain=plain)
+    if mode == CMYK or layout.dtype == np.uint8:
+        picture.info[LOADER] = functools.partial(_load_tiff, plain=plain)
+    else:
+        picture.info[READER] = functools.partial(_read_tiff, plain=plain)
     for entry in found.entries:
         if entry.tag == PROFILE:
             data, at = found.data_of(entry, plain.content)
@@ -79,29 +85,35 @@ def open_tiff(plain: Plain, num_bytes: int, max_pixels: int = MAX_PIXELS) -> PIL
     return picture
 
 
-def _is_rgb(found: tiff.Directory) -> bool:
-    return found.integer(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO) == RGB
+def _mode(plain: Plain, found: tiff.Directory, layout: Layout) -> str:
+    """Pillow's name of a kind of picture, by which callers tell gray from color."""
+    name = COLORS[found.integer(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO)]
+    if _opacity(plain, found) != NO_OPACITY:
+        return {"L": "LA", "RGB": "RGBA"}.get(name, name)
+    if name == "L" and layout.dtype != np.uint8:
+        return "I;16" if layout.dtype == np.uint16 else "F"
+    return name
 
 
 def _opacity(plain: Plain, found: tiff.Directory) -> int:
     """Meaning of the channel after those of the picture: NO_OPACITY, also of others, or opacity."""
     kind = found.first_of(plain.content, EXTRA, NO_OPACITY)
-    num_pixels_channels = 3 if _is_rgb(found) else 1
-    has_more = found.first_of(plain.content, NUM_SAMPLES, 1) > num_pixels_channels
+    colors = COLORS[found.integer(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO)]
+    has_more = found.first_of(plain.content, NUM_SAMPLES, 1) > len(colors)
     return kind if has_more and kind in (PREMULTIPLIED, OPACITY) else NO_OPACITY
 
 
 def _layout(plain: Plain, found: tiff.Directory) -> Layout | None:
-    """Layout of a gray or RGB picture whose samples `_read_tiff` reads; None for any other."""
+    """Layout of a gray, RGB or CMYK picture whose samples are read here; None for any other."""
     layout = layout_of(plain.content, found)
-    if layout is None:
+    colors = COLORS.get(found.integer(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO))
+    if layout is None or colors is None:
         return None
-    if found.integer(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO) not in (tiff.BLACK_IS_ZERO, RGB):
-        return None
-    extra = layout.channels - (3 if _is_rgb(found) else 1)
+    extra = layout.channels - len(colors)
     if extra not in (0, 1) or (_opacity(plain, found) != NO_OPACITY and layout.kind != "u"):
         return None
-    return layout
+    is_8_or_16 = layout.dtype in (np.uint8, np.uint16) and plain.bits in (8, 16)
+    return layout if colors != CMYK or (is_8_or_16 and not extra) else None
 
 
 def _unreadable(plain: Plain, found: tiff.Directory) -> Exception:
@@ -119,6 +131,19 @@ def _unreadable(plain: Plain, found: tiff.Directory) -> Exception:
     )
 
 
+def _load_tiff(picture: PIL.Image.Image, plain: Plain) -> None:
+    """Sets the pixels of a picture of 8 bits per sample, or of CMYK."""
+    found = _read_tiff(picture, plain)
+    if found is None:
+        return
+    values = found.values if found.values.dtype == np.uint8 else round_16_bits(found.values)
+    if found.is_inverted:
+        values = ~values
+    if found.opacity is not None:
+        values = np.dstack([values, found.opacity])
+    picture.im = PIL.Image.frombytes(picture.mode, picture.size, values.tobytes()).im
+
+
 def _read_tiff(picture: PIL.Image.Image, plain: Plain) -> Samples | None:
     """Reads samples of any type of number."""
     found = tiff.read_directory(plain.content)
@@ -127,8 +152,9 @@ def _read_tiff(picture: PIL.Image.Image, plain: Plain) -> Samples | None:
         return None
     values = read_values(plain.content, found, layout)
     opacity = None
+    photometric = found.integer(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO)
     kind = _opacity(plain, found)
-    if layout.channels in (2, 4):
+    if layout.channels > len(COLORS[photometric]):
         values, last = values[:, :, :-1], values[:, :, -1]
         if kind != NO_OPACITY:
             highest = (1 << plain.bits) - 1
@@ -136,7 +162,8 @@ def _read_tiff(picture: PIL.Image.Image, plain: Plain) -> Samples | None:
                 values = _divided(values, last, highest)
             opacity = np.rint(last.astype(np.float64) * 255 / highest).astype(np.uint8)
     values = values[:, :, 0] if values.shape[2] == 1 else values
-    return Samples(values, _highest(plain), opacity, plain.is_inverted)
+    is_inverted = plain.is_inverted or photometric == tiff.WHITE_IS_ZERO
+    return Samples(values, _highest(plain), opacity, is_inverted)
 
 
 def _divided(values: np.ndarray, opacity: np.ndarray, highest: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pgtf.dataset.sources.ranges import extent
+from pgtf.dataset.sources.ranges import extent, to_8_bits
 from pgtf.foreign import tiff_blocks
 from pgtf.foreign.pictures import open_picture
 from pgtf.foreign.samples import samples
@@ -81,6 +81,36 @@ def test_colors_that_were_multiplied_with_opacity_are_divided_by_it(tmp_path):
     found = stored(tmp_path / "x.tif", tiff(pixels, more=[(338, 3, 1, struct.pack("<HH", 1, 0))]))
     assert np.abs(found.values.astype(int) - colors).max() <= 2  # of 65535
     np.testing.assert_array_equal(found.opacity, np.rint(opacity / 257))
+
+
+MEANINGS = {  # of channels: tags, Pillow's mode, its number of channels
+    "gray": ({262: [1]}, "L", 1),
+    "gray, low values light": ({262: [0]}, "L", 1),
+    "gray and another": ({262: [1], 338: [0]}, "L", 2),
+    "gray and opacity": ({262: [1], 338: [2]}, "LA", 2),
+    "RGB": ({262: [2]}, "RGB", 3),
+    "RGB and another": ({262: [2]}, "RGB", 4),
+    "RGB and opacity": ({262: [2], 338: [2]}, "RGBA", 4),
+    "CMYK": ({262: [5]}, "CMYK", 4),
+}
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("name", MEANINGS)
+def test_planes_of_any_meaning_are_not_mixed_up(name, dtype, tmp_path):
+    more, mode, channels = MEANINGS[name]
+    values = numbers(dtype, channels)
+    pixels = np.rint(values / (1 if dtype == "u1" else 257)).astype(np.uint8)
+    if more[262] == [0]:
+        pixels = 255 - pixels
+    pixels = pixels[:, :, : len(mode)]
+    expected = PIL.Image.frombytes(mode, (WIDTH, HEIGHT), pixels.tobytes())
+    for layout, pack in itertools.product(LAYOUTS[2:], [lzw, None]):
+        (tmp_path / "x.tif").write_bytes(blocks(values, pack=pack, more=more, **layout))
+        with open_picture(tmp_path / "x.tif") as picture:
+            found = to_8_bits(picture, None)
+        assert found.mode == mode
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_color_profile_is_kept(tmp_path):

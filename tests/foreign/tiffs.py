@@ -83,7 +83,9 @@ def png(values, bits=None, key=b""):
     )
 
 
-def blocks(values, *, order="<", rows=0, tile=0, predictor=1, planes=False, pack=zlib.compress):
+def blocks(
+    values, *, order="<", rows=0, tile=0, predictor=1, planes=False, pack=zlib.compress, more=()
+):
     """Encodes [H, W, C] in strips of `rows` or tiles of `tile`, deflated unless `pack` says else.
 
     Args:
@@ -94,6 +96,7 @@ def blocks(values, *, order="<", rows=0, tile=0, predictor=1, planes=False, pack
         predictor: 1 none, 2 differences of integers, 3 of floating-point numbers.
         planes: one plane per channel.
         pack: (bytes of a block) -> compressed; None = no compression.
+        more: {tag: numbers} of other tags.
     """
     height, width, channels = values.shape
     high, wide = (tile, tile) if tile else (rows or height, width)
@@ -123,6 +126,7 @@ def blocks(values, *, order="<", rows=0, tile=0, predictor=1, planes=False, pack
         tags |= {322: [tile], 323: [tile], 324: places, 325: sizes}
     else:
         tags |= {273: places, 278: [high], 279: sizes}
+    tags |= dict(more)
     records = b""
     for tag in sorted(tags):
         value = struct.pack(f"{order}{len(tags[tag])}I", *tags[tag])

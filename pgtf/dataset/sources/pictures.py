@@ -16,7 +16,7 @@ from pgtf.dataset.sources.plain_png import read_plain_png
 from pgtf.dataset.sources.ranges import Range, to_8_bits
 from pgtf.foreign.pictures import open_picture, orientation
 from pgtf.foreign.pictures import reason as reason  # for callers that read pictures here
-from pgtf.foreign.samples import READER, UINT16_MODES
+from pgtf.foreign.samples import LOADER, READER, UINT16_MODES
 
 Transform = Literal["none", "center-crop", "pad", "resize"]
 Alpha = Literal["error", "drop", "white", "black"]
@@ -80,7 +80,7 @@ def _with_metadata(file: PIL.Image.Image) -> PIL.Image.Image:
     """
     # Deviation: the original ignores the orientation, color profile and transparent color of a
     # file, and cuts colors of 16 bits; pictures lay on their sides, and had other colors.
-    if READER not in file.info:
+    if not {READER, LOADER} & {*file.info}:
         file.load()
         profile = file.info.get("icc_profile")
         is_plain = "transparency" not in file.info and orientation(file) == 1
