@@ -65,6 +65,8 @@ _OBJECTS = frozenset(
 _KINDS = frozenset("user_object function bare_concrete_function constant variable".split())
 MAX_MODEL_BYTES = 64 << 20  # weights lie in other files
 MAX_FILLED = 1 << 24  # elements that constants of one graph may have without being written out
+# Parts of one graph; a network of 1024x1024 has 100 objects, 50 functions and 4000 operations.
+MAX_OBJECTS, MAX_FUNCTIONS, MAX_OPERATIONS = 5000, 500, 50_000
 MAX_CALLS = 64  # functions that call one another, one in the other
 _GRAPH_FILE = "saved_model.pb"
 _OTHER_FILES = ("saved_model.pbtxt", "saved_model.cpb")  # TensorFlow would read these instead
@@ -126,6 +128,7 @@ def check_frozen_graph(path: str | os.PathLike[str], graph: Any) -> None:
     """Raises ValueError if a GraphDef without functions holds an operation that is not allowed."""
     if graph.library.function:
         raise ValueError(f"{path}: must be a frozen graph. Received: one with functions.")
+    _check_counts(path, operations=(len(graph.node), MAX_OPERATIONS))
     _check_nodes(path, graph.node, PURE, ())
     _check_constants(path, graph.node)
 
@@ -170,10 +173,15 @@ def _refuse_pipes(folder: Path) -> None:
 
 def _check(folder: Path, meta_graph: Any) -> None:
     """Raises ValueError if loading the model, or calling it, could do what is not allowed."""
-    functions = {
-        each.signature.name: each.node_def for each in meta_graph.graph_def.library.function
-    }
-    objects = meta_graph.object_graph_def
+    library, objects = meta_graph.graph_def.library.function, meta_graph.object_graph_def
+    num_nodes = len(meta_graph.graph_def.node) + sum(len(each.node_def) for each in library)
+    _check_counts(
+        folder,
+        objects=(len(objects.nodes), MAX_OBJECTS),
+        functions=(len(library), MAX_FUNCTIONS),
+        operations=(num_nodes, MAX_OPERATIONS),
+    )
+    functions = {each.signature.name: each.node_def for each in library}
     for node in objects.nodes:
         kind = node.WhichOneof("kind")
         # Tables, assets and custom savers run functions or read files while the model loads.
@@ -193,6 +201,13 @@ def _check(folder: Path, meta_graph: Any) -> None:
     _check_nodes(folder, meta_graph.graph_def.node, PURE | _SAVER, functions)
     nodes = [node for nodes in functions.values() for node in nodes]
     _check_constants(folder, [*nodes, *meta_graph.graph_def.node])
+
+
+def _check_counts(path: str | os.PathLike[str], **counts: tuple[int, int]) -> None:
+    """Refuses a graph of so many parts that TensorFlow takes minutes to load it."""
+    for what, (found, most) in counts.items():
+        if found > most:
+            raise ValueError(f"{path}: must have at most {most} {what}. Received: {found}.")
 
 
 def _reached(

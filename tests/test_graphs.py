@@ -240,3 +240,21 @@ def test_no_allowed_operation_is_one_of_files_processes_or_networks():
     allowed = {name for name in graphs.PURE if any(part in name for part in forbidden)}
     assert not allowed
     assert graphs.PURE <= set(dir(tf.raw_ops))
+
+
+@pytest.mark.parametrize("limit", ["MAX_OBJECTS", "MAX_FUNCTIONS", "MAX_OPERATIONS"])
+def test_a_model_of_very_many_parts_is_not_loaded(limit, tmp_path, monkeypatch):
+    folder = _saved(tmp_path, lambda x: {"y": x * x})
+    monkeypatch.setattr(graphs, limit, 1)
+    monkeypatch.setattr(tf.saved_model, "load", lambda path: pytest.fail("loaded"))
+    what = limit.removeprefix("MAX_").lower()
+    with pytest.raises(ValueError, match=rf"must have at most 1 {what}. Received: \d+"):
+        SavedModel(folder)
+
+
+def test_a_frozen_graph_of_very_many_operations_is_refused(tmp_path):
+    graph = graph_pb2.GraphDef()
+    for number in range(graphs.MAX_OPERATIONS + 1):
+        graph.node.add(op="NoOp", name=f"x{number}")
+    with pytest.raises(ValueError, match="must have at most 50000 operations. Received: 50001"):
+        check_frozen_graph("graph.pb", graph)

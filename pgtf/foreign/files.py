@@ -48,6 +48,17 @@ def size_of(file: IO[Any]) -> int:
     return os.fstat(file.fileno()).st_size
 
 
+def stamp_of(file: IO[Any]) -> tuple[object, ...] | None:
+    """Tells an open file and its content from any other; None for a file in memory."""
+    if isinstance(file, zips.Member):
+        return file.stamp
+    try:
+        found = os.fstat(file.fileno())
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def read_bytes(path: PathLike, max_bytes: int) -> bytes:
     """Reads a regular file, or one in a zip archive; again where a disk wavers.
 

@@ -13,6 +13,7 @@ from pgtf.foreign.files import NotRegular, PathLike, read_bytes
 
 MAX_BYTES = 1 << 28  # A million labels of a hundred numbers fit.
 SMALL_BYTES = 1 << 22  # of a configuration, or notes about a file, which have some thousands
+MAX_CONTAINERS = 3_000_000  # lists and objects; an empty one takes 64 bytes of memory
 MAX_DEPTH = 64  # lists and objects inside each other; code that walks them may be recursive
 MAX_LINES_BYTES = 1 << 26  # of a file of JSON lines; one tick of training takes 500
 MAX_LINE_BYTES = 1 << 20
@@ -160,6 +161,8 @@ class _CutCharacter(ValueError):
 def _parsed(text: str, source: str, make_object: Callable[[Pairs], Any], allow_nan: bool) -> Any:
     """Parses a text; JSONDecodeError if its syntax is wrong, ValueError for other reasons."""
     constants = float if allow_nan else _refuse
+    if text.count("[") + text.count("{") > MAX_CONTAINERS:
+        raise ValueError(f"{source}: not JSON (more than {MAX_CONTAINERS} lists and objects).")
     try:
         value = json.loads(text, object_pairs_hook=make_object, parse_constant=constants)
     except RecursionError:

@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 import PIL.Image
 
-from pgtf.foreign import kinds, picture_headers, tiff
+from pgtf.foreign import kinds, picture_headers, pnm, tiff
 from pgtf.foreign.files import PathLike, open_regular, size_of
 from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg
 from pgtf.foreign.limits import (
@@ -245,6 +245,8 @@ def _open(
         # Reading from memory allocates no more than there is, whatever length a header says.
         file = io.BytesIO(content := file.read())
         picture_headers.check_jpeg2000(content)
+    elif head.startswith(pnm.STARTS):
+        file = pnm.to_binary(file, num_bytes, max_pixels)
     file.seek(0)
     picture = _open_by_pillow(file, name)
     if picture.format == "PPM":

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Mapping
 from typing import IO
 
+from pgtf.foreign.files import stamp_of
 from pgtf.foreign.limits import UnreadableKind, check_scans
 from pgtf.foreign.tiff import (
     BITS,
@@ -46,13 +47,19 @@ PIXEL_TAGS = frozenset(
 SAMPLES_PER_PIXEL = 277
 LONG, LONG8 = 4, 16  # types
 OLD_JPEG = 6  # value of COMPRESSION; its parts lie anywhere
+_last: tuple[tuple[object, ...] | None, list[Directory]] = (None, [])  # stamp and pages of a file
 
 
 class FileContent:
-    """Bytes of an open file, read when they are needed."""
+    """Bytes of an open file, read when they are needed.
+
+    Attributes:
+        stamp: differs from that of any other file; None = unknown.
+    """
 
     def __init__(self, file: IO[bytes], num_bytes: int) -> None:
         self._file, self._num_bytes = file, num_bytes
+        self.stamp = stamp_of(file)
 
     def __len__(self) -> int:
         return self._num_bytes
@@ -88,10 +95,7 @@ def plain_tiff(content: Content, page: int = 0) -> Plain:
         ValueError: the directory is damaged, or claims more than a file of this size can hold; or
             a camera wrote the file, whose thumbnails would be taken for its picture.
     """
-    all_pages = directories(content)
-    if is_camera_raw(content, all_pages):
-        raise UnreadableKind(CAMERA_RAW)
-    pages = [found for found in all_pages if found.is_picture] or all_pages[:1]
+    pages = _pages_of(content)
     if page >= len(pages):
         raise ValueError(f"must have a page {page + 1}, found {len(pages)} pages")
     found = pages[page]
@@ -111,6 +115,20 @@ def plain_tiff(content: Content, page: int = 0) -> Plain:
     turned = found.integer(ORIENTATION, 1)
     turned = turned if 1 <= turned <= 8 else 1
     return Plain(plain, len(pages), bits, sample_format, is_inverted, turned)
+
+
+def _pages_of(content: Content) -> list[Directory]:
+    """Lists the pages of a file. Each is opened by itself, but the last file is listed once."""
+    global _last
+    stamp = getattr(content, "stamp", None)
+    if stamp is not None and stamp == _last[0]:
+        return _last[1]
+    found = directories(content)
+    if is_camera_raw(content, found):
+        raise UnreadableKind(CAMERA_RAW)
+    pages = [page for page in found if page.is_picture] or found[:1]
+    _last = stamp, pages
+    return pages
 
 
 def _changed(found: Directory, changes: Mapping[int, int]) -> Directory:

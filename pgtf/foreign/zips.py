@@ -46,11 +46,12 @@ class Member(io.BufferedReader):
 
     Attributes:
         num_bytes: its size.
+        stamp: differs from that of any other file.
     """
 
-    def __init__(self, content: bytes):
+    def __init__(self, content: bytes, stamp: tuple[object, ...]):
         super().__init__(io.BytesIO(content))
-        self.num_bytes = len(content)
+        self.num_bytes, self.stamp = len(content), stamp
 
 
 def is_zip(path: str) -> bool:
@@ -90,7 +91,7 @@ def open_member(path: str) -> Member | None:
     info = _members_of(archive).get(inner)
     if info is None:
         raise FileNotFoundError(f"{archive}/{inner}: no such file in the archive.")
-    return Member(_read(archive, info))
+    return Member(_read(archive, info), (archive, inner, info.file_size, info.CRC))
 
 
 def _read(path: str, info: zipfile.ZipInfo) -> bytes:

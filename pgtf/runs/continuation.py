@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,9 @@ from pgtf.runs.identity import NEW_NETWORKS
 from pgtf.runs.interfaces import Workers
 from pgtf.runs.lock import exclusive
 from pgtf.runs.run_folder import list_runs, store_config
+
+# The files of a folder that is being made, complete or not.
+_MADE_FIRST = re.compile(r"(config|identity)\.json(\.\d+\.tmp)?")
 
 
 class Opened(NamedTuple):
@@ -62,10 +65,7 @@ def _create(request: Request) -> Path:
     # The folder has another name until it holds a configuration: a run without one could not be
     # continued.
     unfinished = Path(request.outdir) / f".{folder.name}.tmp"
-    if unfinished.is_symlink() or unfinished.is_file():
-        unfinished.unlink()
-    elif unfinished.exists():  # A killed process left it.
-        shutil.rmtree(unfinished)
+    _clear(unfinished)
     unfinished.mkdir()
     asked = request.identity
     store_config(unfinished, asked.config)
@@ -74,3 +74,25 @@ def _create(request: Request) -> Path:
     )
     files.retried(lambda: unfinished.rename(folder), folder)
     return folder
+
+
+def _clear(unfinished: Path) -> None:
+    """Deletes the run folder that a killed process was making.
+
+    Raises:
+        ValueError: it holds what no process makes there; nothing is deleted then.
+    """
+    if unfinished.is_symlink():
+        unfinished.unlink()
+        return
+    if not os.path.lexists(unfinished):
+        return
+    is_ours = unfinished.is_dir()
+    found = list(unfinished.iterdir()) if is_ours else []
+    for path in found:
+        is_ours &= _MADE_FIRST.fullmatch(path.name) is not None and not path.is_dir()
+    if not is_ours:
+        raise ValueError(f"{unfinished}: is not what a killed process left. Move it away.")
+    for path in found:
+        path.unlink()
+    unfinished.rmdir()

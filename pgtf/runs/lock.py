@@ -18,8 +18,12 @@ from pgtf import files
 from pgtf.runs.run_folder import CHECKPOINT_FOLDER, PROFILE_FOLDER
 
 LOCK_FILE = "lock"  # empty; locked while a process trains in the folder
-# Names of files while they are written: NAME.<process>.tmp, and NAME.h5.tmp of earlier versions.
-_UNFINISHED = re.compile(r".+\.(\d+|h5)\.tmp")
+# Files of a run while they are written: NAME.<process>.tmp, and NAME.h5.tmp of earlier versions.
+_UNFINISHED = re.compile(
+    r"((config|identity)\.json|(stats|metric-.+)\.jsonl|(reals|fakes\d+|metrics)\.png"
+    r"|(network-snapshot-\d+|checkpoint-\d+|best-.+)\.h5)\.\d+\.tmp"
+    r"|(network-snapshot|checkpoint)-\d+\.h5\.tmp"
+)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -50,7 +54,7 @@ def claimed(folder: Path) -> Iterator[None]:
                 folder,
                 error.strerror,
             )
-        for unfinished in folder.rglob("*.tmp"):
+        for unfinished in (*folder.glob("*.tmp"), *folder.glob(f"{CHECKPOINT_FOLDER}/*.tmp")):
             if _UNFINISHED.fullmatch(unfinished.name) and not unfinished.is_dir():
                 files.retried(functools.partial(unfinished.unlink, missing_ok=True), unfinished)
         with _full_disk_reported(folder):

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zipfile
 import zlib
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from pgtf.dataset import open_dataset
 from pgtf.dataset.faces.ranking import rank_images
 from pgtf.dataset.sources.pictures import Conversion, read_picture
+from pgtf.foreign import tiff_pages
 from tests.dataset.commands import run
 from tests.dataset.folders import create, save, shades
 from tests.foreign.tiffs import png, tiff
@@ -184,3 +186,25 @@ def test_a_tiny_picture_is_rejected_by_name(tmp_path):
     ranked = rank_images(source, 1, out + "2", max_errors=7)
     assert (ranked.num_kept, len(ranked.rejected)) == (1, 7)
     assert ranked.rejected[0].reason == "must have at least 8 pixels each way, found 1x30"
+
+
+def test_the_pages_of_a_file_are_listed_once_however_many_are_read(tmp_path, monkeypatch):
+    listed = []
+    directories = tiff_pages.directories
+    monkeypatch.setattr(
+        tiff_pages, "directories", lambda content: listed.append(1) or directories(content)
+    )
+    monkeypatch.setattr(tiff_pages, "_last", (None, []))
+    conversion = Conversion(1, 16)
+    for path in (tmp_path / "a.tif", tmp_path / "in.zip" / "a.tif"):
+        listed.clear()
+        if path.parent == tmp_path:
+            path.write_bytes(tiff(*pages(4)))
+        else:
+            with zipfile.ZipFile(path.parent, "w") as archive:
+                archive.write(tmp_path / "a.tif", "a.tif")
+        found = [read_picture(str(path), conversion, page=page)[0, 0, 0] for page in range(4)]
+        assert (found, len(listed)) == ([5, 15, 25, 35], 1)
+    (tmp_path / "a.tif").write_bytes(tiff(*pages(2)))  # Another file of this name is listed again.
+    with pytest.raises(ValueError, match="must have a page 3, found 2 pages"):
+        read_picture(str(tmp_path / "a.tif"), conversion, page=2)

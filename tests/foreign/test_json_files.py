@@ -74,3 +74,11 @@ def test_pairs_can_be_kept(tmp_path):
         ("a", 1),
         ("a", [("b", 2)]),
     ]
+
+
+def test_empty_lists_and_objects_take_no_gigabytes(monkeypatch):
+    assert json_files.MAX_CONTAINERS * 64 < 512 << 20
+    monkeypatch.setattr(json_files, "MAX_CONTAINERS", 10)
+    assert parse_json("[[[]], {}" + ", []" * 6 + "]", "x")
+    with pytest.raises(ValueError, match="^x: not JSON .more than 10 lists and objects.[.]$"):
+        parse_json("[[[]], {}" + ", []" * 7 + "]", "x")

@@ -337,6 +337,16 @@ def test_a_process_killed_while_it_made_the_folder_leaves_nothing_in_the_way(
     assert (tmp_path / "results" / "000-blocks-demo" / "config.json").exists()
 
 
+@pytest.mark.parametrize("name", ["", "thesis.txt", "config.json/x"])
+def test_a_run_is_not_made_where_something_else_lies(name, start, tmp_path):
+    place = tmp_path / "results" / ".000-blocks-demo.tmp" / name
+    place.parent.mkdir(parents=True)
+    place.write_text("precious")
+    with pytest.raises(ValueError, match="000-blocks-demo.tmp: is not what a killed process left"):
+        start()
+    assert place.read_text() == "precious"
+
+
 def test_a_run_is_not_made_through_a_link(start, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -19,12 +19,19 @@ def test_a_folder_is_claimed_by_one_at_a_time(tmp_path):
 
 def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
     (tmp_path / "checkpoint").mkdir()
-    for name in ("checkpoint/checkpoint-000000008.h5.tmp", "fakes000000.png.123.tmp", "log.txt"):
+    unfinished = (
+        "checkpoint/checkpoint-000000008.h5.tmp",
+        "checkpoint/checkpoint-000000009.h5.5.tmp",
+    )
+    for name in (*unfinished, "fakes000000.png.123.tmp", "config.json.9.tmp", "log.txt"):
         (tmp_path / name).touch()
-    (tmp_path / "notes.tmp").touch()  # somebody else's
+    others = {"notes.tmp", "thesis.2024.tmp", "fakes.png.1.tmp", "more/stats.jsonl.7.tmp"}
+    (tmp_path / "more").mkdir()
+    for name in others:
+        (tmp_path / name).touch()
     with lock.claimed(tmp_path):
-        names = {path.name for path in tmp_path.rglob("*")}
-    assert names == {"checkpoint", "lock", "log.txt", "notes.tmp"}
+        names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert names == {"checkpoint", "lock", "log.txt", "more", *others}
 
 
 def test_a_folder_named_like_an_unfinished_file_stays(tmp_path):
