@@ -13,7 +13,7 @@ from typing import Any
 
 from pgtf import config as configs
 from pgtf.commands import train_flags
-from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.config import PRESETS, Config, catalogue
 from pgtf.dataset import NoDataset
 from pgtf.dataset.sources import automatic
@@ -32,8 +32,8 @@ def parse(argv: Sequence[str]) -> list[str]:
             sys.exit(0)
         _, config = configured()
         _check_files(config)
-    if not train_flags.DRY_RUN.value and "tensorflow" not in sys.modules:
-        print("Loading TensorFlow ...", flush=True)
+    # Standard output of --dry_run stays easy to parse.
+    announce_tensorflow(sys.stderr if train_flags.DRY_RUN.value else sys.stdout)
     return arguments
 
 
