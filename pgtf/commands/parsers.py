@@ -114,7 +114,7 @@ def check_files(args: argparse.Namespace, *names: str, folders: Iterable[str] = 
         if path is not None and not os.path.exists(path):
             raise FileNotFoundError(f"{path}: no such file.")
         if path is not None and name in names and os.path.isdir(path):
-            raise IsADirectoryError(f"{path}: `--{name}` must be a file. Received: a folder.")
+            raise IsADirectoryError(f"{path}: Is a directory. `--{name}` must be a file.")
 
 
 class Parser(argparse.ArgumentParser):

@@ -32,8 +32,10 @@ def parse(argv: Sequence[str]) -> list[str]:
             sys.exit(0)
         _, config = configured()
         _check_files(config)
-    # Standard output of --dry_run stays easy to parse.
-    announce_tensorflow(sys.stderr if train_flags.DRY_RUN.value else sys.stdout)
+    if not train_flags.DRY_RUN.value:
+        announce_tensorflow()
+    elif sys.stderr.isatty():  # Standard output stays easy to parse.
+        announce_tensorflow(sys.stderr)
     return arguments
 
 
