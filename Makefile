@@ -14,7 +14,7 @@ DEMO_EXPORT := serving/demo
 # 2 GB of memory.
 ALL_CORES := -n auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: help demo test test-slow test-oldest test-addons fuzz lint format docs clean
+.PHONY: help demo test test-slow test-oldest test-addons test-install fuzz lint format docs clean
 
 help:  ## this list (default)
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1	/p' Makefile | expand -t 20
@@ -41,6 +41,11 @@ test-oldest: .venv-oldest/dev.stamp  ## quick tests with the oldest supported ve
 # -W default: we cannot fix the warnings of TensorFlow 2.15.
 test-addons: .venv-addons/addons.stamp  ## compare our reference values with tensorflow-addons
 	.venv-addons/bin/python -m pytest -W default tests/addons
+
+# Not in .venv: pip fills a new environment, in a temporary folder.
+test-install:  ## install the package with pip, and use it from another folder
+	@python=$$(PYTHON='$(PYTHON)' sh .ci/find_python '$@' $(PYTHONS)) && \
+	"$$python" tests/bare_install.py $(SOURCE)
 
 MINUTES := 10
 fuzz: $(VENV)/dev.stamp  ## damage files of every kind and read them, for MINUTES=10

@@ -21,6 +21,7 @@ import zipfile
 
 import numpy as np
 
+from pgtf.commands.parsers import Parser
 from pgtf.dataset.celebahq import blur, depth_of_field, geometry
 from pgtf.dataset.celebahq.builder import build
 from pgtf.dataset.celebahq.deltas import Archives, entry_name, zip_name
@@ -202,7 +203,7 @@ def fresh(measure, args, **options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--yardstick", help="folder to compare with (default: none)")
     parser.add_argument("--repeats", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument(

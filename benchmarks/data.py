@@ -22,6 +22,8 @@ import numpy as np
 import PIL.Image
 from tqdm import tqdm
 
+from pgtf.commands.parsers import Parser
+
 GRAIN = 1.5  # standard deviation of the noise of a sensor, gray levels
 CONTRAST = 55.0  # standard deviation of the picture
 SLOPE = 1.55  # amplitudes fall as 1 / frequency^SLOPE: 1 in nature, more behind a lens
@@ -114,7 +116,7 @@ def tree_memory(root):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--yardstick", help="program to compare with (default: none)")
     parser.add_argument("--images", type=int, default=6000, help="(default: %(default)s)")
     parser.add_argument("--resolution", type=int, default=256, help="(default: %(default)s)")

@@ -18,6 +18,7 @@ import dataclasses
 import pathlib
 import time
 
+from pgtf.commands.parsers import Parser
 from pgtf.dataset.celebahq.inputs import IMAGE_FOLDER, LANDMARK_FILE
 from pgtf.dataset.faces.landmarks import read_landmarks
 from pgtf.dataset.faces.maker import Maker
@@ -51,9 +52,7 @@ def measure(maker, faces, repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--resolution", type=int, default=256, help="(default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=2, help="(default: %(default)s)")
     parser.add_argument("--restore", help="SavedModel of --task=sr, measured beside the others")

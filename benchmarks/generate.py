@@ -6,7 +6,6 @@ process; the bytes are input, output and weights of the layer, everything that f
 being free.
 """
 
-import argparse
 import json
 import os
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from benchmarks.flops import generation_work
 from benchmarks.machine import bandwidth_gbps, best_seconds, peak_gflops
+from pgtf.commands.parsers import Parser
 
 BYTES = 4  # bytes of a float32
 
@@ -70,7 +70,7 @@ def measure(resolution, minibatch):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--resolutions", default="128,256,1024", help="(default: %(default)s)")
     parser.add_argument("--minibatches", default="1,8", help="(default: %(default)s)")
     args = parser.parse_args()

@@ -5,7 +5,6 @@ larger of input and output. Prints milliseconds of the forward pass and of both 
 form; all forms of a kind compute the same.
 """
 
-import argparse
 import json
 import os
 
@@ -15,6 +14,7 @@ if __name__ == "__main__":
 import tensorflow as tf
 
 from benchmarks.machine import best_seconds, compiled, random_tensor
+from pgtf.commands.parsers import Parser
 from pgtf.ops import training
 
 DIRECTIONS = ("forward", "input_gradient", "weight_gradient")
@@ -159,7 +159,7 @@ def fastest_sum(work, minibatch, dtype=tf.float32):
 def main():
     from benchmarks.flops import LayerWork
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", default=LAYERS, help="(default: %(default)s)")
     parser.add_argument("--minibatch", type=int, default=16, help="(default: %(default)s)")
     parser.add_argument("--dtype", default="float32", help="(default: %(default)s)")

@@ -26,6 +26,7 @@ import tensorflow as tf
 from benchmarks import experiments
 from benchmarks.experiments import Row, Scale
 from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.parsers import Parser
 from pgtf.config import EXPERIMENTS
 from pgtf.dataset import open_dataset
 from pgtf.metrics import inception, plot
@@ -175,7 +176,7 @@ def _chosen(rows, names):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmarks.paper",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

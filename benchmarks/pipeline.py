@@ -16,6 +16,8 @@ import time
 
 import numpy as np
 
+from pgtf.commands.parsers import Parser
+
 RESOLUTIONS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 CHUNK_IMAGES = 8
 
@@ -103,7 +105,7 @@ def in_process(measure, folder, resolution):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--gib", type=float, default=2, help="size of the dataset (default: 2)")
     parser.add_argument("--resolutions", default=",".join(map(str, RESOLUTIONS)))
     parser.add_argument("--dataset", type=pathlib.Path, help="use this one (default: make one)")

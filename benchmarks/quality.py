@@ -10,6 +10,7 @@ import json
 
 import numpy as np
 
+from pgtf.commands.parsers import Parser
 from pgtf.dataset.faces.quality import quality
 from tests.dataset import photographs
 
@@ -20,9 +21,7 @@ def score(image):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--side", type=int, default=128, help="pixels (default: %(default)s)")
     parser.add_argument("--tiles", type=int, default=4, help="of a photograph, at most")
     parser.add_argument("--seed", type=int, default=1, help="which tiles (default: %(default)s)")

@@ -19,6 +19,8 @@ import time
 
 import numpy as np
 
+from pgtf.commands.parsers import Parser
+
 NUM_IMAGES = 256
 
 
@@ -82,7 +84,7 @@ def num_gpus():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--replicas", default="1,2,4,8", help="how many (default: %(default)s)")
     parser.add_argument("--resolution", type=int, default=32, help="pixels (default: %(default)s)")
     parser.add_argument(

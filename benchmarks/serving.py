@@ -7,7 +7,6 @@ the machine's speed meets all of them; processor time, of all threads, hardly fe
 One JSON line a case. Needs tensorflow-serving-api for gRPC.
 """
 
-import argparse
 import concurrent.futures
 import json
 import os
@@ -16,12 +15,14 @@ import time
 
 import numpy as np
 
+from pgtf.commands.parsers import Parser
+
 MIN_REPEATS = 3
 CLOCKS = {"": time.perf_counter, "cpu_": time.process_time}
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = Parser(description=__doc__.split("\n")[0])
     parser.add_argument("--resolutions", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--seconds", type=float, default=20, help="of a case (default: 20)")

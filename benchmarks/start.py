@@ -8,7 +8,6 @@ Then one line for each stage: seconds of its first call, which traces and optimi
 its second.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -16,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from pgtf.commands.parsers import Parser
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
@@ -78,7 +79,7 @@ def stages(resolutions):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", default="4,8,16,32,64", help="(default: %(default)s)")
     parser.add_argument("flags", nargs="*", help="of train.py, after -- (default: none)")
     args = parser.parse_args()

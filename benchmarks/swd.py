@@ -6,7 +6,6 @@ and prints a JSON line with cpu_describe (pyramid and descriptors) and cpu_total
 line per case, with the ratio of the medians.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ import time
 import numpy as np
 
 from pgtf.commands import fast_sort
+from pgtf.commands.parsers import Parser
 from pgtf.metrics.descriptors import Descriptors
 from pgtf.metrics.swd import sliced_wasserstein
 
@@ -80,7 +80,7 @@ def compare(yardstick, resolution, num_images, repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--yardstick", help="path of the program to compare with")
     parser.add_argument("--cases", default=CASES, help="RESOLUTIONxIMAGES (default: %(default)s)")
     parser.add_argument(

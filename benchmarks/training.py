@@ -21,6 +21,8 @@ import tempfile
 import time
 import typing
 
+from pgtf.commands.parsers import Parser
+
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
@@ -176,7 +178,7 @@ def parse_stages(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", default=STAGES, help="(default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=5, help="timed (default: %(default)s)")
     parser.add_argument("--precision", default="fp32", help="as of train.py (default: %(default)s)")

@@ -17,17 +17,21 @@ import pathlib
 import sys
 from typing import Any
 
-import numpy as np
-import PIL.Image
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # finds pgtf in this checkout
 
-from pgtf.dataset import exporter
+from pgtf.commands.command_line import missing_packages_reported
+from pgtf.commands.parsers import Parser
+
+with missing_packages_reported():
+    import numpy as np
+    import PIL.Image
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MaxAbsScaler
+
+    from pgtf.dataset import exporter
 
 CONFIDENT = 0.9
 STACKED, SIDE, SEED = 20_000, 16, 123  # images, pixels, seed of MNIST-1K
@@ -96,9 +100,7 @@ def judge(folder: pathlib.Path) -> None:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("command", choices=["export", "judge", "stack"])
     parser.add_argument("folder", type=pathlib.Path)
     args = parser.parse_args()

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import sys
 
-import numpy as np
-import PIL.Image
-import skimage
-import sklearn.datasets
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # finds pgtf in this checkout
+
+from pgtf.commands.command_line import missing_packages_reported
+from pgtf.commands.parsers import Parser
+
+with missing_packages_reported():
+    import numpy as np
+    import PIL.Image
+    import skimage
+    import sklearn.datasets
 
 HELD_OUT = ("astronaut", "china", "coffee", "coins")
 TRAIN = (
@@ -37,9 +44,7 @@ def photographs() -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     folder = parser.parse_args().folder
     for kind in ("train", "held-out"):

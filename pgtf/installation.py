@@ -30,6 +30,8 @@ PACKAGES = {
     "tqdm": "tqdm",
 }
 WITH_TENSORFLOW = {"tensorflow": "tensorflow", "keras": "keras"}
+# Others whose module has another name.
+OPTIONAL = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 _SPELLED = re.compile(r"(?:python )?\b(train|dataset_tool|generate)\.py\b|python -m (metrics)\b")
 
 
@@ -89,29 +91,33 @@ def missing(modules: Iterable[str]) -> list[str]:
     return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
-def missing_message(packages: Sequence[str]) -> str:
-    """Names required packages that are missing here, and tells how to get them."""
-    return f"missing Python packages: {', '.join(packages)}. {_remedy(packages)}"
+def missing_message(packages: Sequence[str], module: str | None = None) -> str:
+    """Names packages that are missing here, or the module that is, and tells how to get them."""
+    return f"missing Python packages: {module or ', '.join(packages)}. {_remedy(packages)}"
 
 
 def _remedy(packages: Sequence[str]) -> str:
-    if not is_checkout():
-        return f"Install what is needed: python -m pip install {shlex.join(packages)}"
+    required = {*PACKAGES.values(), *WITH_TENSORFLOW.values()}
+    if not is_checkout() or required.isdisjoint(packages):
+        return _pip(shlex.join(packages))
     at_root = os.path.realpath(os.getcwd()) == os.path.realpath(ROOT)
     folder = "" if at_root else os.path.join(ROOT, "")
     file = shlex.quote(f"{folder}requirements.txt")
-    install = f"Install what is needed: python -m pip install -r {file}"
     environment = os.path.join(ROOT, ".venv")
     # The names of all environments that make creates begin with .venv.
     is_inside = os.path.realpath(sys.prefix).startswith(os.path.realpath(environment))
     if is_inside or not os.path.exists(os.path.join(environment, "bin", "python")):
-        return install
+        return _pip(f"-r {file}")
     activate = shlex.quote(f"{folder}.venv/bin/activate")
     python = shlex.quote(f"{folder}.venv/bin/python")
     return (
         f"The environment that make created is not active: source {activate}, or type {python} "
-        f"for python. {install} puts them into this one."
+        f"for python. To use this one instead: python -m pip install -r {file}"
     )
+
+
+def _pip(arguments: str) -> str:
+    return f"Install what is needed: python -m pip install {arguments}"
 
 
 _NAMES = {script.removesuffix(".py").split()[-1]: name for name, script in SCRIPTS.items()}

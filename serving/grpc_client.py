@@ -11,11 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import grpc
-import numpy as np
-import PIL.Image
-import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+try:
+    import grpc
+    import numpy as np
+    import PIL.Image
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+except ModuleNotFoundError as error:
+    if __name__ != "__main__":
+        raise
+    remedy = "Install what is needed: python -m pip install tensorflow-serving-api pillow numpy"
+    print(f"error: missing Python packages: {error.name}. {remedy}", file=sys.stderr)
+    sys.exit(2)
 
 # The client's own limit is 4 MiB, less than two images of 1024x1024; the server's is 2 GiB.
 MAX_MESSAGE_BYTES = 2**31 - 1
@@ -69,7 +76,7 @@ def fetch(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line. Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
     parser.add_argument("model", help="name of the model")
     parser.add_argument("seeds", type=int, nargs="+", help="seeds, one image each")
     parser.add_argument(

@@ -48,7 +48,7 @@ def fetch(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line. Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
     parser.add_argument("model", help="name of the model")
     parser.add_argument("seeds", type=int, nargs="+", help="seeds, one image each")
     parser.add_argument(

@@ -7,7 +7,6 @@ JSON line; exit code 1 if anything differs. The disk of the disturbed run may be
 C compiler).
 """
 
-import argparse
 import collections
 import errno
 import json
@@ -19,12 +18,16 @@ import sys
 import tempfile
 import time
 
-from tqdm import tqdm
+from pgtf.commands.command_line import missing_packages_reported
+from pgtf.commands.parsers import Parser
 
-from pgtf.runs.checkpoints import newest_first
-from pgtf.training.ticks import TIME_FIELDS
-from tests import faults
-from tests.training import jobs
+with missing_packages_reported():
+    from tqdm import tqdm
+
+    from pgtf.runs.checkpoints import newest_first
+    from pgtf.training.ticks import TIME_FIELDS
+    from tests import faults
+    from tests.training import jobs
 
 FIRST = "checkpoint-000000000.h5"  # written before the first iteration
 KIMG_PER_KILL = 0.4  # length of the run per kill: every life trains a little
@@ -39,7 +42,7 @@ OPTIONS = (
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100, help="default: %(default)s")
     parser.add_argument(
         "--seed", type=int, default=0, help="random seed of the instants; default: %(default)s"

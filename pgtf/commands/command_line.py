@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from pgtf.commands.programs import Program
 from pgtf.distribution import signals
 from pgtf.foreign.terminal import PrintableFormatter, guard, printable
-from pgtf.installation import PACKAGES, WITH_TENSORFLOW, missing, missing_message
+from pgtf.installation import OPTIONAL, PACKAGES, WITH_TENSORFLOW, missing, missing_message
 
 # Notes (severity I) of TensorFlow's libraries, absl's line before the first of them, and a message
 # that TensorFlow 2.18 calls an error although nothing is wrong.
@@ -22,6 +22,7 @@ _UNIMPORTANT = (
     rb"I\d{4} \d\d:|WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|[EW]\d{4} \d\d:.*Attempting to register factory"
 )
+OURS = ("pgtf", "metrics", "benchmarks", "tests", "serving")  # packages of a checkout
 # Keras imports these packages if they are installed, for wrappers, plots and arrays that no
 # script uses. Hiding them saves two seconds. A script that needs one of them imports it later.
 _UNUSED_BY_KERAS = ("cv2", "matplotlib", "pandas", "scipy", "sklearn")
@@ -93,14 +94,29 @@ def missing_packages_reported() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in ("pgtf", "metrics"):
+        if error.name is None or error.name.partition(".")[0] in OURS:
             raise
-        _exit_without([error.name])
+        required = PACKAGES | WITH_TENSORFLOW
+        top = error.name.partition(".")[0]
+        absent = [required[name] for name in missing(required)] if top in required else []
+        if absent:
+            _exit_without(absent)
+        _exit_without([(required | OPTIONAL).get(top, top)], error.name)
 
 
-def _exit_without(packages: Sequence[str]) -> NoReturn:
-    print(f"error: {missing_message(packages)}", file=sys.stderr)
+def _exit_without(packages: Sequence[str], module: str | None = None) -> NoReturn:
+    print(f"error: {missing_message(packages, module)}", file=sys.stderr)
     sys.exit(2)
+
+
+def announce_tensorflow(stream: Any = None) -> None:
+    """Says that TensorFlow is imported next, which takes seconds.
+
+    Args:
+        stream: file to print to; None = standard output.
+    """
+    if "tensorflow" not in sys.modules:
+        print("Loading TensorFlow ...", file=stream, flush=True)
 
 
 def import_tensorflow_quietly() -> None:
@@ -121,7 +137,8 @@ def import_tensorflow_quietly() -> None:
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            with missing_packages_reported():
+                import tensorflow  # noqa: F401
         finally:
             for name in hidden:
                 del modules[name]

@@ -1,11 +1,13 @@
-"""Entries of the scripts and of `pgtf`. They load nothing before a signal is one line."""
+"""Entries of the scripts and of `pgtf`: a signal is one line before anything else is loaded."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
 
-from pgtf.commands.programs import PROGRAMS, RESTORATION
+TYPE_CHECKING = False  # Importing `typing` takes a while; type checkers take this for true.
+if TYPE_CHECKING:
+    from typing import Any
 
 HELP = """usage: {program} COMMAND ...
 
@@ -22,7 +24,7 @@ options:
 """
 
 
-def run(name: str, arguments: Sequence[str] | None = None) -> None:
+def run(name: str, arguments: list[str] | None = None) -> None:
     """Runs a command.
 
     Args:
@@ -31,6 +33,7 @@ def run(name: str, arguments: Sequence[str] | None = None) -> None:
     """
     _exit_on_signals()
     from pgtf.commands import command_line
+    from pgtf.commands.programs import PROGRAMS, RESTORATION
 
     words = sys.argv[1:] if arguments is None else arguments
     program = {**PROGRAMS, "restoration": RESTORATION}[name]
@@ -40,6 +43,7 @@ def run(name: str, arguments: Sequence[str] | None = None) -> None:
 def main() -> None:
     """Runs `pgtf`, whose first argument is the name of a command."""
     _exit_on_signals()
+    from pgtf.commands.programs import PROGRAMS
     from pgtf.installation import front
 
     name, *arguments = sys.argv[1:] or ["--help"]
@@ -62,7 +66,20 @@ def main() -> None:
 
 
 def _exit_on_signals() -> None:
-    """Makes a signal end the process with one line from now on, before anything else is loaded."""
+    """Makes SIGINT and SIGTERM end the process with one line from now on."""
+    sys.excepthook = _exit_if_interrupted  # Even importing Python's own `signal` takes a while.
     from pgtf.distribution import signals
 
     signals.exit_on_signals()
+    sys.excepthook = sys.__excepthook__
+
+
+def _exit_if_interrupted(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    """Ends the process as the handlers do, after Python's own one has raised KeyboardInterrupt."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    start = "\n" if sys.stderr.isatty() else ""  # Terminals show ^C before it.
+    sys.stderr.write(f"{start}interrupted\n")
+    sys.stderr.flush()
+    os._exit(128 + 2)  # SIGINT

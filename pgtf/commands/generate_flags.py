@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.commands.parsers import Parser, check_files
 from pgtf.dataset.commands import add_depth
 from pgtf.installation import command
@@ -18,6 +18,7 @@ from pgtf.runs import run_folder
 SEEDS = "0-63"
 FORMATS = ("savedmodel", "onnx", "tflite")  # the last two are those of export.edge
 CLASS_GRID_SEEDS = "0-9"  # the columns of a grid with one row per class
+ABOUT_RUNS = ("timelapse", "report")  # commands that need no snapshot
 SMOOTHING_SEC, WALK_STATE = 1, 1000  # the original's interpolation videos
 
 
@@ -30,10 +31,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         add_flags(commands.add_parser(name, help=title, description=description))
     args: argparse.Namespace = parser.parse_args(argv[1:])
     with one_line_errors():
-        files = ("snapshot", "pkl", "saved_model", "target")
-        check_files(args, *files)
-        if all(getattr(args, name, None) is None for name in files[:3]):
-            run_folder.locate(args.outdir, args.run)
+        check_files(args, "snapshot", "pkl", "target", "latents", folders=["saved_model"])
+        if all(getattr(args, name, None) is None for name in ("snapshot", "pkl", "saved_model")):
+            run = run_folder.locate(args.outdir, args.run)
+            if args.command not in ABOUT_RUNS:
+                run_folder.newest_snapshot(run)
+    announce_tensorflow()
     return args
 
 

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.commands.parsers import Parser, check_files, nearest
+from pgtf.dataset import open_dataset
 from pgtf.dataset.commands import PAD, add_depth, color
 from pgtf.dataset.folder import Part
 from pgtf.dataset.sources.image_folder import Alpha, Transform
@@ -28,6 +29,7 @@ from pgtf.metrics.evaluator import SEED
 from pgtf.metrics.measures import MEASURES
 from pgtf.metrics.modes import CLASSIFIER
 from pgtf.metrics.plan import FIELD_NAMES, parse_plan
+from pgtf.runs import run_folder
 
 _RUN = "folder of a run, or its number in --outdir (default: the newest)"
 _OUTDIR = "folder of all runs (default: %(default)s)"
@@ -52,10 +54,22 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"no command `{argv[1]}`{nearest(argv[1], add_flags)}")
     args: argparse.Namespace = parser.parse_args(argv[2:] if name else argv[1:])
     with one_line_errors():
-        check_files(args, "snapshot", "pkl", "saved_model", "fakes", "reals", "dataset")
+        check_files(args, "snapshot", "pkl", folders=["saved_model", "fakes", "reals", "dataset"])
         if not name:
             parse_plan(args.metrics)
+        if not getattr(args, "download_inception", False):
+            _check_sources(args)
+    announce_tensorflow()
     return args
+
+
+def _check_sources(args: argparse.Namespace) -> None:
+    """Raises the errors of a run that does not exist, and of a folder without a dataset."""
+    if dataset := getattr(args, "dataset", None):
+        open_dataset(dataset, max_label_size=0)
+    others = ("snapshot", "pkl", "saved_model", "fakes", "dataset", "reals")
+    if "run" in args and (args.run or not any(getattr(args, name, None) for name in others)):
+        run_folder.locate(args.outdir, args.run)
 
 
 def add_plot_flags(parser: argparse.ArgumentParser) -> None:

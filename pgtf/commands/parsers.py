@@ -101,12 +101,20 @@ def mistake(message: str, prog: str, listed: str = "flags") -> NoReturn:
     sys.exit(2)
 
 
-def check_files(args: argparse.Namespace, *names: str) -> None:
-    """Raises FileNotFoundError if a flag of these names is a path at which nothing exists."""
-    for name in names:
+def check_files(args: argparse.Namespace, *names: str, folders: Iterable[str] = ()) -> None:
+    """Raises OSError if nothing exists at the path of a flag, or a folder in place of a file.
+
+    Args:
+        args: values of flags.
+        names: flags for files.
+        folders: flags for folders, or archives of one.
+    """
+    for name in (*names, *folders):
         path = getattr(args, name, None)
         if path is not None and not os.path.exists(path):
             raise FileNotFoundError(f"{path}: no such file.")
+        if path is not None and name in names and os.path.isdir(path):
+            raise IsADirectoryError(f"{path}: Is a directory. `--{name}` must be a file.")
 
 
 class Parser(argparse.ArgumentParser):

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 
+from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.commands.parsers import Parser
 from pgtf.dataset.commands import add_depth
 from pgtf.restoration import config
@@ -29,6 +31,13 @@ HELP = {
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parses a command line, the name of the script included. `command` is the sub-command."""
     args: argparse.Namespace = make_parser().parse_args(argv[1:])
+    with one_line_errors():
+        for name in ("images", "held_out", "model"):
+            path = getattr(args, name, None)
+            if path is not None and not os.path.isdir(os.path.expanduser(path)):
+                what = "restoration network" if name == "model" else "folder of images"
+                raise FileNotFoundError(f"{path}: no such {what}.")
+    announce_tensorflow()
     return args
 
 

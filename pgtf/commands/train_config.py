@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pgtf.api.configuration import check_files, configured
 from pgtf.api.options import TrainOptions
 from pgtf.commands import train_flags
-from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.config import catalogue
 from pgtf.installation import command
 
@@ -29,8 +29,10 @@ def parse(argv: Sequence[str]) -> list[str]:
             sys.exit(0)
         asked = options()
         check_files(asked, configured(asked)[1])
-    if not train_flags.DRY_RUN.value and "tensorflow" not in sys.modules:
-        print("Loading TensorFlow ...", flush=True)
+    if not train_flags.DRY_RUN.value:
+        announce_tensorflow()
+    elif sys.stderr.isatty():  # Standard output stays easy to parse.
+        announce_tensorflow(sys.stderr)
     return arguments
 
 

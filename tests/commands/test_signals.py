@@ -54,7 +54,7 @@ def test_a_signal_while_tensorflow_is_imported_is_one_line(signum, tmp_path):
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    begin = {signal.SIGINT: "Loading TensorFlow ...\n", signal.SIGTERM: ""}[signum]
+    begin = "Loading TensorFlow ...\n"
     assert (process.returncode, out, err) == (128 + signum, begin, "interrupted\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -69,6 +69,33 @@ def test_standard_error_may_lead_elsewhere_or_nowhere():
     assert run(code) == (130, "", "interrupted\n")
     closed = "os.close(2)\nsignals.exit_on_signals()\nsignal.raise_signal(2)\n"
     assert run(closed) == (130, "", "")
+
+
+# SIGINT while Python imports what handles it: the first import of the commands that takes a while.
+EARLY = """
+import builtins, runpy, sys
+
+def import_(name, *rest, original=builtins.__import__, **named):
+    if name == "signal":
+        signum = original("_signal").SIGINT
+        original("_signal").raise_signal(signum)
+    return original(name, *rest, **named)
+
+sys.modules.pop("signal", None)
+sys.argv = sys.argv[1:]
+builtins.__import__ = import_
+if sys.argv[0].endswith(".py"):
+    runpy.run_path(sys.argv[0], run_name="__main__")
+else:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("script", ["train.py", "metrics", "pgtf", "pgtf.restoration"])
+def test_a_signal_before_its_handler_is_there_is_one_line(script):
+    process = start("-c", EARLY, script, "--help")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
 
 
 LOST = """

@@ -14,18 +14,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz.catalogue import BY_NAME, KINDS
-from tests.fuzz.children import Children
-from tests.fuzz.hosts import Run
-from tests.fuzz.rounds import Tally, load_finding
+from pgtf.commands.command_line import missing_packages_reported
+from pgtf.commands.parsers import Parser
+
+with missing_packages_reported():
+    from tests.fuzz.catalogue import BY_NAME, KINDS
+    from tests.fuzz.children import Children
+    from tests.fuzz.hosts import Run
+    from tests.fuzz.rounds import Tally, load_finding
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parses a command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.fuzz", description=summary, epilog=details
-    )
+    parser = Parser(prog="python -m tests.fuzz", description=summary, epilog=details)
     parser.add_argument("--minutes", type=float, help="time to spend (default: 10, or --inputs)")
     parser.add_argument("--inputs", type=int, help="number of inputs, at least")
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
