@@ -7,12 +7,17 @@ follow [project.urls] of pyproject.toml: they are absent as long as it names no 
 from __future__ import annotations
 
 import argparse
+import base64
 import copy
+import io
+import json
 import os
 import pathlib
 import re
 import sys
 from typing import Any
+
+import PIL.Image
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -25,6 +30,7 @@ if importlib.util.find_spec("pgtf") is None:
     %pip install -q git+"""
 LINKS = "links"  # tag of the cells that follow the repository's address
 TIMEOUT_SEC = 4 * 3600
+COLORS = 256  # of stored pictures
 
 
 def repository(pyproject: str) -> str | None:
@@ -38,54 +44,80 @@ def with_links(notebook: Any, name: str, address: str | None) -> Any:
     """Returns a copy with the badge and the installing cell of an address, None = without them.
 
     Args:
-        notebook: as nbformat reads it.
+        notebook: content of its file.
         name: name of its file.
         address: address of the repository; the badge is for GitHub only.
     """
-    import nbformat
-
     found = copy.deepcopy(notebook)
-    found.cells = [cell for cell in found.cells if LINKS not in cell.metadata.get("tags", [])]
+    found["cells"] = [cell for cell in found["cells"] if LINKS not in _tags(cell)]
     if address is None:
         return found
-    cells = [nbformat.v4.new_code_cell(INSTALL + address, id="install")]
+    added = []
     if match := re.fullmatch(r"https://github\.com/([^/]+/[^/]+)", address):
         target = f"{COLAB}/{match[1]}/blob/HEAD/notebooks/{name}"
         badge = f"[![Open in Colab]({BADGE})]({target})"
-        cells.insert(0, nbformat.v4.new_markdown_cell(badge, id="badge"))
-    for cell in cells:
-        cell.metadata["tags"] = [LINKS]
-    found.cells[1:1] = cells  # below the title
-    return found
+        added.append({"cell_type": "markdown", "id": "badge", "source": badge})
+    install = {"cell_type": "code", "id": "install", "source": INSTALL + address}
+    added.append(install | {"execution_count": None, "outputs": []})
+    found["cells"][1:1] = [cell | {"metadata": {"tags": [LINKS]}} for cell in added]
+    return found  # The title stays first.
 
 
 def with_kimg(notebook: Any, kimg: float) -> Any:
     """Returns a copy that trains for another number of thousands of images."""
     found = copy.deepcopy(notebook)
-    cell = next(cell for cell in found.cells if "parameters" in cell.metadata.get("tags", []))
-    cell.source, count = re.subn(r"^KIMG = [\d.]+", f"KIMG = {kimg:g}", cell.source, flags=re.M)
+    cell = next(cell for cell in found["cells"] if "parameters" in _tags(cell))
+    source = "".join(cell["source"])  # Files hold lists of lines.
+    cell["source"], count = re.subn(r"^KIMG = [\d.]+", f"KIMG = {kimg:g}", source, flags=re.M)
     if count != 1:
         raise ValueError("the cell `parameters` must set KIMG once.")
     return found
 
 
-def execute(notebook: Any, folder: pathlib.Path) -> None:
-    """Runs all cells in a folder, with this checkout's package, and stores their outputs.
+def _tags(cell: Any) -> list[str]:
+    tags: list[str] = cell["metadata"].get("tags", [])
+    return tags
+
+
+def execute(content: Any, folder: pathlib.Path) -> Any:
+    """Runs all cells in a folder, with this checkout's package. Returns cells and outputs.
+
+    Args:
+        content: content of a notebook's file.
+        folder: working directory of the cells.
 
     Raises:
         CellExecutionError: if a cell fails.
     """
     import nbclient
+    import nbformat
 
+    notebook = nbformat.reads(json.dumps(content), 4)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     where = {"metadata": {"path": str(folder)}}
-    client = nbclient.NotebookClient(notebook, TIMEOUT_SEC, resources=where, record_timing=False)
+    options = {"timeout": TIMEOUT_SEC, "record_timing": False}
+    client = nbclient.NotebookClient(notebook, resources=where, **options)
     client.execute(env=environment)
     for cell in notebook.cells:
         if "outputs" in cell:  # without what TensorFlow's libraries say about the machine
             cell.outputs = [x for x in cell.outputs if x.get("name") != "stderr"]
+        for output in cell.get("outputs", []):
+            _make_small(output.get("data", {}))
     notebook.metadata.pop("language_info", None)
+    return notebook
+
+
+def _make_small(data: dict[str, Any]) -> None:
+    """Keeps of a displayed picture one PNG file with 256 colours, a quarter of the bytes."""
+    data.pop("image/jpeg", None)
+    if "image/png" in data:
+        picture = PIL.Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+        if picture.mode == "RGB":
+            picture = picture.quantize(COLORS)
+        small = io.BytesIO()
+        picture.save(small, "PNG", optimize=True)
+        data["image/png"] = base64.b64encode(small.getvalue()).decode()
 
 
 def main(argv: list[str]) -> None:
@@ -99,9 +131,9 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     address = repository((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for path in args.notebooks or sorted(HERE.glob("*.ipynb")):
-        notebook = with_links(nbformat.read(path, 4), path.name, address)
-        execute(notebook, args.folder)
-        nbformat.write(notebook, path)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        executed = execute(with_links(content, path.name, address), args.folder)
+        nbformat.write(executed, path)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 from pgtf import lazy
 
 if TYPE_CHECKING:
+    from pgtf import dataset as dataset
+    from pgtf import export as export
+    from pgtf import interop as interop
+    from pgtf import metrics as metrics
+    from pgtf import networks as networks
+    from pgtf import schedule as schedule
     from pgtf.api.callbacks import Callback as Callback
     from pgtf.api.loading import load as load
     from pgtf.api.networks import Networks as Networks

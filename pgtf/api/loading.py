@@ -34,9 +34,10 @@ def load(
         ValueError: if there is no such run, or the file is damaged, foreign, or holds what is not
             allowed in such a file.
     """
+    outdir = os.path.expanduser(outdir)
     if source is None or isinstance(source, int):
         return load_run(None if source is None else str(source), outdir)
-    name = os.fspath(source)
+    name = os.path.expanduser(os.fspath(source))
     if name.startswith(HUB_PREFIX):
         raise ValueError(
             f"{name}: networks on the Hugging Face Hub need the optional extra `hub`, which this "

@@ -86,7 +86,7 @@ def from_keywords(**keywords: Any) -> TrainOptions:
     _check_types(given)
     for name in ("dataset", "outdir", "resume_pkl"):
         if given.get(name) is not None:
-            given[name] = os.fspath(given[name])
+            given[name] = os.path.expanduser(os.fspath(given[name]))
     return TrainOptions(**given, fields=fields)
 
 

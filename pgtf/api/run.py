@@ -48,7 +48,8 @@ class Run:
         Raises:
             ValueError: if there is no such run; names those that exist.
         """
-        self.folder = run_folder.locate(outdir, str(run) if isinstance(run, int) else run)
+        name = None if run is None else os.path.expanduser(str(run))
+        self.folder = run_folder.locate(os.path.expanduser(outdir), name)
 
     @property
     def finished(self) -> bool:

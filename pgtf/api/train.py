@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ def train(
     dataset: str | os.PathLike[str] | None = None,
     preset: str | None = None,
     total_kimg: float | None = None,
-    callbacks: Sequence[callbacks_.Given] = (),
+    callbacks: Iterable[callbacks_.Given] | callbacks_.Given = (),
     *,
     outdir: str | os.PathLike[str] = "results",
     progress: bool = True,
@@ -45,7 +45,7 @@ def train(
             the v2 preset of the number of GPUs.
         total_kimg: length of training, thousands of images; None = the preset's.
         callbacks: functions of the statistics of a tick, or objects with a method `on_tick`, such
-            as `pgtf.Callback`; called at the end of each tick, in order.
+            as `pgtf.Callback`; called at the end of each tick, in order. One alone needs no list.
         outdir: folder that receives <number>-<dataset>-<preset>/.
         progress: True shows one line in a notebook, the lines of train.py elsewhere; False shows
             warnings only. log.txt in the run folder has all lines in any case.
@@ -67,7 +67,7 @@ def train(
     keywords = {"dataset": dataset, "preset": preset, "total_kimg": total_kimg, "outdir": outdir}
     options = from_keywords(**keywords, **overrides)
     check_files(options, configured(options)[1])
-    observer = _Observer(callbacks, progress)
+    observer = _Observer(callbacks if isinstance(callbacks, Iterable) else [callbacks], progress)
     with log.printed(observer.level), lost_workers_reported():
         outcome = training.run(options, observer)
     run = Run(outcome.folder)
@@ -84,7 +84,7 @@ def train(
 class _Observer:
     """Shows a run in a notebook, or in a script, and calls the user's callbacks."""
 
-    def __init__(self, given: Sequence[callbacks_.Given], progress: bool) -> None:
+    def __init__(self, given: Iterable[callbacks_.Given], progress: bool) -> None:
         self.callbacks: list[Callback] = [callbacks_.for_loop(callback) for callback in given]
         self.level = logging.INFO if progress else logging.WARNING
         self.display: Display | None = None if progress else Silence()

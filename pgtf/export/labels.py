@@ -78,6 +78,8 @@ def label_rows(
         )
     if values.ndim == 0 or (values.ndim == 1 and values.dtype.kind == "f"):
         rows = np.tile(rows, (len(numbers), 1))
+    if not np.isfinite(rows).all():
+        raise ValueError("`labels` must be finite. Received: NaN or infinity.")
     if len(rows) != len(numbers):
         raise ValueError(
             f"`labels` must be one, or one per image. Received: {len(rows)} for {len(numbers)}."

@@ -221,6 +221,7 @@ def test_labels_are_classes_names_or_rows(labelled):
         ([0, 1], "Received: 2 for 3"),
         ([0.5], r"Received: float64 \[1\]"),
         (np.zeros((2, 3)), "Received: 2 for 3"),
+        ([0.0, np.nan, 1.0], "`labels` must be finite"),
         (np.zeros((3, 4)), r"Received: float64 \[3, 4\]"),
         (None, "None, because this network has no labels"),
     ],
