@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-
 _ACTIVE = re.compile(r"[\\`*_{}\[\]<>#|!&~$^=+:/@]|(?<=www)\.")  # "." makes www.x a link
 
 
