@@ -1,4 +1,8 @@
-"""Line charts as SVG text, for pages that load nothing."""
+"""Line charts as HTML and SVG text, for pages that load nothing.
+
+The curves are an <svg> that is stretched to the width of the page. The text lies around it as HTML,
+so that it has the size of the page's other text on every screen.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34  # margins, pixels
+WIDTH, HEIGHT = 1000, 1000  # units of the stretched drawing
 MAX_POINTS = 400  # limit for one curve
+MAX_DOTS = 20  # Curves of so few points show them; others show the one below the pointer.
 NUM_TICKS = 5
-COLOURS = ("#4f46e5", "#dc2626", "#059669", "#d97706", "#0891b2", "#9333ea")
+NUM_COLOURS = 6  # classes .c0 ... of the page's style
+DASHES = ("none", "9 4", "2 4")  # so that curves differ by more than their colour
 OUTLIERS = 0.01  # share of values at either end that the scale may cut off
 
 Point = tuple[float, float]
@@ -21,38 +26,42 @@ def line_chart(
     x_label: str,
     bands: Sequence[tuple[float, float, str]] = (),
 ) -> str:
-    """Draws curves as an <svg> element with a legend.
+    """Draws curves as a <figure> with a legend; style: the page's.
 
     Args:
         curves: {label: [(x, y), ...]}; points that are not finite are left out.
         x_label: name and unit of x.
-        bands: [(begin, end, label)] along x, shaded in turn.
+        bands: [(begin, end, label)] along x, shaded in turn and named above the curves.
     """
     series = {label: _thinned(points) for label, points in curves.items()}
     xs = [x for points in series.values() for x, _ in points]
+    name = html.escape(", ".join(series))
     if not xs:
-        names = html.escape(", ".join(series))
-        return f'<p class="note">{names}: no finite value.</p>'
+        return f'<p class="note">{name}: no finite value.</p>'
     ys = sorted(y for points in series.values() for _, y in points)
     cut = int(len(ys) * OUTLIERS)
-    x_axis = _Axis(min(xs), max(xs), LEFT, WIDTH - RIGHT)
-    y_axis = _Axis(ys[cut], ys[-1 - cut], HEIGHT - BOTTOM, TOP)
-    parts = [_band(x_axis, i, *band) for i, band in enumerate(bands)]
-    parts += [_y_tick(y_axis, value) for value in y_axis.ticks]
-    parts += [_x_tick(x_axis, value) for value in x_axis.ticks]
-    for (label, points), colour in zip(series.items(), _colours(len(series)), strict=True):
-        parts.append(_curve(points, x_axis, y_axis, colour, label))
-    text = html.escape(x_label)
-    parts.append(f'<text class="axis" x="{WIDTH - RIGHT}" y="{HEIGHT - 2}">{text}</text>')
-    name = html.escape(", ".join(series))
-    svg = (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">{"".join(parts)}</svg>'
-    )
+    x_axis = _Axis(min(xs), max(xs), 0, WIDTH)
+    y_axis = _Axis(ys[cut], ys[-1 - cut], HEIGHT, 0)
+    shapes = [_shade(x_axis, *band[:2]) for band in bands[1::2]]
+    shapes += [_grid_line(y_axis(value)) for value in y_axis.ticks]
+    shapes += [
+        _curve(points, x_axis, y_axis, i, label) for i, (label, points) in enumerate(series.items())
+    ]
+    texts = [_y_text(y_axis, value) for value in y_axis.ticks]
+    texts += [_x_text(x_axis, value) for value in x_axis.ticks]
+    texts += [_band_text(x_axis, *band) for band in bands]
     keys = (
-        f'<span><i style="background:{colour}"></i>{html.escape(label)}</span>'
-        for label, colour in zip(series, _colours(len(series)), strict=True)
+        f'<span><svg class="key" aria-hidden="true">{_line(i, "M0 6H24")}</svg>'
+        f"{html.escape(label)}</span>"
+        for i, label in enumerate(series)
     )
-    return f'<figure>{svg}<figcaption class="legend">{"".join(keys)}</figcaption></figure>'
+    return (
+        f'<figure><div class="plot{" named" if bands else ""}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{name}">{"".join(shapes)}</svg>{"".join(texts)}</div>'
+        f'<figcaption><span class="unit">{html.escape(x_label)}</span>{"".join(keys)}'
+        "</figcaption></figure>"
+    )
 
 
 class _Axis:
@@ -84,38 +93,47 @@ def _thinned(points: Iterable[Point]) -> list[Point]:
     ]
 
 
-def _colours(num: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(num)]
-
-
-def _curve(points: Sequence[Point], x_axis: _Axis, y_axis: _Axis, colour: str, label: str) -> str:
+def _curve(points: Sequence[Point], x_axis: _Axis, y_axis: _Axis, number: int, label: str) -> str:
     places = [(x_axis(x), y_axis(y)) for x, y in points]
-    line = " ".join(f"{x},{y}" for x, y in places)
-    parts = [f'<polyline class="curve" stroke="{colour}" points="{line}"/>']
+    parts = [_line(number, "M" + "L".join(f"{x:g} {y:g}" for x, y in places))]
+    kind = "dot" if len(points) > MAX_DOTS else "dot shown"
     for (x, y), (value, height) in zip(places, points, strict=True):
         tip = html.escape(f"{label}: {height:.4g} at {value:g}")
-        parts.append(
-            f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"><title>{tip}</title></circle>'
-        )
-    return "".join(parts)
+        # A line without length has a round end of its width, which no stretching makes an ellipse.
+        parts.append(f'<path class="{kind}" d="M{x:g} {y:g}h0"><title>{tip}</title></path>')
+    return f'<g class="c{number % NUM_COLOURS}">{"".join(parts)}</g>'
 
 
-def _band(x_axis: _Axis, index: int, begin: float, end: float, label: str) -> str:
-    x, right = x_axis(begin), x_axis(end)
-    width = round(right - x, 1)
-    kind = "band odd" if index % 2 else "band"
-    shape = (
-        f'<rect class="{kind}" x="{x}" y="{TOP}" width="{width}" height="{HEIGHT - TOP - BOTTOM}"/>'
+def _line(number: int, path: str) -> str:
+    dash = DASHES[number % len(DASHES)]
+    return f'<path class="curve c{number % NUM_COLOURS}" stroke-dasharray="{dash}" d="{path}"/>'
+
+
+def _shade(x_axis: _Axis, begin: float, end: float) -> str:
+    x = x_axis(begin)
+    return f'<rect class="shade" x="{x}" y="0" width="{x_axis(end) - x:g}" height="{HEIGHT}"/>'
+
+
+def _grid_line(y: float) -> str:
+    return f'<path class="tick" d="M0 {y:g}H{WIDTH}"/>'
+
+
+def _band_text(x_axis: _Axis, begin: float, end: float, label: str) -> str:
+    """Names a band above it. A name that is too long for its band is left out by the style."""
+    left, right = _percent(x_axis(begin) / WIDTH), _percent(1 - x_axis(end) / WIDTH)
+    text = html.escape(label)
+    return (
+        f'<span class="band" style="left:{left};right:{right}" title="{text}"><b>{text}</b></span>'
     )
-    text = html.escape(label) if width > 6 * len(label) else ""
-    return f'{shape}<text class="band" x="{round(x + width / 2, 1)}" y="{TOP + 12}">{text}</text>'
 
 
-def _y_tick(axis: _Axis, value: float) -> str:
-    y = axis(value)
-    line = f'<line class="tick" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
-    return f'{line}<text class="axis" x="{LEFT - 6}" y="{y + 4}">{value:g}</text>'
+def _y_text(axis: _Axis, value: float) -> str:
+    return f'<span class="y" style="top:{_percent(axis(value) / HEIGHT)}">{value:g}</span>'
 
 
-def _x_tick(axis: _Axis, value: float) -> str:
-    return f'<text class="below" x="{axis(value)}" y="{HEIGHT - BOTTOM + 16}">{value:g}</text>'
+def _x_text(axis: _Axis, value: float) -> str:
+    return f'<span class="x" style="left:{_percent(axis(value) / WIDTH)}">{value:g}</span>'
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"

@@ -20,6 +20,8 @@ from pgtf.export.version_folder import new_version
 from pgtf.networks import Generator, latents_from_seeds
 
 NUM_CHECKED = 4  # images that are compared per signature
+SAMPLES_PIXELS = 2**21  # of the card's picture, and at most MAX_SAMPLES images
+MAX_SAMPLES = 24
 
 Specs = Mapping[str, tf.TensorSpec]  # inputs or outputs of a signature by name
 
@@ -62,7 +64,7 @@ def export_generator(
             serving_files.write_batching_parameters(folder / serving_files.BATCHING_FILE, sizes)
             warmup = folder / serving_files.WARMUP_FILE
             serving_files.write_warmup_requests(warmup, facts.name, inputs, sizes)
-            write_model_card(folder, number, Gs, facts, specs, report)
+            write_model_card(folder, number, Gs, facts, specs, report, _samples(Gs))
     except tf.errors.OpError as error:  # TensorFlow's own kind of OSError
         raise OSError(f"{out}: cannot be written: {error.message}") from error
     return out / str(number)
@@ -87,6 +89,19 @@ def _expected(Gs: Generator, inputs: Mapping[str, Specs]) -> dict[str, np.ndarra
         if "dummy" not in rows:
             expected[f"images/{signature}"] = _live_images(Gs, **rows)
     return expected
+
+
+def _samples(Gs: Generator) -> np.ndarray | None:
+    """Generates the images of the card: of seeds 0, 1, ..., fewer of large ones; uint8 NHWC.
+
+    Returns None if the channels are no picture.
+    """
+    if Gs.config.num_channels not in (1, 3):
+        return None
+    num = min(max(SAMPLES_PIXELS // 4 ** Gs.stage(Gs.lod)[0], 1), MAX_SAMPLES)
+    label_size = Gs.config.label_size
+    classes = np.arange(num) % label_size if label_size else None
+    return _live_images(Gs, seed=np.arange(num), class_id=classes)
 
 
 def _live_images(

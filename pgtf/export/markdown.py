@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+_ACTIVE = re.compile(r"[\\`*_{}\[\]<>#|!&~$^=+:/@]|(?<=www)\.")  # "." makes www.x a link
+
 
 def plain(text: str) -> str:
     """Escapes what Markdown would take for more than text, such as a picture from elsewhere."""
-    return re.sub(r"([^\w\s])", r"\\\1", text)
+    return _ACTIVE.sub(r"\\\g<0>", text)

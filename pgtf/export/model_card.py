@@ -1,4 +1,4 @@
-"""Writes model_card.json: facts about a served model, its origin, and the checks it passed."""
+"""Writes model_card.json, facts about a served model, its origin and checks, and its README.md."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from pgtf.export import card_page
+from pgtf.export.pictures import save_grid
 from pgtf.export.signatures import Facts
 from pgtf.foreign.files import open_regular
 from pgtf.networks import Generator
@@ -27,8 +30,9 @@ def write_model_card(
     facts: Facts,
     signatures: Mapping[str, tuple[Mapping[str, tf.TensorSpec], Mapping[str, tf.TensorSpec]]],
     report: Mapping[str, Any],
+    samples: np.ndarray | None = None,
 ) -> None:
-    """Writes the card of a finished version folder.
+    """Writes the card of a finished version folder, for programs and as a page with a picture.
 
     Args:
         folder: the SavedModel; the card holds the SHA-256 of every file in it.
@@ -37,11 +41,12 @@ def write_model_card(
         facts: facts beyond the weights.
         signatures: {name: ({name of input: TensorSpec}, {name of output: TensorSpec})}.
         report: result of `self_check`.
+        samples: images of seeds 0, 1, ... for the page, uint8 [N, R, R, 1 or 3].
     """
     resolution_log2, alpha = Gs.stage(Gs.lod)
     fading = "" if alpha == 1 else f", {float(alpha):.0%} faded in"
     stage = "finished" if Gs.lod == 0 else f"still growing at lod {Gs.lod:g}{fading}"
-    card = {
+    card: dict[str, Any] = {
         "name": facts.name,
         "version": version,
         "licence": facts.licence,
@@ -69,11 +74,14 @@ def write_model_card(
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
         },
-        "sha256": {
-            path.relative_to(folder).as_posix(): sha256(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        },
+    }
+    if samples is not None:
+        save_grid(samples, None, folder / card_page.PICTURE_FILE)
+    card_page.write_page(folder, card, 0 if samples is None else len(samples))
+    card["sha256"] = {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
     (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
 

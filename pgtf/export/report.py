@@ -19,6 +19,7 @@ from pgtf.export.charts import line_chart
 from pgtf.export.timelapse import Moment, upper_left
 from pgtf.foreign.terminal import several_lines
 from pgtf.installation import spelled
+from pgtf.wording import counted, duration
 
 TEMPLATE = Path(__file__).with_name("report.html")
 MAX_GRIDS = 30  # grids in the page, spread over the run
@@ -62,7 +63,7 @@ def write_report(
         _section("Training", _training_charts(stats)),
         _section("Metrics", _metric_charts(metrics)),
         _section("Nearest neighbours in the training set", _neighbours(neighbours)),
-        _section("Stages", _table(stages[0], stages[1:])),
+        _section("Stages", _table("Stages", stages[0], stages[1:])),
         _section("Configuration", _configuration(config)),
     ]
     page = string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
@@ -81,7 +82,7 @@ def _summary(stats: Stats, metrics: Metrics) -> str:
     facts = {
         "images shown": f"{last['kimg']:,.0f} kimg",
         "resolution": f"{last['resolution']}x{last['resolution']}",
-        "training time": f"{last['train_hours']:.1f} h",
+        "training time": duration(3600 * last["train_hours"]),
     }
     if "sec_per_kimg" in last:
         facts["speed at the end"] = f"{last['sec_per_kimg']:.2f} s/kimg"
@@ -94,7 +95,7 @@ def _summary(stats: Stats, metrics: Metrics) -> str:
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
         for name, value in facts.items()
     )
-    return f"<section><dl>{''.join(rows)}</dl></section>"
+    return f'<section aria-label="Summary"><dl>{"".join(rows)}</dl></section>'
 
 
 def _player(moments: Sequence[Moment]) -> str:
@@ -174,16 +175,18 @@ def _configuration(config: Mapping[str, Mapping[str, Any]]) -> str:
         for group, fields in config.items()
         for field, value in fields.items()
     ]
-    table = _table(("field", "value"), rows, "left")
-    return f"<details><summary>{len(rows)} fields</summary>{table}</details>"
+    table = _table("Configuration", ("field", "value"), rows, "left")
+    return f"<details><summary>{counted(len(rows), 'field')}</summary>{table}</details>"
 
 
-def _table(titles: Iterable[Any], rows: Iterable[Sequence[Any]], kind: str = "") -> str:
-    head = "".join(f"<th>{html.escape(str(title))}</th>" for title in titles)
+def _table(name: str, titles: Iterable[Any], rows: Iterable[Sequence[Any]], kind: str = "") -> str:
+    """Makes a table that scrolls sideways where it is wider than the screen, also by keyboard."""
+    head = "".join(f'<th scope="col">{html.escape(str(title))}</th>' for title in titles)
     body = "".join(
         f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows
     )
-    return f'<div class="scroll"><table class="{kind}"><tr>{head}</tr>{body}</table></div>'
+    table = f'<table class="{kind}"><tr>{head}</tr>{body}</table>'
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">{table}</div>'
 
 
 def _data_url(image: PIL.Image.Image) -> str:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from pgtf.foreign.json_files import read_lines
 from pgtf.foreign.pictures import open_picture, reason
 from pgtf.foreign.schema import Between, Real, read_as
+from pgtf.wording import duration
 
 STRIP_HEIGHT = 48  # pixels below the grid
 MIN_WIDTH = 640  # pixels; smaller grids are enlarged, so that the text fits
@@ -67,8 +68,7 @@ class Moment:
         parts = [f"{self.kimg:g} kimg"]
         if self.lod is not None:
             parts += [f"{self.resolution}x{self.resolution}", f"lod {self.lod:.2f}"]
-            hours, minutes = divmod(round((self.train_hours or 0.0) * 60), 60)
-            parts += [f"{hours}h {minutes:02d}m"]
+            parts += [duration(3600 * (self.train_hours or 0.0))]
         return "   ".join(parts)
 
 

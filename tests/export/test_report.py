@@ -64,6 +64,11 @@ class _Tags(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+def curves_of(text):
+    """The paths of the curves of all charts, without the keys of the legends."""
+    return re.findall(r'<path class="curve[^>]* d="(M[^"]*)"/>(?!</svg>)', text)
+
+
 def test_the_page_is_well_formed_and_loads_nothing(page):
     tags = _Tags(page.read_text())
     assert tags.open == []
@@ -83,10 +88,19 @@ def test_every_section_holds_what_it_was_given(page):
     text = page.read_text()
     assert "<title>&lt;b&gt;run &amp; co&lt;/b&gt;</title>" in text
     assert "<b>run" not in text
-    for words in ("40 kimg", "8x8", "3.9 h", "25.5", "training.seed", "1000", "0 - 20", "10 kimg"):
+    for words in (
+        "40 kimg",
+        "8x8",
+        "3 h 54 min",
+        "25.5",
+        "training.seed",
+        "1000",
+        "0 - 20",
+        "10 kimg",
+    ):
         assert words in text
     assert sum(tag == "img" for tag, _ in _Tags(text).found) == 4 + 1
-    assert sum(tag == "polyline" for tag, _ in _Tags(text).found) == 2 + 3 + 1
+    assert len(curves_of(text)) == 2 + 3 + 1
 
 
 def test_a_resolution_begins_with_the_line_that_names_it():
@@ -99,7 +113,7 @@ def test_a_statistic_that_the_loss_does_not_have_is_not_drawn():
     fields = dict.fromkeys(("G_loss", "D_loss", "real_scores", "fake_scores"), 1.0)
     stats = [{"kimg": float(i), "resolution": 4} | fields for i in range(3)]
     text = report._training_charts(stats)
-    assert text.count("<polyline") == 2 + 2
+    assert len(curves_of(text)) == 2 + 2
     assert "gradient norm" not in text
     assert "gradient norm" in report._training_charts([line | {"mixed_norms": 1} for line in stats])
 
@@ -113,18 +127,18 @@ def test_a_curve_spans_the_chart_and_outliers_do_not_flatten_it():
     points = [(x, float(x)) for x in range(200)]
     points[7] = (7, 1e6)
     svg = charts.line_chart({"a": points}, "x")
-    places = re.search(r'points="([^"]+)"', svg)[1].split()
-    xs, ys = zip(*(map(float, place.split(",")) for place in places), strict=True)
-    assert (xs[0], xs[-1]) == (charts.LEFT, charts.WIDTH - charts.RIGHT)
-    assert ys[0] - ys[-1] > 0.9 * (charts.HEIGHT - charts.TOP - charts.BOTTOM)
-    assert min(ys) >= charts.TOP
+    (path,) = curves_of(svg)
+    xs, ys = zip(*(map(float, place.split()) for place in path[1:].split("L")), strict=True)
+    assert (xs[0], xs[-1]) == (0, charts.WIDTH)
+    assert ys[0] - ys[-1] > 0.9 * charts.HEIGHT
+    assert min(ys) >= 0
 
 
 def test_what_has_no_finite_value_is_said_and_not_drawn():
     nan = {"a & b": [(1, float("nan"))], "c": []}
     assert charts.line_chart(nan, "x") == '<p class="note">a &amp; b, c: no finite value.</p>'
     svg = charts.line_chart(nan | {"d": [(1, 2.0), (2, 3.0)]}, "x")
-    assert svg.count("<circle") == 2
+    assert svg.count('class="dot shown"') == 2
     assert "nan" not in svg
 
 
@@ -135,6 +149,64 @@ def test_ticks_are_round_few_and_inside(values):
     for tick in axis.ticks:
         assert re.fullmatch(r"-?[0-9]{1,3}0*|-?[\d.]{1,4}|-?\d(\.\d)?e[-+]\d+", f"{tick:g}")
         assert 0 <= axis(tick) <= 100
+
+
+def test_the_names_of_the_stages_lie_above_the_curves():
+    bands = [(0, 25, "4x4"), (25, 50, "<8x8>"), (50, 100, "16x16")]
+    svg = charts.line_chart({"a": [(0, 1.0), (100, 2.0)]}, "x", bands)
+    drawing, _, names = svg.partition("</svg>")
+    assert "4x4" not in drawing
+    places = re.findall(r'class="band" style="left:(.*?);right:(.*?)" title="(.*?)"', names)
+    assert places == [
+        ("0%", "75%", "4x4"), ("25%", "50%", "&lt;8x8&gt;"), ("50%", "0%", "16x16"),
+    ]  # fmt: skip
+    assert re.findall(r'<rect class="shade" x="(.*?)" y="0" width="(.*?)"', drawing) == [
+        ("250.0", "250")
+    ]
+
+
+def _luminance(colour):
+    """Relative luminance of "#rgb" or "#rrggbb", as WCAG defines it."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * c for c in colour[1:])
+    values = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def _contrast(*colours):
+    low, high = sorted(map(_luminance, colours))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_and_curves_are_read_on_light_and_dark_screens():
+    styles = re.findall(r":root \{(.*?)\}", report.TEMPLATE.read_text(), re.DOTALL)
+    assert len(styles) == 2
+    assert _contrast("#4f46e5", "#fff") >= 4.5  # the button
+    for style in styles:
+        colours = dict(re.findall(r"--(\w+): (#\w+)", style))
+        for paper in (colours["card"], colours["page"]):
+            assert _contrast(colours["ink"], paper) >= 7
+            assert _contrast(colours["soft"], paper) >= 4.5
+        curves = [f"c{i}" for i in range(charts.NUM_COLOURS)]
+        for name in (*curves, "accent", "edge"):
+            assert _contrast(colours[name], colours["card"]) >= 3, (name, colours)
+
+
+def test_headings_are_in_order_and_pictures_and_tables_have_names(page):
+    tags = _Tags(page.read_text()).found
+    levels = [int(tag[1]) for tag, _ in tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert ("html", {"lang": "en"}) in tags
+    for tag, attributes in tags:
+        if tag == "img":
+            assert attributes["alt"]
+        if tag == "svg" and attributes.get("aria-hidden") != "true":
+            assert attributes["aria-label"]
+        if attributes.get("class") == "scroll":  # reached and scrolled by keyboard
+            assert attributes["tabindex"] == "0"
+            assert attributes["aria-label"]
 
 
 def test_long_curves_are_thinned_to_means():
@@ -168,10 +240,10 @@ def test_a_person_moves_through_time(page, browser):
         return [image.get_attribute("alt") for image in images_ if image.is_displayed()]
 
     caption = browser.find_element("id", "caption")
-    assert shown() == [caption.text] == ["30 kimg   8x8   lod 1.00   0h 30m"]
+    assert shown() == [caption.text] == ["30 kimg   8x8   lod 1.00   30 min"]
     slider = browser.find_element("id", "moment")
     slider.send_keys("\ue012")  # arrow left
-    assert shown() == [caption.text] == ["20 kimg   8x8   lod 1.00   0h 30m"]
+    assert shown() == [caption.text] == ["20 kimg   8x8   lod 1.00   30 min"]
     slider.send_keys("\ue011")  # home
     play = browser.find_element("id", "play")
     play.click()

@@ -3,17 +3,27 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
 from pgtf.export import Facts, export, export_generator, sha256
 from pgtf.export.model_card import write_model_card
-from pgtf.export.self_check import _check, largest_difference, self_check
+from pgtf.export.self_check import (
+    LATENCY_REPEATS,
+    LATENCY_WARMUP,
+    _check,
+    _latencies,
+    largest_difference,
+    self_check,
+)
 from tests import tiny
+from tests.export.conftest import NO_REPORT
 
 # The program of somebody without this package, in a process that cannot find it.
 STRANGER = """
@@ -57,6 +67,7 @@ def test_the_model_card_tells_what_was_checked_and_measured(checked):
     assert max(checks.values()) <= 1
     assert 0 < card["latency_ms"]["batch_1"]
     assert 0 < card["latency_ms"]["batch_8"]
+    assert 1 <= card["latency_ms"]["calls"] <= LATENCY_REPEATS
     assert card["dataset"] == "datasets/digits"
     assert card["licence"] == "CC0-1.0"
     assert card["kimg"] == 3
@@ -74,7 +85,72 @@ def test_the_model_card_has_the_sha256_of_every_other_file(checked):
         if path.name != "model_card.json"
     }
     assert card["sha256"] == expected
-    assert "saved_model.pb" in expected
+    assert {"saved_model.pb", "README.md", "samples.png"} <= expected.keys()
+
+
+def head_of(folder):
+    """The fields above the text of README.md."""
+    _, head, _ = (folder / "README.md").read_text().split("---\n", 2)
+    pairs = (line.partition(": ") for line in head.splitlines())
+    return {name: json.loads(value) for name, _, value in pairs}
+
+
+def test_the_page_of_the_model_has_a_picture_and_a_head_that_hubs_parse(checked):
+    assert head_of(checked) == {
+        "license": "cc0-1.0",
+        "library_name": "tensorflow",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": ["gan", "pggan", "progressive-growing", "image-generation", "tensorflow"]
+        + ["conditional"],
+        "datasets": ["digits"],
+        "metrics": ["fid"],
+    }
+    text = (checked / "README.md").read_text()
+    titles = re.findall("^## (.*)$", text, re.MULTILINE)
+    assert titles == ["Data", "Training", "Metrics", "Limits", "Speed", "Use", "Licence"]
+    assert "![24 generated images](samples.png)" in text
+    assert "| fid | 12.5 |" in text
+    assert re.search(r"\| 8 \| [\d.]+ ms \| [\d.]+ ms \|", text)
+    with PIL.Image.open(checked / "samples.png") as picture:
+        assert picture.size == (5 * 16 * 8, 5 * 16 * 8)  # 80 pixels, enlarged
+
+
+def test_the_program_on_the_page_runs(checked):
+    text = (checked / "README.md").read_text()
+    program = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
+    names = {}
+    exec(program.replace("path/of/this/folder", str(checked)), names)
+    assert names["images"].shape == (2, 16, 16, 1)
+
+
+def test_names_of_others_are_text_on_the_page(tmp_path):
+    name = "a\n# b ![x](//y) <i> `z` \x1b[2J"
+    record = {"value": 1.0, "reals": "| <b> |"}
+    facts = Facts(
+        name=name, dataset=f"/home/me/{name.replace('/', '')}", licence="my: 'own'\n",
+        metrics={"x": record},
+    )  # fmt: skip
+    write_model_card(tmp_path, 1, tiny.generator(), facts, {}, NO_REPORT)
+    text = (tmp_path / "README.md").read_text()
+    assert head_of(tmp_path)["license_name"] == "my: 'own'\n"
+    assert "\x1b" not in text
+    assert "/home/me" not in text
+    for words in ("\n# b", "](//y)", " <i>", "| <b>"):
+        assert words not in text.split("---\n", 2)[2].replace("\n# a", "")
+    assert "an unknown number" in text.lower()
+    assert "Not measured." in text
+
+
+def test_calls_of_all_batch_sizes_take_turns_after_a_warm_up():
+    sizes = []
+
+    def signature(latents):
+        sizes.append(len(latents))
+        return {"images": tf.zeros([len(latents), 4, 4, 1])}
+
+    found = _latencies(signature, {"latents": tf.zeros([4, 8])})
+    assert sizes == [1, 8] * (LATENCY_WARMUP + LATENCY_REPEATS)
+    assert found["calls"] == LATENCY_REPEATS
 
 
 def test_a_growing_network_says_so(labelled):
@@ -100,6 +176,9 @@ def test_the_model_card_has_the_resolution_of_the_lod(tmp_path, lod, resolution,
     card = json.loads((tmp_path / "model_card.json").read_text())
     assert (card["resolution"], card["full_resolution"], card["lod"]) == (resolution, 16, lod)
     assert card["stage"] == stage
+    page = (tmp_path / "README.md").read_text()
+    assert f"generates {resolution}x{resolution} RGB images" in page
+    assert ("its training was to reach 16x16" in page) == (lod > 0)
 
 
 @pytest.mark.parametrize("size", [2**20, 2**20 + 1, 3 * 2**20 + 5])

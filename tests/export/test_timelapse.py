@@ -31,8 +31,8 @@ def test_every_grid_has_its_line_of_statistics_as_caption(run_folder):
     captions = [moment.caption for moment in timelapse.moments(run_folder, "stats.jsonl")]
     assert captions == [
         "0 kimg",
-        "4 kimg   4x4   lod 2.00   0h 30m",
-        "12 kimg   8x8   lod 1.00   25h 15m",
+        "4 kimg   4x4   lod 2.00   30 min",
+        "12 kimg   8x8   lod 1.00   1 d 1 h",
     ]
 
 

@@ -69,3 +69,11 @@ def test_divergences_of_single_factors_are_not_drawn(tmp_path):
 def test_a_run_without_records_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no metric-\*.jsonl of snapshots to draw"):
         plot(tmp_path, tmp_path / "x.png")
+
+
+def test_settings_that_all_curves_share_are_said_once():
+    shared = ["swd (9 fakes, seed 0)", "swd_16 (9 fakes, seed 0)"]
+    assert plot_module._legend(shared) == (["swd", "swd_16"], "9 fakes, seed 0")
+    other = ["swd (9 fakes, seed 0)", "swd (9 fakes, seed 1)"]
+    assert plot_module._legend(other) == (other, None)
+    assert plot_module._legend(["plain", "lines"]) == (["plain", "lines"], None)
