@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from pgtf.commands import compilation_cache
 from pgtf.distribution import signals
 from pgtf.foreign.terminal import PrintableFormatter, guard, printable
 
@@ -59,6 +60,7 @@ def run(flags: str, command: str, *, tensorflow: bool = True, packages: Sequence
         arguments = importlib.import_module(flags).parse(sys.argv)
         with _no_garbage_collection():
             if tensorflow:
+                compilation_cache.choose()
                 import_tensorflow_quietly()
             run_command = importlib.import_module(command).run
         try:

@@ -146,6 +146,8 @@ def _train(preset: str, config: Config, strategy: tf.distribute.Strategy) -> int
         *run.remarks,
         describe_devices(strategy, made.training.precision),
     ]
+    if advice := precision.advice(made.training.precision):
+        notes.append(advice)
     options = loop.RunOptions(
         start=run.start,
         preset=preset,
