@@ -102,6 +102,8 @@ def run(options: TrainOptions, observer: Observer | None = None) -> Outcome:
         *ready.remarks,
         describe_devices(strategy, made.training.precision),
     ]
+    if advice := precision.advice(made.training.precision):
+        notes.append(advice)
     loop_options = loop.RunOptions(
         start=ready.start,
         callbacks=observer.callbacks,

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from pgtf.commands import compilation_cache
 from pgtf.commands.programs import Program
 from pgtf.distribution import signals
 from pgtf.foreign.terminal import PrintableFormatter, guard, printable
@@ -49,6 +50,7 @@ def run(program: Program, argv: Sequence[str]) -> None:
         arguments = importlib.import_module(program.flags).parse(argv)
         with _no_garbage_collection():
             if program.tensorflow:
+                compilation_cache.choose()
                 import_tensorflow_quietly()
             run_command = importlib.import_module(program.command).run
         try:

@@ -121,8 +121,7 @@ JIT: flags.FlagHolder[str | None] = flags.DEFINE_enum(
     "jit",
     None,
     ["auto", "on", "off"],
-    "Compile the gradients with XLA; auto measures both on GPUs and is off on CPUs (default: "
-    "auto).",
+    "Compile iterations with XLA; auto is on for GPUs and off for CPUs (default: auto).",
     flag_values=FLAGS,
 )
 MINIBATCH: flags.FlagHolder[int | None] = flags.DEFINE_integer(

@@ -21,6 +21,7 @@ _OTHERS = {
     "v2-2gpus": (_RELEASE, _PAPER_NETWORK),
     "v2-4gpus": (_RELEASE, _PAPER_NETWORK),
     "v2-8gpus": (_RELEASE, _PAPER_NETWORK),
+    "v2-1gpu-mb32": ("v2-8gpus on one large GPU", _PAPER_NETWORK),
     "demo": ("this project", (211_580, 212_433)),
 }
 _NOTES = """\

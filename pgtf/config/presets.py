@@ -77,6 +77,14 @@ PRESETS: dict[str, Config] = {
         {4: 512, 8: 256, 16: 128, 32: 64, 64: 32},
         {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003},
     ),
+    # The schedule of v2-8gpus on one card with about 40 GB: another training than v2-1gpu, with
+    # larger minibatches and learning rates, and no limits made for 16 GB.
+    "v2-1gpu-mb32": _v2(
+        1,
+        32,
+        {4: 512, 8: 256, 16: 128, 32: 64, 64: 32},
+        {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003},
+    ).replace({"schedule.max_minibatch_per_gpu": {}}),
     # About five minutes on two CPU cores, for 32x32 cartoon faces.
     "demo": Config(
         dataset=DatasetConfig(path="datasets/demo", max_label_size=0, mirror_augment=False),
@@ -132,7 +140,7 @@ def preset_for(num_gpus: int) -> str:
     """Returns the name of the v2 preset for a number of GPUs, or raises ValueError."""
     name = f"v2-{num_gpus}gpu" if num_gpus == 1 else f"v2-{num_gpus}gpus"
     if name not in GPU_PRESETS:
-        known = ", ".join(sorted(PRESETS.keys() - EXPERIMENTS.keys()))
+        known = ", ".join(name for name in PRESETS if name not in EXPERIMENTS)
         raise ValueError(
             f"`--preset` is needed for --gpus={num_gpus}, which has no v2 preset. Presets: {known}."
         )

@@ -44,7 +44,8 @@ class Calls:
         config, state, progress = self._config, self._state, self._state.progress
         started = time.monotonic()
         where = (config.schedule, config.training, progress.cur_nimg, progress.tick_start_nimg)
-        call = plan.next_call(*where, self._pace.max_evaluations())
+        usual = plan.GPU_EVALUATIONS if self._pace.is_of_gpus else None
+        call = plan.next_call(*where, self._pace.max_evaluations(), usual)
         if is_new := self._stepper.is_new(call):
             call = plan.next_call(*where, 1)
         enter_stage(state, config.schedule.at(progress.cur_nimg), config.training)

@@ -38,9 +38,9 @@ class TrainingConfig:
         Literal["fp32", "tf32", "bf16", "fp16"],
         "precision of convolutions; weights, statistics, losses and gradient norms are always fp32",
     ] = "fp32"
-    jit: Annotated[
-        Literal["auto", "on", "off"], "compile the gradients with XLA; auto = where it is faster"
-    ] = "auto"
+    jit: Annotated[Literal["auto", "on", "off"], "compile iterations with XLA; auto = on GPUs"] = (
+        "auto"
+    )
     max_skipped: Annotated[
         int, "the run stops after this many iterations in a row with a non-finite gradient"
     ] = 50

@@ -40,6 +40,11 @@ class Pace:
         self._compilation_sec = self._compilation_cost = 0.0
         self._pause_sec, self._num_ticks = 0.0, 0
 
+    @property
+    def is_of_gpus(self) -> bool:
+        """True if GPUs compute."""
+        return self._num_cores is None
+
     def compiled(self, now: ScheduleState, seconds: float) -> None:
         """Counts the first iteration of a stage, which compiles it."""
         self._iteration_sec = None

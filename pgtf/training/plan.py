@@ -9,6 +9,7 @@ from pgtf.schedule import Schedule, ScheduleState
 from pgtf.training.config import TrainingConfig
 
 CALL_PIXELS = 64  # evaluations of the schedule in a call: CALL_PIXELS // resolution, at least 1
+GPU_EVALUATIONS = 16  # on GPUs, which wait while Python reads the statistics of a call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,7 @@ def next_call(
     cur_nimg: int,
     tick_start_nimg: int,
     max_evaluations: int | None = None,
+    usual_evaluations: int | None = None,
 ) -> Call:
     """Plans from `cur_nimg` to a change of stage or of minibatch, or the end of the tick.
 
@@ -52,12 +54,13 @@ def next_call(
         training: options of the loop.
         cur_nimg: images shown.
         tick_start_nimg: images shown at the start of the tick.
-        max_evaluations: end after so many evaluations of the schedule; None = CALL_PIXELS decides.
+        max_evaluations: end after so many evaluations of the schedule at most; None = any number.
+        usual_evaluations: end after so many; None = CALL_PIXELS decides.
     """
     now = first = schedule.at(cur_nimg)
     call = Call(first, [], [], [], [], cur_nimg)
     nimg, total_nimg = cur_nimg, math.ceil(training.total_kimg * 1000)
-    evaluations = max(CALL_PIXELS // first.resolution, 1)
+    evaluations = usual_evaluations or max(CALL_PIXELS // first.resolution, 1)
     for _ in range(min(evaluations, max_evaluations or evaluations)):
         state = schedule.at(nimg)
         if (state.stage, state.minibatch) != (first.stage, first.minibatch):

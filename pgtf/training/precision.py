@@ -11,12 +11,28 @@ gradient penalty's norm are float32 with all of them.
 
 import tensorflow as tf
 
+_FIRST_WITH_BF16 = (8, 0)  # compute capability: Ampere
 _COMPUTE_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 
 
 def compute_dtype(precision: str) -> str:
     """Returns the dtype in which layers compute: "float32", "bfloat16" or "float16"."""
     return _COMPUTE_DTYPES.get(precision, "float32")
+
+
+def advice(precision: str) -> str | None:
+    """Recommends bf16 where a GPU has it and another precision is set; None otherwise."""
+    if precision in _COMPUTE_DTYPES:
+        return None
+    for gpu in tf.config.get_visible_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpu)
+        if details.get("compute_capability", (0, 0)) >= _FIRST_WITH_BF16:
+            name = details.get("device_name", "this GPU")
+            return (
+                f"{name} computes in bfloat16: --precision=bf16 takes a third to two thirds of the "
+                "time of fp32 (docs/performance.md)."
+            )
+    return None
 
 
 def configure(precision: str) -> None:

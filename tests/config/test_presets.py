@@ -53,6 +53,15 @@ def test_memory_limits_bind_on_fewer_gpus_than_a_preset_was_made_for():
     assert [schedule.minibatch(r) for r in RESOLUTIONS[-4:]] == [32, 32, 16, 8]
 
 
+def test_the_preset_for_one_large_gpu_is_that_of_eight_without_limits():
+    eight, one = (named(name, "bf16") for name in ("v2-8gpus", "v2-1gpu-mb32"))
+    assert [one.schedule.minibatch(r) for r in RESOLUTIONS] == MINIBATCHES["v2-8gpus"]
+    changes = {"schedule.num_gpus": 1, "schedule.max_minibatch_per_gpu": {}}
+    assert eight.replace(changes) == one.replace({"training.precision": "fp32"})
+    assert "v2-1gpu-mb32" not in GPU_PRESETS
+    assert preset_for(1) == "v2-1gpu"
+
+
 def test_phases_length_and_stddev_groups_are_those_of_paper_and_release():
     for name in RELEASE:
         config = PRESETS[name]
@@ -154,4 +163,6 @@ def test_presets_of_the_paper_mirror_what_the_later_release_mirrors(preset):
 
 def test_the_number_of_gpus_chooses_among_the_v2_presets():
     assert [preset_for(number) for number in (1, 2, 4, 8)] == list(GPU_PRESETS)
-    assert set(GPU_PRESETS) == {name for name in PRESETS if name.startswith("v2-")}
+    assert set(GPU_PRESETS) == {name for name in PRESETS if name.startswith("v2-")} - {
+        "v2-1gpu-mb32"
+    }

@@ -51,11 +51,11 @@ def originals_loop(schedule, training):
     return rows, ticks
 
 
-def planned(schedule, training):
+def planned(schedule, training, usual=None):
     """All calls of a run; a tick ends as the training loop ends it."""
     calls, ticks, nimg, tick_start = [], [], 0, 0
     while nimg < training.total_kimg * 1000:
-        call = plan.next_call(schedule, training, nimg, tick_start)
+        call = plan.next_call(schedule, training, nimg, tick_start, None, usual)
         calls.append(call)
         nimg = call.end_nimg
         final = nimg >= training.total_kimg * 1000
@@ -84,6 +84,18 @@ def test_iterations_and_ticks_are_those_of_the_originals_loop_however_calls_are_
     calls, ticks = planned(*CASES[case])
     assert (rows_of(calls), ticks) == originals_loop(*CASES[case])
     assert len(calls[0].nimgs) > CASES[case][1].minibatch_repeats or call_pixels < 64
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_calls_for_gpus_are_longer_and_have_the_same_iterations_and_ticks(case):
+    usual = plan.GPU_EVALUATIONS
+    calls, ticks = planned(*CASES[case], usual)
+    assert (rows_of(calls), ticks) == originals_loop(*CASES[case])
+    repeats = CASES[case][1].minibatch_repeats
+    assert max(len(call.nimgs) for call in calls) > usual * repeats / 2
+    schedule = Schedule(lod_initial_resolution=1024)
+    call = plan.next_call(schedule, TrainingConfig(), 0, 0, None, usual)
+    assert len(call.nimgs) == usual * TrainingConfig().minibatch_repeats
 
 
 def test_a_call_keeps_one_stage_and_one_minibatch():

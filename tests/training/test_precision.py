@@ -174,6 +174,25 @@ def test_compiled_gradients_are_those_of_the_uncompiled_step(
         np.testing.assert_allclose(compiled[name] / largest, expected / largest, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("capability", "name", "is_advised"),
+    [
+        ((9, 0), "fp32", True),
+        ((8, 0), "tf32", True),
+        ((7, 5), "fp32", False),
+        ((9, 0), "bf16", False),
+    ],
+)
+def test_bf16_is_recommended_on_gpus_that_have_it(monkeypatch, capability, name, is_advised):
+    assert precision.advice("fp32") is None  # without a GPU
+    details = {"compute_capability": capability, "device_name": "NVIDIA H200"}
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    text = precision.advice(name)
+    assert (text is not None) == is_advised
+    assert not is_advised or text.startswith("NVIDIA H200 ") and "--precision=bf16" in text
+
+
 def test_precision_is_part_of_the_configuration(config):
     changed = config.replace({"training.precision": "bf16"})
     assert config.differences(changed) == ["training.precision: 'fp32' -> 'bf16'"]
