@@ -75,9 +75,9 @@ def open_tiff(plain: Plain, num_bytes: int, max_pixels: int = MAX_PIXELS) -> PIL
     picture = PIL.Image.new(mode, size, None)
     picture.format = "TIFF"
     if mode == CMYK or layout.dtype == np.uint8:
-        picture.info[LOADER] = functools.partial(_load_tiff, plain=plain)
+        picture.info[LOADER] = functools.partial(_load_tiff, plain=plain, layout=layout)
     else:
-        picture.info[READER] = functools.partial(_read_tiff, plain=plain)
+        picture.info[READER] = functools.partial(_read_tiff, plain=plain, layout=layout)
     for entry in found.entries:
         if entry.tag == PROFILE:
             data, at = found.data_of(entry, plain.content)
@@ -131,11 +131,9 @@ def _unreadable(plain: Plain, found: tiff.Directory) -> Exception:
     )
 
 
-def _load_tiff(picture: PIL.Image.Image, plain: Plain) -> None:
+def _load_tiff(picture: PIL.Image.Image, plain: Plain, layout: Layout) -> None:
     """Sets the pixels of a picture of 8 bits per sample, or of CMYK."""
-    found = _read_tiff(picture, plain)
-    if found is None:
-        return
+    found = _read_tiff(picture, plain, layout)
     values = found.values if found.values.dtype == np.uint8 else round_16_bits(found.values)
     if found.is_inverted:
         values = ~values
@@ -144,12 +142,9 @@ def _load_tiff(picture: PIL.Image.Image, plain: Plain) -> None:
     picture.im = PIL.Image.frombytes(picture.mode, picture.size, values.tobytes()).im
 
 
-def _read_tiff(picture: PIL.Image.Image, plain: Plain) -> Samples | None:
+def _read_tiff(picture: PIL.Image.Image, plain: Plain, layout: Layout) -> Samples:
     """Reads samples of any type of number."""
     found = tiff.read_directory(plain.content)
-    layout = _layout(plain, found)
-    if layout is None:
-        return None
     values = read_values(plain.content, found, layout)
     opacity = None
     photometric = found.integer(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO)

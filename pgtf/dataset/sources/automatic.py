@@ -71,11 +71,16 @@ class Plan:
         left_out = ""
         if self.rejected:
             first = self.rejected[0]
-            left_out = f" without {len(self.rejected)} others, such as {first.name}: {first.reason}"
+            others = _counted(len(self.rejected), "other")
+            left_out = f" without {others}, such as {first.name}: {first.reason}"
         return (
-            f"{self.target}, up to {most} images of {self.image_dir} at {side}x{side}{left_out} "
-            f"(as does {self.command})"
+            f"{self.target}, up to {_counted(most, 'image')} of {self.image_dir} at {side}x{side}"
+            f"{left_out} (as does {self.command})"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def is_source(path: str) -> bool:

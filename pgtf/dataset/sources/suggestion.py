@@ -16,6 +16,7 @@ from pgtf.dataset.sources.pictures import GRAY_MODES, PLAIN_MODES
 from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.survey import SURVEYED, small_part, survey
 from pgtf.dataset.sources.walking import find_images
+from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture
 from pgtf.installation import command
 
@@ -69,7 +70,7 @@ def kinds_of(path: str, names: Sequence[str]) -> Kinds:
 
 def _kind(path: str) -> tuple[tuple[int, int], str]:
     """Size and mode of a picture."""
-    with open_picture(path, pixels=False) as picture:
+    with open_picture(path, pixels=False, max_pixels=MAX_PIXELS) as picture:
         return picture.size, TRANSPARENT if picture.has_transparency_data else picture.mode
 
 
