@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags as absl_flags
 from absl.testing import flagsaver
 
@@ -151,6 +152,18 @@ def test_a_changed_configuration_is_refused_with_the_remedies_of_the_command(tra
     train(total_kimg=0.064)
     with pytest.raises(ValueError, match=r"has another configuration: .*lod_training_kimg: 0.064"):
         train(total_kimg=0.128, lod_training_kimg=0.01)
+
+
+def test_devices_that_tensorflow_uses_already_are_an_error_with_a_remedy(train, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    assert tf.reduce_sum(tf.ones(2)) == 2  # It has chosen its devices.
+    with pytest.raises(ValueError, match="`--cpu_replicas` must be given before"):
+        train(cpu_replicas=2)
+    monkeypatch.setattr(tf.config, "set_visible_devices", refuse)
+    with pytest.raises(ValueError, match="`--gpus` must not be 0 after TensorFlow"):
+        train()
 
 
 def test_a_missing_dataset_is_an_oserror(tmp_path):
