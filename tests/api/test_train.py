@@ -215,7 +215,7 @@ def test_progress_is_lines_in_a_script_and_can_be_switched_off(train, capsys, ca
 
 
 def test_progress_in_a_notebook_is_one_line_that_changes(train, capsys, monkeypatch):
-    shown = []
+    shown, lines = [], []
 
     class Handle:
         def update(self, data, raw):
@@ -223,6 +223,7 @@ def test_progress_in_a_notebook_is_one_line_that_changes(train, capsys, monkeypa
 
     def show(data, raw, display_id):
         shown.append(data["text/plain"])
+        lines.append(display_id)
         return Handle()
 
     shell = types.SimpleNamespace(kernel=None)
@@ -232,6 +233,7 @@ def test_progress_in_a_notebook_is_one_line_that_changes(train, capsys, monkeypa
     monkeypatch.setattr(display, "REDRAW_SEC", 0.0)
     train(total_kimg=0.128)
     assert len(shown) > 3
+    assert lines == [True]
     assert all("\n" not in text for text in shown)
     assert "of 0.128 kimg, 4x4, " in shown[0]
     assert "0.1 of 0.128 kimg, 8x8, fading in" not in shown[-1]
