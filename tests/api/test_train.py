@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags as absl_flags
 from absl.testing import flagsaver
 
@@ -153,6 +154,18 @@ def test_a_changed_configuration_is_refused_with_the_remedies_of_the_command(tra
         train(total_kimg=0.128, lod_training_kimg=0.01)
 
 
+def test_devices_that_tensorflow_uses_already_are_an_error_with_a_remedy(train, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    assert tf.reduce_sum(tf.ones(2)) == 2  # It has chosen its devices.
+    with pytest.raises(ValueError, match="`--cpu_replicas` must be given before"):
+        train(cpu_replicas=2)
+    monkeypatch.setattr(tf.config, "set_visible_devices", refuse)
+    with pytest.raises(ValueError, match="`--gpus` must not be 0 after TensorFlow"):
+        train()
+
+
 def test_a_missing_dataset_is_an_oserror(tmp_path):
     with pytest.raises(OSError, match="no such dataset folder"):
         pgtf.train(tmp_path / "nowhere", preset="demo", outdir=tmp_path / "results")
@@ -202,7 +215,7 @@ def test_progress_is_lines_in_a_script_and_can_be_switched_off(train, capsys, ca
 
 
 def test_progress_in_a_notebook_is_one_line_that_changes(train, capsys, monkeypatch):
-    shown = []
+    shown, lines = [], []
 
     class Handle:
         def update(self, data, raw):
@@ -210,6 +223,7 @@ def test_progress_in_a_notebook_is_one_line_that_changes(train, capsys, monkeypa
 
     def show(data, raw, display_id):
         shown.append(data["text/plain"])
+        lines.append(display_id)
         return Handle()
 
     shell = types.SimpleNamespace(kernel=None)
@@ -219,6 +233,7 @@ def test_progress_in_a_notebook_is_one_line_that_changes(train, capsys, monkeypa
     monkeypatch.setattr(display, "REDRAW_SEC", 0.0)
     train(total_kimg=0.128)
     assert len(shown) > 3
+    assert lines == [True]
     assert all("\n" not in text for text in shown)
     assert "of 0.128 kimg, 4x4, " in shown[0]
     assert "0.1 of 0.128 kimg, 8x8, fading in" not in shown[-1]
