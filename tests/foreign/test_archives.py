@@ -9,8 +9,8 @@ import tarfile
 
 import pytest
 
-from pgtf.dataset.sources import archives
-from pgtf.dataset.sources.archives import read_member
+from pgtf.foreign import archives
+from pgtf.foreign.archives import read_member
 
 CONTENT = random.Random(0).randbytes(5120)
 
