@@ -26,7 +26,7 @@ URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05
 MODES = ("legacy", "clean")
 INPUT, FEATURES, LAST_MATMUL = "ExpandDims:0", "pool_3:0", "softmax/logits/MatMul"
 SIDE = 299  # pixels per side of the network's input
-_MAX_BYTES = 1 << 28  # of a graph file, and of its archive; those of 2015 have 91 and 85 MiB
+MAX_BYTES = 1 << 28  # of a graph file, and of its archive; those of 2015 have 91 and 85 MiB
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT = 60  # seconds without an answer after which a download fails
 _MINIBATCH = 50  # images of 299x299 in work at a time
@@ -54,7 +54,7 @@ class Inception:
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: mode={mode}.")
-        content = read_bytes(path, _MAX_BYTES)
+        content = read_bytes(path, MAX_BYTES)
         self.path, self.mode = os.fspath(path), mode
         self.sha256 = hashlib.sha256(content).hexdigest()
         _check_sha256(path, self.sha256, sha256)
@@ -150,12 +150,12 @@ def download(
         ):
             while block := stream.read(_BLOCK_BYTES):
                 file.write(block)
-                if file.tell() > _MAX_BYTES:
-                    what = f"must have at most {_MAX_BYTES >> 20} MiB"
+                if file.tell() > MAX_BYTES:
+                    what = f"must have at most {MAX_BYTES >> 20} MiB"
                     raise ValueError(f"{url}: {what}. Received: more.")
         try:
             _check_packed(archive)
-            content = read_member(str(archive), GRAPH_NAME, _MAX_BYTES)
+            content = read_member(str(archive), GRAPH_NAME, MAX_BYTES)
         except (FileNotFoundError, ValueError) as error:
             what = str(error).removeprefix(f"{archive}: ")
             raise ValueError(f"{url}: must be an archive of {GRAPH_NAME} ({what}).") from None
@@ -175,8 +175,8 @@ def _check_packed(path: Path) -> None:
         content = io.BufferedReader(Unpacked(file, Gzip), _BLOCK_BYTES)
         while block := content.read(_BLOCK_BYTES):
             total += len(block)
-            if total > _MAX_BYTES:
-                raise ValueError(f"more than {_MAX_BYTES >> 20} MiB after decompression")
+            if total > MAX_BYTES:
+                raise ValueError(f"more than {MAX_BYTES >> 20} MiB after decompression")
 
 
 def _watched(response: Any, progress: bool) -> Any:

@@ -178,10 +178,10 @@ def test_a_download_without_end_or_that_unpacks_to_gigabytes_is_refused(
 ):
     archive, target = tmp_path / "archive.tgz", tmp_path / "cache" / "graph.pb"
     make_archive(archive, inception.GRAPH_NAME, bytes(1 << 20))
-    monkeypatch.setattr(inception, "_MAX_BYTES", 1 << 16)
+    monkeypatch.setattr(inception, "MAX_BYTES", 1 << 16)
     with pytest.raises(ValueError, match="must be an archive .* .more than 0 MiB after decompress"):
         inception.download(target, archive.as_uri())
-    monkeypatch.setattr(inception, "_MAX_BYTES", 100)
+    monkeypatch.setattr(inception, "MAX_BYTES", 100)
     with pytest.raises(ValueError, match="must have at most 0 MiB. Received: more."):
         inception.download(target, archive.as_uri())
     assert list(target.parent.iterdir()) == []
