@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import math
 import os
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -67,7 +68,9 @@ MAX_MODEL_BYTES = 64 << 20  # weights lie in other files
 MAX_FILLED = 1 << 24  # elements that constants of one graph may have without being written out
 # Parts of one graph; a network of 1024x1024 has 100 objects, 50 functions and 4000 operations.
 MAX_OBJECTS, MAX_FUNCTIONS, MAX_OPERATIONS = 5000, 500, 50_000
+MAX_SECONDS = 600.0  # of one call; TensorFlow never returns from some that need too much memory
 MAX_CALLS = 64  # functions that call one another, one in the other
+T = TypeVar("T")
 _GRAPH_FILE = "saved_model.pb"
 _OTHER_FILES = ("saved_model.pbtxt", "saved_model.cpb")  # TensorFlow would read these instead
 
@@ -117,11 +120,41 @@ class SavedModel:
     def _call(self, name: str, **inputs: Any) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        try:
+        def compute() -> dict[str, np.ndarray]:
             tensors = {key: tf.constant(value) for key, value in inputs.items()}
             return {key: value.numpy() for key, value in self._signatures[name](**tensors).items()}
-        except (tf.errors.OpError, TypeError, ValueError) as error:
+
+        try:
+            return within_limits(compute)
+        except (tf.errors.OpError, TypeError, ValueError, TimeoutError) as error:
             raise ValueError(f"{self.path}: {name} failed ({_reason(error)}).") from None
+
+
+def within_limits(compute: Callable[[], T]) -> T:
+    """Runs a graph of others in a thread that nobody waits for longer than MAX_SECONDS.
+
+    Signals end the process meanwhile, as they do not while TensorFlow computes in the main thread.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    found: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(compute())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(MAX_SECONDS)
+    if errors:
+        raise errors[0]
+    if not found:
+        raise TimeoutError(f"it takes longer than {MAX_SECONDS:g} seconds")
+    return found[0]
 
 
 def check_frozen_graph(path: str | os.PathLike[str], graph: Any) -> None:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -258,3 +259,19 @@ def test_a_frozen_graph_of_very_many_operations_is_refused(tmp_path):
         graph.node.add(op="NoOp", name=f"x{number}")
     with pytest.raises(ValueError, match="must have at most 50000 operations. Received: 50001"):
         check_frozen_graph("graph.pb", graph)
+
+
+def test_a_call_that_does_not_return_is_given_up(tmp_path, monkeypatch):
+    model = SavedModel(_saved(tmp_path, lambda x: {"y": x}))
+    ended = threading.Event()
+    monkeypatch.setitem(model._signatures, "serving_default", lambda **inputs: ended.wait(60))
+    monkeypatch.setattr(graphs, "MAX_SECONDS", 0.1)
+    with pytest.raises(ValueError, match="serving_default failed .* it takes longer than 0.1 sec"):
+        model.signature("serving_default")(x=np.zeros(1, np.float32))
+    ended.set()
+
+
+def test_errors_of_a_call_are_those_that_it_raises():
+    assert graphs.within_limits(lambda: 5) == 5
+    with pytest.raises(ZeroDivisionError):
+        graphs.within_limits(lambda: 1 // 0)

@@ -7,8 +7,8 @@ file and never fetched unasked. Other conversions of the network give other valu
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from pgtf.foreign.archives import read_member
 from pgtf.foreign.files import read_bytes
-from pgtf.graphs import check_frozen_graph
+from pgtf.foreign.packed import Gzip, Unpacked
+from pgtf.graphs import check_frozen_graph, within_limits
 from pgtf.installation import spelled
 
 GRAPH_NAME = "classify_image_graph_def.pb"
@@ -25,7 +27,7 @@ URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05
 MODES = ("legacy", "clean")
 INPUT, FEATURES, LAST_MATMUL = "ExpandDims:0", "pool_3:0", "softmax/logits/MatMul"
 SIDE = 299  # pixels per side of the network's input
-_MAX_BYTES = 1 << 30  # of a graph file; that of 2015 has 91 MiB
+MAX_BYTES = 1 << 28  # of a graph file, and of its archive; those of 2015 have 91 and 85 MiB
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT = 60  # seconds without an answer after which a download fails
 _MINIBATCH = 50  # images of 299x299 in work at a time
@@ -53,7 +55,7 @@ class Inception:
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: mode={mode}.")
-        content = read_bytes(path, _MAX_BYTES)
+        content = read_bytes(path, MAX_BYTES)
         self.path, self.mode = os.fspath(path), mode
         self.sha256 = hashlib.sha256(content).hexdigest()
         _check_sha256(path, self.sha256, sha256)
@@ -78,11 +80,20 @@ class Inception:
         for start in range(0, len(images), _MINIBATCH):
             part = images[start : start + _MINIBATCH]
             shown = resize_clean(part) if self.mode == "clean" else part.astype(np.float32)
-            parts.append(self._session.run(self._outputs, {self._images: shown}))
+            parts.append(self._run(shown))
         features, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         if not (np.isfinite(features).all() and np.isfinite(probabilities).all()):
             raise ValueError(f"{self.path}: must give finite features. Received: NaN or infinity.")
         return features, probabilities
+
+    def _run(self, shown: np.ndarray) -> list[np.ndarray]:
+        """Computes features and probabilities of some images; ValueError if the graph fails."""
+        import tensorflow as tf
+
+        try:
+            return within_limits(lambda: self._session.run(self._outputs, {self._images: shown}))
+        except (tf.errors.OpError, ValueError, TimeoutError) as error:
+            raise ValueError(_not_the_graph(self.path, error)) from None
 
 
 def resize_clean(images: np.ndarray) -> np.ndarray:
@@ -127,10 +138,7 @@ def download(
         OSError: the server or the disk fails; nothing is left behind.
         ValueError: the archive does not hold the graph, or holds another one.
     """
-    import gzip
-    import tarfile
     import urllib.request
-    import zlib
 
     path = Path(path or default_path())
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,24 +149,35 @@ def download(
             _watched(response, progress) as stream,
             open(archive, "wb") as file,
         ):
-            shutil.copyfileobj(stream, file)
+            while block := stream.read(_BLOCK_BYTES):
+                file.write(block)
+                if file.tell() > MAX_BYTES:
+                    what = f"must have at most {MAX_BYTES >> 20} MiB"
+                    raise ValueError(f"{url}: {what}. Received: more.")
         try:
-            # Read to the end, where gzip checks the sum of the whole; tar stops before it.
-            with gzip.open(archive) as content:
-                while content.read(_BLOCK_BYTES):
-                    pass
-            with tarfile.open(archive) as tar, open(graph, "wb") as file:
-                member = tar.extractfile(GRAPH_NAME)
-                if member is None:
-                    raise KeyError(GRAPH_NAME)
-                shutil.copyfileobj(member, file)
-                file.flush()
-                os.fsync(file.fileno())
-        except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError) as error:
-            raise ValueError(f"{url}: must be an archive of {GRAPH_NAME} ({error}).") from error
+            _check_packed(archive)
+            content = read_member(str(archive), GRAPH_NAME, MAX_BYTES)
+        except (FileNotFoundError, ValueError) as error:
+            what = str(error).removeprefix(f"{archive}: ")
+            raise ValueError(f"{url}: must be an archive of {GRAPH_NAME} ({what}).") from None
+        with open(graph, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         _check_sha256(url, file_sha256(graph), sha256)
         os.replace(graph, path)
     return path
+
+
+def _check_packed(path: Path) -> None:
+    """Unpacks a file to its end, where gzip has the checksum; ValueError if it is damaged."""
+    total = 0
+    with open(path, "rb") as file:
+        content = io.BufferedReader(Unpacked(file, Gzip), _BLOCK_BYTES)
+        while block := content.read(_BLOCK_BYTES):
+            total += len(block)
+            if total > MAX_BYTES:
+                raise ValueError(f"more than {MAX_BYTES >> 20} MiB after decompression")
 
 
 def _watched(response: Any, progress: bool) -> Any:

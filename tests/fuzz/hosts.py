@@ -118,6 +118,7 @@ class Run:
     def go(self) -> None:
         """Runs rounds with a bar that shows the time or number left."""
         begin = time.monotonic()
+        first = len(self._kinds)  # The first round of each kind is always run.
         total = self._max_seconds or self._num_inputs
         rounds = self._rounds()
         with tqdm(total=total, unit="s" if self._max_seconds else "input", disable=None) as bar:
@@ -127,8 +128,9 @@ class Run:
                 bar.n = min(elapsed if self._max_seconds else tried, total)
                 bar.set_postfix(inputs=tried, findings=len(self.findings), refresh=True)
                 is_over = elapsed >= total if self._max_seconds else self._planned >= total
-                while not is_over and len(self._busy) < self._jobs:
+                while (first > 0 or not is_over) and len(self._busy) < self._jobs:
                     self._start(next(rounds))
+                    first -= 1
                     is_over = not self._max_seconds and self._planned >= total
                 if not self._busy:
                     return

@@ -173,6 +173,31 @@ def test_a_download_shows_its_progress(tmp_path, graph, capsys):
     assert f"{inception.GRAPH_NAME}: 100%" in capsys.readouterr().err
 
 
+def test_a_download_without_end_or_that_unpacks_to_gigabytes_is_refused(
+    tmp_path, graph, monkeypatch
+):
+    archive, target = tmp_path / "archive.tgz", tmp_path / "cache" / "graph.pb"
+    make_archive(archive, inception.GRAPH_NAME, bytes(1 << 20))
+    monkeypatch.setattr(inception, "MAX_BYTES", 1 << 16)
+    with pytest.raises(ValueError, match="must be an archive .* .more than 0 MiB after decompress"):
+        inception.download(target, archive.as_uri())
+    monkeypatch.setattr(inception, "MAX_BYTES", 100)
+    with pytest.raises(ValueError, match="must have at most 0 MiB. Received: more."):
+        inception.download(target, archive.as_uri())
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_graph_that_fails_when_it_runs_is_named(tmp_path, graph):
+    elsewhere = graph_pb2.GraphDef.FromString(graph.serialized())
+    for node in elsewhere.node:
+        node.device = "/job:elsewhere/task:9"
+    (tmp_path / "graph.pb").write_bytes(elsewhere.SerializeToString())
+    found = inception.Inception(tmp_path / "graph.pb")
+    with pytest.raises(ValueError, match="graph.pb: not the frozen graph of 2015") as caught:
+        found(np.zeros((1, 8, 8, 3), np.uint8))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_failed_download_leaves_nothing_behind(tmp_path):
     other, garbage = tmp_path / "other.tgz", tmp_path / "garbage.tgz"
     make_archive(other, "something/else.pb", b"x")

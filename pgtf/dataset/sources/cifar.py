@@ -11,7 +11,7 @@ import numpy as np
 
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.exporter import Options, Summary, export, load_arrays, shuffled
-from pgtf.dataset.sources.archives import read_member
+from pgtf.foreign.archives import read_member
 from pgtf.foreign.files import read_bytes
 from pgtf.foreign.pickles import parse_pickle
 

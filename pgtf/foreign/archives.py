@@ -9,10 +9,10 @@ from typing import IO, Any, cast
 from pgtf.foreign import packed
 from pgtf.foreign.files import open_regular
 
-_MAX_ARCHIVE = 1 << 29  # bytes after decompression; those of CIFAR have 0.2 GiB
+MAX_ARCHIVE = 1 << 29  # bytes after decompression; those of CIFAR have 0.2 GiB
 _MAX_HEADER = 1 << 16  # bytes of one header; a long name or comment has a few hundred
 _MAX_SKIPPED = 1 << 20  # bytes that are skipped at once
-_MAX_MEMBERS = 1000  # files before the one that is wanted; CIFAR has nine
+MAX_MEMBERS = 1000  # files before the one that is wanted; CIFAR has nine
 _DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, RecursionError, OverflowError)
 
 
@@ -38,8 +38,8 @@ def read_member(path: str, name: str, max_bytes: int) -> bytes:
             with tarfile.open(fileobj=cast(Any, limited), mode="r:") as archive:
                 end = 0
                 for number, member in enumerate(archive):
-                    if number >= _MAX_MEMBERS:
-                        raise ValueError(f"more than {_MAX_MEMBERS} files")
+                    if number >= MAX_MEMBERS:
+                        raise ValueError(f"more than {MAX_MEMBERS} files")
                     if member.offset_data <= end:
                         raise ValueError("its files overlap")
                     end = member.offset_data
@@ -77,8 +77,8 @@ class _Limited:
 
     def seek(self, offset: int) -> None:
         """Goes forwards to a position, or to the end."""
-        if not 0 <= offset <= _MAX_ARCHIVE:
-            raise ValueError(f"more than {_MAX_ARCHIVE >> 20} MiB after decompression")
+        if not 0 <= offset <= MAX_ARCHIVE:
+            raise ValueError(f"more than {MAX_ARCHIVE >> 20} MiB after decompression")
         if offset < self._at:
             raise ValueError("its files overlap")
         while self._at < offset and self._read(min(offset - self._at, _MAX_SKIPPED)):

@@ -9,8 +9,8 @@ import tarfile
 
 import pytest
 
-from pgtf.dataset.sources import archives
-from pgtf.dataset.sources.archives import read_member
+from pgtf.foreign import archives
+from pgtf.foreign.archives import read_member
 
 CONTENT = random.Random(0).randbytes(5120)
 
@@ -78,7 +78,7 @@ def test_links_to_themselves_and_other_kinds_are_no_file(kind, read):
 
 
 def test_an_archive_that_decompresses_to_far_more_is_refused(read, monkeypatch):
-    monkeypatch.setattr(archives, "_MAX_ARCHIVE", 1 << 20)
+    monkeypatch.setattr(archives, "MAX_ARCHIVE", 1 << 20)
     bomb = archive(member("c/zeros", bytes(2 << 20)), member("c/train"))
     assert len(gzip.compress(bomb)) < 10_000
     with pytest.raises(ValueError, match="more than 1 MiB after decompression"):
