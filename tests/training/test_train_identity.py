@@ -144,7 +144,7 @@ def test_dry_run_warns_of_training_that_ends_before_it_has_grown(run, blocks):
     _, _, err = run(*command)
     assert "Warning: training ends in the fade from 4x4 to 8x8, not at 8x8: " in err
     _, out, err = run(*command, "--fit_schedule")
-    assert "Warning" not in err
+    assert "Warning: training" not in err
     table = [line.split()[2:5] for line in out.split("\n}\n")[1].splitlines()[1:]]
     assert table == [
         ["400", "4x4", "stabilise"],
