@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from pgtf.export import explore_style, listening, shown_files
-from pgtf.export.explorable import Model
+from pgtf.export.explorable import LiveModel, Model
 from pgtf.export.explore_tabs import Tabs
 from pgtf.export.gate import MAX_BODY, Gate
 from pgtf.export.markdown import plain
@@ -93,9 +93,9 @@ def build(gr: Any, model: Model, shown: shown_files.ShownFiles) -> Any:
             tabs.add_grid()
         with gr.Tab("Between"):
             tabs.add_between()
-        if model.history is not None:
+        if isinstance(model, LiveModel) and model.history is not None:
             with gr.Tab("Growing" if model.max_lod else "Training"):
-                tabs.add_history(model.history)
+                tabs.add_history(model, model.history)
         elif model.max_lod:  # A 4x4 network has one level, and an exported one shows one.
             with gr.Tab("Growing"):
                 tabs.add_growing(model.max_lod)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pgtf import images
 from pgtf.export import film, shown_files
-from pgtf.export.explorable import Model, latents_of
+from pgtf.export.explorable import LiveModel, Model, latents_of
 from pgtf.export.history import History
 from pgtf.export.markdown import plain
 from pgtf.export.samples import MAX_SEED
@@ -143,7 +143,7 @@ class Tabs:
 
         self._react(show, [seed, steps, class_id], picture)
 
-    def add_history(self, history: History) -> None:
+    def add_history(self, model: LiveModel, history: History) -> None:
         """Adds one image of the network as it was at each snapshot."""
         gr = self._gr
         with gr.Row(elem_classes="pair"):
@@ -164,8 +164,8 @@ class Tabs:
                 caption = gr.Markdown(elem_id="moment")
 
         def show(seed: int, number: float, class_id: int) -> tuple[Any, str]:
-            latents = latents_of(self._model, [seed])
-            found, text = self._model.generate_at(round(number) - 1, latents, class_id)
+            latents = latents_of(model, [seed])
+            found, text = model.generate_at(round(number) - 1, latents, class_id)
             return self._shown_as(found[0], f"image of seed {seed} after {text}"), plain(text)
 
         self._react(show, [seed, number, class_id], [picture, caption])
