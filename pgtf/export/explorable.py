@@ -59,7 +59,6 @@ class ServedModel:
     """An exported SavedModel, which has one level of detail."""
 
     max_lod = None
-    history = None
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._path = folder = served_version(folder)

@@ -164,7 +164,7 @@ class Tabs:
                 caption = gr.Markdown(elem_id="moment")
 
         def show(seed: int, number: float, class_id: int) -> tuple[Any, str]:
-            latents = latents_of(self._model, [seed])
+            latents = latents_of(model, [seed])
             found, text = model.generate_at(round(number) - 1, latents, class_id)
             return self._shown_as(found[0], f"image of seed {seed} after {text}"), plain(text)
 

@@ -16,6 +16,7 @@ from pgtf.export.labels import one_hot
 from pgtf.export.samples import Samples
 from pgtf.installation import spelled
 from pgtf.networks import Generator
+from pgtf.wording import counted
 
 MINIBATCH = 16  # images generated at a time
 MAX_GRID_PIXELS = 2**29  # 1.5 GiB in RGB, twice in memory
@@ -76,10 +77,10 @@ def check_grid(Gs: Generator, num: int, lod: float | None, zoom: int | None = No
     size, zoom = _size(Gs, lod), zoom or 1  # Without one, only small grids are enlarged.
     check_zoom(Gs, lod, zoom)
     if num * (size * zoom) ** 2 > MAX_GRID_PIXELS:
+        most = counted(MAX_GRID_PIXELS // (size * zoom) ** 2, "image")
         enlarged = f" enlarged {zoom} times" if zoom > 1 else ""
         raise ValueError(
-            f"a grid must have at most {MAX_GRID_PIXELS // (size * zoom) ** 2} images of "
-            f"{size}x{size} pixels{enlarged}. Received: {num}. "
+            f"a grid must have at most {most} of {size}x{size} pixels{enlarged}. Received: {num}. "
             f"{spelled('Write single ones with generate.py images.')}"
         )
 

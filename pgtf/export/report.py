@@ -90,7 +90,7 @@ def _summary(stats: Stats, metrics: Metrics) -> str:
         facts["memory"] = f"{last['peak_gib']:.1f} GiB"
     for metric, curves in metrics.items():
         points = next(iter(curves.values()))
-        facts[metric] = f"{points[max(points)]:.4g}"
+        facts[f"{metric} at {max(points):g} kimg"] = f"{points[max(points)]:.4g}"
     rows = (
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
         for name, value in facts.items()
