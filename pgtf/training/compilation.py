@@ -23,4 +23,4 @@ def is_used(option: str) -> bool:
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a function of tensors, nested as they may be, that XLA compiles as one program."""
-    return tf.function(function, jit_compile=True, autograph=False)  # type: ignore[no-any-return]
+    return tf.function(function, jit_compile=True, autograph=False)
