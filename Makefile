@@ -8,13 +8,15 @@ PIP_INSTALL := -m pip install --disable-pip-version-check --no-input --no-compil
 PYTHONS := 3.13 3.12 3.11 3.10
 PYTHONS_OLDEST := 3.12 3.11 3.10
 PYTHONS_ADDONS := 3.11 3.10 3.9
+PYTHONS_GPU_PROGRAM := 3.13 3.12 3.11
 PYTHON :=
 DEMO_EXPORT := serving/demo
 # The tests of a file stay in one process, because they share expensive fixtures. A process needs
 # 2 GB of memory.
 ALL_CORES := -n auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: help demo test test-slow test-oldest test-addons test-install fuzz lint format docs clean
+.PHONY: help demo test test-slow test-oldest test-addons test-install test-gpu-program fuzz lint
+.PHONY: format docs clean
 
 help:  ## this list (default)
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1	/p' Makefile | expand -t 20
@@ -47,6 +49,9 @@ test-install:  ## install the package with pip, and use it from another folder
 	@python=$$(PYTHON='$(PYTHON)' sh .ci/find_python '$@' $(PYTHONS)) && \
 	"$$python" tests/bare_install.py $(SOURCE)
 
+test-gpu-program: .venv-gpu-program/gpu-program.stamp  ## count what a GPU would run, without one
+	.venv-gpu-program/bin/python -m pytest -m slow tests/gpu_program
+
 MINUTES := 10
 fuzz: $(VENV)/dev.stamp  ## damage files of every kind and read them, for MINUTES=10
 	$(PY) -m tests.fuzz --minutes=$(MINUTES)
@@ -64,7 +69,7 @@ docs: $(VENV)/run.stamp  ## update docs/*-help.txt from the scripts' --help
 	docs/write_help.sh $(PY)
 
 clean:  ## remove environments and caches; datasets and results stay
-	rm -rf .venv .venv-oldest .venv-addons .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-addons .venv-gpu-program .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call make_env,VERSIONS) creates the target's environment unless its Python is one of VERSIONS.
@@ -89,6 +94,12 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	$(call make_env,$(PYTHONS_OLDEST))
 	@echo 'Installing the oldest supported versions into $(@D) ...'
 	@$(@D)/bin/python $(PIP_INSTALL) -r requirements-dev.txt -c constraints-oldest.txt
+	@touch $@
+
+.venv-gpu-program/gpu-program.stamp: requirements-gpu-program.txt requirements-dev.txt
+	$(call make_env,$(PYTHONS_GPU_PROGRAM))
+	@echo 'Installing requirements-gpu-program.txt into $(@D) ...'
+	@$(@D)/bin/python $(PIP_INSTALL) -r requirements-gpu-program.txt
 	@touch $@
 
 .venv-addons/addons.stamp: requirements-addons.txt

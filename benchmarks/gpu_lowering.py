@@ -43,14 +43,14 @@ def lower(resolution, minibatch, precision, part):
     def run_G(latents, lrate):
         return updates._apply_G(updates._compute_G(latents, labels, num, one, zero), lrate)
 
-    def run_both(images, latents, lrate):
-        return run_D(images, latents, lrate), run_G(latents, lrate)
+    def run_both(images, latents, others, lrate):  # Two passes over one input would be merged.
+        return run_D(images, latents, lrate), run_G(others, lrate)
 
     updates._jit = part != "before"  # Adam by selection
     function, arguments = {
         "D": (run_D, (images, latents, zero)),
         "G": (run_G, (latents, zero)),
-    }.get(part, (run_both, (images, latents, zero)))
+    }.get(part, (run_both, (images, latents, latents, zero)))
     program = tf.function(function, jit_compile=True, autograph=False)
     module = program.experimental_get_compiler_ir(*arguments)(stage="hlo_serialized")
     # StableHLO has no copy; the real part of real numbers stands for it.

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf import ops
-from pgtf.training import compilation, plan
+from pgtf.training import compilation, differentiation, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 from tests.training.test_precision import arrays_of
@@ -43,10 +43,12 @@ def test_ten_whole_iterations_compiled_are_those_op_by_op(
 
     monkeypatch.setattr(ops, "has_gpu", lambda: on_gpu)
     write_dataset(tmp_path, resolution, 16)
-    changes = {"schedule.lod_initial_resolution": resolution, "schedule.minibatch_dict": {}}
+    log2 = resolution.bit_length() - 1
+    changes = {"schedule.resolution_log2": log2, "schedule.lod_initial_resolution": resolution}
     # At 1e-8 a first step of Adam is the sign of a gradient, and round-off may decide signs.
-    changes |= {"schedule.minibatch_base": 4, "training.adam_epsilon": 1e-3}
-    config = config.replace(changes).for_dataset(resolution.bit_length() - 1, 3, 0, 1)
+    changes |= {"training.adam_epsilon": 1e-3, "schedule.minibatch_dict": {}}
+    changes |= {"schedule.minibatch_base": 4}
+    config = config.replace(changes).for_dataset(log2, 3, 0, 1)
     (plain, expected), (compiled, found) = (
         trained(config, open_dataset(tmp_path), strategy, jit, 10, alpha) for jit in ("off", "on")
     )
@@ -111,3 +113,21 @@ def test_the_compiled_step_is_that_of_the_kernel(config, strategy, rng):
     for name, array in found[0].items():
         largest = max(np.abs(array).max(), 1e-6)
         np.testing.assert_allclose(found[1][name] / largest, array / largest, rtol=0, atol=1e-6)
+
+
+def test_all_gradients_of_a_network_are_one_all_reduce(monkeypatch):
+    """One collective per update; a collective per weight would wait 40 times."""
+    calls = []
+
+    class Context:
+        num_replicas_in_sync = 2
+
+        def all_reduce(self, how, tensors):
+            calls.append((how, len(tensors)))
+            return [2 * tensor for tensor in tensors]
+
+    monkeypatch.setattr(tf.distribute, "get_replica_context", Context)
+    gradients = {"a": tf.constant(1.0), "b": tf.constant(2.0), "c": tf.constant(3.0)}
+    means = differentiation.average_over_replicas(gradients)
+    assert calls == [(tf.distribute.ReduceOp.MEAN, 3)]
+    assert {name: float(mean) for name, mean in means.items()} == {"a": 2.0, "b": 4.0, "c": 6.0}
