@@ -30,6 +30,11 @@ PACKAGES = {
     "tqdm": "tqdm",
 }
 WITH_TENSORFLOW = {"tensorflow": "tensorflow", "keras": "keras"}
+# All of them. Training alone needs tensorboard, create_celebahq cryptography, and Pillow can do the
+# work of the other two.
+REQUIRED = {*PACKAGES.values(), *WITH_TENSORFLOW.values()} | {
+    *("tensorboard", "cryptography", "kornia_rs", "simplejpeg")
+}
 # Others whose module has another name.
 OPTIONAL = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 _SPELLED = re.compile(r"(?:python )?\b(train|dataset_tool|generate)\.py\b|python -m (metrics)\b")
@@ -97,8 +102,7 @@ def missing_message(packages: Sequence[str], module: str | None = None) -> str:
 
 
 def _remedy(packages: Sequence[str]) -> str:
-    required = {*PACKAGES.values(), *WITH_TENSORFLOW.values()}
-    if not is_checkout() or required.isdisjoint(packages):
+    if not is_checkout() or REQUIRED.isdisjoint(packages):
         return _pip(shlex.join(packages))
     at_root = os.path.realpath(os.getcwd()) == os.path.realpath(ROOT)
     folder = "" if at_root else os.path.join(ROOT, "")

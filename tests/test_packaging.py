@@ -1,5 +1,6 @@
 """The package as pip installs it: what it is made of, and its commands from any folder."""
 
+import ast
 import os
 import pathlib
 import re
@@ -71,6 +72,44 @@ def test_the_classifiers_name_the_pythons_that_make_tries():
     named = [x.rpartition(" ")[2] for x in PROJECT["classifiers"] if "Python :: 3." in x]
     pythons = re.search(r"^PYTHONS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     assert named == pythons.split()[::-1]
+
+
+SCRIPT = re.compile(r"\b(train|dataset_tool|generate)\.py\b|python -m metrics\b")
+# Calls whose texts become the commands that are typed: at once, or where help is formatted.
+NAMING = {"spelled", "command", "add_argument", "DEFINE_string", "Annotated"}
+PLAIN = {"pgtf/installation.py", "pgtf/metrics/interface.py"}  # The evaluator spells NEEDS.
+
+
+def named_scripts(node, is_spelled=False):
+    """Texts in code, docstrings aside, that name a script, though an installed package has none."""
+    if isinstance(node, ast.Call | ast.Subscript):
+        called = getattr(node, "func", getattr(node, "value", None))
+        is_spelled |= getattr(called, "attr", getattr(called, "id", "")) in NAMING
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
+    text = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(text, str) and SCRIPT.search(text) and not is_spelled:
+        yield text
+    for child in ast.iter_child_nodes(node):
+        yield from named_scripts(child, is_spelled)
+
+
+def test_messages_name_commands_as_they_are_typed():
+    found = {}
+    for path in sorted((ROOT / "pgtf").rglob("*.py")):
+        texts = list(named_scripts(ast.parse(path.read_text(encoding="utf-8"))))
+        if texts:
+            found[str(path.relative_to(ROOT))] = texts
+    assert {name: found[name] for name in found if name not in PLAIN} == {}
+    assert found.keys() == PLAIN
+
+
+@pytest.mark.parametrize(
+    "text", ["f'{x}: see generate.py grid'", "'run python -m metrics plot'", "'made by train.py'"]
+)
+def test_a_message_that_names_a_script_is_seen(text):
+    assert len(list(named_scripts(ast.parse(f"raise ValueError({text})")))) == 1
+    assert list(named_scripts(ast.parse(f"{text.lstrip('f')}\nx = spelled({text})"))) == []
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from pgtf.dataset.faces.builder import RANKING
 from pgtf.dataset.faces.command import add_commands as add_face_commands
 from pgtf.dataset.partial import SUFFIX
 from pgtf.distribution.signals import exit_after
-from pgtf.installation import command
+from pgtf.installation import SCRIPTS, command
 
 # Functions that add sub-commands to `Commands`, in the order of --help. A new source is one line.
 COMMANDS = (
@@ -42,7 +42,7 @@ COMMANDS = (
 
 def main(argv: Sequence[str]) -> None:
     """Runs a sub-command, given as its name and arguments."""
-    run(parse(["dataset_tool.py", *argv]))
+    run(parse([SCRIPTS["dataset"], *argv]))
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -111,6 +111,7 @@ def check_files(args: argparse.Namespace, *names: str, folders: Iterable[str] = 
     """
     for name in (*names, *folders):
         path = getattr(args, name, None)
+        path = "." if path == "" else path  # as pathlib takes it
         if path is not None and not os.path.exists(path):
             raise FileNotFoundError(f"{path}: no such file.")
         if path is not None and name in names and os.path.isdir(path):
