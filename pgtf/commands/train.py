@@ -19,7 +19,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from pgtf.commands import train_config, train_flags, train_run
+from pgtf.commands import train_config, train_flags, train_machine, train_run
 from pgtf.commands.command_line import one_line_errors
 from pgtf.config import Config, catalogue
 from pgtf.dataset import Dataset
@@ -92,14 +92,15 @@ def _dry_run(preset: str, config: Config) -> None:
         if planned and not planned.is_made:
             planned_for = train_run.expected(config, planned, replicas)
             print(f"{planned_for.to_json()}\n{stage_table(planned_for)}")
+            machine = train_run.machine(planned_for)
+            found = train_machine.warnings(
+                planned_for, machine, planned.num_images, train_flags.OUTDIR.value
+            )
             _print_lines(
                 f"Dataset: to be made: {planned}",
                 f"Run: a new one in {os.path.realpath(train_flags.OUTDIR.value)}",
-                *(
-                    f"Warning: {x}"
-                    for x in train_run.machine_warnings(planned_for, planned.num_images)
-                ),
-                *estimate.lines(planned_for, train_run.machine(planned_for)),
+                *(f"Warning: {text}" for text in found),
+                *estimate.lines(planned_for, machine.measured()),
             )
             return
         run = train_run.prepared(config, replicas)
@@ -108,7 +109,8 @@ def _dry_run(preset: str, config: Config) -> None:
         report = f"{made.to_json()}\n{stage_table(made)}"
         mirror = prepare.describe_mirror(made, train_run.mirror_stated_by(preset), run.dataset)
     print(report)
-    _print_lines(mirror, *run.remarks, *lines, *estimate.lines(made, train_run.machine(made)))
+    estimates = estimate.lines(made, train_run.machine(made).measured())
+    _print_lines(mirror, *run.remarks, *lines, *estimates)
 
 
 def _print_lines(*lines: str) -> None:

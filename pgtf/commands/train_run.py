@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import tensorflow as tf
 from absl import logging
 
-from pgtf.commands import train_config, train_flags
+from pgtf.commands import train_config, train_flags, train_machine
 from pgtf.config import GPU_PRESETS, PRESETS, Config
 from pgtf.dataset import Dataset
 from pgtf.dataset.commands import print_summary
@@ -19,13 +17,9 @@ from pgtf.dataset.sources import automatic, demo
 from pgtf.distribution.workers import Workers
 from pgtf.runs.choice import Request, choose
 from pgtf.runs.identity import NEW_NETWORKS, Beginning
-from pgtf.training import advice, estimate, prepare
+from pgtf.training import advice, prepare
 from pgtf.training import start as starts
 from pgtf.training.config import RunConfig
-
-SMALL_RESOLUTION = 64  # the largest that the demo preset's networks are worth while at
-# Runs that take less on a CPU of 100 GFLOP/s are short enough not to measure this one.
-_SLOW_CPU = estimate.Machine("a slow CPU", 1, 1.6e-11)
 
 
 class Prepared(NamedTuple):
@@ -77,56 +71,18 @@ def prepared(config: Config, replicas: int, workers: Workers | None = None) -> P
         stated = [name for name, flag in train_flags.FIELDS.items() if flag.value is not None]
         starts.check_stated(config, stated, made, file)
     found = advice.warnings(made, dataset)
-    found += machine_warnings(made, dataset.num_images, dataset)
+    found += train_machine.warnings(
+        made, machine(made), dataset.num_images, train_flags.OUTDIR.value, dataset
+    )
     remarks += [f"Warning: {text}" for text in found]
     return Prepared(made, dataset, start, remarks)
 
 
-def machine(config: RunConfig) -> estimate.Machine:
-    """Describes what will train: GPUs that flags ask for or TensorFlow sees, or this CPU."""
-    number = train_flags.GPUS.value
-    if number is None:
-        visible = tf.config.get_visible_devices("GPU")
-        number = 0 if train_flags.CPU_REPLICAS.value else min(len(visible), 1)
-    if number:
-        return estimate.gpus(config.training.precision, number)
-    with contextlib.suppress(RuntimeError):  # TensorFlow is in use already, perhaps with its GPUs.
-        tf.config.set_visible_devices([], "GPU")
-    return estimate.this_cpu(config.training.precision)
-
-
-def machine_warnings(
-    config: RunConfig, num_images: int, dataset: Dataset | None = None
-) -> list[str]:
-    """Returns one line per warning that the number of images, time, memory and disk give reason to.
-
-    Args:
-        config: made for the dataset.
-        num_images: images to train on.
-        dataset: opened dataset, None if it does not exist yet.
-    """
-    found = [
-        advice.few_images_warning(num_images, bool(config.dataset.mirror_augment)),
-        advice.disk_warning(config, train_flags.OUTDIR.value),
-        advice.large_dataset_warning(dataset) if dataset is not None else None,
-    ]
-    if estimate.seconds(config, _SLOW_CPU) >= advice.LONG_SEC:
-        chosen = machine(config)
-        sec = estimate.seconds(config, chosen)
-        found.append(advice.slow_warning(sec, chosen, _smaller(config, chosen)))
-    return [text for text in found if text is not None]
-
-
-def _smaller(config: RunConfig, chosen: estimate.Machine) -> tuple[str, float]:
-    """Returns flags that train small networks on the same images, and their estimated time."""
-    resolution = min(config.G.resolution, SMALL_RESOLUTION)
-    flags = "--preset=demo"
-    if resolution < config.G.resolution:
-        flags += f" --resolution={resolution}"
-    small = PRESETS["demo"].for_dataset(
-        resolution.bit_length() - 1, config.G.num_channels, 0, config.schedule.num_gpus
+def machine(config: RunConfig) -> train_machine.Choice:
+    """Describes the machine that the flags choose."""
+    return train_machine.Choice(
+        config.training.precision, train_flags.GPUS.value, train_flags.CPU_REPLICAS.value
     )
-    return flags, estimate.seconds(small, chosen)
 
 
 def plan_images(config: Config) -> automatic.Plan | None:

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from pgtf.commands import train_run
+from pgtf.commands import train_machine
 from pgtf.config import PRESETS
 from pgtf.config.experiments import EXPERIMENTS
 from pgtf.networks import weight_shapes
@@ -203,7 +203,7 @@ def test_few_images_are_warned_of_with_remedies():
 
 def test_months_on_a_cpu_are_warned_of_with_the_flags_that_take_minutes():
     config = PRESETS["v2-1gpu"].for_dataset(8, 3, 0, 1)
-    flags, sec = train_run._smaller(config, XEON)
+    flags, sec = train_machine.smaller(config, XEON)
     assert flags == "--preset=demo --resolution=64"
     warning = advice.slow_warning(estimate.seconds(config, XEON), XEON, (flags, sec))
     assert warning == (
@@ -216,7 +216,7 @@ def test_months_on_a_cpu_are_warned_of_with_the_flags_that_take_minutes():
     assert advice.slow_warning(1e9, estimate.gpus("fp32"), None) is None
     assert advice.slow_warning(advice.LONG_SEC - 1, XEON, None) is None
     tiny = PRESETS["v2-1gpu"].for_dataset(5, 1, 0, 1)
-    assert train_run._smaller(tiny, XEON)[0] == "--preset=demo"
+    assert train_machine.smaller(tiny, XEON)[0] == "--preset=demo"
 
 
 def test_a_full_disk_is_warned_of_before_it_is_full(demo, tmp_path, monkeypatch):
@@ -244,7 +244,7 @@ def test_images_that_memory_cannot_keep_are_warned_of(dataset, monkeypatch):
 def test_dry_run_estimates_beside_the_tables_and_measures_nothing_for_short_runs(
     run, dataset_folder, monkeypatch
 ):
-    monkeypatch.setattr(train_run.estimate, "this_cpu", lambda precision: XEON)
+    monkeypatch.setattr(estimate, "this_cpu", lambda precision: XEON)
     command = ["--dry_run", f"--dataset={dataset_folder}", "--preset=v2-1gpu"]
     command.append("--total_kimg=50000")
     code, out, err = run(*command, "--gpus=0")
@@ -259,7 +259,8 @@ def test_dry_run_estimates_beside_the_tables_and_measures_nothing_for_short_runs
 
 
 def test_short_runs_start_without_a_measurement(config, dataset, monkeypatch):
-    monkeypatch.setattr(train_run.estimate, "this_cpu", None)
-    warnings = train_run.machine_warnings(config, dataset.num_images, dataset)
-    assert [text.split(".")[0] for text in warnings] == ["the dataset has 40 images"]
-    assert train_run.machine_warnings(config, 5000, dataset) == []
+    monkeypatch.setattr(estimate, "this_cpu", None)
+    choice = train_machine.Choice("fp32", 0)
+    found = train_machine.warnings(config, choice, dataset.num_images, ".", dataset)
+    assert [text.split(".")[0] for text in found] == ["the dataset has 40 images"]
+    assert train_machine.warnings(config, choice, 5000, ".", dataset) == []
