@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Callable
 from typing import Any
 
 from pgtf.foreign import numbers
@@ -110,16 +111,20 @@ def _read(kind: Any, value: Any, name: str) -> Any:
 
 
 def _read_number(kind: Any, value: Any, name: str) -> Any:
+    if (found := _number_reader(kind)(value)) is None:
+        raise _Wrong(name, describe(kind), value)
+    return found
+
+
+@functools.cache
+def _number_reader(kind: Any) -> Callable[[Any], float | None]:
+    """Returns a function that returns a number of a kind, and None for anything else."""
     bounds: dict[str, Any] = {}
     for mark in _marks(kind, Between):
         bounds = {"low": mark.low, "high": mark.high}
     if kind is int or int in typing.get_args(kind):
-        found: float | None = numbers.integer(value, **bounds)
-    else:
-        found = numbers.real(value, **bounds, finite=not _marks(kind, MaybeInfinite))
-    if found is None:
-        raise _Wrong(name, describe(kind), value)
-    return found
+        return functools.partial(numbers.integer, **bounds)
+    return functools.partial(numbers.real, **bounds, finite=not _marks(kind, MaybeInfinite))
 
 
 def _marks(kind: Any, mark: type) -> list[Any]:

@@ -1,5 +1,6 @@
 """JSON of others: what is read, and the one line for everything else."""
 
+import itertools
 import os
 import pathlib
 
@@ -82,3 +83,11 @@ def test_empty_lists_and_objects_take_no_gigabytes(monkeypatch):
     assert parse_json("[[[]], {}" + ", []" * 6 + "]", "x")
     with pytest.raises(ValueError, match="^x: not JSON .more than 10 lists and objects.[.]$"):
         parse_json("[[[]], {}" + ", []" * 7 + "]", "x")
+
+
+def test_a_file_of_very_many_lines_is_not_read_to_its_end(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"{}\n" * (json_files.MAX_LINES + 1))
+    lines = json_files.read_lines(tmp_path / "a.jsonl")
+    assert len(list(itertools.islice(lines, json_files.MAX_LINES))) == json_files.MAX_LINES
+    with pytest.raises(ValueError, match="a.jsonl: must have at most 100000 lines."):
+        next(lines)

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Sequence
 from pgtf.dataset.appending import append_line
 from pgtf.dataset.celebahq.inputs import Row
 from pgtf.files import write_atomically
+from pgtf.foreign.files import read_text
 
 REPORT_FILE = "celebahq-report.csv"
+MAX_BYTES = 1 << 28  # 30,000 lines have 3 MB; those of the last images come again after a crash
 COLUMNS = ("idx", "orig_idx", "orig_file", "outcome", "detail")
 
 
@@ -58,12 +60,19 @@ def finish_report(path: str, rows: Iterable[Row]) -> list[Result]:
     """Sorts a report by `idx`, removes duplicates and adds a header; returns its results.
 
     A resumed job makes its last images again, so that the report may have two lines for each.
+
+    Raises:
+        ValueError: it is damaged.
+        OSError: it cannot be read or written.
     """
     found = {}
-    with open(path, encoding="utf-8", newline="") as file:
-        for line in csv.reader(file):
+    try:
+        for line in csv.reader(io.StringIO(read_text(path, MAX_BYTES), newline="")):
             if len(line) == len(COLUMNS) and line[0].isdecimal():
                 found[int(line[0])] = Outcome(line[3]), line[4]
+    except (ValueError, csv.Error) as error:
+        what = str(error).removeprefix(f"{path}: ").rstrip(".")
+        raise ValueError(f"{path}: damaged ({what}). Delete its folder and begin anew.") from None
     results = [Result(row, *found[row.idx]) for row in rows if row.idx in found]
     lines = [",".join(COLUMNS), *(result.line() for result in results)]
     write_atomically(path, ("\n".join(lines) + "\n").encode())

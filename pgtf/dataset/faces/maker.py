@@ -22,6 +22,7 @@ from pgtf.foreign.json_files import read_lines
 from pgtf.foreign.schema import Count, read_as
 
 MAX_REPORT_BYTES = 1 << 29  # a million faces, of which each has a path of hundreds of bytes
+MAX_REPORT_LINES = 4_000_000
 _Quality = tuple[str, Count, float]  # file, number of the face in it, quality
 
 
@@ -89,7 +90,7 @@ def read_report(path: str) -> dict[tuple[str, int], float]:
             its face is made again.
     """
     found = {}
-    for line in read_lines(path, max_bytes=MAX_REPORT_BYTES):
+    for line in read_lines(path, max_bytes=MAX_REPORT_BYTES, max_lines=MAX_REPORT_LINES):
         if not line.is_torn:
             name, number, value = read_as(_Quality, line.value, line.place)
             found[name, number] = value
