@@ -33,7 +33,7 @@ def trained(config, dataset, strategy, jit, iterations, alpha):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("resolution", "alpha", "on_gpu"), [(8, 0.5, False), (64, 1.0, True)])
+@pytest.mark.parametrize(("resolution", "alpha", "on_gpu"), [(8, 0.5, False), (8, 1.0, True)])
 def test_ten_whole_iterations_compiled_are_those_op_by_op(
     config, strategy, tmp_path, monkeypatch, resolution, alpha, on_gpu
 ):
