@@ -76,7 +76,7 @@ PRESETS: dict[str, Config] = {
         {4: 512, 8: 256, 16: 128, 32: 64, 64: 32},
         {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003},
     ),
-    # About eight minutes on two CPU cores, for 32x32 cartoon faces. Small minibatches give the cheap
+    # About 700 seconds of CPU time, for 32x32 cartoon faces. Small minibatches give the cheap
     # resolutions enough iterations to show faces before the next one fades in.
     "demo": Config(
         dataset=DatasetConfig(path="datasets/demo", max_label_size=0, mirror_augment=False),
