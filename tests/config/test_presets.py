@@ -45,6 +45,13 @@ def test_minibatches_and_learning_rates_are_the_originals(preset, precision):
     assert [state.D_lrate for state in states] == LEARNING_RATES[preset]
 
 
+def test_the_demos_cheap_resolutions_get_twice_the_iterations():
+    schedule = PRESETS["demo"].schedule
+    assert [schedule.minibatch(r) for r in RESOLUTIONS[:4]] == [8, 8, 8, 16]
+    ends = [(end, state.resolution) for end, state in schedule.stages(90) if state.alpha == 1]
+    assert ends == [(8, 4), (19, 8), (30, 16), (90, 32)]
+
+
 def test_memory_limits_bind_on_fewer_gpus_than_a_preset_was_made_for():
     schedule = PRESETS["v2-8gpus"].replace({"schedule.num_gpus": 1}).schedule
     assert [schedule.minibatch(r) for r in RESOLUTIONS[-4:]] == [32, 16, 8, 4]
@@ -69,7 +76,7 @@ def test_phases_length_and_stddev_groups_are_those_of_paper_and_release():
         values = (*phases, config.training.total_kimg, config.D.mbstd_group_size)
         assert values == {
             "v1-1gpu": (800, 800, 19000, 16),
-            "demo": (4, 4, 90, 4),
+            "demo": (8, 3, 90, 4),
         }.get(name, (600, 600, 12000, 4))
 
 
@@ -78,7 +85,7 @@ def test_presets_keep_the_originals_optimizer_and_loop(preset):
     training, loss = PRESETS[preset].training, PRESETS[preset].loss
     assert (training.adam_beta1, training.adam_beta2, training.adam_epsilon) == (0, 0.99, 1e-8)
     assert (training.minibatch_repeats, training.D_repeats) == (4, 1)
-    assert training.G_smoothing == (0.995 if preset == "demo" else 0.999)
+    assert training.G_smoothing == (0.98 if preset == "demo" else 0.999)
     assert training.reset_opt_for_new_lod
     assert (loss.wgan_lambda, loss.wgan_epsilon, loss.wgan_target) == (10, 0.001, 1)
 

@@ -113,7 +113,7 @@ def test_other_pictures_and_snapshots_are_no_other_run(start, folder, config, ca
         assert start(config=changed) == (folder.name, is_finished)
     said = (
         f"{folder}: from now on training.image_snapshot_ticks: 1 -> 3; training.image_grid: "
-        "'small' -> '4k'; training.picture_budget_mb: 3.0 -> 5.0; training.network_snapshot_ticks: "
+        "'small' -> '4k'; training.picture_budget_mb: 2.5 -> 5.0; training.network_snapshot_ticks: "
         "1 -> 7"
     )
     assert (said in caplog.text) == (not is_finished)

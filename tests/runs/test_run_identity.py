@@ -158,7 +158,7 @@ def _(command):
     "intervals and sizes of pictures and snapshots, and the picture budget",
     "continues, with a note",
     "finished",
-    says="from now on training.image_snapshot_ticks: 1 -> 3; .*picture_budget_mb: 3.0 -> 5.0",
+    says="from now on training.image_snapshot_ticks: 1 -> 3; .*picture_budget_mb: 2.5 -> 5.0",
 )
 def _(command):
     command.change(training__image_snapshot_ticks=3, training__network_snapshot_ticks=7)

@@ -143,8 +143,8 @@ def test_the_demo_run_stays_below_20_mb(strategy, tmp_path):
     checkpoint, snapshot = (
         (tmp_path / f"{x}.h5").stat().st_size for x in ("checkpoint", "snapshot")
     )
-    num_snapshots = sum(final or tick % 50 == 0 for tick, _, final in ticks)
-    assert (config.training.network_snapshot_ticks, num_snapshots) == (50, 2)
+    num_snapshots = sum(final or tick % 100 == 0 for tick, _, final in ticks)
+    assert (config.training.network_snapshot_ticks, num_snapshots) == (100, 2)
     largest = pictures.plan(config).num_bytes
     assert 2 * checkpoint + num_snapshots * snapshot + largest < 20 * MB
     grids = sum(pictures.plan(config).has_grid(tick, resolution) for tick, resolution, _ in ticks)
