@@ -89,6 +89,6 @@ def _numbers(text: bytes) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            return np.fromstring(text, np.int64, sep=" ")  # type: ignore[call-overload, no-any-return]
+            return np.fromstring(text, np.int64, sep=" ")
         except (DeprecationWarning, ValueError):
             raise ValueError("damaged: a value is not a number") from None
