@@ -29,7 +29,7 @@ from pgtf.distribution.workers import WorkerLost, Workers, lost_workers_reported
 from pgtf.foreign.terminal import one_line
 from pgtf.installation import words_typed
 from pgtf.runs import log
-from pgtf.training import estimate, prepare
+from pgtf.training import estimate, precision, prepare
 from pgtf.training.calls import Diverged
 from pgtf.training.probe import probe
 from pgtf.training.tables import cost_table, stage_table
@@ -105,7 +105,9 @@ def _dry_run(options: TrainOptions) -> None:
         stated_by = preparation.mirror_stated_by(options, preset)
         mirror = prepare.describe_mirror(made, stated_by, run.dataset)
     print(report)
-    _print_lines(mirror, *run.remarks, *lines, *estimate.lines(made, machine(options, made)))
+    estimated = estimate.lines(made, machine(options, made))
+    advice = precision.advice(made.training.precision)
+    _print_lines(mirror, *run.remarks, *lines, *estimated, *filter(None, [advice]))
 
 
 def _print_lines(*lines: str) -> None:
