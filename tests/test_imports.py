@@ -51,8 +51,8 @@ ALLOWED = {
     },
     "installation": set(),
     "training": {
-        *("dataset", "distribution", "events", "files", "foreign", "images", "interop"),
-        *("losses", "networks", "ops", "runs", "schedule", "wording"),
+        *("dataset", "distribution", "events", "files", "foreign", "images", "installation"),
+        *("interop", "losses", "networks", "ops", "runs", "schedule", "wording"),
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},

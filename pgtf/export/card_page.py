@@ -10,6 +10,7 @@ from typing import Any
 
 from pgtf.export.markdown import plain
 from pgtf.foreign.terminal import one_line
+from pgtf.installation import spelled
 from pgtf.wording import counted
 
 PAGE_FILE = "README.md"
@@ -105,7 +106,8 @@ def _training(card: Mapping[str, Any]) -> str:
 
 def _metrics(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     if not metrics:
-        return "None was measured. `python -m metrics --snapshot=FILE` measures a snapshot."
+        measuring = spelled("`python -m metrics --snapshot=FILE` measures a snapshot.")
+        return f"None was measured. {measuring}"
     rows = [
         f"| {_text(name)} | {_rounded(record.get('value'))} | {_rounded(record.get('num_images'))} "
         f"| {_text(record.get('reals', 'not recorded'))} |\n"
@@ -122,7 +124,8 @@ def _limits(card: Mapping[str, Any]) -> str:
         "The images are invented. Do not present them as photographs of people, places or events.",
         "It generates what its training images show: what is rare there is rare or distorted here, "
         "and their bias is its bias.",
-        "It may repeat training images. `python generate.py report` shows the nearest ones.",
+        "It may repeat training images. "
+        + spelled("`python generate.py report` shows the nearest ones."),
         f"It generates {size} pixels and no other size.",
     ]
     if card["lod"] > 0:
@@ -158,7 +161,7 @@ def _is_labelled(card: Mapping[str, Any]) -> bool:
 
 def _licence(licence: str) -> str:
     if licence == UNSPECIFIED:
-        return "Not specified. `generate.py export --licence=NAME` records it."
+        return "Not specified. " + spelled("`generate.py export --licence=NAME` records it.")
     return f"{_text(licence)}"
 
 

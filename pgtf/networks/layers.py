@@ -100,25 +100,26 @@ class EqualizedDense(_Equalized):
     ) -> None:
         super().__init__(**kwargs)
         self.units = units
+        self.map_size = map_size
         sides = (map_size, map_size) if isinstance(map_size, int) else map_size
-        self.map_size = None if sides is None else tuple(sides)
+        self._map_sides = tuple(sides or ())
 
     def build(self, input_shape: Shape) -> None:
         fan_in: Any = input_shape[-1]
-        num_outputs = self.units * math.prod(self.map_size or ())
+        num_outputs = self.units * math.prod(self._map_sides)
         self._add_weights((fan_in, num_outputs), fan_in, self.units)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         # Scale x, which is much smaller than the weight.
         weight = tf.cast(tf.convert_to_tensor(self.weight), x.dtype)
         y = tf.matmul(x * tf.cast(self.factor(), x.dtype), weight)
-        if self.map_size:
-            y = tf.reshape(y, [-1, self.units, *self.map_size])  # channel is slow
+        if self._map_sides:
+            y = tf.reshape(y, [-1, self.units, *self._map_sides])  # channel is slow
             y = tf.transpose(y, [0, 2, 3, 1])  # [N, H, W, units]
         return self._add_bias(y)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], *(self.map_size or ()), self.units)
+        return (input_shape[0], *self._map_sides, self.units)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units, "map_size": self.map_size}

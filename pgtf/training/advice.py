@@ -8,6 +8,7 @@ import shutil
 
 from pgtf import losses
 from pgtf.dataset import Dataset
+from pgtf.installation import spelled
 from pgtf.schedule import Schedule
 from pgtf.training import estimate
 from pgtf.training.config import RunConfig
@@ -98,7 +99,7 @@ def few_images_warning(num_images: int, mirrored: bool) -> str | None:
     return (
         f"the dataset has {num_images} images. D learns fewer than about {FEW_IMAGES:,} by heart, "
         "and then fakes get worse, or copy them: compare snapshots with --metrics=swd, and look at "
-        f"`python -m metrics neighbours`. Add images, {mirror}train at a lower --resolution, or "
+        f"{spelled('`python -m metrics neighbours`')}. Add images, {mirror}train at a lower --resolution, or "
         "begin with a network of similar images (--resume_pkl=FILE)."
     )
 

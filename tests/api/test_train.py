@@ -34,7 +34,9 @@ TINY = {
     "lod_training_kimg": 0.064,
     "lod_transition_kimg": 0.064,
     "minibatch_base": 8,
+    "minibatch_dict": {},
     "tick_kimg_base": 0.064,
+    "tick_kimg_dict": {},
     "network_snapshot_ticks": 1,
 }
 

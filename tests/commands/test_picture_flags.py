@@ -40,7 +40,10 @@ POINTS = np.array([[20, 20], [44, 20], [32, 30], [24, 44], [40, 44]], np.float32
 
 
 @pytest.mark.parametrize("command", PARSERS)
-def test_every_command_that_decodes_pictures_has_the_flags(command, tmp_path, capsys):
+def test_every_command_that_decodes_pictures_has_the_flags(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "a").mkdir()
     (tmp_path / "a.pkl").write_bytes(b"x")
     words = command.replace("REALS", str(tmp_path)).replace("PKL", str(tmp_path / "a.pkl")).split()
     parse = PARSERS[command]

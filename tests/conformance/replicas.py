@@ -32,6 +32,7 @@ CHANGES = {
     "D.mbstd_group_size": GROUP,
     "G.leakyrelu_slope": 1.0,  # as in D, see without_kinks
     "dataset.mirror_augment": True,
+    "schedule.minibatch_dict": {},
     "schedule.lod_training_kimg": 0,
     "schedule.lod_transition_kimg": 0.1,
     "training.minibatch_repeats": 1,

@@ -1,5 +1,6 @@
 """The search for the latent vector of an image."""
 
+import argparse
 import os
 
 import numpy as np
@@ -86,14 +87,19 @@ def test_the_target_of_project_is_upright_opaque_and_scaled_to_the_middle_square
     exif = PIL.Image.Exif()
     exif[PIL.ExifTags.Base.Orientation] = 6  # a quarter turn clockwise makes it upright
     PIL.Image.fromarray(picture).save(tmp_path / "target.png", exif=exif)
-    target = generate._target(tmp_path / "target.png", 16, 3)
+
+    def target_of(name, resolution, num_channels):
+        found = argparse.Namespace(target=str(tmp_path / name), value_range=None, max_pixels=None)
+        return generate._target(found, resolution, num_channels)
+
+    target = target_of("target.png", 16, 3)
     assert target.shape == (16, 16, 3)
     assert target[2, 2] == pytest.approx([-1, 1, -1])  # green, once below, is left
     assert target[2, 13] == pytest.approx([1, -1, -1])
     assert target[13] == pytest.approx(np.ones([16, 3]))  # white
     gray = np.full([8, 8], 0x8080, np.uint16)
     PIL.Image.fromarray(gray).save(tmp_path / "gray.png")
-    assert generate._target(tmp_path / "gray.png", 8, 1) == pytest.approx(0.0039, abs=1e-4)
+    assert target_of("gray.png", 8, 1) == pytest.approx(0.0039, abs=1e-4)
 
 
 def test_latents_pictures_and_film_are_saved(tmp_path, rng):

@@ -24,6 +24,7 @@ CHANGES = {
     "schedule.lod_training_kimg": 0,
     "schedule.lod_transition_kimg": 0.1,  # 8x8 during a fade
     "schedule.minibatch_base": MINIBATCH,
+    "schedule.minibatch_dict": {},
     "training.minibatch_repeats": 2,
     # At 1e-8 a first step is the sign of a gradient, and round-off may decide signs.
     "training.adam_epsilon": 1e-3,

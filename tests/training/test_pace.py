@@ -32,7 +32,8 @@ def whole_plan(config):
 
 @pytest.fixture(scope="module")
 def demo():
-    return PRESETS["demo"].for_dataset(5, 3, 0, 1)
+    ticks = {"schedule.tick_kimg_base": 2, "schedule.tick_kimg_dict": {}}
+    return PRESETS["demo"].replace(ticks).for_dataset(5, 3, 0, 1)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])

@@ -205,7 +205,7 @@ def test_the_log_warns_of_a_short_training_and_of_labels_that_are_not_one_hot(
     shutil.copytree(dataset_folder, tmp_path / "many")
     with open(tmp_path / "many" / "blocks-rxx.labels", "wb") as file:
         np.save(file, np.ones((40, 4), np.float32))
-    flags = ["--config.dataset.max_label_size=full", "--total_kimg=5"]
+    flags = ["--config.dataset.max_label_size=full", "--total_kimg=9"]
     assert run(f"--dataset={tmp_path / 'many'}", "--preset=demo", "--gpus=0", *flags)[0] == 0
     log = (tmp_path / "results" / "000-many-demo" / "log.txt").read_text()
     assert "Warning: training ends in the fade from 4x4 to 8x8, not at 8x8: the last fade " in log

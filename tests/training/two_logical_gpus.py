@@ -26,6 +26,7 @@ def first_losses(strategy, dataset, minibatch):
         "D.fmap_max": 8,
         "D.mbstd_group_size": 1,  # no groups, so that the order of the images does not matter
         "schedule.minibatch_base": minibatch,
+        "schedule.minibatch_dict": {},
         "training.jit": "off",
     }
     config = PRESETS["demo"].replace(changes)
