@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from absl import logging
 
 from pgtf.api import configuration
 from pgtf.api.machine import machine_warnings
 from pgtf.api.options import TrainOptions
-from pgtf.config import GPU_PRESETS, PRESETS, Config
+from pgtf.config import FORMER_FIELDS, GPU_PRESETS, PRESETS, Config
 from pgtf.dataset import Dataset
 from pgtf.dataset.commands import print_summary
 from pgtf.dataset.description import default_mirror
@@ -143,10 +143,21 @@ def request(options: TrainOptions, preset: str, run: Prepared) -> Request:
         run.dataset,
         beginning=beginning,
         mirror_is_default=mirror_stated_by(options, preset) is None,
+        former=_former_fields(options, preset),
         siblings=GPU_PRESETS if is_chosen else (),
         new=options.new,
         allow_change=options.allow_config_change,
     )
+
+
+def _former_fields(options: TrainOptions, preset: str) -> dict[str, Any]:
+    """Returns the values of a preset's earlier version for fields that the options do not state."""
+    if options.fit_schedule:  # The phases follow from the length.
+        return {}
+    stated = [*options.fields]
+    if options.minibatch is not None:
+        stated += ["schedule.minibatch_base", "schedule.minibatch_dict"]
+    return {k: v for k, v in FORMER_FIELDS.get(preset, {}).items() if k not in stated}
 
 
 def mirror_stated_by(options: TrainOptions, preset: str) -> str | None:
@@ -158,17 +169,16 @@ def mirror_stated_by(options: TrainOptions, preset: str) -> str | None:
     return f"preset {preset}" if PRESETS[preset].dataset.mirror_augment is not None else None
 
 
-def outlook(asked: Request) -> tuple[bool | None, list[str]]:
-    """Says what a command would do. Returns the mirror_augment to train with, and lines."""
+def outlook(asked: Request) -> tuple[RunConfig, list[str]]:
+    """Says what a command would do. Returns the configuration to train with, and lines."""
     try:
         choice = choose(asked)
     except ValueError as error:
-        mirror = asked.identity.config.dataset.mirror_augment
-        return mirror, [f"Run: refused as it stands: {error}"]
+        return cast(RunConfig, asked.identity.config), [f"Run: refused as it stands: {error}"]
     if choice.folder is None:
         line = f"Run: a new one in {os.path.realpath(asked.outdir)}"
     elif choice.finished:
         line = f"Run: {choice.folder} is finished"
     else:
         line = f"Run: continues {choice.folder}"
-    return choice.config.dataset.mirror_augment, [line, *choice.notes]
+    return cast(RunConfig, choice.config), [line, *choice.notes]

@@ -86,7 +86,7 @@ def run(options: TrainOptions, observer: Observer | None = None) -> Outcome:
     ready = preparation.prepared(options, config, strategy.num_replicas_in_sync, workers)
     prepare.check_workers(ready.config, workers)
     asked = preparation.request(options, preset, ready)
-    made = prepare.with_stored_mirror(ready.config, asked, workers)
+    made = prepare.with_stored_defaults(ready.config, asked, workers)
     measures = _measures(options, workers, made, ready.dataset)
     asked = asked.with_config(made)
     opened = continuation.open_together(workers, lambda: continuation.open_run(asked))

@@ -99,8 +99,7 @@ def _dry_run(options: TrainOptions) -> None:
             )
             return
         run = preparation.prepared(options, config, replicas)
-        mirrored, lines = preparation.outlook(preparation.request(options, preset, run))
-        made = run.config.replace({"dataset.mirror_augment": mirrored})
+        made, lines = preparation.outlook(preparation.request(options, preset, run))
         report = f"{made.to_json()}\n{stage_table(made)}"
         stated_by = preparation.mirror_stated_by(options, preset)
         mirror = prepare.describe_mirror(made, stated_by, run.dataset)

@@ -2,10 +2,18 @@
 
 from pgtf.config.config import Config, describe, documentation, fields, parse, value_of
 from pgtf.config.experiments import EXPERIMENTS, Experiment
-from pgtf.config.presets import GPU_PRESETS, PRESETS, max_minibatch_per_gpu, named, preset_for
+from pgtf.config.presets import (
+    FORMER_FIELDS,
+    GPU_PRESETS,
+    PRESETS,
+    max_minibatch_per_gpu,
+    named,
+    preset_for,
+)
 
 __all__ = [
     "EXPERIMENTS",
+    "FORMER_FIELDS",
     "GPU_PRESETS",
     "PRESETS",
     "Config",

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
 from pgtf.config.config import HALF_PRECISIONS, Config
 from pgtf.config.experiments import EXPERIMENTS
@@ -112,6 +113,19 @@ PRESETS: dict[str, Config] = {
         ),
     ),
     **{name: experiment.config for name, experiment in EXPERIMENTS.items()},
+}
+
+
+# Fields of presets that had other values in an earlier version. Runs that began then keep them.
+FORMER_FIELDS: dict[str, dict[str, Any]] = {
+    "demo": {
+        "schedule.lod_training_kimg": 4,
+        "schedule.lod_transition_kimg": 4,
+        "schedule.minibatch_dict": {},
+        "schedule.tick_kimg_base": 2,
+        "schedule.tick_kimg_dict": {},
+        "training.G_smoothing": 0.995,
+    },
 }
 
 

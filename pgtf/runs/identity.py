@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -113,12 +114,15 @@ class Identity:
         beginning: networks that the run began with, None if unknown, as for runs of an earlier
             version.
         mirror_is_default: True if nobody stated mirror_augment. A stored run keeps its own value.
+        former: values that the preset had in an earlier version for fields that nobody stated, by
+            dotted name. A stored run that has all of them began then, and keeps them.
     """
 
     config: RunConfig
     source: Source
     beginning: Beginning | None = None
     mirror_is_default: bool = False
+    former: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def num_nimg(self) -> int:
@@ -127,10 +131,15 @@ class Identity:
 
     def config_in(self, stored: Identity) -> RunConfig:
         """Returns the configuration with which this command continues a stored run."""
-        if not self.mirror_is_default:
-            return self.config
-        mirror = stored.config.dataset.mirror_augment
-        return self.config.replace({"dataset.mirror_augment": mirror})
+        config = self.config
+        if self.mirror_is_default:
+            mirror = stored.config.dataset.mirror_augment
+            config = config.replace({"dataset.mirror_augment": mirror})
+        before = config.replace(self.former)
+        is_older = not any(
+            _is_of(tuple(self.former), line) for line in stored.config.differences(before)
+        )
+        return before if is_older else config
 
 
 def differences(stored: Identity, asked: Identity) -> list[str]:

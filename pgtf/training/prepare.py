@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 from pgtf.dataset import Dataset, open_dataset
@@ -76,21 +75,21 @@ def check_workers(config: RunConfig, workers: Workers) -> None:
         raise ValueError(f"the configuration must be the same on all workers. Received: {here}.")
 
 
-def with_stored_mirror(config: RunConfig, request: Request, workers: Workers) -> RunConfig:
-    """Returns the configuration of a request, with the mirror_augment of the run it continues.
+def with_stored_defaults(config: RunConfig, request: Request, workers: Workers) -> RunConfig:
+    """Returns the configuration of a request, with defaults of the run it continues.
 
-    A run keeps the value it began with, even if the dataset's default has changed since, unless
-    preset or flags state one. All workers take the chief's value.
+    A run keeps the mirror_augment, and the fields of a preset of an earlier version, that it began
+    with, unless flags state them. All workers take the chief's values.
 
     Raises:
         ValueError: if `choose` refuses the request.
     """
 
     def on_chief() -> bytes:
-        return json.dumps(choose(request).config.dataset.mirror_augment).encode()
+        return choose(request).config.to_json().encode()
 
-    mirror = json.loads(workers.broadcast(on_chief))
-    return config.replace({"dataset.mirror_augment": mirror})
+    chosen: RunConfig = type(config).from_json(workers.broadcast(on_chief))
+    return chosen
 
 
 def describe_mirror(config: RunConfig, stated_by: str | None, dataset: Dataset) -> str:

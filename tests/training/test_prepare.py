@@ -86,7 +86,7 @@ def test_a_run_goes_on_with_the_value_it_began_with_unless_it_is_stated(
     def chosen(config=now, is_default=True, **options):
         workers = types.SimpleNamespace(broadcast=lambda make: make())
         request = asked(config, mirror_is_default=is_default, **options)
-        return prepare.with_stored_mirror(config, request, workers).dataset.mirror_augment
+        return prepare.with_stored_defaults(config, request, workers).dataset.mirror_augment
 
     folder = continuation.open_run(asked(began)).folder
     for _ in range(2):  # unfinished, then finished
@@ -103,9 +103,10 @@ def test_a_run_goes_on_with_the_value_it_began_with_unless_it_is_stated(
 
 
 def test_all_workers_take_the_value_of_the_chief(tmp_path, config, dataset):
-    sent = types.SimpleNamespace(broadcast=lambda make: b"true")
+    chiefs = config.replace({"dataset.mirror_augment": True}).to_json().encode()
+    sent = types.SimpleNamespace(broadcast=lambda make: chiefs)
     request = Request.of(tmp_path, "demo", config, dataset)
-    assert prepare.with_stored_mirror(config, request, sent).dataset.mirror_augment is True
+    assert prepare.with_stored_defaults(config, request, sent).dataset.mirror_augment is True
 
 
 def test_one_line_says_whether_reals_are_mirrored_and_why(dataset_folder, tmp_path, config):
@@ -151,3 +152,24 @@ def test_a_fitted_schedule_is_part_of_the_configuration_by_value(config, dataset
     again = Config.from_json(fitted.to_json())
     assert again == fitted
     assert prepare.prepare(config, 1)[0].schedule.lod_training_kimg == 0.064
+
+
+def test_a_run_of_a_presets_earlier_version_keeps_its_values_unless_they_are_stated(
+    tmp_path, config, dataset
+):
+    former = {"training.G_smoothing": 0.9, "schedule.minibatch_dict": {}}
+    began = config.replace(former)
+    now = config.replace({"training.G_smoothing": 0.5, "schedule.minibatch_dict": {4: 4}})
+    continuation.open_run(Request.of(tmp_path, "demo", began, dataset))
+    workers = types.SimpleNamespace(broadcast=lambda make: make())
+
+    def chosen(config, former):
+        request = Request.of(tmp_path, "demo", config, dataset, former=former)
+        return prepare.with_stored_defaults(config, request, workers)
+
+    assert chosen(now, former) == began
+    assert chosen(now.replace({"training.total_kimg": 1.0}), former).training.G_smoothing == 0.9
+    with pytest.raises(ValueError, match=r"G_smoothing: 0.9 -> 0.5.*--new"):
+        chosen(now, {"schedule.minibatch_dict": {}})
+    with pytest.raises(ValueError, match=r"G_smoothing: 0.9 -> 0.5.*--new"):
+        chosen(now, {"training.G_smoothing": 0.8, "schedule.minibatch_dict": {}})
