@@ -38,7 +38,7 @@ def test_spoilt_faces_are_mixtures_whose_labels_have_the_same_shares():
     np.testing.assert_array_equal(shares[::HELD_OUT], labels[::HELD_OUT])
     np.testing.assert_allclose(mixed.mean(axis=(1, 2, 3)) / 200, shares[:, 1], atol=0.026)
     changed = np.any(shares != labels, axis=1)
-    # Of four pairs of these faces nine are of two kinds: 2 * 1/3 * 2/3.
+    # Two faces are of different kinds in four ninths of all pairs: 2 * 1/3 * 2/3.
     assert changed.mean() == pytest.approx(faces.SPOILT * 0.9 * 4 / 9, rel=0.15)
     both = mixed[changed]
     is_half = both.std(axis=(1, 2, 3)) > 50

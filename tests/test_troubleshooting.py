@@ -6,7 +6,7 @@ import re
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "troubleshooting.md"
-# Of other programs, or of shell scripts.
+# Messages of other programs, or of shell scripts.
 FOREIGN = ("Could not find cuda drivers", "cuInit", "CUDA_ERROR_INVALID_PTX", "Killed")
 SHELL = ROOT / ".ci" / "find_python"
 

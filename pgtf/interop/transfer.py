@@ -26,7 +26,7 @@ _DENSE_OF_LABELS = {"4x4/Dense/weight", "4x4/Dense1/weight", "4x4/Dense1/bias"}
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What becomes of one layer of a network."""
+    """State of one layer after a transfer."""
 
     network: Literal["G", "D"]
     resolution: int  # pixels per side

@@ -62,7 +62,7 @@ def test_without_a_gpu_nothing_is_made(with_gpu, monkeypatch):
 
 @pytest.mark.slow
 def test_tensorflow_knows_the_options_and_writes_programs_there(tmp_path):
-    """Of a CPU here, by the name of its compiler."""
+    """Compiles for a CPU, whose compiler TensorFlow knows by another name."""
     code = (
         "import tensorflow as tf\n"
         "f = tf.function(lambda x: tf.sin(x) + 1, jit_compile=True)\n"

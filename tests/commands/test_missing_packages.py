@@ -1,4 +1,4 @@
-"""Where packages are missing, as in a system's own Python, every script says so in one line."""
+"""Every script says in one line which packages are missing, as in a system's own Python."""
 
 import os
 import pathlib
