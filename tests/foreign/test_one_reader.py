@@ -24,7 +24,6 @@ OWN = {
     "pgtf/export/self_check.py": "the report and the arrays of a process that this one started",
     "pgtf/runs/continuation.py": "the answer of the chief of this job",
     "pgtf/training/callbacks.py": "a configuration turned into JSON and back",
-    "pgtf/training/prepare.py": "the answer of the chief of this job",
 }
 
 
