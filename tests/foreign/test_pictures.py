@@ -16,78 +16,21 @@ from pgtf.dataset.sources.pictures import Conversion, read_picture
 from pgtf.foreign import pictures
 from pgtf.foreign.limits import FREE_PIXELS, MAX_PIXELS, check_size
 from tests.foreign.bounded import outcomes
+from tests.foreign.picture_files import (
+    ODD_EXIF,
+    chunk,
+    encoded,
+    exif,
+    jpeg_of_size,
+    many_scans,
+    png,
+    tiff,
+    with_exif,
+    with_size,
+)
 
 HOSTILE = pathlib.Path(__file__).parents[1] / "data" / "hostile"
 ANY = Conversion(3, 16, "center-crop", "white", strict=False)
-
-
-def encoded(kind, size=(16, 16), **options):
-    ramp = np.add.outer(np.arange(size[1]), 3 * np.arange(size[0])).astype(np.uint8)
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(np.stack([ramp, ramp // 2, 255 - ramp], axis=2)).save(
-        buffer, kind, **options
-    )
-    return buffer.getvalue()
-
-
-def chunk(name, data):
-    checksum = struct.pack(">I", zlib.crc32(name + data))
-    return struct.pack(">I", len(data)) + name + data + checksum
-
-
-def png(side, bits=8, color=0, extra=b"", rows=0):
-    """A PNG file that claims side x side pixels and has some rows of black ones."""
-    line = bytes(1 + side * bits * {0: 1, 2: 3, 6: 4}[color] // 8)
-    packer = zlib.compressobj(1, wbits=-15)  # the same bytes for every row
-    packed = packer.compress(line) + packer.flush(zlib.Z_FULL_FLUSH)
-    checksum = rows * len(line) % 65521 << 16 | 1
-    data = b"x\x01" + rows * packed + b"\3\0" + struct.pack(">I", checksum)
-    header = struct.pack(">IIBBBBB", side, side, bits, color, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        [chunk(b"IHDR", header), extra, chunk(b"IDAT", data), chunk(b"IEND", b"")]
-    )
-
-
-def tiff(entries, pixels=bytes(768)):
-    """A TIFF file of 16x16 RGB pixels; `entries` are (tag, type, count, value)."""
-    plain = {256: (4, 1, 16), 257: (4, 1, 16), 259: (3, 1, 1), 262: (3, 1, 2), 273: (4, 1, 8)}
-    plain |= {258: (3, 1, 8), 277: (3, 1, 3), 278: (4, 1, 16), 279: (4, 1, len(pixels))}
-    plain |= {tag: rest for tag, *rest in entries}
-    records = b"".join(struct.pack("<HHII", tag, *plain[tag]) for tag in sorted(plain))
-    head = b"II*\0" + struct.pack("<I", 8 + len(pixels))
-    return head + pixels + struct.pack("<H", len(plain)) + records + bytes(4)
-
-
-def with_exif(jpeg, exif):
-    body = b"Exif\0\0" + exif
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
-
-
-def exif(*records):
-    """EXIF data of one directory; `records` are (tag, type, count, value)."""
-    packed = b"".join(struct.pack(">HHII", *record) for record in records)
-    return b"MM\0*\0\0\0\x08" + struct.pack(">H", len(records)) + packed + bytes(4)
-
-
-ODD_EXIF = exif((274, 3, 1, 6 << 16), (0x8769, 2, 4, 0x41424300), (0x010E, 12, 9, 1 << 30))
-
-
-def many_scans(num_scans, side=1024):
-    """A progressive JPEG file whose last scan is repeated."""
-    buffer = io.BytesIO()
-    PIL.Image.new("RGB", (side, side)).save(buffer, "JPEG", progressive=True)
-    data = buffer.getvalue()[:-2]
-    last = data[data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda")) :]
-    return data + num_scans * last + b"\xff\xd9"
-
-
-def with_size(data, at, form, side):
-    return data[:at] + struct.pack(form, side, side) + data[at + struct.calcsize(form) :]
-
-
-def jpeg_of_size(side):
-    data = encoded("JPEG")
-    return with_size(data, data.index(b"\xff\xc0") + 5, ">HH", side)
 
 
 def test_a_postscript_file_starts_no_program(tmp_path, monkeypatch):
@@ -273,60 +216,6 @@ def test_anything_that_a_decoder_raises_is_one_line(error, tmp_path, monkeypatch
     lack = "^needs more memory than there is$"
     with pytest.raises(ValueError, match=lack if error is MemoryError else "^damaged .*no.*way"):
         read_picture(str(tmp_path / "x.png"), ANY)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_pictures_are_turned_as_their_exif_says(kind, orientation, tmp_path):
-    data = encoded("PNG", (16, 16))
-    options = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
-    info = PIL.Image.Exif()
-    info[274] = orientation
-    with PIL.Image.open(io.BytesIO(data)) as picture:
-        picture.save(tmp_path / "x", kind, exif=info, **options)
-        info[274] = 1
-        picture.save(tmp_path / "plain", kind, exif=info, **options)
-    plain = read_picture(str(tmp_path / "plain"), ANY)
-    found = read_picture(str(tmp_path / "x"), ANY)
-    turned = {
-        1: plain,
-        2: plain[:, :, ::-1],
-        3: plain[:, ::-1, ::-1],
-        4: plain[:, ::-1],
-        5: plain.transpose(0, 2, 1),
-        6: np.rot90(plain, -1, (1, 2)),
-        7: np.rot90(plain, 2, (1, 2)).transpose(0, 2, 1),
-        8: np.rot90(plain, 1, (1, 2)),
-    }
-    np.testing.assert_array_equal(found, turned[orientation])
-
-
-def test_only_the_orientation_of_exif_data_is_read(tmp_path):
-    """Pillow's reader raises TypeError for one odd value beside it."""
-    (tmp_path / "plain").write_bytes(encoded("JPEG"))
-    (tmp_path / "odd").write_bytes(with_exif(encoded("JPEG"), ODD_EXIF))
-    plain, odd = (read_picture(str(tmp_path / name), ANY) for name in ("plain", "odd"))
-    np.testing.assert_array_equal(odd, np.rot90(plain, -1, (1, 2)))
-    with pictures.open_picture(tmp_path / "odd") as picture:  # Pillow 11 parses them when opening.
-        assert [name for name, _ in picture.applist] == ["APP0"]
-
-
-def test_other_metadata_of_a_jpeg_file_change_no_pixel(tmp_path):
-    data = encoded("JPEG")
-    noise = bytes(range(256)) * 8
-    segments = b"".join(
-        b"\xff" + bytes([kind]) + struct.pack(">H", len(body) + 2) + body
-        for kind, body in (
-            (0xE2, b"MPF\0" + noise),
-            (0xED, b"Photoshop 3.0\0" + noise),
-            (0xFE, noise),
-            (0xE1, b'http://ns.adobe.com/xap/1.0/\0<a tiff:Orientation="1"/>'),
-        )
-    )
-    (tmp_path / "plain").write_bytes(data)
-    (tmp_path / "more").write_bytes(data[:2] + segments + b"junk" + data[2:])
-    plain, more = (read_picture(str(tmp_path / name), ANY) for name in ("plain", "more"))
-    np.testing.assert_array_equal(more, plain)
 
 
 def test_a_pipe_behind_a_link_is_refused(tmp_path):
