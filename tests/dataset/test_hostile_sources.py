@@ -61,6 +61,13 @@ def test_an_lmdb_with_fewer_entries_than_it_claims_is_damaged(tmp_path):
         next(entries)
 
 
+def test_an_empty_lmdb_is_named(tmp_path, capsys):
+    lmdb, _ = pytest.importorskip("lmdb"), pytest.importorskip("cv2")
+    lmdb.open(str(tmp_path / "in")).close()
+    assert run("create_lsun", tmp_path / "out", tmp_path / "in") == 2
+    assert one_line(capsys) == f"error: {tmp_path}/in: has no entries. Download it again."
+
+
 def test_a_pipe_for_an_lmdb_is_not_waited_for(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     os.mkfifo(tmp_path / "in" / "data.mdb")

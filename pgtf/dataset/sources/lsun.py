@@ -56,6 +56,8 @@ def create(
         isolated(lmdb_dir, _read, lmdb_dir, resolution, max_bytes=MAX_BYTES)
     ) as stream:
         num_items, side = next(stream)
+        if not num_items:
+            raise ValueError(f"{lmdb_dir}: has no entries. Download it again.")
         if side:
             logging.info("%s holds several resolutions; that of %d is taken.", lmdb_dir, side)
         return export(
