@@ -115,11 +115,9 @@ def of_snapshot(path: str | os.PathLike[str]) -> dict[str, Record]:
 
 
 def numbers(record: Mapping[str, Any]) -> str:
-    """Formats the numbers of images of a record: "2000 fakes, 400 reals"."""
-    sets = record.get("evaluations", 1)
-    fakes = (
-        f"{sets} x {record['num_images']} fakes" if sets > 1 else f"{record['num_images']} fakes"
-    )
+    """Formats the numbers of images of a record: "2000 fakes, 400 reals"; "? fakes" if unknown."""
+    sets, num_images = record.get("evaluations", 1), record.get("num_images", "?")
+    fakes = f"{sets} x {num_images} fakes" if sets > 1 else f"{num_images} fakes"
     return f"{fakes}, {record['num_reals']} reals" if record.get("num_reals") else fakes
 
 

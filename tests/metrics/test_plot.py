@@ -77,3 +77,9 @@ def test_settings_that_all_curves_share_are_said_once():
     other = ["swd (9 fakes, seed 0)", "swd (9 fakes, seed 1)"]
     assert plot_module._legend(other) == (other, None)
     assert plot_module._legend(["plain", "lines"]) == (["plain", "lines"], None)
+
+
+def test_the_numbers_of_a_record_are_told_as_far_as_they_are_known():
+    assert records.numbers({"num_images": 50, "num_reals": 40}) == "50 fakes, 40 reals"
+    assert records.numbers({"num_images": 50, "evaluations": 3}) == "3 x 50 fakes"
+    assert records.numbers({"metric": "fid", "values": {}}) == "? fakes"
