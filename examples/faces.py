@@ -19,26 +19,33 @@ import argparse
 import pathlib
 import sys
 from collections.abc import Iterator
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # finds pgtf in this checkout
-
-from pgtf.commands.command_line import import_tensorflow_quietly, one_line_errors
-
-if __name__ == "__main__":  # The imports below import TensorFlow.
-    import_tensorflow_quietly()
+from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL.Image
-from scipy.special import softmax
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # finds pgtf in this checkout
 
 from pgtf import images as image_functions
+from pgtf import lazy
+from pgtf.commands.command_line import (
+    announce_tensorflow,
+    import_tensorflow_quietly,
+    one_line_errors,
+)
+from pgtf.commands.parsers import Parser
 from pgtf.config import Config
 from pgtf.dataset import pyramid
 from pgtf.dataset.sources import demo
-from pgtf.interop import load_meta, load_snapshot
-from pgtf.metrics.classifier import HELD_OUT, Classifier, resize, split, train
-from pgtf.metrics.during_training import SNAPSHOTS
 from pgtf.runs import run_folder
+
+if TYPE_CHECKING:
+    from pgtf import interop
+    from pgtf.metrics import classifier, during_training
+else:  # The command line does without them.
+    interop = lazy.Module("pgtf.interop")
+    classifier = lazy.Module("pgtf.metrics.classifier")
+    during_training = lazy.Module("pgtf.metrics.during_training")
 
 SURE = 0.75  # probability of a value above which an image is clear; spoilt faces have at most 0.7
 VISIBLE = 0.9  # share of clear reals, and of right answers, from which on a factor is visible
@@ -77,7 +84,7 @@ def spoil(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     rng = np.random.RandomState(SEED)
     num, side = len(images), images.shape[1]
-    spoilt = (rng.uniform(size=num) < SPOILT) & (np.arange(num) % HELD_OUT > 0)
+    spoilt = (rng.uniform(size=num) < SPOILT) & (np.arange(num) % classifier.HELD_OUT > 0)
     other = rng.randint(num, size=num)
     share = rng.uniform(*SHARES, size=(num, 1)) * spoilt[:, np.newaxis]
     # The second face is on the left or on the right, or everywhere.
@@ -88,26 +95,32 @@ def spoil(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.rint(mixed).astype(np.uint8), (1 - share) * labels + share * labels[other]
 
 
-def trained_classifier(resolution: int) -> Classifier:
+def trained_classifier(resolution: int) -> classifier.Classifier:
     """Trains a classifier for faces of R x R pixels."""
     images, labels = spoil(*draw_reals(FACES, SEED, resolution))
     factors = {name: list(values) for name, values in demo.FACTORS.items()}
-    return train(images.__getitem__, labels, factors, 3, epochs=EPOCHS, progress=True)
+    return classifier.train(images.__getitem__, labels, factors, 3, epochs=EPOCHS, progress=True)
+
+
+def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Lists the PNG files in a folder."""
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise ValueError(f"no PNG files in {folder}. Make some with generate.py images.")
+    return files
 
 
 def read_images(folder: pathlib.Path) -> np.ndarray:
     """Reads the PNG files in a folder: uint8 [N, R, R, 3]."""
-    files = sorted(folder.glob("*.png"))
-    if not files:
-        raise ValueError(f"no PNG files in {folder}. Make some with generate.py images.")
+    files = image_files(folder)
     return np.stack([np.asarray(PIL.Image.open(file).convert("RGB")) for file in files])
 
 
 def stage_ends(run: pathlib.Path) -> list[pathlib.Path]:
     """Finds the newest snapshot of each resolution, except those of fades."""
     schedule, newest = run_folder.read_config(run, Config).schedule, dict[int, pathlib.Path]()
-    for file in sorted(run.glob(SNAPSHOTS)):
-        state = schedule.at(load_meta(file)["cur_nimg"])
+    for file in sorted(run.glob(during_training.SNAPSHOTS)):
+        state = schedule.at(interop.load_meta(file)["cur_nimg"])
         if state.alpha == 1:
             newest[state.resolution] = file
     if not newest:
@@ -117,15 +130,21 @@ def stage_ends(run: pathlib.Path) -> list[pathlib.Path]:
 
 def generate(file: pathlib.Path) -> np.ndarray:
     """Generates images of a snapshot at its own level of detail: uint8 [FAKES, R, R, 3]."""
-    _, _, Gs = load_snapshot(file)
+    _, _, Gs = interop.load_snapshot(file)
     latents = np.random.RandomState(FAKES_SEED).normal(size=(FAKES, Gs.latent_size))
     return image_functions.to_uint8(Gs.run(latents.astype(np.float32)))
 
 
-def probabilities(classifier: Classifier, images: np.ndarray) -> list[np.ndarray]:
+def probabilities(judge: classifier.Classifier, images: np.ndarray) -> list[np.ndarray]:
     """Computes the probabilities of each factor's values: a list of [N, values]."""
-    logits = classifier.model.predict(resize(images), verbose=0)
-    return [softmax(part, axis=1) for part in split(logits, demo.FACTORS)]
+    logits = judge.model.predict(classifier.resize(images), verbose=0)
+    parts = [np.exp(part - part.max(axis=1, keepdims=True)) for part in split(logits)]
+    return [part / part.sum(axis=1, keepdims=True) for part in parts]
+
+
+def split(columns: np.ndarray) -> list[np.ndarray]:
+    """Splits the columns of all factors' values into those of each: a list of [N, values]."""
+    return classifier.split(columns, demo.FACTORS)
 
 
 def table(
@@ -158,39 +177,45 @@ def table(
         yield "{:13}  {:.3f}  {:.3f}".format("all visible", *both)
 
 
-def judge(classifier: Classifier, images: np.ndarray) -> None:
+def report(judge: classifier.Classifier, images: np.ndarray) -> None:
     """Prints how clear the factors of images are."""
     reals, labels = draw_reals(REALS, REALS_SEED, images.shape[1])
     print(f"{len(images)} images of {images.shape[1]}x{images.shape[2]}")
-    found = probabilities(classifier, images), probabilities(classifier, reals)
-    for line in table(*found, split(labels, demo.FACTORS)):
+    for line in table(probabilities(judge, images), probabilities(judge, reals), split(labels)):
         print(line)
 
 
-def main() -> None:
-    """Runs the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+def parse() -> argparse.Namespace:
+    """Parses the command line and looks for what it names."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("folder", type=pathlib.Path, nargs="?", help="folder of PNG files")
     source.add_argument("--run", help="run whose snapshots to judge: its number, or its folder")
     parser.add_argument("--resolution", type=int, help="shrink the images to so many pixels")
-    args = parser.parse_args()
-    classifiers: dict[int, Classifier] = {}
+    options = parser.parse_args()
     with one_line_errors():
-        if args.run is None:
-            sets = [args.folder]
+        if options.run is None:
+            image_files(options.folder)
         else:
-            sets = stage_ends(run_folder.locate("results", args.run))
-        for path in sets:
+            options.run = run_folder.locate("results", options.run)
+    return options
+
+
+def main() -> None:
+    """Runs the command line."""
+    options = parse()
+    announce_tensorflow()
+    import_tensorflow_quietly()
+    judges: dict[int, classifier.Classifier] = {}
+    with one_line_errors():
+        for path in [options.folder] if options.run is None else stage_ends(options.run):
             images = generate(path) if path.is_file() else read_images(path)
-            shown = shrink(images, args.resolution or images.shape[1])
+            shown = shrink(images, options.resolution or images.shape[1])
             side = shown.shape[1]
-            if side not in classifiers:
-                classifiers[side] = trained_classifier(side)
+            if side not in judges:
+                judges[side] = trained_classifier(side)
             print(path, end=": ")
-            judge(classifiers[side], shown)
+            report(judges[side], shown)
 
 
 if __name__ == "__main__":

@@ -150,14 +150,17 @@ def request(options: TrainOptions, preset: str, run: Prepared) -> Request:
     )
 
 
-def _former_fields(options: TrainOptions, preset: str) -> dict[str, Any]:
-    """Returns the values of a preset's earlier version for fields that the options do not state."""
+def _former_fields(options: TrainOptions, preset: str) -> list[dict[str, Any]]:
+    """Returns the values of a preset's earlier versions for fields that the options leave open."""
     if options.fit_schedule:  # The phases follow from the length.
-        return {}
+        return []
     stated = [*options.fields]
     if options.minibatch is not None:
         stated += ["schedule.minibatch_base", "schedule.minibatch_dict"]
-    return {k: v for k, v in FORMER_FIELDS.get(preset, {}).items() if k not in stated}
+    return [
+        {field: value for field, value in version.items() if field not in stated}
+        for version in FORMER_FIELDS.get(preset, ())
+    ]
 
 
 def mirror_stated_by(options: TrainOptions, preset: str) -> str | None:

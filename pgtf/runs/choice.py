@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,19 +61,19 @@ class Request:
         *,
         beginning: Beginning = NEW_NETWORKS,
         mirror_is_default: bool = False,
-        former: Mapping[str, Any] | None = None,
+        former: Sequence[Mapping[str, Any]] = (),
         siblings: tuple[str, ...] = (),
         new: bool = False,
         allow_change: bool = False,
     ) -> Request:
         """Describes the run of a configuration that is made for an opened dataset."""
-        asked = Identity(config, Source.of(dataset), beginning, mirror_is_default, former or {})
+        asked = Identity(config, Source.of(dataset), beginning, mirror_is_default, former)
         return cls(outdir, preset, asked, dataset.name, siblings, new, allow_change)
 
     def with_config(self, config: RunConfig) -> Request:
         """Returns a copy with a configuration in which nothing is left to be chosen."""
         asked = dataclasses.replace(
-            self.identity, config=config, mirror_is_default=False, former={}
+            self.identity, config=config, mirror_is_default=False, former=()
         )
         return dataclasses.replace(self, identity=asked)
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -114,15 +114,16 @@ class Identity:
         beginning: networks that the run began with, None if unknown, as for runs of an earlier
             version.
         mirror_is_default: True if nobody stated mirror_augment. A stored run keeps its own value.
-        former: values that the preset had in an earlier version for fields that nobody stated, by
-            dotted name. A stored run that has all of them began then, and keeps them.
+        former: for each earlier version of the preset, its values of fields that differ now and
+            that nobody stated, by dotted name. A stored run that has all values of a version began
+            then, and keeps them.
     """
 
     config: RunConfig
     source: Source
     beginning: Beginning | None = None
     mirror_is_default: bool = False
-    former: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    former: Sequence[Mapping[str, Any]] = ()
 
     @property
     def num_nimg(self) -> int:
@@ -135,11 +136,14 @@ class Identity:
         if self.mirror_is_default:
             mirror = stored.config.dataset.mirror_augment
             config = config.replace({"dataset.mirror_augment": mirror})
-        before = config.replace(self.former)
-        is_older = not any(
-            _is_of(tuple(self.former), line) for line in stored.config.differences(before)
-        )
-        return before if is_older else config
+        versions = [config]
+        for values in self.former:
+            before = config.replace(values)
+            lines = stored.config.differences(before)
+            if not any(_is_of(tuple(values), line) for line in lines):
+                versions.append(before)
+        # A version may have the stored values in all its fields because it has few.
+        return min(versions, key=lambda version: len(stored.config.differences(version)))
 
 
 def differences(stored: Identity, asked: Identity) -> list[str]:

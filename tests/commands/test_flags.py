@@ -66,6 +66,7 @@ HELP = [
     "metrics train_classifier --help",
     "pgtf.restoration --help",
     "pgtf.restoration train --help",
+    "examples/faces.py --help",
 ]
 
 
@@ -135,6 +136,10 @@ MISTAKES = {
     "dataset_tool.py create_from_image x y": "Did you mean create_from_images?",
     "dataset_tool.py create_demo x --num=32": "Did you mean --num_images?",
     "dataset_tool.py create_demo x --resolutin=32": "Did you mean --resolution?",
+    "examples/faces.py": "one of the arguments folder --run is required",
+    "examples/faces.py docs": "no PNG files in docs",
+    "examples/faces.py --run=/nowhere": "no run '/nowhere' in results",
+    "examples/faces.py docs --resolutoin=16": "Did you mean --resolution?",
 }
 
 

@@ -5,6 +5,7 @@ import pytest
 from pgtf import networks
 from pgtf.config import (
     EXPERIMENTS,
+    FORMER_FIELDS,
     GPU_PRESETS,
     PRESETS,
     max_minibatch_per_gpu,
@@ -45,11 +46,33 @@ def test_minibatches_and_learning_rates_are_the_originals(preset, precision):
     assert [state.D_lrate for state in states] == LEARNING_RATES[preset]
 
 
-def test_the_demos_cheap_resolutions_get_twice_the_iterations():
+def test_the_demos_cheap_resolutions_get_twice_the_iterations_and_larger_rates():
     schedule = PRESETS["demo"].schedule
     assert [schedule.minibatch(r) for r in RESOLUTIONS[:4]] == [8, 8, 8, 16]
-    ends = [(end, state.resolution) for end, state in schedule.stages(90) if state.alpha == 1]
-    assert ends == [(8, 4), (19, 8), (30, 16), (90, 32)]
+    stable = [(end, state) for end, state in schedule.stages(90) if state.alpha == 1]
+    assert [(end, state.resolution) for end, state in stable] == [
+        *((8, 4), (19, 8), (30, 16), (90, 32))
+    ]
+    assert [state.G_lrate for _, state in stable] == [0.012, 0.012, 0.012, 0.006]
+    assert [state.D_lrate for _, state in stable] == [0.012, 0.012, 0.012, 0.006]
+
+
+def test_a_run_of_the_demos_earlier_versions_keeps_their_values():
+    def values(config):
+        schedule, training = config.schedule, config.training
+        assert (schedule.G_lrate_base, schedule.G_lrate_dict) == (
+            *(schedule.D_lrate_base, schedule.D_lrate_dict),
+        )
+        phases = (schedule.lod_training_kimg, schedule.lod_transition_kimg)
+        rates = (schedule.G_lrate_base, schedule.G_lrate_dict)
+        ticks = (schedule.tick_kimg_base, schedule.tick_kimg_dict)
+        return *phases, schedule.minibatch_dict, *rates, *ticks, training.G_smoothing
+
+    versions = [PRESETS["demo"].replace(changes) for changes in FORMER_FIELDS["demo"]]
+    assert list(map(values, versions)) == [
+        (4, 4, {}, 0.003, {}, 2, {}, 0.995),
+        (8, 3, {4: 8, 8: 8, 16: 8}, 0.003, {}, 1.6, {4: 0.8}, 0.98),
+    ]
 
 
 def test_memory_limits_bind_on_fewer_gpus_than_a_preset_was_made_for():
@@ -85,7 +108,7 @@ def test_presets_keep_the_originals_optimizer_and_loop(preset):
     training, loss = PRESETS[preset].training, PRESETS[preset].loss
     assert (training.adam_beta1, training.adam_beta2, training.adam_epsilon) == (0, 0.99, 1e-8)
     assert (training.minibatch_repeats, training.D_repeats) == (4, 1)
-    assert training.G_smoothing == (0.98 if preset == "demo" else 0.999)
+    assert training.G_smoothing == (0.99 if preset == "demo" else 0.999)
     assert training.reset_opt_for_new_lod
     assert (loss.wgan_lambda, loss.wgan_epsilon, loss.wgan_target) == (10, 0.001, 1)
 

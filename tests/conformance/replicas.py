@@ -33,6 +33,10 @@ CHANGES = {
     "G.leakyrelu_slope": 1.0,  # as in D, see without_kinks
     "dataset.mirror_augment": True,
     "schedule.minibatch_dict": {},
+    "schedule.G_lrate_base": 0.003,
+    "schedule.G_lrate_dict": {},
+    "schedule.D_lrate_base": 0.003,
+    "schedule.D_lrate_dict": {},
     "schedule.lod_training_kimg": 0,
     "schedule.lod_transition_kimg": 0.1,
     "training.minibatch_repeats": 1,

@@ -25,6 +25,10 @@ CHANGES = {
     "schedule.lod_transition_kimg": 0.1,  # 8x8 during a fade
     "schedule.minibatch_base": MINIBATCH,
     "schedule.minibatch_dict": {},
+    "schedule.G_lrate_base": 0.003,
+    "schedule.G_lrate_dict": {},
+    "schedule.D_lrate_base": 0.003,
+    "schedule.D_lrate_dict": {},
     "training.minibatch_repeats": 2,
     # At 1e-8 a first step is the sign of a gradient, and round-off may decide signs.
     "training.adam_epsilon": 1e-3,

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from pgtf import networks
-from pgtf.config import Config
+from pgtf.config import FORMER_FIELDS, PRESETS, Config
 from pgtf.dataset import open_dataset
 from pgtf.networks import Discriminator, Generator
 from pgtf.runs import continuation, run_folder
 from pgtf.runs.choice import Request
+from pgtf.runs.identity import Identity, Source
 from pgtf.training import prepare
 from pgtf.training.start import Start
 
@@ -154,22 +155,60 @@ def test_a_fitted_schedule_is_part_of_the_configuration_by_value(config, dataset
     assert prepare.prepare(config, 1)[0].schedule.lod_training_kimg == 0.064
 
 
+@pytest.fixture
+def continued(tmp_path, config, dataset):
+    """Begins a run, and returns (configuration, former values) -> that with which it goes on."""
+    workers = types.SimpleNamespace(broadcast=lambda make: make())
+
+    def begin(began):
+        continuation.open_run(Request.of(tmp_path, "demo", began, dataset))
+
+        def chosen(config, former):
+            request = Request.of(tmp_path, "demo", config, dataset, former=former)
+            return prepare.with_stored_defaults(config, request, workers)
+
+        return chosen
+
+    return begin
+
+
 def test_a_run_of_a_presets_earlier_version_keeps_its_values_unless_they_are_stated(
-    tmp_path, config, dataset
+    config, continued
 ):
     former = {"training.G_smoothing": 0.9, "schedule.minibatch_dict": {}}
     began = config.replace(former)
     now = config.replace({"training.G_smoothing": 0.5, "schedule.minibatch_dict": {4: 4}})
-    continuation.open_run(Request.of(tmp_path, "demo", began, dataset))
-    workers = types.SimpleNamespace(broadcast=lambda make: make())
-
-    def chosen(config, former):
-        request = Request.of(tmp_path, "demo", config, dataset, former=former)
-        return prepare.with_stored_defaults(config, request, workers)
-
-    assert chosen(now, former) == began
-    assert chosen(now.replace({"training.total_kimg": 1.0}), former).training.G_smoothing == 0.9
+    chosen = continued(began)
+    assert chosen(now, [former]) == began
+    longer = now.replace({"training.total_kimg": 1.0})
+    assert chosen(longer, [former]).training.G_smoothing == 0.9
     with pytest.raises(ValueError, match=r"G_smoothing: 0.9 -> 0.5.*--new"):
-        chosen(now, {"schedule.minibatch_dict": {}})
+        chosen(now, [{"schedule.minibatch_dict": {}}])
     with pytest.raises(ValueError, match=r"G_smoothing: 0.9 -> 0.5.*--new"):
-        chosen(now, {"training.G_smoothing": 0.8, "schedule.minibatch_dict": {}})
+        chosen(now, [{"training.G_smoothing": 0.8, "schedule.minibatch_dict": {}}])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("version", [None, 0, 1, 2])
+def test_each_run_keeps_the_values_of_its_own_version_of_a_preset(
+    version, order, config, continued
+):
+    """The second version has the first one's minibatches, and the third has its average."""
+    average, minibatches = "training.G_smoothing", "schedule.minibatch_dict"
+    versions = [{average: 0.9, minibatches: {}}, {minibatches: {}}, {average: 0.9}]
+    now = config.replace({average: 0.5, minibatches: {4: 4}})
+    began = now if version is None else now.replace(versions[version])
+    assert continued(began)(now, versions[::order]) == began
+
+
+@pytest.mark.parametrize("version", range(len(FORMER_FIELDS["demo"])))
+def test_the_demos_earlier_versions_are_told_apart_whatever_is_stated(version):
+    """A run is continued by its own command, also if flags state some of the fields."""
+    versions, now = FORMER_FIELDS["demo"], PRESETS["demo"]
+    began = now.replace(versions[version])
+    source = Source("/d", "0")
+    for stated in (None, *versions[version]):
+        named = {stated: versions[version][stated]} if stated else {}
+        left = [{k: v for k, v in each.items() if k != stated} for each in versions]
+        asked = Identity(now.replace(named), source, former=left)
+        assert asked.config_in(Identity(began, source)) == began
