@@ -56,7 +56,7 @@ ALLOWED = {
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},
-    "dataset": {"files", "foreign", "images", "installation", "wording"},
+    "dataset": {"files", "foreign", "grids", "images", "installation", "wording"},
     "foreign": {"files"},
     "files": set(),
     "images": {"files"},
