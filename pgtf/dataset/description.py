@@ -18,6 +18,7 @@ from pgtf.images import DRANGE, UINT8_DRANGE
 
 META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1
+PAPER_GRID = Grid(4, 4)
 DTYPE = "uint8"
 # Type -> the range of its values, if dataset.json does not state one.
 RANGES: dict[str, tuple[float, float]] = {
@@ -59,7 +60,7 @@ def describe(
     shape: tuple[int, int, int],
     num_images: int,
     facts: Mapping[str, Any],
-    grid: Grid = Grid(4, 4),  # noqa: B008 (frozen)
+    grid: Grid = PAPER_GRID,
     dtype: str = DTYPE,
 ) -> dict[str, Any]:
     """Makes the content of a dataset.json.
@@ -86,7 +87,7 @@ def describe(
 
 def grid_of(meta: Mapping[str, Any]) -> Grid:
     """Size of the coarsest level: that of dataset.json, or the paper's."""
-    return Grid(*meta.get("grid", (4, 4)))
+    return Grid(*meta["grid"]) if "grid" in meta else PAPER_GRID
 
 
 def dtype_of(meta: Mapping[str, Any]) -> np.dtype[Any]:
@@ -186,6 +187,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"[height, width], each 1 to {MAX_SIDE}",
     ),
     "dtype": (lambda x: _is_text(x) and x in DTYPES, f"one of {', '.join(DTYPES)}"),
+    "preview": (_is_text, "a string: channels such as 3,2,1 or a color map"),
+    "preview_range": (_is_range, "two numbers, the lower one first"),
     "range": (_is_range, "two numbers, the lower one first"),
     "label_groups": (
         lambda x: _is_list(x, _is_group),

@@ -13,6 +13,7 @@ from absl import logging
 from pgtf.dataset.absence import RECORDS_NAME, NoDataset, is_hidden
 from pgtf.dataset.description import (
     META_FILE,
+    PAPER_GRID,
     default_mirror,
     dtype_of,
     grid_of,
@@ -29,6 +30,7 @@ from pgtf.files import retried
 from pgtf.grids import Grid
 from pgtf.images import UINT8_DRANGE
 from pgtf.installation import spelled
+from pgtf.previews import to_rgb
 
 MIN_RESOLUTION_LOG2 = 2  # the grid, 4x4 unless dataset.json says so, is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
@@ -72,7 +74,7 @@ class Dataset:
     label_file: Labels | None  # None = unlabelled
     meta: Mapping[str, Any]  # content of dataset.json, {} when absent
     first_image: int = 0  # record of image 0: held-out images are the last records
-    grid: Grid = Grid(4, 4)  # size of the coarsest level
+    grid: Grid = PAPER_GRID  # size of the coarsest level
     dtype: np.dtype[Any] = UINT8  # of the stored values
     value_range: tuple[float, float] = UINT8_DRANGE  # stored values that are -1 and 1 to networks
 
@@ -117,6 +119,16 @@ class Dataset:
         """Reads one pyramid level by image number: [n] -> NHWC [n, H, W, C] of `dtype`."""
         level = self.resolution_log2 if resolution_log2 is None else resolution_log2
         return self.files[level].read(self._records(indices)).transpose(0, 2, 3, 1)
+
+    def preview_of(self, images: np.ndarray, mapping: str | None = None) -> np.ndarray:
+        """Images of `dtype` to look at: [..., C] -> uint8 [..., 3], or [..., 1] if gray.
+
+        Args:
+            images: such as `read_images` gives.
+            mapping: channels or a color map; see `pgtf.previews`. None = `preview` of dataset.json.
+        """
+        low, high = self.meta.get("preview_range", self.value_range)
+        return to_rgb(images, (low, high), mapping or self.meta.get("preview"))
 
     def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads labels by image number: [n] -> float32 [n, label_size]; label_size may be 0."""

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from pgtf import images as images_lib
 from pgtf.dataset.commands import Commands
-from pgtf.dataset.description import META_FILE
+from pgtf.dataset.description import META_FILE, PAPER_GRID
 from pgtf.dataset.fingerprint import fingerprint
 from pgtf.dataset.folder import Dataset, open_dataset
 from pgtf.dataset.pyramid import pyramid
@@ -105,15 +105,16 @@ class _CheckRecords:
                 levels[log2] = files[log2].read(indices)
             except ValueError as error:
                 return str(error)
-        expected = pyramid(levels[max(levels)])
+        expected = pyramid(levels[max(levels)], self.dataset.grid)
         for log2, means in zip(levels, expected, strict=True):
             different = (levels[log2] != means).any(axis=(1, 2, 3))
             if different.any():
                 index = indices[int(different.argmax())]
                 offset = index * files[log2].record_size
+                height, width = self.dataset.size_at(log2)
                 return (
                     f"{files[log2].path} record {index} (offset {offset}): the image is not the "
-                    f"{1 << log2}x{1 << log2} mean of the same record of "
+                    f"{height}x{width} mean of the same record of "
                     f"{os.path.basename(files[max(levels)].path)}."
                 )
         return None
@@ -241,9 +242,16 @@ def _run_compare(args: argparse.Namespace) -> None:
         print(f"Identical labels: {result.identical_labels} / {result.num_compared}")
 
 
+def _levels(dataset: Dataset) -> str:
+    height, width = dataset.size
+    if dataset.grid == PAPER_GRID:
+        return f"resolutions 4 to {dataset.resolution}"
+    return f"{dataset.grid} to {height}x{width}"
+
+
 def _run_verify(args: argparse.Namespace) -> None:
     dataset = verify(args.tfrecord_dir)
     print(
-        f"{one_line(dataset.path)} is whole: {dataset.num_images} images, resolutions 4 to "
-        f"{dataset.resolution}, {dataset.label_size or 'no'} label columns."
+        f"{one_line(dataset.path)} is whole: {dataset.num_images} images, {_levels(dataset)}, "
+        f"{dataset.label_size or 'no'} label columns."
     )

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset.commands import Commands
+from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.encoder import Rejected, TooManyRejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
-from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.pyramid import size_of, suggested_grid
 from pgtf.dataset.sources.annotations import FileLabels, read_labels
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
 from pgtf.dataset.sources.image_options import ImageOptions as ImageOptions
@@ -35,6 +36,7 @@ from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
 from pgtf.files import PASSING, retried
 from pgtf.foreign.pictures import open_picture, reason
+from pgtf.grids import Grid
 
 NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
 
@@ -59,7 +61,7 @@ def create(
     rejected = [*found.rejected, *rejected]
     if len(rejected) > images.max_errors:
         raise ValueError(_too_many(rejected, images.max_errors))
-    conversion = _conversion(image_dir, names, images)
+    conversion = _conversion(image_dir, names, images, options.grid)
     table = dataclasses.replace(images.table, group_column=group_column(images.split_by))
     labels = read_labels(images.labels, image_dir, names, table) if images.labels else None
     pages = _pages(image_dir, names, images)
@@ -158,7 +160,9 @@ class _LoadFiles:
         return read_or_reject(path, read, f" (page {page + 1})" if page else "")
 
 
-def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> Conversion:
+def _conversion(
+    image_dir: str, names: Sequence[str], images: ImageOptions, grid: Grid
+) -> Conversion:
     """Takes the channels and resolution that are not given from the first readable file."""
     if images.pad is not None and images.transform != "pad":
         raise ValueError(
@@ -177,17 +181,8 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
                 f"Received: {mode}. Add --channels=3 or --channels=1 to convert."
             )
         channels = images.channels or PLAIN_MODES[mode]
-        if images.resolution is None and width != height:
-            raise ValueError(
-                f"{name}: width and height must be the same. Received: {width}x{height}. "
-                "Add --resolution and --transform to convert."
-            )
-        side = images.resolution or width
-        if images.resolution is None and not has_pyramid(width, height):
-            raise ValueError(
-                f"{name}: the resolution must be a power of two of at least 4. "
-                f"Received: {width}x{height}. Add --resolution and --transform to convert."
-            )
+        side = images.resolution or _resolution(name, width, height, grid)
+    size_of(side, grid)
     return Conversion(
         channels,
         side,
@@ -197,6 +192,28 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
         value_range=None if images.value_range == "auto" else images.value_range,
         pad=images.pad,
         max_pixels=images.max_pixels,
+        grid=grid,
+    )
+
+
+def _resolution(name: str, width: int, height: int, grid: Grid) -> int:
+    """Resolution of images like the first one.
+
+    Raises:
+        ValueError: they have no pyramid.
+    """
+    if level := grid.level_of(height, width):
+        return 1 << level
+    if grid != PAPER_GRID:
+        rule = f"must be {grid} times a power of two (height x width)"
+    elif width != height:
+        rule = "width and height must be the same"
+    else:
+        rule = "the resolution must be a power of two of at least 4"
+    other = suggested_grid(height, width)
+    raise ValueError(
+        f"{name}: {rule}. Received: {width}x{height}. Add --resolution and --transform to convert"
+        + (f", or --grid={other} to keep them." if other else ".")
     )
 
 
