@@ -7,10 +7,13 @@ import dataclasses
 from typing import Literal
 
 from pgtf.dataset.commands import add_conversion, add_depth, natural, positive
+from pgtf.dataset.description import DTYPE
+from pgtf.dataset.sources.deep import PERCENTILES, parse_percentiles
 from pgtf.dataset.sources.label_tables import LabelOptions
 from pgtf.dataset.sources.pictures import Alpha, Transform
 from pgtf.dataset.sources.ranges import Range
 from pgtf.dataset.splits import parse_held_out
+from pgtf.dataset.tfrecords import DTYPES
 from pgtf.foreign.limits import MAX_PIXELS
 
 
@@ -33,6 +36,8 @@ class ImageOptions:
     table: LabelOptions = LabelOptions()  # parts of a table of labels that are used
     held_out: str | None = None  # number or share of images that training never sees
     split_by: str | None = None  # "folder", or a column: the images of a group stay together
+    dtype: str = DTYPE  # of the dataset: uint16 and float32 keep the stored values
+    percentiles: Range = PERCENTILES  # of all values, which are the range of such a dataset
 
     def __post_init__(self) -> None:
         if self.held_out is not None:
@@ -60,6 +65,12 @@ def add_flags(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--labels", help=help)
     add_depth(p, auto=True)
+    help = (
+        "type of the dataset's values: uint16 and float32 keep those that are stored "
+        "(default: %(default)s)"
+    )
+    p.add_argument("--dtype", choices=(*DTYPES,), default=DTYPE, help=help)
+    add_percentiles(p)
     p.add_argument(
         "--pages",
         choices=("first", "all"),
@@ -96,6 +107,17 @@ def add_flags(p: argparse.ArgumentParser) -> None:
     )
     help = "unusable files to skip and list (default: %(default)s)"
     p.add_argument("--max_errors", type=natural, default=0, help=help)
+
+
+def add_percentiles(p: argparse.ArgumentParser) -> None:
+    """Adds the flag for the range of images that are not of 8 bits."""
+    help = (
+        "percentiles of all values of the set that are the range of uint16 and float32 without "
+        f"--range (default: {PERCENTILES[0]},{PERCENTILES[1]})"
+    )
+    p.add_argument(
+        "--percentiles", type=parse_percentiles, metavar="LOW,HIGH", default=PERCENTILES, help=help
+    )
 
 
 def options_of(args: argparse.Namespace) -> ImageOptions:
