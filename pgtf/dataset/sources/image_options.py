@@ -59,11 +59,6 @@ def add_flags(p: argparse.ArgumentParser) -> None:
     """Adds the flags to a command."""
     p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
     add_conversion(p)
-    help = (
-        "folders: the name of an image's folder is its class; or a .csv, .tsv, .json or .npy file "
-        "(default: unlabelled)"
-    )
-    p.add_argument("--labels", help=help)
     add_depth(p, auto=True)
     help = (
         "type of the dataset's values: uint16 and float32 keep those that are stored "
@@ -78,6 +73,24 @@ def add_flags(p: argparse.ArgumentParser) -> None:
         help="pictures to take from TIFF files and animations (default: %(default)s)",
     )
     p.add_argument("--max_images", type=positive, help="images to write at most (default: all)")
+    add_labels(p, "folder|COLUMN", "any images")
+    help = "unusable files to skip and list (default: %(default)s)"
+    p.add_argument("--max_errors", type=natural, default=0, help=help)
+
+
+def add_labels(p: argparse.ArgumentParser, split_by: str, usual: str) -> None:
+    """Adds the flags for labels, and for images that are held out.
+
+    Args:
+        p: parser.
+        split_by: choices of --split_by, for the help.
+        usual: groups that are held out without it.
+    """
+    help = (
+        "folders: the name of an image's folder is its class; or a .csv, .tsv, .json or .npy file "
+        "(default: unlabelled)"
+    )
+    p.add_argument("--labels", help=help)
     p.add_argument(
         "--file_column",
         metavar="NAME",
@@ -101,12 +114,10 @@ def add_flags(p: argparse.ArgumentParser) -> None:
     p.add_argument("--held_out", metavar="N|SHARE", help=help)
     p.add_argument(
         "--split_by",
-        metavar="folder|COLUMN",
+        metavar=split_by,
         help="hold out whole folders, or all images with the same text in this column of the .csv "
-        "file of --labels, such as a patient (default: any images)",
+        f"file of --labels, such as a patient (default: {usual})",
     )
-    help = "unusable files to skip and list (default: %(default)s)"
-    p.add_argument("--max_errors", type=natural, default=0, help=help)
 
 
 def add_percentiles(p: argparse.ArgumentParser) -> None:
@@ -123,5 +134,9 @@ def add_percentiles(p: argparse.ArgumentParser) -> None:
 def options_of(args: argparse.Namespace) -> ImageOptions:
     """Returns the options that flags chose."""
     names = {field.name for field in dataclasses.fields(ImageOptions)} - {"table"}
-    table = LabelOptions(args.file_column, args.label_columns, bool(args.header))
-    return ImageOptions(table=table, **{name: getattr(args, name) for name in names})
+    return ImageOptions(table=table_of(args), **{name: getattr(args, name) for name in names})
+
+
+def table_of(args: argparse.Namespace) -> LabelOptions:
+    """Returns the parts of a table of labels that flags chose."""
+    return LabelOptions(args.file_column, args.label_columns, bool(args.header))
