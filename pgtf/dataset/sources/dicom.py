@@ -116,9 +116,8 @@ def _frames(header: Any) -> np.ndarray:
 def _in_units(header: Any, frame: np.ndarray, number: int) -> np.ndarray:
     """Applies the modality LUT or the rescaling of a frame; integers stay integers."""
     if "ModalityLUTSequence" in header and len(header.ModalityLUTSequence):
-        from pydicom.pixels import apply_modality_lut
-
-        return np.asarray(apply_modality_lut(frame, header))
+        pixels = import_optional("pydicom.pixels", "pydicom")
+        return np.asarray(pixels.apply_modality_lut(frame, header))
     place = _rescaling(header, number)
     slope, intercept = float(place.get("RescaleSlope", 1)), float(place.get("RescaleIntercept", 0))
     if (slope, intercept) == (1, 0):
