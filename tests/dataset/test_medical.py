@@ -75,6 +75,21 @@ def test_pixels_that_are_not_square_are_resampled_to_the_smaller_side(tmp_path):
     np.testing.assert_array_equal(found, [[0, 0, 0, 25, 75, 100, 100, 100]] * 8)
 
 
+def test_a_volume_whose_header_is_repaired_or_absurd_is_one_line_or_read(tmp_path, capfd):
+    path = volume(tmp_path / "x.nii", np.arange(128, dtype=np.int16).reshape(8, 8, 2))
+    content = bytearray(path.read_bytes())
+    content[0:4] = bytes(4)  # sizeof_hdr, which nibabel repairs and would say so
+    path.write_bytes(content)
+    make(tmp_path, path)
+    assert capfd.readouterr().err == ""
+    path = volume(
+        tmp_path / "y.nii", np.asarray(nibabel.load(path).dataobj), np.diag([1, 1e9, 1, 1])
+    )
+    assert run("create_from_arrays", tmp_path / "more", path) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert "y.nii: must have pixels that are nearly square, found 1x1e+09" in line
+
+
 def test_scaled_values_are_those_that_the_header_means(tmp_path):
     values = np.arange(64, dtype=np.int16).reshape(8, 8, 1)
     dataset = make(tmp_path, volume(tmp_path / "x.nii", values, slope=(0.25, -3)))

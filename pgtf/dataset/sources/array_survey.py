@@ -18,7 +18,7 @@ from pgtf.dataset.sources.dicom import MAGIC, MAGIC_AT, open_dicom
 from pgtf.dataset.sources.nifti import open_nifti
 from pgtf.dataset.sources.ranges import Range
 from pgtf.dataset.sources.reading import read_or_reject
-from pgtf.dataset.sources.stacks import Opener, Reading, Stack, StackCache
+from pgtf.dataset.sources.stacks import Opener, Reading, Stack, StackCache, one_kind_of_error
 from pgtf.dataset.sources.tiff_stacks import open_tiff_stack
 from pgtf.dataset.sources.walking import SYSTEM_FILES, SYSTEM_FOLDERS
 from pgtf.dataset.workers import default_num_workers, ordered_map
@@ -161,6 +161,7 @@ class _Look:
         path = os.path.join(self.root, pair[0])
         return read_or_reject(path, functools.partial(self._look, path, pair[1]))
 
+    @one_kind_of_error()
     def _look(self, path: str, mask: str | None) -> Facts:
         stack = CACHE.open(path, self.reading)
         total = min(self.num_files * stack.num, MANY)

@@ -35,7 +35,7 @@ from pgtf.dataset.sources.deep import fit_values, full_range, percentile_range, 
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
 from pgtf.dataset.sources.ranges import Range
 from pgtf.dataset.sources.reading import read_or_reject
-from pgtf.dataset.sources.stacks import KEPT_BYTES, Reading
+from pgtf.dataset.sources.stacks import KEPT_BYTES, Reading, one_kind_of_error
 from pgtf.foreign.samples import UINT16_MAX
 
 SUBJECT = "subject"
@@ -271,6 +271,7 @@ class _Load:
             path, functools.partial(self._image, path, mask, number), f" (image {number})"
         )
 
+    @one_kind_of_error()
     def _image(self, path: str, mask: str | None, number: int) -> np.ndarray:
         target, transform = self.target, self.arrays.transform
         values = CACHE.open(path, self.reading).read(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import PIL.Image
 
 from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.sources.stacks import MAX_BYTES, Reading, Stack
+from pgtf.foreign.limits import MAX_PIXELS
 
 AXES = "xyz"  # from left to right, from back to front, from bottom to top
 SAME_SPACING = 1e-3  # relative difference up to which pixels count as square
@@ -86,6 +88,10 @@ def _resampled_size(size: tuple[int, int], spacing: tuple[float, float]) -> tupl
     if not smaller > 0 or max(spacing) / smaller - 1 < SAME_SPACING:
         return size
     height, width = (round(n * step / smaller) for n, step in zip(size, spacing, strict=True))
+    if height * width > MAX_PIXELS:
+        raise ValueError(
+            f"must have pixels that are nearly square, found {spacing[0]:g}x{spacing[1]:g}"
+        )
     return height, width
 
 
@@ -104,6 +110,8 @@ def _resampled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 @contextlib.contextmanager
 def _one_kind_of_error() -> Iterator[Any]:
     """Context manager that turns errors of nibabel into ones without content of the file."""
+    logging.getLogger("nibabel").setLevel(logging.CRITICAL + 1)  # It repairs headers aloud.
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -73,6 +74,19 @@ class StackCache:
     def _num_bytes(self) -> int:
         # A mapped file takes some memory, too.
         return sum(stack.num_bytes + (1 << 16) for stack in self._stacks.values())
+
+
+@contextlib.contextmanager
+def one_kind_of_error() -> Iterator[None]:
+    """Context manager that turns all that a damaged file may raise into ValueError or OSError."""
+    try:
+        yield
+    except (OSError, ValueError):
+        raise
+    except MemoryError:
+        raise ValueError("needs more memory than there is") from None
+    except Exception as error:
+        raise ValueError(f"damaged ({type(error).__name__})") from None
 
 
 def of_array(images: np.ndarray, num_bytes: int = 0) -> Stack:
