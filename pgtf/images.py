@@ -1,7 +1,7 @@
 """Dynamic range, rounding to uint8, grids and PNG files.
 
-Arrays are NHWC in [-1, 1] unless said otherwise; grayscale has C = 1. Only the function that needs
-TensorFlow imports it, so that the dataset tool and its workers stay small.
+Arrays are NHWC in [-1, 1] unless said otherwise; grayscale has C = 1. Only the functions that need
+TensorFlow import it, so that the dataset tool and its workers stay small.
 """
 
 from __future__ import annotations
@@ -64,6 +64,79 @@ def tensor_to_uint8(images: Any) -> Any:
 
     x = adjust_drange(images, DRANGE, UINT8_DRANGE)
     return tf.saturate_cast(tf.round(x), tf.uint8)  # tf.round rounds half to even.
+
+
+def to_model(values: np.ndarray, value_range: tuple[float, float] = UINT8_DRANGE) -> np.ndarray:
+    """Stored values [...] of a dataset -> float32 of the same shape in [-1, 1].
+
+    Args:
+        values: of uint8, uint16 or float32. What lies outside the range counts as its nearer end.
+        value_range: the dataset's: values that become -1 and 1.
+    """
+    values = np.asarray(values)
+    x = values.astype(np.float32)
+    if not _has_whole_range(values.dtype, value_range):
+        x = x.clip(np.float32(value_range[0]), np.float32(value_range[1]))
+    return adjust_drange(x, value_range, DRANGE)
+
+
+def tensor_to_model(values: Any, value_range: tuple[float, float] = UINT8_DRANGE) -> Any:
+    """Does `to_model` for TensorFlow tensors, also inside tf.function."""
+    import tensorflow as tf
+
+    dtype = tf.as_dtype(values.dtype).as_numpy_dtype
+    x = tf.cast(values, tf.float32)
+    if not _has_whole_range(np.dtype(dtype), value_range):
+        x = tf.clip_by_value(x, *map(np.float32, value_range))
+    return adjust_drange(x, value_range, DRANGE)
+
+
+def from_model(
+    images: np.ndarray,
+    value_range: tuple[float, float] = UINT8_DRANGE,
+    dtype: Any = np.uint8,
+) -> np.ndarray:
+    """float [...] in [-1, 1] -> values of a dataset: clipped, and rounded half to even to integers.
+
+    Args:
+        images: any shape.
+        value_range: the dataset's: values that -1 and 1 become.
+        dtype: the dataset's: uint8, uint16 or float32.
+    """
+    x = adjust_drange(np.asarray(images), DRANGE, value_range)
+    if np.dtype(dtype).kind == "f":
+        return x.clip(*map(np.float32, value_range)).astype(dtype)
+    return np.rint(x).clip(*_whole_numbers(value_range, dtype)).astype(dtype)
+
+
+def tensor_from_model(
+    images: Any,
+    value_range: tuple[float, float] = UINT8_DRANGE,
+    dtype: Any = np.uint8,
+) -> Any:
+    """Does `from_model` for TensorFlow tensors, also inside tf.function."""
+    import tensorflow as tf
+
+    x = adjust_drange(images, DRANGE, value_range)
+    if np.dtype(dtype).kind == "f":
+        return tf.cast(tf.clip_by_value(x, *map(np.float32, value_range)), dtype)
+    low, high = _whole_numbers(value_range, dtype)
+    return tf.cast(tf.clip_by_value(tf.round(x), low, high), dtype)
+
+
+def _has_whole_range(dtype: np.dtype[Any], value_range: tuple[float, float]) -> bool:
+    """True for a type of integers all of which lie in a range."""
+    if dtype.kind not in "iu":
+        return False
+    info = np.iinfo(dtype)
+    return value_range[0] <= info.min and info.max <= value_range[1]
+
+
+def _whole_numbers(value_range: tuple[float, float], dtype: Any) -> tuple[np.float32, np.float32]:
+    """Lowest and highest integer of a type that lies in a range."""
+    info = np.iinfo(dtype)
+    low, high = math.ceil(value_range[0]), math.floor(value_range[1])
+    return np.float32(max(low, info.min)), np.float32(min(high, info.max))
 
 
 def image_grid(

@@ -91,3 +91,33 @@ def test_a_grid_that_is_too_small_is_refused():
 def test_two_channels_are_refused():
     with pytest.raises(ValueError, match=r"Received: \(4, 4, 2\)"):
         images.to_pil(np.zeros([4, 4, 2]))
+
+
+def test_conversions_of_8_bits_are_those_of_all_images_to_the_bit():
+    stored = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(images.to_model(stored), images.to_float(stored))
+    x = np.linspace(-1.5, 1.5, 10_001, dtype=np.float32)
+    np.testing.assert_array_equal(images.from_model(x), images.to_uint8(x))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value_range"),
+    [("uint16", (0, 65535)), ("uint16", (99.5, 4095.2)), ("float32", (-1024, 3071))],
+)
+def test_values_survive_the_way_to_the_networks_and_back(dtype, value_range):
+    low, high = value_range
+    stored = np.arange(np.ceil(low), np.floor(high) + 1).astype(dtype)
+    there = images.to_model(stored, value_range)
+    assert there.min() >= -1
+    assert there.max() <= 1
+    again = images.from_model(there, value_range, dtype)
+    assert again.dtype == np.dtype(dtype)
+    np.testing.assert_allclose(again, stored, atol=0 if dtype == "uint16" else 1e-3)
+
+
+def test_values_outside_a_range_count_as_its_ends():
+    stored = np.array([0, 100, 200, 65535], np.uint16)
+    np.testing.assert_array_equal(images.to_model(stored, (100, 200)), [-1, -1, 1, 1])
+    x = np.array([-7, 7], np.float32)
+    np.testing.assert_array_equal(images.from_model(x, (99.5, 200.5), "uint16"), [100, 200])
+    np.testing.assert_array_equal(images.from_model(x, (-2.5, 9), "float32"), [-2.5, 9])

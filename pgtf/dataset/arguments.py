@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
-from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.description import PAPER_GRID
+from pgtf.dataset.pyramid import has_pyramid, refuse_size, size_of
+from pgtf.dataset.tfrecords import MAX_CHANNELS
+from pgtf.grids import Grid
 
 
 def check_arguments(
-    shape: tuple[int, int, int], num_items: int, labels: np.ndarray | None, max_errors: int | None
+    shape: tuple[int, int, int],
+    num_items: int,
+    labels: np.ndarray | None,
+    max_errors: int | None,
+    grid: Grid = PAPER_GRID,
 ) -> None:
     """Raises ValueError for images, labels or numbers that no dataset may have."""
     channels, height, width = shape
-    if channels not in (1, 3) or height != width:
+    if not 1 <= channels <= MAX_CHANNELS:
         raise ValueError(
-            "Images must be square and have 1 or 3 channels. "
-            f"Received: {width}x{height}, {channels} channels."
+            f"Images must have 1 to {MAX_CHANNELS} channels. Received: {channels} channels."
         )
-    if not has_pyramid(width, height):
-        raise ValueError(
-            f"`resolution` must be a power of two of at least {1 << MIN_RESOLUTION_LOG2}. "
-            f"Received: resolution={width}."
-        )
+    if grid == PAPER_GRID and height == width:
+        size_of(width)
+    if not has_pyramid(width, height, grid):
+        raise ValueError(f"{refuse_size(height, width, grid)} Received: {height}x{width}.")
     if num_items < 1:
         raise ValueError("There must be at least one image. Received: none.")
     if max_errors is not None and max_errors < 0:

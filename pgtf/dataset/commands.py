@@ -10,14 +10,26 @@ from typing import Any
 
 import PIL.ImageColor
 
+from pgtf.dataset.description import DTYPE, PAPER_GRID
 from pgtf.dataset.exporter import Options, Summary
 from pgtf.dataset.sources.ranges import parse_range, parse_range_or_auto
 from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.terminal import one_line
+from pgtf.grids import Grid
 from pgtf.installation import command
+from pgtf.previews import check_mapping
 
 PAD = "bars of --transform=pad: white, #20c0ff, ... (default: that of --alpha, or black)"
 RANGE = "values that become black and white (default: all of the type of number)"
+GRID = (
+    "size of the coarsest level, of which the images are a power of two larger: 5x4 for 1280x1024 "
+    "(default: 4x4)"
+)
+MAPPING = "CHANNELS|MAP"
+PREVIEW = (
+    "what pictures show of images with other numbers of channels: one channel or three, such as 0 "
+    "or 3,2,1, or a color map such as viridis (default: the first three, or the first)"
+)
 MAX_LISTED = 12  # label names, or kinds of files, in a summary
 
 
@@ -59,7 +71,8 @@ class Commands:
         """
 
         def run(args: argparse.Namespace) -> None:
-            print_summary(create(args, Options(args.num_workers, args.resume)))
+            options = Options(args.num_workers, args.resume, args.grid, args.preview)
+            print_summary(create(args, options))
 
         parser = self.add(name, help, example, run)
         parser.add_argument("tfrecord_dir", help="dataset folder to create; must not exist")
@@ -69,6 +82,10 @@ class Commands:
             "--num_workers", type=positive, help="processes (default: one per core)"
         )
         parser.add_argument("--resume", action="store_true", help="continue an interrupted job")
+        parser.add_argument(
+            "--grid", type=grid, default=PAPER_GRID, metavar="HEIGHTxWIDTH", help=GRID
+        )
+        parser.add_argument("--preview", type=mapping, metavar=MAPPING, help=PREVIEW)
         return parser
 
 
@@ -86,6 +103,22 @@ def natural(text: str) -> int:
     if value < 0:
         raise ValueError
     return value
+
+
+def grid(text: str) -> Grid:
+    """Parses HEIGHTxWIDTH of the coarsest level, for argparse."""
+    try:
+        return Grid.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def mapping(text: str) -> str:
+    """Parses channels or a color map, for argparse."""
+    try:
+        return check_mapping(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def color(text: str) -> str:
@@ -120,14 +153,21 @@ def print_summary(summary: Summary) -> None:
         listed = summary.passed_over[:MAX_LISTED]
         counts = ", ".join(f"{count} {one_line(kind)}" for kind, count in listed)
         print(f"Skipped        {counts}")
-    channels = {1: "gray", 3: "RGB"}[summary.num_channels]
+    channels = {1: "gray", 3: "RGB"}.get(
+        summary.num_channels, f"with {summary.num_channels} channels"
+    )
+    height, width = summary.size
+    kind = "" if height == width else " (height x width)"
+    if summary.dtype != DTYPE:
+        low, high = summary.value_range
+        kind += f", {summary.dtype} of {low:g} to {high:g}"
     names = ", ".join(map(one_line, summary.label_names[:MAX_LISTED]))
     held_out = f", {summary.num_held_out} of them held out" if summary.num_held_out else ""
     more = ", ..." if len(summary.label_names) > MAX_LISTED else ""
     print(
         f"Dataset        {one_line(summary.path)}\n"
         f"Images         {summary.num_images}{held_out}\n"
-        f"Resolution     {summary.resolution}x{summary.resolution} {channels}\n"
+        f"Resolution     {height}x{width} {channels}{kind}\n"
         f"Labels         {summary.label_size or 'none'}{': ' if names else ''}{names}{more}\n"
         f"Size           {summary.num_bytes / 2**20:.1f} MiB\n"
         f"Time           {summary.seconds:.1f} s\n"
@@ -142,7 +182,10 @@ def add_conversion(
     if channels:
         p.add_argument("--resolution", type=positive, required=True, help="pixels")
     else:
-        help = "pixels (default: as the first image)"
+        help = (
+            "pixels, a power of two; with --grid, the images are so many quarters of it "
+            "(default: as the first image)"
+        )
         p.add_argument("--resolution", type=positive, help=help)
     p.add_argument(
         "--transform",

@@ -8,13 +8,24 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pgtf.dataset.label_groups import KINDS
+from pgtf.dataset.tfrecords import DTYPES, MAX_CHANNELS
 from pgtf.foreign.json_files import read_json
+from pgtf.grids import MAX_SIDE, Grid
+from pgtf.images import DRANGE, UINT8_DRANGE
 
 META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1
-GRID = [4, 4]  # height and width of the coarsest level
-DTYPE, RANGE = "uint8", [0, 255]
+PAPER_GRID = Grid(4, 4)
+DTYPE = "uint8"
+# Type -> the range of its values, if dataset.json does not state one.
+RANGES: dict[str, tuple[float, float]] = {
+    "uint8": UINT8_DRANGE,
+    "uint16": (0.0, 65535.0),
+    "float32": DRANGE,
+}
 NEWER = " A newer version of this program may have made it."
 MAX_NUMBER = 1 << 63  # of images, pixels or channels
 # Original release, config.py: the datasets whose line sets train.mirror_augment.
@@ -46,26 +57,54 @@ def read_description(path: str) -> dict[str, Any]:
 
 
 def describe(
-    shape: tuple[int, int, int], num_images: int, facts: Mapping[str, Any]
+    shape: tuple[int, int, int],
+    num_images: int,
+    facts: Mapping[str, Any],
+    grid: Grid = PAPER_GRID,
+    dtype: str = DTYPE,
 ) -> dict[str, Any]:
     """Makes the content of a dataset.json.
 
     Args:
-        shape: [C, R, R] of the images.
+        shape: [C, H, W] of the images.
         num_images: number of records.
         facts: more fields, `source` among them.
+        grid: size of the coarsest level.
+        dtype: type of the values.
     """
     return {
         "format": META_FORMAT,
         "source": facts["source"],
         "num_images": num_images,
-        "resolution": shape[1],
-        "grid": GRID,
+        "resolution": 1 << (grid.level_of(*shape[1:]) or 0),
+        "grid": [grid.height, grid.width],
         "channels": shape[0],
-        "dtype": DTYPE,
-        "range": RANGE,
+        "dtype": dtype,
+        "range": [int(bound) if bound.is_integer() else bound for bound in RANGES[dtype]],
         **facts,
     }
+
+
+def grid_of(meta: Mapping[str, Any]) -> Grid:
+    """Size of the coarsest level: that of dataset.json, or the paper's."""
+    return Grid(*meta["grid"]) if "grid" in meta else PAPER_GRID
+
+
+def dtype_of(meta: Mapping[str, Any]) -> np.dtype[Any]:
+    """Type of the stored values."""
+    return DTYPES[meta.get("dtype", DTYPE)]
+
+
+def value_range_of(meta: Mapping[str, Any]) -> tuple[float, float]:
+    """Stored values that are -1 and 1 to the networks.
+
+    The `range` of a uint8 dataset is that of the files that it was made from; its own is 0 to 255.
+    """
+    dtype = meta.get("dtype", DTYPE)
+    if dtype == DTYPE or "range" not in meta:
+        return RANGES[dtype]
+    low, high = meta["range"]
+    return float(low), float(high)
 
 
 def num_held_out(meta: Mapping[str, Any]) -> int:
@@ -132,7 +171,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "mirror": (lambda x: isinstance(x, bool), "true or false"),
     "num_images": (_is_number, "a number from 1"),
     "resolution": (_is_number, "a number from 1"),
-    "channels": (_is_number, "a number from 1"),
+    "channels": (
+        lambda x: _is_number(x) and x <= MAX_CHANNELS,
+        f"a number from 1 to {MAX_CHANNELS}",
+    ),
     "num_channels": (_is_number, "a number from 1"),  # older name of channels
     "format": (lambda x: _is_number(x) and x <= META_FORMAT, f"1 to {META_FORMAT}"),
     "source": (_is_text, "a string"),
@@ -140,8 +182,13 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda x: isinstance(x, dict) and all(map(_is_text, x.values())),
         "an object of strings",
     ),
-    "grid": (lambda x: x == GRID and _is_list(x, _is_number), f"{GRID}"),
-    "dtype": (lambda x: x == DTYPE, f'"{DTYPE}"'),
+    "grid": (
+        lambda x: _is_list(x, lambda side: _is_number(side) and side <= MAX_SIDE, 2),
+        f"[height, width], each 1 to {MAX_SIDE}",
+    ),
+    "dtype": (lambda x: _is_text(x) and x in DTYPES, f"one of {', '.join(DTYPES)}"),
+    "preview": (_is_text, "a string: channels such as 3,2,1 or a color map"),
+    "preview_range": (_is_range, "two numbers, the lower one first"),
     "range": (_is_range, "two numbers, the lower one first"),
     "label_groups": (
         lambda x: _is_list(x, _is_group),

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset import tfrecords
+from pgtf.dataset.description import DTYPE, PAPER_GRID
 from pgtf.dataset.pyramid import pyramid
 from pgtf.dataset.record_files import write_records
+from pgtf.grids import Grid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Encoder:
     load: Load
     shape: tuple[int, int, int]
     paths: tuple[str, ...] | None  # write item i as record i of these files; None = return records
+    grid: Grid = PAPER_GRID
+    dtype: str = DTYPE
 
     def __call__(self, task: tuple[int, list[Any]]) -> Encoded:
         first, items = task
@@ -62,14 +66,17 @@ class Encoder:
         for place, image in enumerate(self.load(items)):
             if isinstance(image, Rejected):
                 rejected[place] = (image.name, image.reason)
-            elif image.shape != self.shape or image.dtype != np.uint8:
-                raise TypeError(f"`load` must give uint8 {self.shape}. Received: {image.shape}.")
+            elif image.shape != self.shape or image.dtype.name != self.dtype:
+                raise TypeError(
+                    f"`load` must give {self.dtype} {self.shape}. "
+                    f"Received: {image.dtype} {image.shape}."
+                )
             else:
                 kept.append(image)
-        images = np.empty((len(kept), *self.shape), np.uint8)
+        images = np.empty((len(kept), *self.shape), self.dtype)
         for row, image in zip(images, kept, strict=True):
             row[...] = image
-        records = [tfrecords.to_records(level) for level in pyramid(images)]
+        records = [tfrecords.to_records(level) for level in pyramid(images, self.grid)]
         if self.paths is not None and not rejected:
             write_records(self.paths, records, first)
             records = []

@@ -7,7 +7,7 @@ records, and a function that converts them to images in the workers:
         "datasets/cats",
         items=paths,             # any iterable; item i becomes record i
         num_items=len(paths),
-        load=load_cats,          # list of items -> iterable of uint8 [C, R, R], or Rejected
+        load=load_cats,          # list of items -> iterable of uint8 [C, H, W], or Rejected
         shape=(3, 256, 256),
         job={"command": "create_cats", "folder": folder},
     )
@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import math
 import os
 import shutil
 import time
@@ -32,7 +33,7 @@ from tqdm import tqdm
 
 from pgtf.dataset import tfrecords
 from pgtf.dataset.arguments import check_arguments
-from pgtf.dataset.description import META_FILE, describe
+from pgtf.dataset.description import DTYPE, META_FILE, PAPER_GRID, describe, value_range_of
 from pgtf.dataset.encoder import Encoder, Load, Rejected
 from pgtf.dataset.fingerprint import fingerprint
 from pgtf.dataset.folder import CONTACT_SHEET, MIN_RESOLUTION_LOG2, open_dataset
@@ -43,6 +44,8 @@ from pgtf.dataset.record_files import write_records
 from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
 from pgtf.dataset.splits import Split
 from pgtf.dataset.workers import default_num_workers, ordered_map
+from pgtf.grids import Grid
+from pgtf.previews import check_mapping
 
 SHUFFLE_SEED = 123  # as in the original release
 CHUNK_BYTES = 1 << 22  # full-resolution pixels per task of a worker
@@ -58,6 +61,8 @@ class Options:
 
     num_workers: int | None = None  # processes at most; None = one per core
     resume: bool = False  # continue an interrupted job
+    grid: Grid = PAPER_GRID  # size of the coarsest level
+    preview: str | None = None  # colors of the contact sheet; see `pgtf.previews`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +73,9 @@ class Summary:
     num_images: int
     resolution: int
     num_channels: int
+    size: tuple[int, int]  # height and width
+    dtype: str
+    value_range: tuple[float, float]
     label_size: int
     label_names: tuple[str, ...]
     num_bytes: int  # on disk
@@ -107,6 +115,7 @@ def export(
     load: Load,
     shape: tuple[int, int, int],
     job: Mapping[str, Any],
+    dtype: str = DTYPE,
     labels: np.ndarray | None = None,
     label_names: Sequence[str] = (),
     meta: Mapping[str, Any] | None = None,
@@ -122,15 +131,17 @@ def export(
         tfrecord_dir: folder to create; must not exist.
         items: inputs of `load` in the order of the records; read lazily.
         num_items: number of items.
-        load: runs in a worker: list of items -> as many uint8 [C, R, R] or Rejected. A function,
-            or an instance that can be pickled.
-        shape: [C, R, R] of every image; C is 1 or 3, R a power of two from 4 on.
+        load: runs in a worker: list of items -> as many [C, H, W] or Rejected. A function, or an
+            instance that can be pickled.
+        shape: [C, H, W] of every image; C is 1 to 64, H and W are the grid's times a power of two.
         job: the `command` and the source of its images, JSON; `resume` continues the same job only.
+        dtype: type of the images: uint8, uint16 or float32.
         labels: [num_items, L], row i for item i, stored as float32; or class numbers [num_items],
             stored as one-hot codes of length highest + 1. None = unlabelled.
         label_names: names of the L columns, if known.
         meta: more fields of dataset.json, for example `mirror`, the default of mirror_augment.
-            Without `mirror` the name of the folder decides, as in the original release.
+            Without `mirror` the name of the folder decides, as in the original release. `range` is
+            that of the values, if they are not uint8.
         max_images: number of records to write at most.
         max_errors: number of items that may be rejected, None = any; one more ends the job.
         report: name of a file in the folder that `load` appends to; synced with the records.
@@ -144,28 +155,42 @@ def export(
     start = time.perf_counter()
     target = os.fspath(tfrecord_dir).rstrip("/")
     refuse_existing(target)
-    check_arguments(shape, num_items, labels, max_errors)
+    grid = options.grid
+    check_arguments(shape, num_items, labels, max_errors, grid)
     limit = num_items if max_images is None else min(max_images, num_items)
     label_size = label_size_of(labels)
     label_names = tuple(label_names)[:label_size]
     name = os.path.basename(os.path.abspath(target))
-    sizes = _record_sizes(name, shape)
+    sizes = _record_sizes(name, shape, grid, dtype)
     job = {"shape": list(shape), "num_items": num_items, "limit": limit, **job}
+    # An older version may have begun a job that has neither.
+    job |= ({} if grid == PAPER_GRID else {"grid": str(grid)}) | (
+        {} if dtype == DTYPE else {"dtype": dtype}
+    )
     others = [_label_file(name), META_FILE, CONTACT_SHEET, *([report] if report else [])]
     with PartialFolder(target, sizes, job, options.resume, others) as folder:
         num_missing = limit - folder.num_records
         _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
-        _write_records(folder, items, num_items, load, shape, limit, max_errors, options)
-        facts = {"source": job["command"], "label_names": list(label_names), **(meta or {})}
-        counts = _write_sidecars(folder, name, shape, labels, facts, split)
+        encoder = Encoder(load, shape, folder.record_paths, grid, dtype)
+        _write_records(folder, items, num_items, encoder, limit, max_errors, options)
+        facts: dict[str, Any] = {
+            "source": job["command"],
+            "label_names": list(label_names),
+            **(meta or {}),
+        }
+        if options.preview:
+            facts["preview"] = check_mapping(options.preview, shape[0])
+        meta = describe(shape, 0, facts, grid, dtype)
+        counts = _write_sidecars(folder, name, meta, labels, split)
         folder.publish()
     rejected = tuple(Rejected(*why) for _, why in sorted(folder.rejected.items()))
-    return _summarize(target, counts, shape, label_size, label_names, rejected, start)
+    return _summarize(target, counts, meta, shape, label_size, label_names, rejected, start)
 
 
 def _summarize(
     target: str,
     counts: tuple[int, int],
+    meta: Mapping[str, Any],
     shape: tuple[int, int, int],
     label_size: int,
     label_names: tuple[str, ...],
@@ -176,8 +201,11 @@ def _summarize(
         path=target,
         num_images=counts[0],
         num_held_out=counts[1],
-        resolution=shape[1],
+        resolution=meta["resolution"],
         num_channels=shape[0],
+        size=shape[1:],
+        dtype=meta["dtype"],
+        value_range=value_range_of(meta),
         label_size=label_size,
         label_names=label_names,
         num_bytes=sum(entry.stat().st_size for entry in os.scandir(target)),
@@ -191,19 +219,19 @@ def _write_records(
     folder: PartialFolder,
     items: Iterable[Any],
     num_items: int,
-    load: Load,
-    shape: tuple[int, int, int],
+    encoder: Encoder,
     limit: int,
     max_errors: int | None,
     options: Options,
 ) -> None:
     num_workers = options.num_workers or default_num_workers()
-    num_workers = min(num_workers, 1 + num_items * int(np.prod(shape)) // BYTES_PER_WORKER)
+    image_bytes = math.prod(encoder.shape) * np.dtype(encoder.dtype).itemsize
+    num_workers = min(num_workers, 1 + num_items * image_bytes // BYTES_PER_WORKER)
     # If nothing may be rejected, item i is record i, and workers can write the records themselves.
     is_direct = max_errors == 0
     end = limit if is_direct else num_items
-    encode = Encoder(load, shape, folder.record_paths if is_direct else None)
-    size = min(CHUNK_BYTES // int(np.prod(shape)), MAX_CHUNK)
+    encode = encoder if is_direct else dataclasses.replace(encoder, paths=None)
+    size = min(CHUNK_BYTES // image_bytes, MAX_CHUNK)
     size = max(min(size, num_items // (TASKS_PER_WORKER * num_workers)), 1)
     rest = itertools.islice(items, folder.num_items, end)
     results = ordered_map(encode, _chunks(rest, folder.num_items, size), num_workers)
@@ -227,9 +255,8 @@ def _write_records(
 def _write_sidecars(
     folder: PartialFolder,
     name: str,
-    shape: tuple[int, int, int],
+    meta: Mapping[str, Any],
     labels: np.ndarray | None,
-    facts: Mapping[str, Any],
     split: Split | None,
 ) -> tuple[int, int]:
     """Writes the files beside the records; returns the numbers of images, and of held-out ones.
@@ -237,9 +264,8 @@ def _write_sidecars(
     Args:
         folder: folder in the making.
         name: name of the dataset.
-        shape: [C, R, R] of the images.
+        meta: content of dataset.json, but for the number of images.
         labels: see `export`.
-        facts: fields of dataset.json: source, label_names, and others that the source states.
         split: see `export`.
     """
     kept = np.delete(np.arange(folder.num_items), list(folder.rejected))[: folder.num_records]
@@ -248,7 +274,7 @@ def _write_sidecars(
         raise ValueError(
             f"{folder.path}: none of {folder.num_items} images could be used; {name}: {reason}"
         )
-    content = describe(shape, len(kept), facts)
+    content = {**meta, "num_images": len(kept)}
     num_held_out = 0
     if split is not None and (num_held_out := int((kept >= split.first).sum())):
         content["split"] = {"held_out": num_held_out, "seed": split.seed, "by": split.by}
@@ -256,11 +282,11 @@ def _write_sidecars(
         path = os.path.join(folder.path, _label_file(name))
         write_labels(path, labels[kept], label_size_of(labels))
         seen = labels[kept[: len(kept) - num_held_out]]
-        content["label_groups"] = label_groups(seen, facts["label_names"])
+        content["label_groups"] = label_groups(seen, meta["label_names"])
     write_meta(folder.path, content)
     dataset = open_dataset(folder.path, max_label_size="full", split="all")
     write_meta(folder.path, content | {"fingerprint": fingerprint(dataset)})
-    write_contact_sheet(folder.path, name, shape, len(kept))
+    write_contact_sheet(dataset)
     return len(kept), num_held_out
 
 
@@ -276,13 +302,13 @@ def _chunks(items: Iterable[Any], first: int, size: int) -> Iterator[tuple[int, 
         first += len(chunk)
 
 
-def _record_sizes(name: str, shape: tuple[int, int, int]) -> dict[str, int]:
+def _record_sizes(name: str, shape: tuple[int, int, int], grid: Grid, dtype: str) -> dict[str, int]:
     """Returns {file name: bytes per record}, finest level first."""
-    finest = shape[1].bit_length() - 1
+    finest = grid.level_of(*shape[1:]) or MIN_RESOLUTION_LOG2
     sizes = {}
     for log2 in range(finest, MIN_RESOLUTION_LOG2 - 1, -1):
-        level = (shape[0], 1 << log2, 1 << log2)
-        sizes[f"{name}-r{log2:02d}.tfrecords"] = tfrecords.layout(level).record_size
+        layout = tfrecords.layout((shape[0], *grid.size_at(log2)), dtype=tfrecords.DTYPES[dtype])
+        sizes[f"{name}-r{log2:02d}.tfrecords"] = layout.record_size
     return sizes
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from pgtf.dataset.folder import Dataset
-from pgtf.dataset.tfrecords import FOOTER
+from pgtf.dataset.tfrecords import FOOTER, UINT8
 from pgtf.files import retried
 
 WHOLE_BYTES = 1 << 24  # a file of at most 16 MiB is hashed whole
@@ -33,8 +33,10 @@ def fingerprint(dataset: Dataset) -> dict[str, str]:
     parts = {}
     for log2, file in dataset.files.items():
         crcs = [(i + 1) * file.record_size - FOOTER for i in _spread(file.num_records)]
-        title = f"{file.shape}{_part_of(dataset, file.num_records)}"
-        parts[f"{1 << log2}x{1 << log2}"] = _hash(title, file.path, crcs, FOOTER)
+        kind = "" if file.dtype == UINT8 else f" {file.dtype.name}"
+        title = f"{file.shape}{kind}{_part_of(dataset, file.num_records)}"
+        height, width = dataset.size_at(log2)
+        parts[f"{height}x{width}"] = _hash(title, file.path, crcs, FOOTER)
     if dataset.label_file is not None and dataset.label_size:
         labels = dataset.label_file
         blocks = _spread(os.path.getsize(labels.path) // LABEL_BYTES)

@@ -13,18 +13,26 @@ from absl import logging
 from pgtf.dataset.absence import RECORDS_NAME, NoDataset, is_hidden
 from pgtf.dataset.description import (
     META_FILE,
+    PAPER_GRID,
     default_mirror,
+    dtype_of,
+    grid_of,
     label_names,
     mirror_source,
     num_held_out,
     read_description,
+    value_range_of,
 )
 from pgtf.dataset.label_file import Labels, open_labels
-from pgtf.dataset.tfrecords import RecordFile, open_records
+from pgtf.dataset.label_groups import LabelGroup, groups_of_columns
+from pgtf.dataset.tfrecords import UINT8, RecordFile, open_records
 from pgtf.files import retried
+from pgtf.grids import Grid
+from pgtf.images import UINT8_DRANGE
 from pgtf.installation import spelled
+from pgtf.previews import to_rgb
 
-MIN_RESOLUTION_LOG2 = 2  # 4x4 is where G and D start
+MIN_RESOLUTION_LOG2 = 2  # the grid, 4x4 unless dataset.json says so, is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
 Part = Literal["train", "held_out", "all"]
 
@@ -66,11 +74,28 @@ class Dataset:
     label_file: Labels | None  # None = unlabelled
     meta: Mapping[str, Any]  # content of dataset.json, {} when absent
     first_image: int = 0  # record of image 0: held-out images are the last records
+    grid: Grid = PAPER_GRID  # size of the coarsest level
+    dtype: np.dtype[Any] = UINT8  # of the stored values
+    value_range: tuple[float, float] = UINT8_DRANGE  # stored values that are -1 and 1 to networks
 
     @property
     def resolution(self) -> int:
-        """Pixels per side of the finest level in use."""
+        """Name of the finest level in use in schedules: pixels per side if the grid is 4x4."""
         return 1 << self.resolution_log2
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the finest level in use."""
+        return self.size_at(self.resolution_log2)
+
+    def size_at(self, resolution_log2: int) -> tuple[int, int]:
+        """Height and width of a level."""
+        return self.grid.size_at(resolution_log2)
+
+    @property
+    def label_groups(self) -> tuple[LabelGroup, ...]:
+        """Kinds of the label columns in use, in order."""
+        return groups_of_columns(self.meta, self.label_size)
 
     @property
     def mirror(self) -> bool:
@@ -91,9 +116,19 @@ class Dataset:
     def read_images(
         self, indices: Sequence[int] | np.ndarray, resolution_log2: int | None = None
     ) -> np.ndarray:
-        """Reads one pyramid level by image number: [n] -> uint8 NHWC [n, R, R, C]."""
+        """Reads one pyramid level by image number: [n] -> NHWC [n, H, W, C] of `dtype`."""
         level = self.resolution_log2 if resolution_log2 is None else resolution_log2
         return self.files[level].read(self._records(indices)).transpose(0, 2, 3, 1)
+
+    def preview_of(self, images: np.ndarray, mapping: str | None = None) -> np.ndarray:
+        """Images of `dtype` to look at: [..., C] -> uint8 [..., 3], or [..., 1] if gray.
+
+        Args:
+            images: such as `read_images` gives.
+            mapping: channels or a color map; see `pgtf.previews`. None = `preview` of dataset.json.
+        """
+        low, high = self.meta.get("preview_range", self.value_range)
+        return to_rgb(images, (low, high), mapping or self.meta.get("preview"))
 
     def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads labels by image number: [n] -> float32 [n, label_size]; label_size may be 0."""
@@ -135,10 +170,10 @@ def open_dataset(
         message = f"{path}: no such dataset folder. {spelled('Create it with dataset_tool.py.')}"
         raise FileNotFoundError(message) from None
     names = [name for name in names if not is_hidden(name)]
-    files = _open_levels(path, names)
+    meta = read_description(path)
+    files = _open_levels(path, names, meta)
     top = files[max(files)]
     labels = open_labels(path, names, top.num_records)
-    meta = read_description(path)
     if meta.get("num_images", top.num_records) != top.num_records:
         raise ValueError(
             f"{top.path}: must hold the {meta['num_images']} images that {META_FILE} names. "
@@ -159,6 +194,9 @@ def open_dataset(
         label_file=labels,
         meta=meta,
         first_image=first,
+        grid=grid_of(meta),
+        dtype=top.dtype,
+        value_range=value_range_of(meta),
     )
 
 
@@ -179,13 +217,16 @@ def _part(path: str, num_records: int, held_out: int, split: Part) -> tuple[int,
     return parts[split]
 
 
-def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:
+def _open_levels(path: str, names: Sequence[str], meta: Mapping[str, Any]) -> dict[int, RecordFile]:
     matches = [match for name in sorted(names) if (match := RECORDS_NAME.fullmatch(name))]
     if not matches:
         raise NoDataset(path)
     if len(basenames := {match["name"] for match in matches}) > 1:
         raise ValueError(f"{path}: must hold one dataset. Received: {sorted(basenames)}.")
-    files = {int(match["log2"]): open_records(f"{path}/{match[0]}") for match in matches}
+    dtype, channels, grid = dtype_of(meta), meta.get("channels"), grid_of(meta)
+    files = {
+        int(match["log2"]): open_records(f"{path}/{match[0]}", dtype, channels) for match in matches
+    }
     top = files[max(files)]
     for log2 in range(MIN_RESOLUTION_LOG2, max(files) + 1):
         name = f"{matches[0]['name']}-r{log2:02d}.tfrecords"
@@ -194,7 +235,7 @@ def _open_levels(path: str, names: Sequence[str]) -> dict[int, RecordFile]:
                 f"{path}: the file of resolution {1 << log2}, {name}, is missing. "
                 "Restore it or create the dataset anew."
             )
-        expected = (top.shape[0], 1 << log2, 1 << log2)
+        expected = (top.shape[0], *grid.size_at(log2))
         if files[log2].shape != expected:
             raise ValueError(
                 f"{files[log2].path} record 0 (offset 0): must have shape {list(expected)}. "

@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 CLASS, MULTILABEL, CONTINUOUS = "class", "multilabel", "continuous"
 KINDS = (CLASS, MULTILABEL, CONTINUOUS)
+LISTS = ("names", "mean", "deviation")  # per column
 DIGITS = 6  # of a mean; machines differ in those that follow
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelGroup:
+    """Label columns of one kind: a run of them, from `columns[0]` up to `columns[1]`."""
+
+    kind: Literal["class", "multilabel", "continuous"]
+    columns: tuple[int, int]
+    names: tuple[str, ...] = ()  # of the columns, () if they are not known
+    mean: tuple[float, ...] = ()  # over the training images; only of continuous columns
+    deviation: tuple[float, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of columns."""
+        return self.columns[1] - self.columns[0]
+
+
+def groups_of_columns(meta: Mapping[str, Any], label_size: int) -> tuple[LabelGroup, ...]:
+    """Groups that the first `label_size` columns form.
+
+    Columns that dataset.json does not describe are a class, as all are in the original release.
+
+    Args:
+        meta: content of dataset.json.
+        label_size: number of columns in use; a group that they cut loses the other columns.
+
+    Raises:
+        ValueError: the groups of dataset.json overlap, or are not in order.
+    """
+    groups: list[LabelGroup] = []
+    end = 0
+    for group in meta.get("label_groups", ()):
+        start, stop = group["columns"]
+        if start != end:
+            raise ValueError(
+                "`label_groups` in dataset.json must follow each other from column 0. "
+                f"Received: a group that begins at column {start}, not {end}."
+            )
+        end = stop
+        used = min(stop, label_size) - start
+        if used > 0:
+            lists = {name: tuple(group.get(name, ())[:used]) for name in LISTS}
+            groups.append(LabelGroup(group["kind"], (start, start + used), **lists))
+    if end < label_size:
+        names = tuple(meta.get("label_names", ())[end:label_size])
+        groups.append(LabelGroup(CLASS, (end, label_size), names))
+    return tuple(groups)
 
 
 def label_groups(labels: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:

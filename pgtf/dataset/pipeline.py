@@ -22,7 +22,7 @@ from pgtf.dataset.folder import Dataset
 from pgtf.dataset.labels import LabelTable
 from pgtf.dataset.order import record_order
 from pgtf.dataset.tfrecords import RecordFile
-from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange
+from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange, tensor_to_model
 
 NUM_READERS = 4  # Reading so many chunks in parallel hides the latency of disks.
 MAX_BUFFER = 1 << 18  # bytes read at once
@@ -60,12 +60,13 @@ def batches(
         labels: the dataset's table if it exists already; None = make one.
         on_error: takes the OSError or ValueError that names a record which cannot be read. The
             consumer gets it as one of tf.errors, inside TensorFlow's own text.
-        channels_first: deliver [n, C, R, R], as on disk. A GPU transposes them while it converts
+        channels_first: deliver [n, C, H, W], as on disk. A GPU transposes them while it converts
             them to float32; a core takes longer for that than for reading them.
 
     Returns:
-        Elements (uint8 images [n, R, R, C], float32 labels [n, L]), n = minibatch / count; L may
-        be 0. An unreadable or damaged record raises tf.errors.OpError when it is reached.
+        Elements (images [n, H, W, C] of the dataset's type, float32 labels [n, L]), n = minibatch /
+        count; L may be 0. An unreadable or damaged record raises tf.errors.OpError when it is
+        reached.
 
     Raises:
         ValueError: the level does not exist, or the minibatch cannot be divided.
@@ -93,9 +94,14 @@ def batches(
 
 
 def process_reals(
-    images: Any, alpha: Any, mirror_uniform: Any = None, *, strict_uint8: bool = False
+    images: Any,
+    alpha: Any,
+    mirror_uniform: Any = None,
+    *,
+    strict_uint8: bool = False,
+    value_range: tuple[float, float] = UINT8_DRANGE,
 ) -> tf.Tensor:
-    """Reals as D sees them: uint8 [N, R, R, C] -> float32 of the same shape in [-1, 1].
+    """Reals as D sees them: stored values [N, H, W, C] -> float32 of the same shape in [-1, 1].
 
     Args:
         images: one pyramid level.
@@ -104,20 +110,21 @@ def process_reals(
         mirror_uniform: [N] uniform draws in [0, 1); images with u >= 0.5 are flipped, none when
             None.
         strict_uint8: round faded pixels down to integers, as the original Theano release.
+        value_range: the dataset's; it is that of uint8 where `strict_uint8` is set.
     """
-    x = tf.cast(images, tf.float32)
-    if not strict_uint8:
-        x = adjust_drange(x, UINT8_DRANGE, DRANGE)
+    x = tf.cast(images, tf.float32) if strict_uint8 else tensor_to_model(images, value_range)
     if mirror_uniform is not None:
         flip = tf.reshape(mirror_uniform, [-1, 1, 1, 1]) >= 0.5
         x = tf.where(flip, tf.reverse(x, [2]), x)
-    num, side, channels = tf.shape(x)[0], x.shape[1], x.shape[3]
-    blocks = tf.reshape(x, [num, side // 2, 2, side // 2, 2, channels])
+    num, (height, width, channels) = tf.shape(x)[0], x.shape[1:]
+    if height % 2 or width % 2:  # a coarsest level such as 5x4, which never fades
+        return adjust_drange(x, UINT8_DRANGE, DRANGE) if strict_uint8 else x
+    blocks = tf.reshape(x, [num, height // 2, 2, width // 2, 2, channels])
     box = tf.reduce_mean(blocks, [2, 4], keepdims=True)
     x = blocks + (box - blocks) * (1.0 - tf.cast(alpha, tf.float32))
     if strict_uint8:
         x = adjust_drange(tf.floor(x), UINT8_DRANGE, DRANGE)
-    return tf.reshape(x, [num, side, side, channels])
+    return tf.reshape(x, [num, height, width, channels])
 
 
 def _shard_size(minibatch: int, shard: tuple[int, int]) -> int:
@@ -150,11 +157,11 @@ def _order(
 
 
 def _held(file: RecordFile, num_images: int, channels_first: bool) -> tf.Tensor | None:
-    """Reads all images of a level, uint8 [num_images, ...]; None if they are not to be held."""
-    image_bytes = math.prod(file.shape)
+    """Reads all images of a level, [num_images, ...]; None if they are not to be held."""
+    image_bytes = math.prod(file.shape) * file.dtype.itemsize
     if image_bytes > HELD_IMAGE_BYTES or image_bytes * num_images > HELD_BYTES:
         return None
-    images = np.empty((num_images, *file.shape), np.uint8)
+    images = np.empty((num_images, *file.shape), file.dtype)
     try:
         for start in range(0, num_images, BLOCK_POSITIONS):
             some = range(start, min(start + BLOCK_POSITIONS, num_images))
@@ -171,7 +178,7 @@ def _read(
     on_error: Callable[[Exception], None] | None,
     channels_first: bool,
 ) -> tf.data.Dataset:
-    """Reads records in order, in chunks: -> uint8 [chunk, H, W, C] each, or [chunk, C, H, W]."""
+    """Reads records in order, in chunks: -> [chunk, H, W, C] each, or [chunk, C, H, W]."""
     num = max(min(CHUNK_BYTES // file.record_size, CHUNK_RECORDS), 1)
     return order.rebatch(num, drop_remainder=True).interleave(
         lambda records: _read_chunk(
@@ -189,7 +196,7 @@ def _read_chunk(
     on_error: Callable[[Exception], None] | None,
     channels_first: bool,
 ) -> tf.data.Dataset:
-    """Reads a chunk of records: int64 [num] -> dataset of one uint8 [num, H, W, C]."""
+    """Reads a chunk of records: int64 [num] -> dataset of one [num, H, W, C]."""
     num = records.shape[0]
 
     @tf.autograph.experimental.do_not_convert
@@ -208,7 +215,7 @@ def _read_chunk(
         return _pixels(file, examples.batch(num).get_single_element())
 
     def again(numbers: tf.Tensor) -> tf.Tensor:
-        found = tf.numpy_function(read_again, [numbers], tf.uint8)
+        found = tf.numpy_function(read_again, [numbers], tf.as_dtype(file.dtype))
         return tf.ensure_shape(found, [num, *file.shape])
 
     one = tf.data.Dataset.from_tensors(records)
@@ -230,6 +237,7 @@ def _read_example(file: RecordFile, record: tf.Tensor) -> tf.data.Dataset:
 
 
 def _pixels(file: RecordFile, records: tf.Tensor) -> tf.Tensor:
-    """Serialized Examples [n] -> uint8 [n, C, H, W]."""
+    """Serialized Examples [n] -> [n, C, H, W] of the file's type."""
     features = tf.io.parse_example(records, {"data": tf.io.FixedLenFeature([], tf.string)})
-    return tf.reshape(tf.io.decode_raw(features["data"], tf.uint8), [-1, *file.shape])
+    values = tf.io.decode_raw(features["data"], tf.as_dtype(file.dtype), little_endian=True)
+    return tf.reshape(values, [-1, *file.shape])

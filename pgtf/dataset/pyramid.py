@@ -1,36 +1,89 @@
-"""Copies of images at every level down to 4x4, bit for bit those of the original release.
+"""Copies of images at every level down to the grid, bit for bit those of the original release.
 
 Each level is the 2x2 mean of the finer one *before* rounding; stored pixels are rounded half to
 even. The original computes the means in float32. We keep sums instead, which differ by a power of
-four only: in uint16 as long as they fit, which is exact and several times faster, then in float32.
+four only: for uint8 in uint16 as long as they fit, which is exact and several times faster, then in
+float32; for uint16 in 64 bits, which is exact; for float32 in float64.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+from pgtf.grids import MAX_SIDE, Grid
 
 UINT16_LEVELS = 4  # 255 * 4^4 < 2^16
+MIN_CELLS = 12  # pixels of the smallest grid that is suggested: 4x3
 
 
-def has_pyramid(width: int, height: int) -> bool:
-    """True if images of this size can be halved down to 4x4: square, a power of two, at least 4."""
-    return width == height >= 1 << MIN_RESOLUTION_LOG2 and not width & (width - 1)
+def has_pyramid(width: int, height: int, grid: Grid = PAPER_GRID) -> bool:
+    """True if images of this size can be halved down to the grid."""
+    return grid.level_of(height, width) is not None
 
 
-def pyramid(images: np.ndarray) -> list[np.ndarray]:
-    """Computes all levels from full resolution down to 4x4: uint8 [n, C, R, R] -> list of uint8."""
+def size_of(resolution: int, grid: Grid = PAPER_GRID) -> tuple[int, int]:
+    """Height and width of the images that schedules know by a resolution: its level's.
+
+    Raises:
+        ValueError: it is no power of two of at least 4.
+    """
+    level = PAPER_GRID.level_of(resolution, resolution)
+    if level is None:
+        raise ValueError(
+            f"`resolution` must be a power of two of at least 4. Received: resolution={resolution}."
+        )
+    return grid.size_at(level)
+
+
+def suggested_grid(height: int, width: int) -> Grid | None:
+    """Smallest useful grid of which images are a power of two larger; None if none has it."""
+    while height % 2 == 0 and width % 2 == 0 and height * width // 4 >= MIN_CELLS:
+        height, width = height // 2, width // 2
+    return Grid(height, width) if max(height, width) <= MAX_SIDE else None
+
+
+def refuse_size(height: int, width: int, grid: Grid) -> str:
+    """Describes in a sentence why images have no pyramid, and the remedy."""
+    if not (found := suggested_grid(height, width)):
+        return f"Images must be {grid} times a power of two (height x width)."
+    return (
+        f"Images must be {grid} times a power of two (height x width); --grid={found} takes these."
+    )
+
+
+def pyramid(images: np.ndarray, grid: Grid = PAPER_GRID) -> list[np.ndarray]:
+    """Computes all levels from full resolution down to the grid: [n, C, H, W] -> list of its type.
+
+    Args:
+        images: of uint8, uint16 or float32.
+        grid: size of the coarsest level.
+    """
+    num_coarser = (grid.level_of(*images.shape[-2:]) or MIN_RESOLUTION_LOG2) - MIN_RESOLUTION_LOG2
+    if images.dtype != np.uint8:
+        return _deep_pyramid(images, num_coarser)
     levels = [images]
     sums = images  # over 4^k pixels
-    for k in range(1, images.shape[-1].bit_length() - MIN_RESOLUTION_LOG2):
+    for k in range(1, num_coarser + 1):
         if k <= UINT16_LEVELS:
             sums = _sum_blocks_uint16(sums)
-            rounded = _divide_uint16(sums, 2 * k)
+            rounded = _divide(sums, 2 * k)
         else:
-            sums = _sum_blocks_float32(sums.astype(np.float32))
+            sums = _sum_blocks(sums.astype(np.float32))
             rounded = np.rint(sums * np.float32(0.25**k))
         levels.append(rounded.astype(np.uint8))
+    return levels
+
+
+def _deep_pyramid(images: np.ndarray, num_coarser: int) -> list[np.ndarray]:
+    """Does `pyramid` for uint16 and float32."""
+    levels = [images]
+    sums = images.astype(np.uint64 if images.dtype.kind == "u" else np.float64)
+    for k in range(1, num_coarser + 1):
+        sums = _sum_blocks(sums)
+        means = _divide(sums, 2 * k) if sums.dtype.kind == "u" else sums * 0.25**k
+        levels.append(means.astype(images.dtype))
     return levels
 
 
@@ -45,14 +98,14 @@ def _sum_blocks_uint16(x: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _divide_uint16(sums: np.ndarray, bits: int) -> np.ndarray:
-    """Computes sums / 2^bits, rounded half to even; does not overflow for bits <= 8."""
-    shift = np.uint16(bits)
-    tie_up = (sums >> shift) & np.uint16(1)
-    return (sums + np.uint16((1 << (bits - 1)) - 1) + tie_up) >> shift
+def _divide(sums: np.ndarray, bits: int) -> np.ndarray:
+    """Computes sums / 2^bits, rounded half to even; uint16 does not overflow for bits <= 8."""
+    number = sums.dtype.type
+    tie_up = (sums >> number(bits)) & number(1)
+    return (sums + number((1 << (bits - 1)) - 1) + tie_up) >> number(bits)
 
 
-def _sum_blocks_float32(x: np.ndarray) -> np.ndarray:
+def _sum_blocks(x: np.ndarray) -> np.ndarray:
     """Sums 2x2 blocks in the original's order of additions, which matters beyond 1024x1024."""
     left, right = x[..., ::2, ::2], x[..., ::2, 1::2]
     sums: np.ndarray = left + right + x[..., 1::2, ::2] + x[..., 1::2, 1::2]

@@ -10,8 +10,7 @@ import numpy as np
 
 from pgtf import images as images_lib
 from pgtf.dataset.description import META_FILE
-from pgtf.dataset.folder import CONTACT_SHEET
-from pgtf.dataset.tfrecords import open_records
+from pgtf.dataset.folder import CONTACT_SHEET, Dataset
 
 LABEL_BYTES = 1 << 22  # bytes of rows written at a time
 SHEET_SIDE = 8  # images along each side of a contact sheet
@@ -46,9 +45,8 @@ def write_meta(path: str, content: Mapping[str, Any]) -> None:
         file.write("\n")
 
 
-def write_contact_sheet(path: str, name: str, shape: tuple[int, int, int], num_images: int) -> None:
+def write_contact_sheet(dataset: Dataset) -> None:
     """Writes a grid of the first images."""
-    log2 = min(shape[1].bit_length() - 1, SHEET_LOG2)
-    file = open_records(f"{path}/{name}-r{log2:02d}.tfrecords")
-    images = file.read(range(min(num_images, SHEET_SIDE**2)))
-    images_lib.save_image_grid(f"{path}/{CONTACT_SHEET}", images.transpose(0, 2, 3, 1))
+    log2 = min(dataset.resolution_log2, SHEET_LOG2)
+    images = dataset.read_images(range(min(dataset.num_images, SHEET_SIDE**2)), log2)
+    images_lib.save_image_grid(f"{dataset.path}/{CONTACT_SHEET}", dataset.preview_of(images))

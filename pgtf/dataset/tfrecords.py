@@ -3,6 +3,7 @@
 A TFRecord file is a row of records: payload length (uint64), masked CRC-32C of those 8 bytes,
 payload, masked CRC-32C of the payload; little-endian. The payload is a serialized tf.train.Example
 with two features: `data`, the uint8 pixels in C, H, W order, and `shape`, the int64 list [C, H, W].
+Datasets of ours may have values of other types, and more channels: dataset.json says so.
 We write the keys in alphabetical order; the original wrote them in random order, so both are read.
 All records of a file have one shape and therefore one size: record i needs no index.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,21 +34,31 @@ ENTRY_VALUE = 2
 FEATURE_INT64 = 3
 
 Shape = tuple[int, int, int]  # C, H, W
+ORIGINAL_CHANNELS = (1, 3)  # Files with other numbers need a dataset.json.
+MAX_CHANNELS = 64
+UINT8: np.dtype[Any] = np.dtype("uint8")
+# Types of stored values; those of several bytes are little-endian.
+DTYPES: dict[str, np.dtype[Any]] = {
+    "uint8": UINT8,
+    "uint16": np.dtype("<u2"),
+    "float32": np.dtype("<f4"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Layout of a record's bytes for one image shape and key order."""
+    """Layout of a record's bytes for one image shape, type of values and key order."""
 
     shape: Shape
     prefix: bytes  # header and payload before the pixels
     suffix: bytes  # payload after the pixels
+    dtype: np.dtype[Any] = UINT8
 
     @property
     def num_pixel_bytes(self) -> int:
         """Bytes of the pixels alone."""
         channels, height, width = self.shape
-        return channels * height * width
+        return channels * height * width * self.dtype.itemsize
 
     @property
     def record_size(self) -> int:
@@ -54,9 +66,9 @@ class Layout:
         return len(self.prefix) + self.num_pixel_bytes + len(self.suffix) + FOOTER
 
 
-def layout(shape: Shape, data_first: bool = True) -> Layout:
-    """Computes the layout of records with images of this shape."""
-    num_bytes = int(np.prod(shape))
+def layout(shape: Shape, data_first: bool = True, dtype: np.dtype[Any] = UINT8) -> Layout:
+    """Computes the layout of records with images of this shape and type."""
+    num_bytes = int(np.prod(shape)) * dtype.itemsize
     packed = b"".join(_varint(size) for size in shape)
     shape_entry = _field(
         FEATURES_ENTRY,
@@ -74,17 +86,18 @@ def layout(shape: Shape, data_first: bool = True) -> Layout:
     head = _tag(EXAMPLE_FEATURES, len(head) + num_bytes + len(suffix)) + head
     length = (len(head) + num_bytes + len(suffix)).to_bytes(8, "little")
     crc = masked_crc32c(np.frombuffer(length, np.uint8)[np.newaxis]).tobytes()
-    return Layout(shape, length + crc + head, suffix)
+    return Layout(shape, length + crc + head, suffix, dtype)
 
 
 def to_records(images: np.ndarray) -> np.ndarray:
-    """Frames images as records: uint8 [N, C, H, W] -> uint8 [N, record size]."""
+    """Frames images as records: [N, C, H, W] of one of DTYPES -> uint8 [N, record size]."""
     num, *shape = images.shape
-    at = layout((shape[0], shape[1], shape[2]))
+    at = layout((shape[0], shape[1], shape[2]), dtype=DTYPES[images.dtype.name])
     pixels = slice(len(at.prefix), len(at.prefix) + at.num_pixel_bytes)
     records = np.empty((num, at.record_size), np.uint8)
     records[:, : pixels.start] = np.frombuffer(at.prefix, np.uint8)
-    records[:, pixels] = images.reshape(num, at.num_pixel_bytes)
+    values = np.ascontiguousarray(images, at.dtype).reshape(num, int(np.prod(shape)))
+    records[:, pixels] = values.view(np.uint8)
     records[:, pixels.stop : -FOOTER] = np.frombuffer(at.suffix, np.uint8)
     records[:, -FOOTER:] = (
         masked_crc32c(records[:, HEADER:-FOOTER]).view(np.uint8).reshape(num, FOOTER)
@@ -99,14 +112,15 @@ class RecordFile:
     path: str
     shape: Shape
     num_records: int
+    dtype: np.dtype[Any] = UINT8
 
     @property
     def record_size(self) -> int:
         """Bytes of each record."""
-        return layout(self.shape).record_size
+        return layout(self.shape, dtype=self.dtype).record_size
 
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Reads records by number: [n] -> uint8 [n, C, H, W].
+        """Reads records by number: [n] -> [n, C, H, W] of the file's type.
 
         Args:
             indices: record numbers in any order, repeats allowed.
@@ -123,13 +137,14 @@ class RecordFile:
 
     def _pixels(self, raw: np.ndarray, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Compares the frame and CRCs of records, and returns their pixels."""
-        images = np.empty((len(raw), *self.shape), np.uint8)
+        images = np.empty((len(raw), *self.shape), self.dtype)
         unknown = np.ones(len(raw), bool)
-        for at in (layout(self.shape), layout(self.shape, data_first=False)):
+        for data_first in (True, False):
+            at = layout(self.shape, data_first, self.dtype)
             begin, end = len(at.prefix), len(at.prefix) + at.num_pixel_bytes
             fits = (raw[:, :begin] == np.frombuffer(at.prefix, np.uint8)).all(axis=1)
             fits &= (raw[:, end:-FOOTER] == np.frombuffer(at.suffix, np.uint8)).all(axis=1)
-            images[fits] = raw[fits, begin:end].reshape(-1, *self.shape)
+            images[fits] = raw[fits, begin:end].view(self.dtype).reshape(-1, *self.shape)
             unknown &= ~fits
         stored = raw[:, -FOOTER:].copy().view("<u4")[:, 0]
         unknown |= stored != masked_crc32c(raw[:, HEADER:-FOOTER])
@@ -142,17 +157,24 @@ class RecordFile:
         return images
 
 
-def open_records(path: str) -> RecordFile:
+def open_records(
+    path: str, dtype: np.dtype[Any] = UINT8, channels: int | None = None
+) -> RecordFile:
     """Opens a .tfrecords file: reads the shape from the first record, the count from the size.
+
+    Args:
+        path: the file.
+        dtype: type of its values, one of DTYPES.
+        channels: a number of channels that is allowed besides those of the original.
 
     Raises:
         ValueError: the file is empty, truncated, damaged at its start, or holds something else.
         OSError: the file cannot be read.
     """
-    return retried(lambda: _open_records(path), path)
+    return retried(lambda: _open_records(path, dtype, channels), path)
 
 
-def _open_records(path: str) -> RecordFile:
+def _open_records(path: str, dtype: np.dtype[Any], allowed: int | None) -> RecordFile:
     with open_regular(path) as file:
         size = size_of(file)
         header = file.read(HEADER)
@@ -166,12 +188,13 @@ def _open_records(path: str) -> RecordFile:
                 f"Received: first bytes {header[:8]!r}."
             )
         is_whole = HEADER + length + FOOTER <= size
-        shape = _shape_of(path, memoryview(file.read(length))) if is_whole else None
-    if shape is None:
+        payload = file.read(length) if is_whole else None
+    if payload is None:
         raise ValueError(
             f"{path} record 0 (offset 0): the file ends within the record. Received: {size} bytes."
         )
-    record_size = layout(shape).record_size
+    shape = _shape_of(path, memoryview(payload), dtype, allowed)
+    record_size = layout(shape, dtype=dtype).record_size
     if record_size != HEADER + length + FOOTER:
         raise ValueError(
             f"{path} record 0 (offset 0): must hold only `data` and `shape`, as this tool writes "
@@ -184,10 +207,10 @@ def _open_records(path: str) -> RecordFile:
             f"Received: {size} bytes, not a multiple of {record_size}. "
             "Restore the file or create the dataset anew."
         )
-    return RecordFile(path, shape, size // record_size)
+    return RecordFile(path, shape, size // record_size, dtype)
 
 
-def _shape_of(path: str, payload: memoryview) -> Shape:
+def _shape_of(path: str, payload: memoryview, dtype: np.dtype[Any], allowed: int | None) -> Shape:
     """Parses one Example until its image shape is known."""
     try:
         features = dict(_fields(payload))[EXAMPLE_FEATURES]
@@ -201,18 +224,25 @@ def _shape_of(path: str, payload: memoryview) -> Shape:
             f"{path} record 0 (offset 0): must be a tf.train.Example with uint8 `data` and `shape` "
             f"[C, H, W]. {spelled('Create the dataset with dataset_tool.py.')}"
         ) from error
-    if channels * height * width != len(data):
+    if channels * height * width * dtype.itemsize != len(data):
         raise ValueError(
-            f"{path} record 0 (offset 0): `shape` must describe the length of `data`. "
-            f"Received: shape={[channels, height, width]}, {len(data)} bytes."
+            f"{path} record 0 (offset 0): `shape` must describe the length of `data`, {dtype} "
+            f"values. Received: shape={[channels, height, width]}, {len(data)} bytes."
         )
-    if channels not in (1, 3) or not height * width:
+    numbers = {*ORIGINAL_CHANNELS} | ({allowed} if allowed else set())
+    if channels not in numbers or not height * width:
         raise ValueError(
-            f"{path} record 0 (offset 0): images must have 1 or 3 channels and a pixel or more. "
+            f"{path} record 0 (offset 0): images must have {_either(numbers)} channels and a pixel "
+            f"or more; dataset.json states other numbers. "
             f"Received: shape={[channels, height, width]}. "
             f"{spelled('Create the dataset with dataset_tool.py.')}"
         )
     return channels, height, width
+
+
+def _either(numbers: set[int]) -> str:
+    *others, last = map(str, sorted(numbers))
+    return f"{', '.join(others)} or {last}"
 
 
 def _varint(value: int) -> bytes:

@@ -42,7 +42,7 @@ def test_the_quick_way_leaves_other_files_to_pillow(kind, tmp_path):
     if kind == "interlaced":
         data[28] = 1
     (tmp_path / "x").write_bytes(data[:-30] if kind == "cut" else data)
-    assert read_plain_png(str(tmp_path / "x"), 64, 3) is None
+    assert read_plain_png(str(tmp_path / "x"), (64, 64), 3) is None
 
 
 def test_the_quick_way_decodes_nothing_of_another_size(tmp_path, monkeypatch):
@@ -79,7 +79,7 @@ def test_the_quick_way_leaves_chunks_that_change_the_look_to_pillow(place, name,
     chunk = name + CHUNKS[name]
     length, checksum = struct.pack(">I", len(CHUNKS[name])), struct.pack(">I", zlib.crc32(chunk))
     (tmp_path / "x.png").write_bytes(head + length + chunk + checksum + rest)
-    quick = read_plain_png(str(tmp_path / "x.png"), 64, 3)
+    quick = read_plain_png(str(tmp_path / "x.png"), (64, 64), 3)
     if name in (b"tRNS", b"iCCP", b"eXIf"):
         assert quick is None
     else:

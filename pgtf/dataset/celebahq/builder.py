@@ -15,9 +15,11 @@ from pgtf.dataset.celebahq.inputs import Row, read_attributes
 from pgtf.dataset.celebahq.maker import Item, Maker
 from pgtf.dataset.celebahq.preflight import Check, Preflight, check_inputs
 from pgtf.dataset.celebahq.report import REPORT_FILE, Result, finish_report
+from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.partial import SUFFIX
+from pgtf.grids import Grid
 
 NUM_IMAGES = 202_599  # images in CelebA
 NUM_ZIPS = 30
@@ -49,6 +51,8 @@ def build(
     images_dir: str | os.PathLike[str] | None = None,  # also receives IDX.png files, 5 digits
     check: Check = "quick",  # "full" also compares the checksums of all deltas: minutes
     preflight: Preflight | None = None,  # result of an earlier `check_inputs`
+    grid: Grid = PAPER_GRID,  # size of the coarsest level
+    preview: str | None = None,  # colors of the contact sheet; see `pgtf.previews`
 ) -> Built:
     """Builds CelebA-HQ in the order and with the pixels of the original release.
 
@@ -84,7 +88,7 @@ def build(
         report=os.path.join(target + SUFFIX, REPORT_FILE),
         images_dir=None if images_dir is None else _absolute_images_dir(images_dir, target),
     )
-    summary = _export(target, preflight, maker, labels, num_workers)
+    summary = _export(target, preflight, maker, labels, Options(num_workers, True, grid, preview))
     return Built(summary, finish_report(os.path.join(target, REPORT_FILE), preflight.rows))
 
 
@@ -98,7 +102,7 @@ def _absolute_images_dir(images_dir: str | os.PathLike[str], target: str) -> str
 
 
 def _export(
-    target: str, preflight: Preflight, maker: Maker, labels: str, num_workers: int | None
+    target: str, preflight: Preflight, maker: Maker, labels: str, options: Options
 ) -> Summary:
     """Writes the images of `maker` in the published order."""
     order = [preflight.rows[number] for number in shuffled(len(preflight.rows))]
@@ -125,7 +129,7 @@ def _export(
         label_names=label_names,
         max_errors=None,  # the Maker decides when to stop
         report=REPORT_FILE,
-        options=Options(num_workers, resume=True),
+        options=options,
     )
 
 

@@ -93,6 +93,8 @@ def create(args: argparse.Namespace, options: Options) -> Summary:
         resolution=args.resolution,
         images_dir=args.images_dir,
         preflight=found,
+        grid=options.grid,
+        preview=options.preview,
     )
     print(table(built.results))
     print(f"Report         {os.path.join(args.tfrecord_dir, REPORT_FILE)}")

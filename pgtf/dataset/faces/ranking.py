@@ -225,7 +225,7 @@ def write_sheet(
 def _thumbnail(image: np.ndarray) -> np.ndarray:
     """Crops and shrinks an image: uint8 [C, H, W] -> uint8 [SHEET_SIDE, SHEET_SIDE, 3]."""
     picture = images_lib.to_pil(np.ascontiguousarray(image.transpose(1, 2, 0)))
-    return np.asarray(fit(picture.convert("RGB"), SHEET_SIDE, "center-crop"))
+    return np.asarray(fit(picture.convert("RGB"), (SHEET_SIDE, SHEET_SIDE), "center-crop"))
 
 
 def _link(source: str, folder: str, name: str) -> None:

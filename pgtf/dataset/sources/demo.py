@@ -14,6 +14,7 @@ import numpy as np
 
 from pgtf.dataset.commands import Commands, positive
 from pgtf.dataset.exporter import Options, Summary, export, random_state
+from pgtf.dataset.pyramid import size_of
 
 NUM_IMAGES, RESOLUTION, SEED = 10_000, 32, 0  # defaults of create_demo
 BATCH_PIXELS = 1 << 14  # Drawing so many pixels at a time keeps the layers in the cache.
@@ -243,12 +244,15 @@ class _Canvas:
 
 @dataclasses.dataclass(frozen=True)
 class _Draw:
-    """The `load` of demo faces; items are rows of `sample_faces`."""
+    """The `load` of demo faces, cut to a size; items are rows of `sample_faces`."""
 
-    resolution: int
+    size: tuple[int, int]  # height and width
 
     def __call__(self, items: list[np.ndarray]) -> np.ndarray:
-        return draw_faces(np.stack(items), self.resolution)
+        side = max(self.size)
+        top, left = ((side - length) // 2 for length in self.size)
+        faces = draw_faces(np.stack(items), side)
+        return faces[:, :, top : top + self.size[0], left : left + self.size[1]]
 
 
 def create(
@@ -260,12 +264,13 @@ def create(
 ) -> Summary:
     """Creates a dataset of cartoon faces, labelled with all factors."""
     faces = sample_faces(num_images, seed)
+    size = size_of(resolution, options.grid)
     return export(
         tfrecord_dir,
         items=faces,
         num_items=num_images,
-        load=_Draw(resolution),
-        shape=(3, resolution, resolution),
+        load=_Draw(size),
+        shape=(3, *size),
         job={"command": "create_demo", "seed": seed},
         labels=label_matrix(faces),
         label_names=label_names(),

@@ -17,6 +17,7 @@ from pgtf.dataset.isolated import isolated
 from pgtf.dataset.pyramid import has_pyramid
 from pgtf.dataset.sources.label_values import read_matrix
 from pgtf.foreign.files import open_regular
+from pgtf.grids import Grid
 
 CHUNK_BYTES = 1 << 22  # images read at a time
 MAX_CHUNK_BYTES = 1 << 28  # of a chunk of the file, which HDF5 unpacks as a whole
@@ -34,7 +35,7 @@ def create(
     if not os.path.exists(hdf5_filename):
         raise FileNotFoundError(f"{hdf5_filename}: no such file.")
     with contextlib.closing(  # type: ignore[type-var]
-        isolated(hdf5_filename, _read, hdf5_filename, shuffle, max_bytes=MAX_BYTES)
+        isolated(hdf5_filename, _read, hdf5_filename, shuffle, options.grid, max_bytes=MAX_BYTES)
     ) as stream:
         num_images, *shape = next(stream)
         label_path = os.path.splitext(hdf5_filename)[0] + "-labels.npy"
@@ -59,7 +60,7 @@ def _order(num_images: int, shuffle: bool) -> np.ndarray:
     return shuffled(num_images) if shuffle else np.arange(num_images)
 
 
-def _read(path: str, shuffle: bool) -> Iterator[tuple[int, ...] | np.ndarray]:
+def _read(path: str, shuffle: bool, grid: Grid) -> Iterator[tuple[int, ...] | np.ndarray]:
     """Yields the shape of the largest array, then its images: uint8 [n, C, H, W] several times.
 
     Runs in a process of its own, which a damaged file may end.
@@ -68,7 +69,7 @@ def _read(path: str, shuffle: bool) -> Iterator[tuple[int, ...] | np.ndarray]:
 
     try:
         with open_regular(path), h5py.File(path, "r", locking=False) as file:
-            data = _largest_images(path, file)
+            data = _largest_images(path, file, grid)
             yield data.shape
             order = _order(len(data), shuffle)
             step = max(CHUNK_BYTES // math.prod(data.shape[1:]), 1)
@@ -85,7 +86,7 @@ def _read(path: str, shuffle: bool) -> Iterator[tuple[int, ...] | np.ndarray]:
         raise ValueError(f"{path}: not an HDF5 file, or damaged ({what}).") from None
 
 
-def _largest_images(path: str, file: Any) -> Any:
+def _largest_images(path: str, file: Any, grid: Grid) -> Any:
     """Returns the array with the largest images; follows no link to another file."""
     import h5py
 
@@ -104,10 +105,10 @@ def _largest_images(path: str, file: Any) -> Any:
     if largest.dtype != np.uint8:
         raise ValueError(f"{path}: {name} must be uint8 [n, C, H, W]. Received: {largest.dtype}.")
     num_images, channels, height, width = largest.shape
-    if not num_images or channels not in (1, 3) or not has_pyramid(width, height):
+    if not num_images or channels not in (1, 3) or not has_pyramid(width, height, grid):
         raise ValueError(
-            f"{path}: {name} must hold square images [n, C, H, W] with 1 or 3 channels and a power "
-            f"of two of at least 4 pixels a side. Received: {list(largest.shape)}."
+            f"{path}: {name} must hold images [n, C, H, W] with 1 or 3 channels, whose sides are "
+            f"{grid} times a power of two. Received: {list(largest.shape)}."
         )
     if largest.is_virtual or largest.external:
         raise ValueError(f"{path}: {name} lies in other files. Only the file itself is read.")

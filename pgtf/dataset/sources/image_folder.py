@@ -72,7 +72,7 @@ class ImageFolder:
             picture = _plain_picture(path, fitting).convert("L" if channels == 1 else "RGB")
             if fitting.transform != "none":
                 bars = bar_color(fitting.pad, fitting.alpha)
-                picture = fit(picture, height, fitting.transform, bars)
+                picture = fit(picture, (height, width), fitting.transform, bars)
             _check_size(path, picture.size, (width, height), self.size_of)
             image[:] = np.asarray(picture).reshape(self.shape)
         return images

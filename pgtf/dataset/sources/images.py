@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset.commands import Commands
+from pgtf.dataset.description import DTYPE, PAPER_GRID
 from pgtf.dataset.encoder import Rejected, TooManyRejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
-from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.pyramid import size_of, suggested_grid
 from pgtf.dataset.sources.annotations import FileLabels, read_labels
+from pgtf.dataset.sources.deep_pictures import range_of_files, read_deep
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
 from pgtf.dataset.sources.image_options import ImageOptions as ImageOptions
 from pgtf.dataset.sources.image_options import add_flags, options_of
@@ -35,6 +37,7 @@ from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
 from pgtf.files import PASSING, retried
 from pgtf.foreign.pictures import open_picture, reason
+from pgtf.grids import Grid
 
 NO_FOLDER = "lies in no sub-folder, so --labels=folders gives it no class; move it into one"
 
@@ -59,13 +62,18 @@ def create(
     rejected = [*found.rejected, *rejected]
     if len(rejected) > images.max_errors:
         raise ValueError(_too_many(rejected, images.max_errors))
-    conversion = _conversion(image_dir, names, images)
+    conversion = _conversion(image_dir, names, images, options.grid)
     table = dataclasses.replace(images.table, group_column=group_column(images.split_by))
     labels = read_labels(images.labels, image_dir, names, table) if images.labels else None
     pages = _pages(image_dir, names, images)
     meta: dict[str, Any] = {}
     if images.value_range == "auto":
         found_range = auto_range(image_dir, pages, images.max_pixels, options.num_workers)
+        conversion = dataclasses.replace(conversion, value_range=found_range)
+    elif images.dtype != DTYPE and images.value_range is None:
+        found_range = range_of_files(
+            image_dir, pages, conversion, images.percentiles, options.num_workers
+        )
         conversion = dataclasses.replace(conversion, value_range=found_range)
     if value_range := conversion.value_range:
         meta["range"] = value_range
@@ -85,6 +93,7 @@ def create(
         num_items=len(rejected) + len(order),
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
+        dtype=conversion.dtype,
         job=_job(image_dir, names, images) | ({"range": value_range} if value_range else {}),
         labels=None if labels is None else _rows(labels, files[order], len(rejected)),
         label_names=() if labels is None else labels.names,
@@ -103,7 +112,7 @@ def _pages(image_dir: str, names: list[str], images: ImageOptions) -> list[Page]
     """Lists the pictures of all files; warns of what the options leave out."""
     takes_all = images.pages == "all"
     found = survey(image_dir, names, images.max_pixels)
-    warn(found, images.value_range is not None, takes_all)
+    warn(found, images.value_range is not None or images.dtype != DTYPE, takes_all)
     if takes_all:
         return all_pages(image_dir, names, images.max_pixels)
     return [(name, 0) for name in names]
@@ -154,11 +163,14 @@ class _LoadFiles:
 
     def _read(self, name: str, page: int) -> np.ndarray | Rejected:
         path = os.path.join(self.image_dir, name)
-        read = functools.partial(read_picture, path, self.conversion, *([page] if page else []))
+        function = read_picture if self.conversion.dtype == DTYPE else read_deep
+        read = functools.partial(function, path, self.conversion, *([page] if page else []))
         return read_or_reject(path, read, f" (page {page + 1})" if page else "")
 
 
-def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> Conversion:
+def _conversion(
+    image_dir: str, names: Sequence[str], images: ImageOptions, grid: Grid
+) -> Conversion:
     """Takes the channels and resolution that are not given from the first readable file."""
     if images.pad is not None and images.transform != "pad":
         raise ValueError(
@@ -169,7 +181,8 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
         channels, side = images.channels, images.resolution
     else:
         mode, (width, height), name = _first_picture(image_dir, names, images)
-        if (images.value_range is not None or images.alpha != "error") and mode not in PLAIN_MODES:
+        converts = images.value_range is not None or images.alpha != "error"
+        if (converts or images.dtype != DTYPE) and mode not in PLAIN_MODES:
             mode = "L" if mode in GRAY_MODES else "RGB"
         if images.channels is None and mode not in PLAIN_MODES:
             raise ValueError(
@@ -177,17 +190,8 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
                 f"Received: {mode}. Add --channels=3 or --channels=1 to convert."
             )
         channels = images.channels or PLAIN_MODES[mode]
-        if images.resolution is None and width != height:
-            raise ValueError(
-                f"{name}: width and height must be the same. Received: {width}x{height}. "
-                "Add --resolution and --transform to convert."
-            )
-        side = images.resolution or width
-        if images.resolution is None and not has_pyramid(width, height):
-            raise ValueError(
-                f"{name}: the resolution must be a power of two of at least 4. "
-                f"Received: {width}x{height}. Add --resolution and --transform to convert."
-            )
+        side = images.resolution or _resolution(name, width, height, grid)
+    size_of(side, grid)
     return Conversion(
         channels,
         side,
@@ -197,6 +201,29 @@ def _conversion(image_dir: str, names: Sequence[str], images: ImageOptions) -> C
         value_range=None if images.value_range == "auto" else images.value_range,
         pad=images.pad,
         max_pixels=images.max_pixels,
+        grid=grid,
+        dtype=images.dtype,
+    )
+
+
+def _resolution(name: str, width: int, height: int, grid: Grid) -> int:
+    """Resolution of images like the first one.
+
+    Raises:
+        ValueError: they have no pyramid.
+    """
+    if level := grid.level_of(height, width):
+        return 1 << level
+    if grid != PAPER_GRID:
+        rule = f"must be {grid} times a power of two (height x width)"
+    elif width != height:
+        rule = "width and height must be the same"
+    else:
+        rule = "the resolution must be a power of two of at least 4"
+    other = suggested_grid(height, width)
+    raise ValueError(
+        f"{name}: {rule}. Received: {width}x{height}. Add --resolution and --transform to convert"
+        + (f", or --grid={other} to keep them." if other else ".")
     )
 
 
@@ -228,7 +255,8 @@ def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str
     options = dataclasses.asdict(images)
     del options["max_errors"]  # A job that met too many is resumed with a higher limit.
     # An older version may have begun the job.
-    for name in ("table", "value_range", "pages", "pad", "max_pixels", "held_out", "split_by"):
+    newer = ("table", "value_range", "pages", "pad", "max_pixels", "held_out", "split_by")
+    for name in (*newer, "dtype", "percentiles"):
         if getattr(images, name) == getattr(ImageOptions, name):
             del options[name]
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()

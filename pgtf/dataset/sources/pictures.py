@@ -12,11 +12,13 @@ import numpy as np
 import PIL.Image
 import PIL.ImageCms
 
+from pgtf.dataset.description import DTYPE, PAPER_GRID
 from pgtf.dataset.sources.plain_png import read_plain_png
 from pgtf.dataset.sources.ranges import Range, to_8_bits
 from pgtf.foreign.pictures import open_picture, orientation
 from pgtf.foreign.pictures import reason as reason  # for callers that read pictures here
 from pgtf.foreign.samples import LOADER, READER, UINT16_MODES
+from pgtf.grids import Grid
 
 Transform = Literal["none", "center-crop", "pad", "resize"]
 Alpha = Literal["error", "drop", "white", "black"]
@@ -38,32 +40,40 @@ TURNS = {
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """Conversion of files to images [channels, resolution, resolution]."""
+    """Conversion of files to images [channels, height, width]."""
 
     channels: int
-    resolution: int
+    resolution: int  # pixels; with another grid than 4x4, the sides are so many quarters of it
     transform: Transform = "none"
     alpha: Alpha = "error"  # treatment of transparent images
     strict: bool = True  # accept only RGB and gray files of one shape, as the original
     value_range: Range | None = None  # stored values that become black and white; see `ranges`
     pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
     max_pixels: int | None = None  # of a file; None = the default
+    grid: Grid = PAPER_GRID  # size of the coarsest level
+    dtype: str = DTYPE  # of the images; `deep_pictures` reads others than uint8
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        height, width = self.grid.height, self.grid.width
+        return self.resolution * height // 4, self.resolution * width // 4
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """[C, R, R] of the images."""
-        return self.channels, self.resolution, self.resolution
+        """[C, H, W] of the images."""
+        return self.channels, *self.size
 
 
 def read_picture(path: str, conversion: Conversion, page: int = 0) -> np.ndarray:
-    """Reads one file, or one page of it: -> uint8 [C, R, R].
+    """Reads one file, or one page of it: -> uint8 [C, H, W].
 
     Raises:
         ValueError, OSError: the file cannot be used; `reason` makes one line of it.
     """
     if conversion.strict and not page:
-        side, channels = conversion.resolution, conversion.channels
-        if (pixels := read_plain_png(path, side, channels)) is not None:
+        size, channels = conversion.size, conversion.channels
+        if (pixels := read_plain_png(path, size, channels)) is not None:
             return pixels
     with open_picture(path, max_pixels=conversion.max_pixels, page=page) as file:
         if conversion.strict:
@@ -107,7 +117,7 @@ def _check_shape(mode: str, size: tuple[int, int], conversion: Conversion) -> No
 
 
 def to_pixels(picture: PIL.Image.Image, conversion: Conversion) -> np.ndarray:
-    """RGB or gray -> uint8 [C, R, R]; ValueError if its shape is another."""
+    """RGB or gray -> uint8 [C, H, W]; ValueError if its shape is another."""
     _check_shape(picture.mode, picture.size, conversion)
     pixels = np.asarray(picture)
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -118,7 +128,7 @@ def normalize(picture: PIL.Image.Image, conversion: Conversion) -> PIL.Image.Ima
     picture = to_plain(picture, conversion.alpha, conversion.value_range)
     picture = converted(picture, "L" if conversion.channels == 1 else "RGB")
     bars = bar_color(conversion.pad, conversion.alpha)
-    return fit(picture, conversion.resolution, conversion.transform, bars)
+    return fit(picture, conversion.size, conversion.transform, bars)
 
 
 def to_plain(
@@ -182,24 +192,37 @@ def bar_color(pad: str | None, alpha: Alpha) -> str:
 
 
 def fit(
-    picture: PIL.Image.Image, resolution: int, transform: Transform, bars: str = "black"
+    picture: PIL.Image.Image,
+    size: tuple[int, int],
+    transform: Transform,
+    bars: str | float = "black",
+    resampling: PIL.Image.Resampling = PIL.Image.Resampling.LANCZOS,
 ) -> PIL.Image.Image:
-    """Makes a picture resolution x resolution by the given transform; pad adds bars of a color."""
-    width, height = picture.size
-    if (width, height) == (resolution, resolution) or transform == "none":
+    """Gives a picture a (height, width) by the given transform; pad adds bars of a color."""
+    height, width = size
+    found = picture.size
+    if found == (width, height) or transform == "none":
         return picture
-    short, long = min(width, height), max(width, height)
+    # Compare found[0] / found[1] with width / height.
+    is_wide = found[0] * height > found[1] * width
     if transform == "center-crop":
-        left, top = (width - short) // 2, (height - short) // 2
-        picture = picture.crop((left, top, left + short, top + short))
+        crop = found[0], found[0] * height // width
+        if is_wide:
+            crop = found[1] * width // height, found[1]
+        crop = max(crop[0], 1), max(crop[1], 1)
+        left, top = (found[0] - crop[0]) // 2, (found[1] - crop[1]) // 2
+        picture = picture.crop((left, top, left + crop[0], top + crop[1]))
     elif transform == "pad":
-        # Resize first: the square around a panorama may not fit in memory.
-        inner = tuple(max(round(side * resolution / long), 1) for side in (width, height))
-        picture = picture.resize((inner[0], inner[1]), PIL.Image.Resampling.LANCZOS)
-        square = PIL.Image.new(picture.mode, (resolution, resolution), bars)
-        square.paste(picture, ((resolution - inner[0]) // 2, (resolution - inner[1]) // 2))
-        return square
-    return picture.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
+        # Resize first: the rectangle around a panorama may not fit in memory.
+        inner = (round(found[0] * height / found[1]), height)
+        if is_wide:
+            inner = (width, round(found[1] * width / found[0]))
+        inner = max(inner[0], 1), max(inner[1], 1)
+        picture = picture.resize(inner, resampling)
+        whole = PIL.Image.new(picture.mode, (width, height), bars)
+        whole.paste(picture, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+        return whole
+    return picture.resize((width, height), resampling)
 
 
 def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
@@ -209,9 +232,14 @@ def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
     opacity = picture.getchannel("A")
     if alpha == "drop" or opacity.getextrema()[0] == 255:
         return picture.convert("RGB" if picture.mode == "RGBA" else "L")
-    if alpha == "error":
-        raise ValueError("is transparent; --alpha=white, black or drop says what to do")
+    refuse_transparency(alpha)
     colors = picture.convert("RGB")
     flat = PIL.Image.new("RGB", picture.size, alpha)
     flat.paste(colors, mask=opacity)
     return flat
+
+
+def refuse_transparency(alpha: Alpha) -> None:
+    """Raises ValueError for transparent pixels, unless it is said what becomes of them."""
+    if alpha == "error":
+        raise ValueError("is transparent; --alpha=white, black or drop says what to do")

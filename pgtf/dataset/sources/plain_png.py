@@ -19,8 +19,8 @@ TEXTS = (b"iTXt", b"zTXt", b"tEXt")
 KEYWORDS = (b"XML:com.adobe.xmp", b"Raw profile type")
 
 
-def read_plain_png(path: str, side: int, channels: int) -> np.ndarray | None:
-    """Reads an 8-bit PNG file of side x side pixels: -> uint8 [C, H, W].
+def read_plain_png(path: str, size: tuple[int, int], channels: int) -> np.ndarray | None:
+    """Reads an 8-bit PNG file of (height, width) pixels: -> uint8 [C, H, W].
 
     Returns None if the file is anything else, or damaged, or has metadata that change how it looks,
     or kornia_rs is not installed: Pillow then reads it, or reports the error. Compares the
@@ -28,7 +28,7 @@ def read_plain_png(path: str, side: int, channels: int) -> np.ndarray | None:
     """
     color = {1: 0, 3: 2}[channels]
     # Compare the size before decoding: another one may not fit in memory.
-    head = PNG_HEAD + struct.pack(">IIBBBBB", side, side, 8, color, 0, 0, 0)
+    head = PNG_HEAD + struct.pack(">IIBBBBB", *size[::-1], 8, color, 0, 0, 0)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Do not wait for a pipe.
     except NotADirectoryError:  # It is in a zip archive.

@@ -106,6 +106,12 @@ def add_command(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace, options: Options) -> Summary:
     conversion = Conversion(
-        args.channels, args.resolution, args.transform, args.alpha, strict=False, pad=args.pad
+        args.channels,
+        args.resolution,
+        args.transform,
+        args.alpha,
+        strict=False,
+        pad=args.pad,
+        grid=args.grid,
     )
     return create(args.tfrecord_dir, args.name, args.split, conversion, options)
