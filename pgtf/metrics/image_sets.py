@@ -12,10 +12,11 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from pgtf import images as image_functions
 from pgtf.dataset.folder import Part
 from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
+from pgtf.depth import Depth
 from pgtf.foreign.terminal import one_line
+from pgtf.label_groups import LabelGroup, standardised
 
 MINIBATCH = 64  # images per batch; SWD's random positions depend on it
 
@@ -30,7 +31,13 @@ class Dataset(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def resolution(self) -> int: ...
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def value_range(self) -> tuple[float, float]: ...
+    @property
+    def label_groups(self) -> tuple[LabelGroup, ...]: ...
     @property
     def num_channels(self) -> int: ...
     @property
@@ -39,7 +46,7 @@ class Dataset(Protocol):
     def label_size(self) -> int: ...
 
     def read_images(self, indices: Sequence[int]) -> np.ndarray:
-        """[n] -> uint8 [n, R, R, C]."""
+        """[n] -> [n, H, W, C] of `dtype`."""
 
     def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """[n] -> float32 [n, L]."""
@@ -52,13 +59,14 @@ class ImageSet:
     name: str
     shape: tuple[int, int, int]  # (H, W, C)
     num_images: int | None  # None = any number
-    read: Callable[[int, int], np.ndarray]  # (begin, end) -> uint8 [end - begin, H, W, C]
+    # (begin, end) -> uint8 [end - begin, H, W, C]; float32 in 0 ... 255 for values of other types
+    read: Callable[[int, int], np.ndarray]
     lod: float | None = None  # lod of the generator; None = no generator
     mirror: bool = False  # True if images are flipped at random
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)  # for records
 
     def batches(self, num_images: int) -> Iterator[np.ndarray]:
-        """Yields the first images in arrays of MINIBATCH: uint8 [n, H, W, C]."""
+        """Yields the first images in arrays of MINIBATCH: [n, H, W, C], as `read`."""
         for begin in range(0, num_images, MINIBATCH):
             yield self.read(begin, min(begin + MINIBATCH, num_images))
 
@@ -106,26 +114,28 @@ def of_array(name: str, images: np.ndarray) -> ImageSet:
 def of_dataset(dataset: Dataset, mirror_seed: int | None = None, split: Part = "train") -> ImageSet:
     """Images of a pgtf.dataset.Dataset in the order of their records.
 
+    Values of other types than uint8 are put on its scale, 0 ... 255, without rounding, so that
+    values of a metric can be compared.
+
     Args:
         dataset: the dataset.
         mirror_seed: seed for flipping each image with probability 0.5; None = flip none.
         split: part of it that was opened; records name it unless it is that of training.
     """
-    shape = (dataset.resolution, dataset.resolution, dataset.num_channels)
+    shape, depth = (*dataset.size, dataset.num_channels), Depth.of(dataset)
     name = dataset.name if split == "train" else f"{dataset.name} (split {split})"
-    notes = {} if split == "train" else {"split": split}
+    notes: dict[str, Any] = {} if split == "train" else {"split": split}
+    notes |= {} if depth.is_8bit else {"values": depth.text}
+
+    def read_plain(begin: int, end: int) -> np.ndarray:
+        return depth.levels(dataset.read_images(range(begin, end)))
+
     if mirror_seed is None:
-        return ImageSet(
-            name,
-            shape,
-            dataset.num_images,
-            lambda begin, end: dataset.read_images(range(begin, end)),
-            notes=notes,
-        )
+        return ImageSet(name, shape, dataset.num_images, read_plain, notes=notes)
     flips = np.random.RandomState(mirror_seed).uniform(size=dataset.num_images) >= 0.5
 
     def read(begin: int, end: int) -> np.ndarray:
-        found = dataset.read_images(range(begin, end))
+        found = read_plain(begin, end)
         return np.where(flips[begin:end, None, None, None], found[:, :, ::-1], found)
 
     name = f"{name} (mirrored at random)"
@@ -175,6 +185,7 @@ def of_generator(
     shape: tuple[int, int, int],
     seed: int,
     labels: Labels | None = None,
+    depth: Depth = Depth(),
 ) -> ImageSet:
     """Fakes whose latents follow from a seed alone, so that all snapshots get the same ones.
 
@@ -189,6 +200,7 @@ def of_generator(
         shape: (H, W, C) at full resolution.
         seed: seed of the latents and labels.
         labels: function that samples labels, or None.
+        depth: type and range of the values to which the images are rounded.
     """
 
     def read(begin: int, end: int) -> np.ndarray:
@@ -198,25 +210,41 @@ def of_generator(
         found = np.asarray(run(latents, None if labels is None else labels(rng, end - begin)))
         if found.dtype != np.uint8:
             _check_finite(name, found, begin)
-            found = image_functions.to_uint8(found)
+            found = depth.levels(depth.from_model(found))
         return _enlarged(name, found, shape)
 
     return ImageSet(name, shape, None, read)
 
 
-def of_network(name: str, Gs: Any, seed: int, labels: Labels | None = None) -> ImageSet:
+def of_network(
+    name: str, Gs: Any, seed: int, labels: Labels | None = None, depth: Depth = Depth()
+) -> ImageSet:
     """Fakes of a pgtf.networks.Generator at its own lod; see `of_generator`."""
-    size, channels = Gs.config.resolution, Gs.config.num_channels
-    shape = (size, size, channels)
-    found = of_generator(name, Gs.run, Gs.latent_size, shape, seed, labels)
+    shape = (*Gs.config.image_size, Gs.config.num_channels)
+    found = of_generator(name, Gs.run, Gs.latent_size, shape, seed, labels, depth)
     return dataclasses.replace(found, lod=float(Gs.lod))
 
 
-def labels_of(dataset: Dataset) -> Labels | None:
-    """Returns a function that samples label rows of a dataset, None if it has no labels."""
+def labels_of(
+    dataset: Dataset, groups: Sequence[LabelGroup] | None = None, label_size: int | None = None
+) -> Labels | None:
+    """Returns a function that samples label rows of a dataset, as networks see them.
+
+    Args:
+        dataset: the dataset; without labels the result is None.
+        groups: kinds of the columns in the networks' training; None = the dataset's.
+        label_size: number of columns in use; None = the dataset's.
+    """
     if not dataset.label_size:
         return None
-    return lambda rng, num: dataset.read_labels(rng.randint(dataset.num_images, size=num))
+    kinds = dataset.label_groups if groups is None else groups
+
+    def sample(rng: np.random.RandomState, num: int) -> np.ndarray:
+        rows = dataset.read_labels(rng.randint(dataset.num_images, size=num))
+        found: np.ndarray = standardised(rows[:, :label_size], kinds)
+        return found
+
+    return sample
 
 
 def _enlarged(name: str, images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
