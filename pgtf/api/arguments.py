@@ -10,7 +10,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from pgtf import images as pixels
-from pgtf.depth import Depth
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.foreign.messages import shown
 
 Seeds = int | Iterable[int] | NDArray[Any]
@@ -56,7 +56,7 @@ def vector_of(name: str, values: Any, size: int) -> NDArray[np.float32]:
 
 
 def grid_of(
-    images: Any, columns: int | None, zoom: int | None, depth: Depth = Depth()
+    images: Any, columns: int | None, zoom: int | None, depth: Depth = EIGHT_BITS
 ) -> PIL.Image.Image:
     """Tiles images [N, H, W, C], or one [H, W, C], and enlarges them: see `Networks.show`.
 

@@ -226,7 +226,8 @@ class Networks:
         path = path if len(path) <= MAX_NAME else f"...{path[3 - MAX_NAME :]}"
         return (
             f"<pgtf.Networks, {self.kind}: {self.size[0]}x{self.size[1]}{now}, "
-            f"{self.num_channels} channels{depth}, latents of {self.latent_size}{labels}, {age}, {path}>"
+            f"{self.num_channels} channels{depth}, latents of {self.latent_size}{labels}, {age}, "
+            f"{path}>"
         )
 
     def _run(
@@ -240,7 +241,9 @@ class Networks:
         rows: list[tuple[str, ...]] = [("resolution", "maps", "G parameters", "D parameters")]
         for log2 in range(2, self.Gs.resolution_log2 + 1):
             counts = (f"{_num_parameters(network, log2):,}" for network in networks)
-            rows.append((self.Gs.config.base.size_text(2**log2), f"{self.Gs.nf(log2 - 1)}", *counts))
+            rows.append(
+                (self.Gs.config.base.size_text(2**log2), f"{self.Gs.nf(log2 - 1)}", *counts)
+            )
         totals = (f"{_num_parameters(network, None):,}" for network in networks)
         rows.append(("all", "", *totals))
         lines = ["  ".join(map("{:>12}".format, row)) for row in rows]

@@ -36,6 +36,7 @@ from pgtf.export import (
 )
 from pgtf.export.labels import choices
 from pgtf.export.source import Source
+from pgtf.foreign.arrays import read_npy
 from pgtf.foreign.terminal import one_line
 from pgtf.installation import words_typed
 from pgtf.metrics import records
@@ -163,20 +164,42 @@ def project(args: argparse.Namespace) -> None:
     print(f"{levels} (root mean square), in {one_line(out)}")
 
 
-def _target(args: argparse.Namespace, resolution: int, num_channels: int) -> np.ndarray:
-    """Reads the middle square of an image file as datasets do: float32 [R, R, C] in [-1, 1]."""
+def _target(args: argparse.Namespace, source: Source) -> np.ndarray:
+    """Reads the middle of an image file as datasets do: float32 [H, W, C] in [-1, 1]."""
+    config, (level, _) = source.Gs.config, source.Gs.stage(source.Gs.lod)
+    if args.target.endswith(".npy"):
+        return _target_array(args.target, source, config.base.size_at(level))
+    if not source.depth.is_8bit or config.num_channels not in (1, 3):
+        raise ValueError(
+            f"`--target` must be an .npy file of {config.num_channels} channels, "
+            f"{source.depth.text}, as the images of this network. Received: {args.target}."
+        )
     conversion = Conversion(
-        num_channels,
-        resolution,
+        config.num_channels,
+        2**level,
         transform="center-crop",
         alpha="white",
         strict=False,
         value_range=args.value_range,
         max_pixels=args.max_pixels,
+        grid=config.base,
     )
     path = args.target
     pixels = read_or_refuse(path, functools.partial(read_picture, path, conversion))
     return images.to_float(pixels.transpose(1, 2, 0))
+
+
+def _target_array(path: str, source: Source, size: tuple[int, int]) -> np.ndarray:
+    """Reads values of the dataset's type, [H, W, C] or [H, W] of one channel."""
+    values = read_npy(path)
+    values = values[..., np.newaxis] if values.ndim == 2 else values
+    shape = (*size, source.Gs.config.num_channels)
+    if values.shape != shape or values.dtype != source.depth.dtype:
+        raise ValueError(
+            f"{path}: must be {source.depth.dtype} {list(shape)}, as the images of the network. "
+            f"Received: {values.dtype} {list(values.shape)}."
+        )
+    return source.depth.to_model(values)
 
 
 def explore(args: argparse.Namespace) -> None:

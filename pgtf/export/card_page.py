@@ -171,7 +171,9 @@ def _use(card: Mapping[str, Any]) -> str:
 
 
 def _is_labelled(card: Mapping[str, Any]) -> bool:
-    return bool({"class_id", "labels"} & card["signatures"].get("seeds", {}).get("inputs", {}).keys())
+    return bool(
+        {"class_id", "labels"} & card["signatures"].get("seeds", {}).get("inputs", {}).keys()
+    )
 
 
 def _size(size: Sequence[int]) -> str:

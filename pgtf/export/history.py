@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.depth import Depth
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.interop.snapshots import read_snapshot
 from pgtf.interop.weights import assign, build
 from pgtf.networks import Generator
@@ -34,7 +34,7 @@ class History:
         config: GeneratorConfig,
         snapshots: Sequence[tuple[int, Path]],
         start: Path,
-        depth: Depth = Depth(),
+        depth: Depth = EIGHT_BITS,
     ) -> None:
         self._depth = depth
         self._config, self._snapshots = config, tuple(snapshots)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pgtf import files, images, ops
-from pgtf.depth import Depth
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.export import film
 from pgtf.export.labels import default_rows
 from pgtf.label_groups import LabelGroup, one_class, restored
@@ -66,7 +66,7 @@ def project(
     num_steps: int = 300,
     seed: int = 0,
     groups: Sequence[LabelGroup] | None = None,
-    depth: Depth = Depth(),
+    depth: Depth = EIGHT_BITS,
 ) -> Projection:
     """Searches the latents of an image with Adam, from the best of many random ones.
 
@@ -131,7 +131,7 @@ def save_projection(
     found: Projection,
     target: np.ndarray,
     paths: Sequence[Path],
-    depth: Depth = Depth(),
+    depth: Depth = EIGHT_BITS,
     groups: Sequence[LabelGroup] = (),
 ) -> None:
     """Writes the latents that were found, their image, and the film of the search.

@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from pgtf import images
-from pgtf.depth import Depth
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.export.walk import interpolate
 from pgtf.label_groups import LabelGroup, are_classes, one_class, standardised
 from pgtf.networks import Generator, latents_from_seeds
@@ -45,7 +45,7 @@ class Facts:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the run's
     source: Mapping[str, str] = dataclasses.field(default_factory=dict)  # file, SHA-256
     command: str | None = None  # command line of the export
-    depth: Depth = Depth()  # type and range of the images
+    depth: Depth = EIGHT_BITS  # type and range of the images
     groups: tuple[LabelGroup, ...] | None = None  # kinds of the label columns; None = one class
 
     def groups_of(self, Gs: Generator) -> tuple[LabelGroup, ...]:

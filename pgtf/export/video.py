@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import images
-from pgtf.depth import Depth
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.export import film, walk
 from pgtf.networks import Generator
 
@@ -82,7 +82,7 @@ def frames(
     grid_size: tuple[int, int],
     lod: float | None,
     zoom: int,
-    depth: Depth = Depth(),
+    depth: Depth = EIGHT_BITS,
 ) -> Iterator[np.ndarray]:
     """Generates the frames of a film one by one: yields uint8 [H, W, 1 or 3]."""
     for latents, labels in tqdm(walks, total=num_frames, unit="frame", disable=None):
