@@ -134,11 +134,11 @@ def _fitting(args: argparse.Namespace, channels: int | None) -> Fitting:
 def _network(
     args: argparse.Namespace, load: Callable[[Path], Any], path: Path, dataset: Dataset | None
 ) -> ImageSet:
-    _, _, Gs = load(path)
+    _, D, Gs = load(path)
     meta = {} if args.pkl else load_meta(path)
     depth, groups = depth_of(path, meta), groups_of(path, meta, Gs.config.label_size)
     labels = _labels(path, groups, dataset)
-    return image_sets.of_network(path.name, Gs, args.seed, labels, depth)
+    return image_sets.of_network(path.name, Gs, args.seed, labels, depth, D)
 
 
 def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None) -> ImageSet:

@@ -115,9 +115,7 @@ class Level:
         image = np.repeat(np.arange(len(fine)), self._per_image)
         x, y = self._corners[:, rows]
         if self._keeps_band:
-            self._kept[images] = (
-                fine if coarse is None else laplacian_band(fine, coarse, is_finest)
-            )
+            self._kept[images] = fine if coarse is None else laplacian_band(fine, coarse, is_finest)
             patches = cut(self._kept[images], image, y, x)
         elif coarse is None:
             patches = self._kept[rows] = cut(fine, image, y, x)

@@ -20,6 +20,7 @@ from pgtf.metrics.storage import Rows
 NEEDS = {
     "inception": "the Inception network. Give its file as --inception=FILE, or fetch it once with "
     "python -m metrics --download_inception",
+    "labels": "a dataset with labels. Give it as --dataset",
     "classifier": "a classifier. Give its file as --classifier=FILE, or train it with "
     "python -m metrics train_classifier",
 }
@@ -44,12 +45,19 @@ class Batch:
 
     Attributes:
         images: uint8, or float32 in 0 ... 255 of deeper images.
+        labels: those that networks see, [n, L]; None if they are unknown.
+        head: function from such images to D's label logits, of fakes; None if there is none.
     """
 
     def __init__(
-        self, images: np.ndarray, inception: Callable[[np.ndarray], Sequence[np.ndarray]]
+        self,
+        images: np.ndarray,
+        inception: Callable[[np.ndarray], Sequence[np.ndarray]],
+        labels: np.ndarray | None = None,
+        head: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.images, self._inception = images, inception
+        self.labels, self.head = labels, head
 
     @functools.cached_property
     def _outputs(self) -> Sequence[np.ndarray]:
@@ -76,7 +84,9 @@ class Batch:
         """Returns a batch of the first images, which shares the outputs."""
         if num >= len(self.images):
             return self
-        return Batch(self.images[:num], lambda _: [output[:num] for output in self._outputs])
+        labels = None if self.labels is None else self.labels[:num]
+        outputs = lambda _: [output[:num] for output in self._outputs]  # noqa: E731
+        return Batch(self.images[:num], outputs, labels, self.head)
 
 
 class Measure(abc.ABC):
