@@ -75,7 +75,7 @@ ALLOWED = {
     "grids": set(),
     "wording": set(),
     "export": {
-        *("depth", "files", "foreign", "graphs", "images", "installation", "interop"),
+        *("depth", "files", "foreign", "graphs", "grids", "images", "installation", "interop"),
         *("label_groups", "networks", "ops", "previews", "wording"),
     },
     "metrics": {

@@ -69,7 +69,8 @@ def explorable_of(source: Source) -> explorable.LiveModel:
 def save_timelapse(args: argparse.Namespace) -> None:
     """Writes the film of a training run: its image grids, with kimg, lod and time."""
     folder = run_folder.locate(args.outdir, args.run)
-    moments = timelapse.moments(folder, run_folder.STATS_FILE)
+    grid = run_folder.read_config(folder, configs.Config).G.base
+    moments = timelapse.moments(folder, run_folder.STATS_FILE, grid)
     path = film.film_path(args.out, folder / "timelapse")
     pictures.prepare_file(path, args.overwrite)
     hold = max(round(HOLD_SEC * args.fps), 1)
@@ -92,10 +93,10 @@ def report(args: argparse.Namespace) -> None:
     path = Path(args.out or folder / "report.html")
     pictures.refuse_existing(path, args.overwrite)
     stats = timelapse.read_stats(folder / run_folder.STATS_FILE)
-    moments = timelapse.moments(folder, run_folder.STATS_FILE)
     if not stats:
         raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
     config = run_folder.read_config(folder, configs.Config)
+    moments = timelapse.moments(folder, run_folder.STATS_FILE, config.G.base)
     pictures.prepare_file(path, args.overwrite)
     reports.write_report(
         path,
@@ -107,6 +108,7 @@ def report(args: argparse.Namespace) -> None:
         stages=stage_rows(config),
         neighbours=_neighbours(folder, config),
         config=dataclasses.asdict(config),
+        grid=config.G.base,
     )
     print(one_line(path))
 

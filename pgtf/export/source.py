@@ -14,8 +14,7 @@ from pgtf.depth import Depth
 from pgtf.export.labels import default_rows, parse_label
 from pgtf.export.samples import Samples
 from pgtf.interop import load_meta, load_pkl, load_snapshot
-from pgtf.interop.snapshots import read_label_groups
-from pgtf.label_groups import LabelGroup, one_class, standardised
+from pgtf.label_groups import LabelGroup, check, from_json, one_class, standardised
 from pgtf.networks import Discriminator, Generator
 
 
@@ -113,7 +112,12 @@ def groups_of(
     """
     if not meta.get("label_groups"):
         return one_class(label_size, meta.get("label_names", ()))
-    return read_label_groups(meta["label_groups"], label_size, str(path))
+    groups = from_json(meta["label_groups"])  # Their types were checked with the file.
+    try:
+        check(groups, label_size)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return groups
 
 
 def depth_of(path: str | os.PathLike[str], meta: Mapping[str, Any]) -> Depth:

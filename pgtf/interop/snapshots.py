@@ -96,7 +96,7 @@ def load_meta(path: hdf5.PathLike) -> dict[str, Any]:
 
 
 def read_label_groups(value: Any, label_size: int, source: str) -> tuple[LabelGroup, ...]:
-    """Reads kinds of label columns from the parsed JSON of a snapshot or a SavedModel.
+    """Reads kinds of label columns from the parsed JSON of others, such as that of a SavedModel.
 
     Raises:
         ValueError: it is something else, or not of `label_size` columns; begins with `source`.
