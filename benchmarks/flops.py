@@ -20,19 +20,22 @@ class LayerWork:
     forward: int  # passes in one iteration
     input_gradient: int
     weight_gradient: int
+    places: float = 1.0  # pixels over those of a square: area of the grid over 16; 1 for dense
 
     @property
     def multiply_adds(self):
         """Multiply-adds of one pass over one image, the same in all three directions."""
         taps = 4 if self.kind in ("up", "down") else self.kernel_size**2
-        return taps * self.num_inputs * self.num_outputs * self.size**2
+        return round(taps * self.num_inputs * self.num_outputs * self.size**2 * self.places)
 
     @property
     def num_passes(self):
         return self.forward + self.input_gradient + self.weight_gradient
 
 
-def iteration_work(resolution, fmap_base=8192, fmap_max=512, latent_size=512, fading=False):
+def iteration_work(
+    resolution, fmap_base=8192, fmap_max=512, latent_size=512, fading=False, area=16
+):
     """Layers of G and D in an iteration of WGAN-GP with one update each: -> [LayerWork].
 
     D's update runs G once; D on reals, fakes and mixed images; weight and input gradients of
@@ -45,6 +48,7 @@ def iteration_work(resolution, fmap_base=8192, fmap_max=512, latent_size=512, fa
         resolution: of the stage.
         fmap_base, fmap_max, latent_size: of the networks.
         fading: whether the images of the stage before are blended in.
+        area: pixels of the smallest images.
     """
 
     def nf(stage):
@@ -53,7 +57,7 @@ def iteration_work(resolution, fmap_base=8192, fmap_max=512, latent_size=512, fa
     last = resolution.bit_length() - 1
     generator = {"forward": 2, "input_gradient": 1, "weight_gradient": 1}
     work = [
-        LayerWork("G/4x4/Dense", "dense", 1, 1, latent_size, 16 * nf(1), 2, 0, 1),
+        LayerWork("G/4x4/Dense", "dense", 1, 1, latent_size, area * nf(1), 2, 0, 1),
         LayerWork("G/4x4/Conv", "conv", 4, 3, nf(1), nf(1), **generator),
     ]
     for res in range(3, last + 1):
@@ -75,9 +79,12 @@ def iteration_work(resolution, fmap_base=8192, fmap_max=512, latent_size=512, fa
         shape = (nf(res - 1), nf(res - 2))
         work.append(LayerWork(f"D/{size}x{size}/Conv1_down", "down", size, 3, *shape, **before))
     work.append(LayerWork("D/4x4/Conv", "conv", 4, 3, nf(1) + 1, nf(1), **behind))
-    work.append(LayerWork("D/4x4/Dense0", "dense", 1, 1, 16 * nf(1), nf(0), **behind))
+    work.append(LayerWork("D/4x4/Dense0", "dense", 1, 1, area * nf(1), nf(0), **behind))
     work.append(LayerWork("D/4x4/Dense1", "dense", 1, 1, nf(0), 1, **behind))
-    return work
+    return [
+        layer if layer.kind == "dense" else dataclasses.replace(layer, places=area / 16)
+        for layer in work
+    ]
 
 
 def iteration_flops(resolution, minibatch, **options):
@@ -104,8 +111,9 @@ def needed_bytes(work, minibatch, held=None):
     for layer in work:
         if layer.name.startswith("D"):
             size = layer.size // 2 if layer.kind == "down" else layer.size
-            outputs += layer.num_outputs * size**2
-            means += layer.num_inputs * (layer.size + 1) ** 2 if layer.kind == "down" else 0
+            outputs += layer.num_outputs * size**2 * layer.places
+            padded = (layer.size + 1) ** 2 * layer.places
+            means += layer.num_inputs * padded if layer.kind == "down" else 0
     return 4 * (4 * weights["G"] + 3 * weights["D"] + minibatch * (2 * outputs + means))
 
 

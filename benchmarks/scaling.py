@@ -24,11 +24,14 @@ from pgtf.commands.parsers import Parser
 NUM_IMAGES = 256
 
 
-def write_dataset(folder, resolution, num_images=NUM_IMAGES):
+def write_dataset(folder, resolution, num_images=NUM_IMAGES, grid=(4, 4)):
     """Writes random images and all their levels."""
     from pgtf.dataset.tfrecords import to_records
 
-    images = np.random.default_rng(0).integers(0, 256, (num_images, 3, *[resolution] * 2), np.uint8)
+    size = [resolution // 4 * side for side in grid]
+    images = np.random.default_rng(0).integers(0, 256, (num_images, 3, *size), np.uint8)
+    if tuple(grid) != (4, 4):
+        (folder / "dataset.json").write_text(json.dumps({"grid": grid}))
     for log2 in range(2, resolution.bit_length()):
         step = resolution >> log2
         level = np.ascontiguousarray(images[..., ::step, ::step])

@@ -31,17 +31,19 @@ STAGES = "4:64,8:64,16:16,32:16,64:8,128:4,256:2"
 NUM_IMAGES = 8
 
 
-def make_stepper(folder, resolution, minibatch, precision, jit):
+def make_stepper(folder, resolution, minibatch, precision, jit, grid="4x4"):
     """Networks at full size, and the dataset of one stage: -> Config, Stepper."""
     from benchmarks.scaling import write_dataset
     from pgtf.config import PRESETS
     from pgtf.dataset import open_dataset
     from pgtf.distribution.strategy import make_strategy
+    from pgtf.grids import Grid
     from pgtf.training.state import TrainingState
     from pgtf.training.stepper import Stepper
 
     strategy = make_strategy()
-    write_dataset(folder, resolution, NUM_IMAGES)
+    base = Grid.parse(grid)
+    write_dataset(folder, resolution, NUM_IMAGES, (base.height, base.width))
     changes = {
         "schedule.lod_initial_resolution": resolution,
         "schedule.minibatch_base": minibatch,
@@ -51,7 +53,7 @@ def make_stepper(folder, resolution, minibatch, precision, jit):
         "training.jit": jit,
     }
     config = PRESETS["v2-1gpu"].replace(changes)
-    config = config.for_dataset(FULL_RESOLUTION.bit_length() - 1, 3, 0, 1)
+    config = config.for_dataset(FULL_RESOLUTION.bit_length() - 1, 3, 0, 1, grid=grid)
     return config, Stepper(TrainingState(config, strategy), config, open_dataset(folder), strategy)
 
 
@@ -90,7 +92,8 @@ def time_of(config, stepper, minibatch, fading, args):
     from benchmarks.flops import iteration_flops
 
     seconds = seconds_per_iteration(config, stepper, fading, args.iterations)
-    flops = iteration_flops(config.schedule.initial_resolution, minibatch, fading=fading)
+    work = {"fading": fading, "area": config.G.base.area}
+    flops = iteration_flops(config.schedule.initial_resolution, minibatch, **work)
     row = {
         "sec_per_iter": seconds.median,
         "shortest_sec_per_iter": seconds.shortest,
@@ -107,15 +110,16 @@ def _named(row, fading):
     return {f"{name}_fading": value for name, value in row.items()} if fading else row
 
 
-def memory_of(resolution, minibatch, fading):
+def memory_of(resolution, minibatch, fading, area):
     """Fields about memory since `memory.forget_peak`."""
     import tensorflow as tf
 
     from benchmarks.flops import iteration_work, needed_bytes
     from pgtf.training import memory
 
-    held = iteration_work(FULL_RESOLUTION)
-    needed = needed_bytes(iteration_work(resolution, fading=fading), minibatch, held) / 2**30
+    held = iteration_work(FULL_RESOLUTION, area=area)
+    work = iteration_work(resolution, fading=fading, area=area)
+    needed = needed_bytes(work, minibatch, held) / 2**30
     device = tf.config.list_logical_devices()[-1].name  # the GPU if there is one
     tensors = tf.config.experimental.get_memory_info(device)["peak"] / 2**30
     row = {"peak_gib": memory.peak_gib(), "tensors_gib": tensors, "needed_gib": needed}
@@ -132,7 +136,9 @@ def kernel_ratio_of(made, minibatch, shortest, args):
     from benchmarks.kernels import fastest_sum
 
     dtype = _dtype(args.precision)
-    total = fastest_sum(iteration_work(made[0].schedule.initial_resolution), minibatch, dtype)
+    area = made[0].G.base.area
+    work = iteration_work(made[0].schedule.initial_resolution, area=area)
+    total = fastest_sum(work, minibatch, dtype)
     again = seconds_per_iteration(*made, False, args.iterations)
     return {"kernel_sum_sec": total, "kernel_ratio": min(shortest, again.shortest) / total}
 
@@ -143,13 +149,14 @@ def measure(resolution, minibatch, args):
     from pgtf.training import memory
 
     row = {"resolution": resolution, "minibatch": minibatch, "precision": args.precision}
-    row["jit"] = args.jit
+    row |= {"jit": args.jit, "grid": args.grid}
     with tempfile.TemporaryDirectory() as folder:
-        made = make_stepper(pathlib.Path(folder), resolution, minibatch, args.precision, args.jit)
+        options = (args.precision, args.jit, args.grid)
+        made = make_stepper(pathlib.Path(folder), resolution, minibatch, *options)
         for fading in (False, True) if args.fading and resolution > 4 else (False,):
             memory.forget_peak()
             row |= time_of(*made, minibatch, fading, args)
-            row |= memory_of(resolution, minibatch, fading)
+            row |= memory_of(resolution, minibatch, fading, made[0].G.base.area)
         rates = peak_gflops(_dtype(args.precision))
         row |= {f"{name}_gflops": rate for name, rate in rates.items()}
         row["peak_fraction"] = row["gflops"] / max(rates.values())
@@ -183,6 +190,7 @@ def main():
     parser.add_argument("--iterations", type=int, default=5, help="timed (default: %(default)s)")
     parser.add_argument("--precision", default="fp32", help="as of train.py (default: %(default)s)")
     parser.add_argument("--jit", default="off", help="as of train.py (default: %(default)s)")
+    parser.add_argument("--grid", default="4x4", help="base grid (default: %(default)s)")
     parser.add_argument("--fading", action="store_true", help="measure in the middle of a fade too")
     parser.add_argument(
         "--kernels", action="store_true", help="add up the fastest kernel of every layer too"
@@ -190,6 +198,8 @@ def main():
     parser.add_argument("--yardstick", help="program to compare with (default: none)")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.kernels and args.grid != "4x4":
+        parser.error("--kernels knows squares only.")
     stages = parse_stages(args.stages)
     if args.measure:
         print(json.dumps(measure(*stages[0], args)))

@@ -102,6 +102,11 @@ class SavedModel:
         _, specs = self._signature(signature).structured_input_signature
         return {name: tuple(spec.shape) for name, spec in specs.items()}
 
+    def output_types(self, signature: str) -> dict[str, str]:
+        """Returns the type of each output of a signature, such as uint8."""
+        outputs = self._signature(signature).structured_outputs
+        return {name: spec.dtype.name for name, spec in outputs.items()}
+
     def signature(self, name: str) -> Callable[..., dict[str, np.ndarray]]:
         """Returns a function that takes arrays by name, and returns a dict of arrays.
 

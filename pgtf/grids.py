@@ -43,6 +43,16 @@ class Grid:
         """Height and width of the images of a level from 2: the grid times 2^(level - 2)."""
         return self.height << (level - 2), self.width << (level - 2)
 
+    @property
+    def area(self) -> int:
+        """Number of pixels of the smallest images."""
+        return self.height * self.width
+
+    def size_text(self, resolution: int) -> str:
+        """Formats the size of the images of level 2^r, its resolution: 1024 of 5x4 is 1280x1024."""
+        height, width = self.size_at(resolution.bit_length() - 1)
+        return f"{height}x{width}"
+
     def level_of(self, height: int, width: int) -> int | None:
         """Level whose images have this size, or None."""
         factor = height // self.height
@@ -50,3 +60,6 @@ class Grid:
         if not is_level or (height, width) != (self.height * factor, self.width * factor):
             return None
         return factor.bit_length() + 1
+
+
+SQUARE_GRID = Grid.parse(SQUARE)

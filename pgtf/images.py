@@ -170,13 +170,21 @@ def image_grid(
     return cells.reshape(rows * height, columns * width, *rest)
 
 
-def snapshot_grid_size(screen: str | None, resolution: int) -> tuple[int, int]:
-    """Columns and rows of images that fill one of SCREENS; (1, 1) for another name."""
+def snapshot_grid_size(
+    screen: str | None, height: int, width: int | None = None
+) -> tuple[int, int]:
+    """Columns and rows of images that fill one of SCREENS; (1, 1) for another name.
+
+    Args:
+        screen: name of the screen.
+        height: of an image, pixels.
+        width: of an image; None = that of a square.
+    """
     if screen not in SCREENS:
         return 1, 1
-    (width, height), (min_columns, min_rows) = SCREENS[screen]
-    columns = min(max(width // resolution, min_columns), MAX_GRID_SIDE)
-    rows = min(max(height // resolution, min_rows), MAX_GRID_SIDE)
+    (screen_width, screen_height), (min_columns, min_rows) = SCREENS[screen]
+    columns = min(max(screen_width // (width or height), min_columns), MAX_GRID_SIDE)
+    rows = min(max(screen_height // height, min_rows), MAX_GRID_SIDE)
     return columns, rows
 
 

@@ -7,12 +7,13 @@ the [N] values with the same mean (reference, section A).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import numpy as np
 
 from pgtf import lazy
+from pgtf.label_groups import CLASS, CONTINUOUS, MULTILABEL, LabelGroup
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -33,6 +34,11 @@ class LossConfig:
     ] = 0.001
     wgan_target: Annotated[float, "gradient norm that the penalty asks for"] = 1.0
     cond_weight: Annotated[float, "weight of the AC-GAN label terms, 0 = off"] = 1.0
+    label_kinds: Annotated[
+        Literal["dataset", "class"],
+        "kinds of label columns: those that dataset.json states, or one class of all columns, as "
+        "in the original release",
+    ] = "dataset"
     kind: Annotated[Literal["wgan_gp", "lsgan"], "WGAN-GP, or least squares"] = "wgan_gp"
     lsgan_fake_weight: Annotated[float, "lsgan: weight of the fakes in D's loss"] = 0.1
     lsgan_real_target: Annotated[float, "lsgan: score that D should give to reals"] = 0.0
@@ -227,13 +233,54 @@ def gradient_norms(
     return scores, tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])) / enlargement
 
 
-def label_penalty(label_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy against label vectors, one-hot or not: two [N, L] -> [N]. Odena et al. 2017."""
-    return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=label_logits)
+def label_penalty(
+    label_logits: tf.Tensor, labels: tf.Tensor, groups: Sequence[LabelGroup] = ()
+) -> tf.Tensor:
+    """Loss of the predicted labels: two [N, L] -> [N]. Odena et al. 2017.
+
+    The mean over the groups, so that any set of labels weighs as one class: cross-entropy of the
+    softmax for a class, mean cross-entropy of the sigmoids for findings that may occur together,
+    and mean squared error for numbers, which are standardised.
+
+    Args:
+        label_logits: D's.
+        labels: those that networks see; of a class one-hot or not.
+        groups: kinds of the columns; () = one class, as in the original release.
+    """
+    if len(groups) < 2 and (not groups or groups[0].kind == CLASS):
+        return class_penalty(label_logits, labels)
+    terms = [
+        PENALTIES[group.kind](label_logits[:, group.slice], labels[:, group.slice])
+        for group in groups
+    ]
+    return tf.add_n(terms) / len(terms)
+
+
+def class_penalty(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy against label vectors, one-hot or not: two [N, L] -> [N]."""
+    return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def multilabel_penalty(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Mean cross-entropy of independent findings, 0 or 1 each: two [N, L] -> [N]."""
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_mean(losses, axis=1)
+
+
+def continuous_penalty(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Mean squared error of standardised numbers: two [N, L] -> [N]."""
+    return tf.reduce_mean(tf.math.squared_difference(logits, labels), axis=1)
+
+
+PENALTIES: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    CLASS: class_penalty,
+    MULTILABEL: multilabel_penalty,
+    CONTINUOUS: continuous_penalty,
+}
 
 
 def least_label_penalty(labels: np.ndarray) -> np.ndarray:
-    """Smallest `label_penalty` over all logits: [N, L] -> [N]. 0 for one-hot rows.
+    """Smallest `class_penalty` over all logits: [N, L] -> [N]. 0 for one-hot rows.
 
     That is sum(y) times the entropy of y / sum(y). With a negative label there is no minimum: -inf.
     """

@@ -37,11 +37,12 @@ ALLOWED = {
         "schedule",
     },
     "api": {
-        *("config", "dataset", "distribution", "export", "foreign", "images", "metrics"),
-        *("networks", "runs", "schedule", "training"),
+        *("config", "dataset", "depth", "distribution", "export", "foreign", "grids", "images"),
+        *("label_groups", "metrics", "networks", "runs", "schedule", "training"),
     },
     "commands": {
-        *("api", "config", "dataset", "distribution", "export", "files", "foreign", "graphs"),
+        *("api", "config", "dataset", "depth", "distribution", "export", "files", "foreign"),
+        *("graphs", "grids", "label_groups", "previews"),
         *("images", "installation", "interop", "metrics", "networks", "restoration", "runs"),
         *("training", "wording", "__version__"),
     },
@@ -53,10 +54,14 @@ ALLOWED = {
     "training": {
         *("dataset", "distribution", "events", "files", "foreign", "images", "installation"),
         *("interop", "losses", "networks", "ops", "runs", "schedule", "wording"),
+        *("depth", "grids", "label_groups"),
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},
-    "dataset": {"files", "foreign", "grids", "images", "installation", "previews", "stored", "wording"},
+    "dataset": {
+        *("files", "foreign", "grids", "images", "installation", "label_groups", "previews"),
+        *("stored", "wording"),
+    },
     "foreign": {"files"},
     "files": set(),
     "images": {"files"},
@@ -64,18 +69,21 @@ ALLOWED = {
     "stored": {"files", "images"},
     "events": {"dataset", "files", "images"},
     "networks": {"grids", "lazy", "ops"},
-    "losses": {"lazy"},
+    "losses": {"label_groups", "lazy"},
+    "label_groups": set(),
+    "depth": {"images", "previews"},
     "lazy": set(),
     "grids": set(),
     "wording": set(),
     "export": {
-        *("files", "foreign", "graphs", "images", "installation", "interop", "networks", "ops"),
-        "wording",
+        *("depth", "files", "foreign", "graphs", "grids", "images", "installation", "interop"),
+        *("label_groups", "networks", "ops", "previews", "wording"),
     },
     "metrics": {
-        *("dataset", "events", "files", "foreign", "graphs", "images", "installation", "wording"),
+        *("dataset", "depth", "events", "files", "foreign", "graphs", "images", "installation"),
+        *("label_groups", "losses", "previews", "wording"),
     },
-    "interop": {"files", "foreign", "networks"},
+    "interop": {"files", "foreign", "label_groups", "networks"},
     "restoration": {"dataset", "files", "foreign", "graphs", "images"},
 }
 

@@ -10,6 +10,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from pgtf import images as pixels
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.foreign.messages import shown
 
 Seeds = int | Iterable[int] | NDArray[Any]
@@ -54,11 +55,13 @@ def vector_of(name: str, values: Any, size: int) -> NDArray[np.float32]:
     return vector[np.newaxis]
 
 
-def grid_of(images: Any, columns: int | None, zoom: int | None) -> PIL.Image.Image:
+def grid_of(
+    images: Any, columns: int | None, zoom: int | None, depth: Depth = EIGHT_BITS
+) -> PIL.Image.Image:
     """Tiles images [N, H, W, C], or one [H, W, C], and enlarges them: see `Networks.show`.
 
     Raises:
-        ValueError: if these are no images of 1 or 3 channels, or a number is below 1.
+        ValueError: if these are no images, or a number is below 1.
     """
     for name, value in (("columns", columns), ("zoom", zoom)):
         if value is not None and value < 1:
@@ -67,11 +70,11 @@ def grid_of(images: Any, columns: int | None, zoom: int | None) -> PIL.Image.Ima
     values = values[np.newaxis] if values.ndim == 3 else values
     if values.ndim != 4 or not len(values) or values.dtype.kind not in "uf":
         raise ValueError(
-            "`images` must be [N, H, W, C] or [H, W, C], uint8 or float in [-1, 1]. "
+            f"`images` must be [N, H, W, C] or [H, W, C], {depth.dtype} or float in [-1, 1]. "
             f"Received: {values.dtype} {list(values.shape)}."
         )
-    if values.dtype != np.uint8:
-        values = pixels.to_uint8(values)
+    own = values.dtype == depth.dtype
+    values = depth.shown_values(values) if own else Depth(preview=depth.preview).picture(values)
     size = None
     if columns is not None:
         columns = min(columns, len(values))

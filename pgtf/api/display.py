@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pgtf.grids import SQUARE_GRID, Grid
 from pgtf.schedule import ScheduleState
 from pgtf.training.state import Progress, TrainingState
 from pgtf.training.ticks import Tick
@@ -32,12 +33,14 @@ class NotebookLine:
         self._losses = ""
         self.total_kimg = 0.0
 
-    def show(self, progress: Progress, now: ScheduleState, eta_sec: float) -> None:
+    def show(
+        self, progress: Progress, now: ScheduleState, eta_sec: float, grid: Grid = SQUARE_GRID
+    ) -> None:
         """Shows the state after a call."""
         if time.monotonic() - self._drawn >= REDRAW_SEC:
             self._drawn = time.monotonic()
             eta = tqdm.format_interval(eta_sec)
-            where = f"{now.resolution}x{now.resolution}{', fading in' if now.alpha < 1 else ''}"
+            where = f"{grid.size_text(now.resolution)}{', fading in' if now.alpha < 1 else ''}"
             self._write(progress.cur_nimg, f"{where}{self._losses}, {eta} left")
 
     def clear(self) -> None:
@@ -49,7 +52,7 @@ class NotebookLine:
         self._losses = ", loss of G {:.2f}, of D {:.2f}".format(*losses)
         if final:
             minutes = tqdm.format_interval(tick.train_hours * 3600)
-            where = f"{tick.resolution}x{tick.resolution}"
+            where = state.Gs.config.base.size_text(tick.resolution)
             self._write(state.progress.cur_nimg, f"{where}{self._losses}, trained for {minutes}")
 
     def _write(self, nimg: int, rest: str) -> None:
@@ -67,7 +70,9 @@ class NotebookLine:
 class Silence:
     """Displays nothing."""
 
-    def show(self, progress: Progress, now: ScheduleState, eta_sec: float) -> None:
+    def show(
+        self, progress: Progress, now: ScheduleState, eta_sec: float, grid: Grid = SQUARE_GRID
+    ) -> None:
         """Does nothing."""
 
     def clear(self) -> None:

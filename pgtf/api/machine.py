@@ -61,6 +61,10 @@ def _smaller(config: RunConfig, chosen: estimate.Machine) -> tuple[str, float]:
     if resolution < config.G.resolution:
         flags += f" --resolution={resolution}"
     small = PRESETS["demo"].for_dataset(
-        resolution.bit_length() - 1, config.G.num_channels, 0, config.schedule.num_gpus
+        resolution.bit_length() - 1,
+        config.G.num_channels,
+        0,
+        config.schedule.num_gpus,
+        grid=config.G.grid,
     )
     return flags, estimate.seconds(small, chosen)

@@ -14,9 +14,9 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from pgtf import images as pixels
 from pgtf.api.arguments import DEFAULT_SEEDS, Seeds, grid_of, numbers_of, vector_of
 from pgtf.config import Config
+from pgtf.depth import Depth
 from pgtf.export import keras_model, pictures
 from pgtf.export.explorable import ServedModel
 from pgtf.export.labels import label_rows
@@ -24,6 +24,8 @@ from pgtf.export.source import Source
 from pgtf.export.walk import interpolate
 from pgtf.foreign.messages import shown
 from pgtf.foreign.terminal import one_line
+from pgtf.grids import SQUARE_GRID
+from pgtf.label_groups import LabelGroup
 from pgtf.networks import Discriminator, Generator, Network, latents_from_seeds
 from pgtf.schedule import Schedule
 from pgtf.training import advice
@@ -39,11 +41,14 @@ class Networks:
     Attributes:
         kind: where they are from: "run", "snapshot", "pickle" or "SavedModel".
         path: file of the networks, or folder of the SavedModel.
-        resolution: pixels per side of the images at lod 0.
+        resolution: pixels per side of the images at lod 0; of another grid than 4x4 its level.
+        size: height and width of the images at lod 0.
         num_channels: 1 = gray, 3 = RGB.
+        depth: type of the images, and the range of their values.
         latent_size: length of a latent vector.
         label_size: number of label columns, 0 without labels.
         label_names: names of the label columns, () if unknown.
+        label_groups: kinds of the label columns.
         lod: level of detail of the networks; 0 = they have grown to the full resolution.
         kimg: thousands of real images shown in training, None if unknown.
     """
@@ -51,10 +56,13 @@ class Networks:
     kind: Kind
     path: Path
     resolution: int
+    size: tuple[int, int]
     num_channels: int
+    depth: Depth
     latent_size: int
     label_size: int
     label_names: tuple[str, ...]
+    label_groups: tuple[LabelGroup, ...]
     lod: float
     kimg: int | None
 
@@ -65,6 +73,7 @@ class Networks:
         self.resolution, self.num_channels = config.resolution, config.num_channels
         self.latent_size, self.label_size = source.Gs.latent_size, config.label_size
         self.label_names, self.kimg = source.label_names, source.kimg
+        self.label_groups, self.depth, self.size = source.groups, source.depth, config.image_size
         self.lod = source.Gs.lod
 
     @property
@@ -110,7 +119,8 @@ class Networks:
         with contextlib.suppress(ValueError):  # Any schedule of the same resolution will do.
             if self.config is not None:
                 schedule, total_kimg = self.config.schedule, self.config.training.total_kimg
-        text = advice.snapshot_warning(self.lod, schedule, total_kimg)
+        grid = SQUARE_GRID if self.config is None else self.config.G.base
+        text = advice.snapshot_warning(self.lod, schedule, total_kimg, grid)
         return None if text is None else f"{self.path}: {text}"
 
     def latents(self, seeds: Seeds = DEFAULT_SEEDS) -> NDArray[np.float32]:
@@ -147,19 +157,21 @@ class Networks:
         *,
         latents: Any = None,
         progress: bool = False,
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[Any]:
         """Generates images: the pictures of `generate.py images` for the same seeds.
 
         Args:
             seeds: one number, or N of them: one image per seed.
-            labels: class number or name, N of them, one label [label_size], or N labels
-                [N, label_size]; None = the classes in turn, class number seed modulo label_size.
+            labels: class number or name, N of them, {"age": 63, "sex": 1}, N of them, one label
+                [label_size], or N labels [N, label_size]; None = the classes in turn, class number
+                seed modulo their count, with no finding and the mean of numbers.
             lod: level of detail, 0 = full resolution; None = that of the networks.
             latents: [N, latent_size], in place of seeds.
             progress: show a progress bar on a terminal.
 
         Returns:
-            uint8 [N, R, R, C] with R = resolution >> floor(lod).
+            [N, H, W, C] of the dataset's type, uint8 unless `depth` says otherwise; the size is
+            that of the level.
 
         Raises:
             ValueError: if an argument does not fit the networks.
@@ -172,7 +184,7 @@ class Networks:
         else:
             latents = np.asarray(latents)
             numbers = np.arange(len(latents) if latents.ndim else 0)
-        rows = label_rows(labels, numbers, self.label_size, self.label_names)
+        rows = label_rows(labels, numbers, self.label_groups)
         run = functools.partial(self._run, lod)
         return pictures.generate_in_batches(run, latents, rows, progress)
 
@@ -182,16 +194,16 @@ class Networks:
         """Tiles images; a notebook displays the result if it is the last line of a cell.
 
         Args:
-            images: one image [H, W, C] or several [N, H, W, C], uint8 or float in [-1, 1]; None =
-                those of the first 16 seeds.
+            images: one image [H, W, C] or several [N, H, W, C], as `generate` returns them, or
+                float in [-1, 1]; None = those of the first 16 seeds.
             columns: images per row; None = a nearly square grid.
             zoom: repeat each pixel so many times each way; None = so that the grid has about 512
                 pixels.
 
         Raises:
-            ValueError: if these are no images of 1 or 3 channels, or a number is below 1.
+            ValueError: if these are no images, or a number is below 1.
         """
-        return grid_of(self.generate() if images is None else images, columns, zoom)
+        return grid_of(self.generate() if images is None else images, columns, zoom, self.depth)
 
     def summary(self) -> None:
         """Prints what the networks are: one line per resolution, with maps and parameters."""
@@ -209,25 +221,29 @@ class Networks:
         now = "" if self.lod == 0 else f", at lod {self.lod:g}"
         age = "unknown kimg" if self.kimg is None else f"{self.kimg} kimg"
         labels = f", {self.label_size} label columns" if self.label_size else ""
+        depth = "" if self.depth.is_8bit else f" of {self.depth.dtype}"
         path = one_line(self.path)
         path = path if len(path) <= MAX_NAME else f"...{path[3 - MAX_NAME :]}"
         return (
-            f"<pgtf.Networks, {self.kind}: {self.resolution}x{self.resolution}{now}, "
-            f"{self.num_channels} channels, latents of {self.latent_size}{labels}, {age}, {path}>"
+            f"<pgtf.Networks, {self.kind}: {self.size[0]}x{self.size[1]}{now}, "
+            f"{self.num_channels} channels{depth}, latents of {self.latent_size}{labels}, {age}, "
+            f"{path}>"
         )
 
     def _run(
         self, lod: float | None, latents: np.ndarray, labels: np.ndarray | None
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[Any]:
         """Generates one minibatch."""
-        return pixels.to_uint8(self.Gs.run(latents, labels, lod))
+        return self.depth.from_model(self.Gs.run(latents, labels, lod))
 
     def _summary(self) -> str:
         networks = (self.Gs, self.D)
         rows: list[tuple[str, ...]] = [("resolution", "maps", "G parameters", "D parameters")]
         for log2 in range(2, self.Gs.resolution_log2 + 1):
             counts = (f"{_num_parameters(network, log2):,}" for network in networks)
-            rows.append((f"{2**log2}x{2**log2}", f"{self.Gs.nf(log2 - 1)}", *counts))
+            rows.append(
+                (self.Gs.config.base.size_text(2**log2), f"{self.Gs.nf(log2 - 1)}", *counts)
+            )
         totals = (f"{_num_parameters(network, None):,}" for network in networks)
         rows.append(("all", "", *totals))
         lines = ["  ".join(map("{:>12}".format, row)) for row in rows]
@@ -243,7 +259,11 @@ class ServedNetworks(Networks):
         self.resolution = model.resolution << math.floor(model.lod)
         self.num_channels, self.kimg, self.lod = model.num_channels, model.kimg, model.lod
         self.latent_size, self.label_size = model.latent_size, model.label_size
-        self.label_names = model.label_names
+        self.label_names, self.label_groups = model.label_names, model.groups
+        self.depth = model.depth
+        # The model knows the size at its level alone; all levels are halves of each other.
+        height, width = (side << math.floor(model.lod) for side in model.size)
+        self.size = height, width
 
     @property
     def source(self) -> Source:
@@ -260,7 +280,7 @@ class ServedNetworks(Networks):
 
     def _run(
         self, lod: float | None, latents: np.ndarray, labels: np.ndarray | None
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[Any]:
         if lod is not None and lod != self.lod:
             raise ValueError(f"`lod` of this SavedModel is {self.lod:g}. Received: lod={lod!r}.")
         if (
@@ -273,8 +293,7 @@ class ServedNetworks(Networks):
                 f"{list(latents.shape)}."
             )
         if not len(latents):
-            side = self.resolution >> math.floor(self.lod)
-            return np.zeros((0, side, side, self.num_channels), np.uint8)
+            return np.zeros((0, *self._model.size, self.num_channels), self.depth.dtype)
         latents = latents.astype(np.float32)
         if not np.isfinite(latents).all():
             raise ValueError("`latents` must be finite. Received: NaN or infinity.")

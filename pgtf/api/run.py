@@ -110,7 +110,7 @@ class Run:
         """
         return [
             Grid(moment.kimg, moment.resolution or 0, moment.caption, _picture(moment.path))
-            for moment in timelapse.moments(self.folder, run_folder.STATS_FILE)
+            for moment in timelapse.moments(self.folder, run_folder.STATS_FILE, self.config.G.base)
         ]
 
     @property

@@ -14,7 +14,9 @@ import keras
 import numpy as np
 
 from pgtf.dataset import open_dataset
+from pgtf.depth import Depth
 from pgtf.foreign.terminal import one_line
+from pgtf.label_groups import are_classes
 from pgtf.metrics import classifier as classifiers
 from pgtf.metrics.modes import CLASSIFIER
 
@@ -27,11 +29,17 @@ def run(args: argparse.Namespace) -> None:
     dataset = open_dataset(path, max_label_size="full")
     if not dataset.label_size:
         raise ValueError(f"{path}: a classifier needs labels, and there are none.")
+    if not dataset.meta.get("factors") and not are_classes(dataset.label_groups):
+        raise ValueError(
+            f"{path}: a classifier needs labels of classes, and there are others. Measure how well "
+            f"fakes show them with --metrics=labels."
+        )
+    depth = Depth.of(dataset)
     names = dataset.label_names or tuple(map(str, range(dataset.label_size)))
     factors = dataset.meta.get("factors") or {"class": list(names)}
     keras.utils.set_random_seed(args.seed)
     classifier = classifiers.train(
-        dataset.read_images,
+        lambda indices: depth.levels(dataset.read_images(indices)),
         dataset.read_labels(np.arange(dataset.num_images)),
         factors,
         dataset.num_channels,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -25,17 +27,21 @@ from pgtf.export import (
     edge,
     export_generator,
     film,
+    image_files,
     pictures,
     projection,
     samples,
     sha256,
     video,
 )
+from pgtf.export.labels import choices
 from pgtf.export.source import Source
+from pgtf.foreign.arrays import read_npy
 from pgtf.foreign.terminal import one_line
 from pgtf.installation import words_typed
 from pgtf.metrics import records
 from pgtf.networks import Generator
+from pgtf.previews import check_mapping
 from pgtf.wording import counted
 
 
@@ -59,37 +65,50 @@ def _warn(args: argparse.Namespace) -> None:
 
 def save_images(args: argparse.Namespace) -> None:
     """Writes one PNG file for every latent vector."""
-    net = _networks(args)
-    source = net.source
+    source = _source(args)
     sampled = _samples(args, source.Gs, generate_flags.SEEDS)
     out = Path(args.out or source.beside("-images"))
     labels_of = functools.partial(source.labels_of, label=_label(args, source))
     pictures.check_zoom(source.Gs, args.lod, args.zoom)
 
-    def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        return net.generate(latents=latents, labels=labels, lod=args.lod)
+    depth, num_channels = source.depth, source.Gs.config.num_channels
+    kind = args.format or image_files.default_format(depth, num_channels)
+    if args.preview is not None:
+        check_mapping(args.preview, num_channels)
+        kind = args.format or "png"
+    else:
+        image_files.check_format(kind, depth, num_channels)
 
-    pictures.save_images(generate, sampled, labels_of, out, args.overwrite, args.zoom)
+    def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        fakes = source.Gs.run(latents, labels, args.lod)
+        if args.preview is None:
+            return depth.from_model(fakes)
+        return depth.shown(fakes, args.preview)
+
+    pictures.save_images(generate, sampled, labels_of, out, args.overwrite, args.zoom, kind)
     print(f"{counted(len(sampled), 'image')} in {one_line(out)}")
 
 
 def save_grid(args: argparse.Namespace) -> None:
     """Writes one PNG file with all images; for a network with labels, one row per class."""
-    net = _networks(args)
-    source = net.source
+    source = _source(args)
     label = source.label(args.class_, args.label)
     by_class = source.label_size > 0 and label is None
     default_seeds = generate_flags.CLASS_GRID_SEEDS if by_class else generate_flags.SEEDS
     sampled = _samples(args, source.Gs, default_seeds)
     by_class = by_class and sampled.labels is None
-    num_rows = min(source.label_size, pictures.MAX_CLASS_ROWS) if by_class else 1
+    num_rows = min(len(choices(source.groups)), pictures.MAX_CLASS_ROWS) if by_class else 1
     pictures.check_grid(source.Gs, len(sampled) * num_rows, args.lod, args.zoom)
     latents, labels = sampled.latents, source.labels_of(sampled, label)
     grid_size = None
     if by_class:
-        latents, labels, grid_size = pictures.class_rows(latents, source.label_size)
+        latents, labels, grid_size = pictures.class_rows(latents, source.groups)
     out = Path(args.out or source.beside("-grid.png"))
-    fakes = net.generate(latents=latents, labels=labels, lod=args.lod, progress=True)
+
+    def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        return source.depth.shown(source.Gs.run(latents, labels, args.lod), args.preview)
+
+    fakes = pictures.generate_in_batches(generate, latents, labels, progress=True)
     pictures.save_grid(fakes, grid_size, out, args.overwrite, args.zoom)
     print(f"{counted(len(latents), 'image')} in {one_line(out)}")
 
@@ -102,7 +121,8 @@ def save_video(args: argparse.Namespace) -> None:
     path = film.film_path(args.out, source.beside("-video"))
     walks = _walks(args, source, num_frames)
     pictures.prepare_file(path, args.overwrite)
-    frames = video.frames(source.Gs, walks, num_frames, args.grid, args.lod, args.zoom)
+    depth = dataclasses.replace(source.depth, preview=args.preview or source.depth.preview)
+    frames = video.frames(source.Gs, walks, num_frames, args.grid, args.lod, args.zoom, depth)
     written = film.write_film(path, frames, args.fps)
     print(f"{counted(written, 'frame')} in {one_line(path)}")
 
@@ -129,34 +149,57 @@ def project(args: argparse.Namespace) -> None:
     """Finds the latent vector whose image is closest to a given one; writes it, pictures, film."""
     source = _source(args)
     Gs, label = source.Gs, source.label(args.class_, args.label)
-    resolution = 2 ** Gs.stage(Gs.lod)[0]
-    target = _target(args, resolution, Gs.config.num_channels)
+    target = _target(args, source)
     out = Path(args.out or source.beside(f"-{Path(args.target).stem}"))
     paths = [out / name for name in ("latents.npz", "projected.png", "side-by-side.png")]
     paths.append(film.film_path(None, out / "search"))
     for path in paths:
         pictures.refuse_existing(path, args.overwrite)
     out.mkdir(parents=True, exist_ok=True)
-    found = projection.project(Gs, target, label=label, num_steps=args.steps, seed=args.seed)
-    projection.save_projection(found, target, paths)
+    kinds: dict[str, Any] = {"groups": source.groups, "depth": source.depth}
+    search = {"label": label, "num_steps": args.steps, "seed": args.seed}
+    found = projection.project(Gs, target, **search, **kinds)
+    projection.save_projection(found, target, paths, **kinds)
     levels = f"{found.levels_off(target):.1f} of 255 gray levels off"
     print(f"{levels} (root mean square), in {one_line(out)}")
 
 
-def _target(args: argparse.Namespace, resolution: int, num_channels: int) -> np.ndarray:
-    """Reads the middle square of an image file as datasets do: float32 [R, R, C] in [-1, 1]."""
+def _target(args: argparse.Namespace, source: Source) -> np.ndarray:
+    """Reads the middle of an image file as datasets do: float32 [H, W, C] in [-1, 1]."""
+    config, (level, _) = source.Gs.config, source.Gs.stage(source.Gs.lod)
+    if args.target.endswith(".npy"):
+        return _target_array(args.target, source, config.base.size_at(level))
+    if not source.depth.is_8bit or config.num_channels not in (1, 3):
+        raise ValueError(
+            f"`--target` must be an .npy file of {config.num_channels} channels, "
+            f"{source.depth.text}, as the images of this network. Received: {args.target}."
+        )
     conversion = Conversion(
-        num_channels,
-        resolution,
+        config.num_channels,
+        2**level,
         transform="center-crop",
         alpha="white",
         strict=False,
         value_range=args.value_range,
         max_pixels=args.max_pixels,
+        grid=config.base,
     )
     path = args.target
     pixels = read_or_refuse(path, functools.partial(read_picture, path, conversion))
     return images.to_float(pixels.transpose(1, 2, 0))
+
+
+def _target_array(path: str, source: Source, size: tuple[int, int]) -> np.ndarray:
+    """Reads values of the dataset's type, [H, W, C] or [H, W] of one channel."""
+    values = read_npy(path)
+    values = values[..., np.newaxis] if values.ndim == 2 else values
+    shape = (*size, source.Gs.config.num_channels)
+    if values.shape != shape or values.dtype != source.depth.dtype:
+        raise ValueError(
+            f"{path}: must be {source.depth.dtype} {list(shape)}, as the images of the network. "
+            f"Received: {values.dtype} {list(values.shape)}."
+        )
+    return source.depth.to_model(values)
 
 
 def explore(args: argparse.Namespace) -> None:
@@ -179,7 +222,8 @@ def export(args: argparse.Namespace) -> None:
     if args.format != "savedmodel":
         path = Path(args.out or source.beside(f".{args.format}"))
         pictures.prepare_file(path, args.overwrite)
-        edge.export_edge(source.Gs, path, args.format)
+        facts = Facts(path.stem, depth=source.depth, groups=source.groups)
+        edge.export_edge(source.Gs, path, args.format, facts)
         print(f"{args.format} in {one_line(path)}")
         return
     out = Path(args.out or source.beside("-export"))
@@ -194,6 +238,8 @@ def export(args: argparse.Namespace) -> None:
         config=config,
         source={"file": source.path.name, "sha256": sha256(source.path)},
         command=shlex.join(words_typed()),
+        depth=source.depth,
+        groups=source.groups,
     )
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
     print(f"SavedModel in {one_line(folder)}")

@@ -16,6 +16,7 @@ from pgtf.installation import command
 from pgtf.runs import run_folder
 
 SEEDS = "0-63"
+IMAGE_FORMATS = ("png", "tiff", "npy")  # those of export.image_files
 FORMATS = ("savedmodel", "onnx", "tflite")  # the last two are those of export.edge
 CLASS_GRID_SEEDS = "0-9"  # the columns of a grid with one row per class
 ABOUT_RUNS = ("timelapse", "report")  # commands that need no snapshot
@@ -46,6 +47,9 @@ def add_images(p: argparse.ArgumentParser) -> None:
     _add_latent_flags(p, SEEDS)
     _add_image_flags(p)
     _add_zoom(p, "1", 1)
+    _add_preview(p, "write such pictures of 8 bits")
+    text = "png, tiff or npy (default: png for 1 or 3 channels of integers, npy for others)"
+    p.add_argument("--format", choices=IMAGE_FORMATS, help=text)
     _add_out(p, "folder for the images (default: <snapshot>-images beside it)")
 
 
@@ -55,6 +59,7 @@ def add_grid(p: argparse.ArgumentParser) -> None:
     _add_latent_flags(p, f"{SEEDS}; {CLASS_GRID_SEEDS} with one row per class")
     _add_image_flags(p)
     _add_zoom(p, "the smallest that makes the longer side 640 pixels or more")
+    _add_preview(p, "show")
     _add_out(p, "file to write (default: <snapshot>-grid.png beside it)")
 
 
@@ -64,6 +69,7 @@ def add_video(p: argparse.ArgumentParser) -> None:
     _add_image_flags(p)
     p.add_argument("--grid", type=_grid_size, default=(1, 1), help="COLUMNSxROWS (default: 1x1)")
     _add_zoom(p, "1", 1)
+    _add_preview(p, "show")
     _add_fps(p, 30)
     p.add_argument(
         "--seconds",
@@ -178,10 +184,17 @@ def _add_zoom(p: argparse.ArgumentParser, text: str, default: int | None = None)
     p.add_argument("--zoom", type=_positive(int), default=default, help=text)
 
 
+def _add_preview(p: argparse.ArgumentParser, verb: str) -> None:
+    text = f"{verb} of one channel, of three, or in a color map: 0, 3,2,1, viridis (default: "
+    default = "the images themselves)" if verb != "show" else "the first channels)"
+    p.add_argument("--preview", metavar="MAPPING", help=text + default)
+
+
 def _add_label_flags(p: argparse.ArgumentParser, default: str) -> None:
     text = f"number or name of the class (default: {default})"
     p.add_argument("--class", dest="class_", metavar="CLASS", help=text)
-    p.add_argument("--label", help="the label itself, numbers with commas (default: a class)")
+    text = "the label itself: age=63,sex=1, or all its numbers with commas (default: a class)"
+    p.add_argument("--label", help=text)
 
 
 def _add_out(p: argparse.ArgumentParser, text: str) -> None:

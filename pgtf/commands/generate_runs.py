@@ -6,12 +6,12 @@ import argparse
 import dataclasses
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from pgtf import config as configs
-from pgtf import images
 from pgtf.export import explorable, film, pictures, samples, timelapse
 from pgtf.export import report as reports
 from pgtf.export.history import History
@@ -32,7 +32,7 @@ HOLD_SEC = 2  # time for which a timelapse shows its last frame
 def lod_warning(source: Source, lod: float) -> str | None:
     """Warns of a --lod that the network has outgrown or not reached; None if it is at its own."""
     Gs = source.Gs
-    coarser, finer = (f"{side}x{side}" for side in _sides(Gs, lod))
+    coarser, finer = _sizes(Gs, lod)
     if math.ceil(lod) > math.ceil(Gs.lod):
         return (
             f"{source.path}: the layer that turns the level {coarser} into colours was last "
@@ -44,9 +44,10 @@ def lod_warning(source: Source, lod: float) -> str | None:
     return None
 
 
-def _sides(Gs: Generator, lod: float) -> tuple[int, int]:
-    """Computes the sides of the two resolutions that a level of detail mixes."""
-    return Gs.config.resolution >> math.ceil(lod), Gs.config.resolution >> math.floor(lod)
+def _sizes(Gs: Generator, lod: float) -> Iterator[str]:
+    """Names the two sizes that a level of detail mixes."""
+    levels = (math.ceil(lod), math.floor(lod))
+    return (Gs.config.base.size_text(Gs.config.resolution >> level) for level in levels)
 
 
 def explorable_of(source: Source) -> explorable.LiveModel:
@@ -59,14 +60,17 @@ def explorable_of(source: Source) -> explorable.LiveModel:
     after = "" if kimg is None else f" after {kimg} kimg"
     if path not in [other for _, other in found]:
         return explorable.LiveModel(source, kind=f"Snapshot of a network{after}")
-    history = History(source.Gs.config, found, path) if len(found) > 1 else None
+    history = None
+    if len(found) > 1:
+        history = History(source.Gs.config, found, path, source.depth)
     return explorable.LiveModel(source, path.parent.name, f"Training run{after}", history)
 
 
 def save_timelapse(args: argparse.Namespace) -> None:
     """Writes the film of a training run: its image grids, with kimg, lod and time."""
     folder = run_folder.locate(args.outdir, args.run)
-    moments = timelapse.moments(folder, run_folder.STATS_FILE)
+    grid = run_folder.read_config(folder, configs.Config).G.base
+    moments = timelapse.moments(folder, run_folder.STATS_FILE, grid)
     path = film.film_path(args.out, folder / "timelapse")
     pictures.prepare_file(path, args.overwrite)
     hold = max(round(HOLD_SEC * args.fps), 1)
@@ -78,9 +82,9 @@ def _box(folder: Path, grid_size: tuple[int, int] | None) -> tuple[int, int] | N
     """Computes the pixels of the upper left cells of a run's image grids; None = all."""
     if grid_size is None:
         return None
-    resolution = run_folder.read_config(folder, configs.Config).G.resolution
+    height, width = run_folder.read_config(folder, configs.Config).G.image_size
     columns, rows = grid_size
-    return columns * resolution, rows * resolution
+    return columns * width, rows * height
 
 
 def report(args: argparse.Namespace) -> None:
@@ -89,10 +93,10 @@ def report(args: argparse.Namespace) -> None:
     path = Path(args.out or folder / "report.html")
     pictures.refuse_existing(path, args.overwrite)
     stats = timelapse.read_stats(folder / run_folder.STATS_FILE)
-    moments = timelapse.moments(folder, run_folder.STATS_FILE)
     if not stats:
         raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
     config = run_folder.read_config(folder, configs.Config)
+    moments = timelapse.moments(folder, run_folder.STATS_FILE, config.G.base)
     pictures.prepare_file(path, args.overwrite)
     reports.write_report(
         path,
@@ -104,6 +108,7 @@ def report(args: argparse.Namespace) -> None:
         stages=stage_rows(config),
         neighbours=_neighbours(folder, config),
         config=dataclasses.asdict(config),
+        grid=config.G.base,
     )
     print(one_line(path))
 
@@ -119,8 +124,10 @@ def _neighbours(folder: Path, config: configs.Config) -> np.ndarray | str:
     except (ValueError, OSError) as error:
         return f"Not searched: {error}"
     sampled = samples.from_seeds(source.Gs.latent_size, NEIGHBOUR_SEEDS)
-    fakes = images.to_uint8(source.Gs.run(sampled.latents, source.labels(None, sampled.numbers)))
-    fakes = film.zoomed(fakes, dataset.resolution // fakes.shape[1])
-    reals = image_sets.of_dataset(dataset)
-    sheet: np.ndarray = neighbour_sheet(reals, fakes, progress=sys.stderr.isatty())[0]
+    fakes = source.Gs.run(sampled.latents, source.labels(None, sampled.numbers))
+    fakes = source.depth.levels(source.depth.from_model(fakes))
+    fakes = film.zoomed(fakes, dataset.size[0] // fakes.shape[1])
+    reals, preview = image_sets.of_dataset(dataset), source.depth.preview
+    sheet: np.ndarray
+    sheet, _ = neighbour_sheet(reals, fakes, progress=sys.stderr.isatty(), preview=preview)
     return sheet

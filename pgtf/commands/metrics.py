@@ -18,9 +18,9 @@ from pgtf.foreign.terminal import one_line
 from pgtf.metrics import inception, plot, records, setup
 from pgtf.metrics.during_training import keep_best, summary
 from pgtf.metrics.evaluator import Evaluator
-from pgtf.metrics.image_sets import ImageSet, in_random_order
+from pgtf.metrics.image_sets import ImageSet, by_label, in_random_order, of_dataset
 from pgtf.metrics.neighbours import NUM_FAKES, neighbour_sheet
-from pgtf.metrics.plan import parse_plan
+from pgtf.metrics.plan import Plan, parse_plan
 
 
 def main(argv: Sequence[str]) -> None:
@@ -54,6 +54,23 @@ def measure(args: argparse.Namespace) -> None:
     plan = parse_plan(args.metrics, args.num_images, args.num_reals)
     metrics_sources.choose_run(args)
     reals, dataset = metrics_sources.reals_of(args)
+    if not args.per_label:
+        _measure_all(args, plan, reals, dataset)
+        return
+    if dataset is None or not dataset.label_size:
+        raise ValueError("`--per_label` needs a dataset with labels. Give it as --dataset.")
+    for label, subset in by_label(dataset):
+        try:
+            part = of_dataset(subset, args.seed if reals.mirror else None, args.split)
+            _measure_all(args, plan, part, subset, label)
+        except ValueError as error:  # Too few images have it.
+            print(f"error: label {one_line(label)}: {one_line(error)}", file=sys.stderr)
+
+
+def _measure_all(
+    args: argparse.Namespace, plan: Plan, reals: ImageSet, dataset: Any, label: str | None = None
+) -> None:
+    """Measures every set of fakes, all of them or those of one label."""
     sources = metrics_sources.fakes_of(args, reals, dataset)
     folder = args.records or (metrics_sources.run_of(args) if args.run else None)
     options = setup.MetricOptions(
@@ -69,6 +86,7 @@ def measure(args: argparse.Namespace) -> None:
         reals,
         options,
         dataset_folder=None if dataset is None else dataset.path,
+        dataset=dataset,
         num_fakes=None if metrics_sources.is_generated(args) else sources[0][1]().num_images,
         progress=sys.stderr.isatty(),
     )
@@ -77,7 +95,10 @@ def measure(args: argparse.Namespace) -> None:
         print(f"Inception: SHA-256 {hashes.pop()}, {args.fid_mode} resizing")
     if args.run:
         sources = [s for i, s in enumerate(sources, 1) if i % plan.every == 0 or i == len(sources)]
-    failures = [name for name, make in sources if not _measure(args, evaluator, name, make, folder)]
+    fields = {} if label is None else {"label": label}
+    failures = [
+        name for name, make in sources if not _measure(args, evaluator, name, make, folder, fields)
+    ]
     if failures:
         raise ValueError(f"{len(failures)} of {len(sources)} were not measured: {failures[0]} ...")
 
@@ -111,11 +132,11 @@ def _measure(
     name: str,
     make: Callable[[], ImageSet],
     folder: str | os.PathLike[str] | None,
+    fields: dict[str, Any],
 ) -> bool:
     """Measures one set of fakes. Returns False if a snapshot of a run cannot be measured."""
-    fields: dict[str, Any] = (
-        {"snapshot": name, "kimg": records.kimg_of(name)} if _is_snapshot(args) else {}
-    )
+    if _is_snapshot(args):
+        fields = fields | {"snapshot": name, "kimg": records.kimg_of(name)}
     if folder and args.run and not args.again and _is_recorded(evaluator, folder, fields):
         print(f"{one_line(name)}: recorded already (--again measures it once more)")
         return True
@@ -128,14 +149,16 @@ def _measure(
         print(f"error: {one_line(name)}: {one_line(error)}", file=sys.stderr)
         return False
     for record in found:
-        print(f"{one_line(name)}  {summary(record)}  ({records.numbers(record)})", flush=True)
+        of = f"  label {one_line(record['label'])}" if "label" in record else ""
+        print(f"{one_line(name)}{of}  {summary(record)}  ({records.numbers(record)})", flush=True)
         if not folder:
             print(json.dumps(record), flush=True)
             continue
         with deferred():
             Path(folder).mkdir(parents=True, exist_ok=True)
             records.append(folder, record)
-            if args.run and not args.records:  # Otherwise the snapshots are in another folder.
+            # With --records the snapshots are in another folder; one label's best is not all's.
+            if args.run and not args.records and "label" not in record:
                 keep_best(folder, record)
     return True
 

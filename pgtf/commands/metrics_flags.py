@@ -193,6 +193,12 @@ def add_measure_flags(parser: argparse.ArgumentParser) -> None:
         "--records",
         help="folder for metric-*.jsonl (default: that of the run; without one, print only)",
     )
+    parser.add_argument(
+        "--per_label",
+        action="store_true",
+        help="measure every class and finding of the dataset by itself, on its reals and on fakes "
+        "asked for it",
+    )
     parser.add_argument("--again", action="store_true", help="measure recorded snapshots again")
     parser.add_argument(
         "--no_cache", action="store_true", help=f"keep nothing in {cache.default_folder()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import numpy as np
 from pgtf.config import Config
 from pgtf.dataset import Dataset, open_dataset
 from pgtf.dataset.sources.image_folder import Fitting
+from pgtf.depth import Depth
+from pgtf.export.source import depth_of, groups_of
 from pgtf.export.version_folder import served_version
 from pgtf.graphs import SavedModel
 from pgtf.installation import spelled
 from pgtf.interop import load_meta, load_pkl, load_snapshot
+from pgtf.label_groups import LabelGroup, one_class
 from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS
 from pgtf.metrics.image_sets import ImageSet
@@ -131,9 +134,11 @@ def _fitting(args: argparse.Namespace, channels: int | None) -> Fitting:
 def _network(
     args: argparse.Namespace, load: Callable[[Path], Any], path: Path, dataset: Dataset | None
 ) -> ImageSet:
-    _, _, Gs = load(path)
-    labels = _labels(path, Gs.config.label_size, dataset)
-    return image_sets.of_network(path.name, Gs, args.seed, labels)
+    _, D, Gs = load(path)
+    meta = {} if args.pkl else load_meta(path)
+    depth, groups = depth_of(path, meta), groups_of(path, meta, Gs.config.label_size)
+    labels = _labels(path, groups, dataset)
+    return image_sets.of_network(path.name, Gs, args.seed, labels, depth, D)
 
 
 def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | None) -> ImageSet:
@@ -151,14 +156,17 @@ def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | N
             f"`latents`, as {spelled('generate.py export')} writes ({error})."
         ) from None
 
+    depth = Depth() if dataset is None else Depth.of(dataset)
+
     def run(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         inputs = {"latents": latents} if labels is None else {"latents": latents, "labels": labels}
         outputs = function(**inputs)
         if np.any(outputs.get("status", 0)):
             raise ValueError(f"{folder}: must make finite images. Received: {outputs['status']}.")
-        return outputs["images"]
+        return depth.levels(outputs["images"])
 
-    labels = _labels(folder, label_size, dataset)
+    # An exported model takes the dataset's labels as they are.
+    labels = _labels(folder, one_class(label_size), dataset)
     name = str(folder)
     fakes = image_sets.of_generator(name, run, latent_size, reals.shape, args.seed, labels)
     fakes.read(0, 1)  # Raises errors before the reals are read.
@@ -166,15 +174,15 @@ def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | N
 
 
 def _labels(
-    path: str | os.PathLike[str], label_size: int, dataset: Dataset | None
+    path: str | os.PathLike[str], groups: Sequence[LabelGroup], dataset: Dataset | None
 ) -> image_sets.Labels | None:
     """Samples labels of the right length from the dataset; None for a network without labels."""
-    if not label_size:
+    if not groups:
         return None
+    label_size = groups[-1].columns[1]
     if dataset is None or dataset.label_size < label_size:
         raise ValueError(
             f"{path}: was trained with {label_size} label columns; give the dataset that has them "
             "as --dataset."
         )
-    sample = image_sets.labels_of(dataset)
-    return sample and (lambda rng, num: sample(rng, num)[:, :label_size])
+    return image_sets.labels_of(dataset, groups, label_size)

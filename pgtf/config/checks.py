@@ -34,8 +34,9 @@ def _check_networks(config: RunConfig) -> None:
             )
         if network.fewest_fmaps < 1:
             raise ValueError(
-                f"`{name}.fmap_base` must leave feature maps at {network.resolution}x"
-                f"{network.resolution}. Received: fmap_base={network.fmap_base}."
+                f"`{name}.fmap_base` must leave feature maps at "
+                f"{network.base.size_text(network.resolution)}. "
+                f"Received: fmap_base={network.fmap_base}."
             )
     config.D.check_splits()
 
@@ -43,23 +44,24 @@ def _check_networks(config: RunConfig) -> None:
 def _check_minibatch(config: RunConfig, resolution: int) -> None:
     """Raises ValueError unless the minibatch can be divided by replicas, parts and groups."""
     schedule, parts = config.schedule, config.schedule.grad_accumulation
+    size = config.G.base.size_text(resolution)
     asked = schedule.minibatch_dict.get(resolution, schedule.minibatch_base)
     # Deviation: the original rounds down silently, and then trains with another minibatch.
     if asked % schedule.num_gpus or asked < 1:
         raise ValueError(
             "`minibatch` must be a multiple of the replica count. Received: "
-            f"minibatch={asked} at {resolution}x{resolution}, replicas={schedule.num_gpus}."
+            f"minibatch={asked} at {size}, replicas={schedule.num_gpus}."
         )
     per_replica = schedule.minibatch(resolution) // schedule.num_gpus
     if per_replica % parts:
         raise ValueError(
             "`minibatch` of a replica must be a multiple of `grad_accumulation`. "
-            f"Received: {per_replica} at {resolution}x{resolution}, grad_accumulation={parts}."
+            f"Received: {per_replica} at {size}, grad_accumulation={parts}."
         )
     group = config.D.group_of(per_replica // parts)
     if per_replica // parts % group:
         raise ValueError(
             "`minibatch` of a replica, divided by `grad_accumulation`, must be a multiple of "
             f"`mbstd_group_size`, or smaller. Received: {per_replica // parts} at "
-            f"{resolution}x{resolution}, mbstd_group_size={group}."
+            f"{size}, mbstd_group_size={group}."
         )

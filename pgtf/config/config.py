@@ -63,15 +63,23 @@ class Config:
         label_size: int,
         num_gpus: int,
         mirror: bool = False,
+        grid: str = GeneratorConfig.grid,
     ) -> Config:
         """Returns a copy made for a dataset and a number of replicas.
 
-        `mirror` is the dataset's default of mirror_augment; a value in the configuration wins.
+        Args:
+            resolution_log2: finest level of the dataset.
+            num_channels: channels of its images.
+            label_size: label columns in use.
+            num_gpus: number of replicas.
+            mirror: the dataset's default of mirror_augment; a value in the configuration wins.
+            grid: height x width of its smallest images.
         """
         shape = {
             "num_channels": num_channels,
             "resolution": 2**resolution_log2,
             "label_size": label_size,
+            "grid": grid,
         }
         changes: dict[str, Any] = {f"G.{k}": v for k, v in shape.items()}
         changes |= {f"D.{k}": v for k, v in shape.items()}

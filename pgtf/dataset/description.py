@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.dataset.label_groups import KINDS
 from pgtf.dataset.tfrecords import DTYPES, MAX_CHANNELS
 from pgtf.foreign.json_files import read_json
 from pgtf.grids import MAX_SIDE, Grid
 from pgtf.images import DRANGE, UINT8_DRANGE
+from pgtf.label_groups import KINDS
 
 META_FILE = "dataset.json"  # The original's folders have none.
 META_FORMAT = 1

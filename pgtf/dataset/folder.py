@@ -24,12 +24,13 @@ from pgtf.dataset.description import (
     value_range_of,
 )
 from pgtf.dataset.label_file import Labels, open_labels
-from pgtf.dataset.label_groups import LabelGroup, groups_of_columns
+from pgtf.dataset.label_groups import groups_of_columns
 from pgtf.dataset.tfrecords import UINT8, RecordFile, open_records
 from pgtf.files import retried
 from pgtf.grids import Grid
 from pgtf.images import UINT8_DRANGE
 from pgtf.installation import spelled
+from pgtf.label_groups import LabelGroup
 from pgtf.previews import to_rgb
 
 MIN_RESOLUTION_LOG2 = 2  # the grid, 4x4 unless dataset.json says so, is where G and D start
@@ -96,6 +97,13 @@ class Dataset:
     def label_groups(self) -> tuple[LabelGroup, ...]:
         """Kinds of the label columns in use, in order."""
         return groups_of_columns(self.meta, self.label_size)
+
+    def as_one_class(self) -> Dataset:
+        """Returns the dataset with label columns that are one class, as in the original release."""
+        meta = {name: value for name, value in self.meta.items() if name != "label_groups"}
+        if self.label_names:
+            meta["label_names"] = list(self.label_names)
+        return dataclasses.replace(self, meta=meta)
 
     @property
     def mirror(self) -> bool:

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-CLASS, MULTILABEL, CONTINUOUS = "class", "multilabel", "continuous"
-KINDS = (CLASS, MULTILABEL, CONTINUOUS)
-LISTS = ("names", "mean", "deviation")  # per column
+from pgtf.label_groups import CLASS, CONTINUOUS, LISTS, MULTILABEL, LabelGroup
+
 DIGITS = 6  # of a mean; machines differ in those that follow
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelGroup:
-    """Label columns of one kind: a run of them, from `columns[0]` up to `columns[1]`."""
-
-    kind: Literal["class", "multilabel", "continuous"]
-    columns: tuple[int, int]
-    names: tuple[str, ...] = ()  # of the columns, () if they are not known
-    mean: tuple[float, ...] = ()  # over the training images; only of continuous columns
-    deviation: tuple[float, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Number of columns."""
-        return self.columns[1] - self.columns[0]
 
 
 def groups_of_columns(meta: Mapping[str, Any], label_size: int) -> tuple[LabelGroup, ...]:

@@ -1,4 +1,7 @@
-"""All labels of a dataset in memory, for minibatches and for G's random labels."""
+"""All labels of a dataset in memory, for minibatches and for G's random labels.
+
+They are those that networks see: columns of numbers are standardised.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf.dataset.folder import Dataset
+from pgtf.label_groups import standardised
 
 ROWS_AT_A_TIME = 4096
 
@@ -18,11 +22,13 @@ class LabelTable:
     Attributes:
         num_images: images in the dataset.
         label_size: columns in use; may be 0.
+        groups: kinds of the columns, in order.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         """Reads all labels of a dataset."""
         self.num_images, self.label_size = dataset.num_images, dataset.label_size
+        self.groups = dataset.label_groups
         numbers: dict[bytes, int] = {}  # distinct row -> its number
         number_of_image = np.zeros(dataset.num_images, np.int32)
         for start in range(0, dataset.num_images if dataset.label_size else 0, ROWS_AT_A_TIME):
@@ -30,7 +36,8 @@ class LabelTable:
             for index, row in zip(indices, dataset.read_labels(indices), strict=True):
                 number_of_image[index] = numbers.setdefault(row.tobytes(), len(numbers))
         rows = np.frombuffer(b"".join(numbers), np.float32)
-        self._rows = tf.constant(rows.reshape(len(numbers), dataset.label_size))
+        rows = standardised(rows.reshape(len(numbers), dataset.label_size), self.groups)
+        self._rows = tf.constant(rows)
         self._number_of_image = tf.constant(number_of_image)
 
     def gather(self, records: tf.Tensor) -> tf.Tensor:

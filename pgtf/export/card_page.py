@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,12 @@ from pgtf.wording import counted
 
 PAGE_FILE = "README.md"
 PICTURE_FILE = "samples.png"
+# Kind of label columns -> their word, and its plural.
+LABELS = {
+    "class": ("class", "classes"),
+    "multilabel": ("finding", "findings"),
+    "continuous": ("number", "numbers"),
+}
 TAGS = ["gan", "pggan", "progressive-growing", "image-generation", "tensorflow"]
 UNSPECIFIED = "unspecified"
 # Identifiers of licences that model hubs know; others are "other" with a name.
@@ -26,7 +32,7 @@ LICENCES = (
 USE = """\
     import tensorflow as tf
     seeds = tf.saved_model.load("path/of/this/folder").signatures["seeds"]
-    images = seeds(seed=tf.constant([1, 2], tf.int64){classes})["images"]  # uint8 {shape}
+    images = seeds(seed=tf.constant([1, 2], tf.int64){label})["images"]  # {dtype} {shape}
 """
 
 
@@ -47,7 +53,7 @@ def write_page(folder: Path, card: Mapping[str, Any], num_samples: int) -> None:
         "Use": _use(card),
         "Licence": _licence(card["licence"]),
     }
-    size = f"{card['resolution']}x{card['resolution']}"
+    size = _size(card["size"])
     kind = {1: "grayscale", 3: "RGB"}.get(card["channels"], f"{card['channels']}-channel")
     text = f"{_head(card)}\n# {_text(card['name'])}\n\n"
     text += f"A progressive growing GAN that generates {size} {kind} images.\n"
@@ -86,10 +92,15 @@ def _data(card: Mapping[str, Any]) -> str:
     dataset = card["config"].get("dataset", {})
     if dataset.get("mirror_augment"):
         text += " Half of its images were mirrored at random."
-    if names := card["label_names"]:
+    if card["dtype"] != "uint8":
+        low, high = card["range"]
+        text += f" Its values are {card['dtype']} from {low:g} to {high:g}."
+    for group in card["label_groups"]:
+        if not (names := group.get("names")):
+            continue
         shown = ", ".join(map(_text, names[:20]))
         more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-        text += f" It has {counted(len(names), 'class', 'classes')}: {shown}{more}."
+        text += f" It has {counted(len(names), *LABELS[group['kind']])}: {shown}{more}."
     return text
 
 
@@ -119,7 +130,7 @@ def _metrics(metrics: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _limits(card: Mapping[str, Any]) -> str:
-    size = f"{card['resolution']}x{card['resolution']}"
+    size = _size(card["size"])
     limits = [
         "The images are invented. Do not present them as photographs of people, places or events.",
         "It generates what its training images show: what is rare there is rare or distorted here, "
@@ -129,7 +140,7 @@ def _limits(card: Mapping[str, Any]) -> str:
         f"It generates {size} pixels and no other size.",
     ]
     if card["lod"] > 0:
-        full = f"{card['full_resolution']}x{card['full_resolution']}"
+        full = _size(card["full_size"])
         limits.append(f"It is {card['stage']}: its training was to reach {full}.")
     return "".join(f"- {limit}\n" for limit in limits)
 
@@ -150,13 +161,25 @@ def _speed(latency: Mapping[str, Any]) -> str:
 
 
 def _use(card: Mapping[str, Any]) -> str:
-    channels, size = card["channels"], card["resolution"]
-    classes = ", class_id=tf.constant([0, 0], tf.int64)" if _is_labelled(card) else ""
-    return USE.format(classes=classes, shape=f"[2, {size}, {size}, {channels}]")
+    inputs = card["signatures"].get("seeds", {}).get("inputs", {})
+    label = ", class_id=tf.constant([0, 0], tf.int64)" if "class_id" in inputs else ""
+    if "labels" in inputs:
+        size = sum(end - begin for begin, end in (g["columns"] for g in card["label_groups"]))
+        label = f", labels=tf.zeros([2, {size}])"
+    shape = [2, *card["size"], card["channels"]]
+    return USE.format(label=label, shape=shape, dtype=card["dtype"])
 
 
 def _is_labelled(card: Mapping[str, Any]) -> bool:
-    return "class_id" in card["signatures"].get("seeds", {}).get("inputs", {})
+    return bool(
+        {"class_id", "labels"} & card["signatures"].get("seeds", {}).get("inputs", {}).keys()
+    )
+
+
+def _size(size: Sequence[int]) -> str:
+    """Formats height and width in pixels."""
+    height, width = size
+    return f"{height}x{width}" + ("" if height == width else " (height x width)")
 
 
 def _licence(licence: str) -> str:

@@ -18,14 +18,17 @@ from pgtf.export.export import NUM_CHECKED
 from pgtf.export.self_check import largest_difference
 from pgtf.export.serving_files import sample_inputs
 from pgtf.export.signatures import Facts, make_module
+from pgtf.label_groups import standardised
 from pgtf.networks import Generator
 
 ONNX_OPSET = 17
 SIGNATURE = "serving_default"
 
 
-def export_edge(Gs: Generator, path: str | os.PathLike[str], file_format: str) -> None:
-    """Writes one file: latents [N, latent_size] (+ labels [N, label_size]) -> images uint8 NHWC.
+def export_edge(
+    Gs: Generator, path: str | os.PathLike[str], file_format: str, facts: Facts | None = None
+) -> None:
+    """Writes one file: latents [N, latent_size] (+ labels [N, label_size]) -> images NHWC.
 
     N is free. There is no `status`, because nobody else's rows are in the batch. Before the file
     appears, its runtime generates images on the CPU, which must be within one gray level of the
@@ -35,6 +38,7 @@ def export_edge(Gs: Generator, path: str | os.PathLike[str], file_format: str) -
         Gs: the generator; exported at its own lod.
         path: file to write.
         file_format: "onnx" (needs tf2onnx and onnxruntime) or "tflite".
+        facts: type of the images and kinds of the labels; None = 8 bits, classes.
 
     Raises:
         ValueError: if a package is missing, or the images differ.
@@ -43,14 +47,17 @@ def export_edge(Gs: Generator, path: str | os.PathLike[str], file_format: str) -
     convert, run = FORMATS[file_format]
     packages = _packages(file_format)
     with tempfile.TemporaryDirectory() as folder:
-        module, signatures = make_module(Gs, Facts(name=Path(path).stem))
+        facts = facts or Facts(name=Path(path).stem)
+        module, signatures = make_module(Gs, facts)
         tf.saved_model.save(module, folder, {SIGNATURE: signatures[SIGNATURE]})
         signature = tf.saved_model.load(folder).signatures[SIGNATURE]
         specs = signature.structured_input_signature[1]
         inputs = sample_inputs(specs, NUM_CHECKED)
         expected = signature(**{name: tf.constant(x) for name, x in inputs.items()})["images"]
-    content = convert(_inference_function(Gs, list(specs.values())), packages)
-    largest_difference(f"{path} was not written", run(content, inputs, packages), expected.numpy())
+    content = convert(_inference_function(Gs, list(specs.values()), facts), packages)
+    answer = run(content, inputs, packages)
+    where = f"{path} was not written"
+    largest_difference(where, answer, expected.numpy(), facts.depth.value_range)
     files.write_atomically(path, content)
 
 
@@ -68,15 +75,20 @@ def _packages(file_format: str) -> Any:
     return tf2onnx, onnxruntime
 
 
-def _inference_function(Gs: Generator, specs: Sequence[tf.TensorSpec]) -> Any:
+def _inference_function(Gs: Generator, specs: Sequence[tf.TensorSpec], facts: Facts) -> Any:
     """Makes a tf.function of the network alone, with operations that both formats have."""
     model, alpha = Gs.model_at(Gs.lod)
     alpha = float(alpha)
 
     def generate(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = {spec.name: value for spec, value in zip(specs, values, strict=True)}
-        inputs = Gs.inputs(rows["latents"], rows.get("labels"), tf.constant(alpha))
+        labels = rows.get("labels")
+        if labels is not None:
+            labels = standardised(labels, facts.groups_of(Gs))
+        inputs = Gs.inputs(rows["latents"], labels, tf.constant(alpha))
         x = model(Gs.of_any_scale(inputs))
+        if not facts.depth.is_8bit:
+            return {"images": facts.depth.tensor_from_model(x)}
         x = images.adjust_drange(x, images.DRANGE, images.UINT8_DRANGE)
         return {"images": tf.cast(tf.minimum(tf.maximum(tf.round(x), 0.0), 255.0), tf.uint8)}
 

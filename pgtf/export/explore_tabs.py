@@ -14,7 +14,7 @@ import numpy as np
 
 from pgtf import images
 from pgtf.export import film, shown_files
-from pgtf.export.explorable import LiveModel, Model, latents_of
+from pgtf.export.explorable import LiveModel, Model, choice_names, latents_of
 from pgtf.export.history import History
 from pgtf.export.markdown import plain
 from pgtf.export.samples import MAX_SEED
@@ -130,8 +130,8 @@ class Tabs:
                     max_lod - self._model.lod,
                     step=0.05,
                     label="Growth",
-                    info=f"0 = 4x4, {max_lod} = {4 << max_lod}x{4 << max_lod}; between them the "
-                    "next resolution fades in",
+                    info=f"0 = {self._model.size_text(0)}, {max_lod} = "
+                    f"{self._model.size_text(max_lod)}; between them the next resolution fades in",
                     elem_id="growth",
                 )
                 class_id = self._class()
@@ -173,7 +173,7 @@ class Tabs:
     def _picture(
         self, begin: int, end: int, t: float, lod: float, class_id: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Generates the image between two seeds. Returns it, [R, R, C], and its latents [1, L]."""
+        """Generates the image between two seeds. Returns it, [H, W, C], and its latents [1, L]."""
         ends = latents_of(self._model, [begin, end])
         latents = ends[:1] if begin == end else interpolate(ends[:1], ends[1:], [t]).numpy()
         return self._model.generate(latents, class_id, lod)[0], latents
@@ -222,12 +222,12 @@ class Tabs:
 
     def _class(self) -> Any:
         """Adds a menu of the classes, by name; hidden without labels."""
-        size = max(self._model.label_size, 1)
+        size = max(len(self._model.choices), 1)
         if size > MAX_MENU:
             limits = {"precision": 0, "minimum": 0, "maximum": size - 1}
             field = self._gr.Number(0, label=f"Class, 0 to {size - 1}", **limits)
         else:
-            names = [printable(name)[:MAX_NAME] for name in self._model.label_names[:size]]
+            names = [printable(name)[:MAX_NAME] for name in choice_names(self._model)[:size]]
             names += [str(i) for i in range(len(names), size)]
             choices = [(name, i) for i, name in enumerate(names)]
             field = self._gr.Dropdown(choices, value=0, label="Class", visible=size > 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pgtf import images
 from pgtf.export import serving_files
-from pgtf.export.labels import one_hot
+from pgtf.export.labels import default_rows, one_hot
 from pgtf.export.model_card import write_model_card
 from pgtf.export.self_check import self_check
 from pgtf.export.signatures import Facts, make_module
 from pgtf.export.version_folder import new_version
+from pgtf.label_groups import restored, standardised
 from pgtf.networks import Generator, latents_from_seeds
 
 NUM_CHECKED = 4  # images that are compared per signature
@@ -59,12 +60,13 @@ def export_generator(
     try:
         with new_version(out, version) as (folder, number):
             tf.saved_model.save(module, str(folder), functions)
-            report = self_check(folder, _expected(Gs, inputs))
-            sizes = serving_files.batch_sizes(2 ** Gs.stage(Gs.lod)[0])
+            report = self_check(folder, _expected(Gs, inputs, facts))
+            size = Gs.config.base.size_at(Gs.stage(Gs.lod)[0])
+            sizes = serving_files.batch_sizes(*size)
             serving_files.write_batching_parameters(folder / serving_files.BATCHING_FILE, sizes)
             warmup = folder / serving_files.WARMUP_FILE
             serving_files.write_warmup_requests(warmup, facts.name, inputs, sizes)
-            write_model_card(folder, number, Gs, facts, specs, report, _samples(Gs))
+            write_model_card(folder, number, Gs, facts, specs, report, _samples(Gs, facts))
     except tf.errors.OpError as error:  # TensorFlow's own kind of OSError
         raise OSError(f"{out}: cannot be written: {error.message}") from error
     return out / str(number)
@@ -75,9 +77,9 @@ def _specs(function: Any) -> tuple[Specs, Specs]:
     return function.structured_input_signature[1], function.structured_outputs
 
 
-def _expected(Gs: Generator, inputs: Mapping[str, Specs]) -> dict[str, np.ndarray]:
+def _expected(Gs: Generator, inputs: Mapping[str, Specs], facts: Facts) -> dict[str, np.ndarray]:
     """Makes inputs for every signature and the live network's answers, for `self_check`."""
-    expected: dict[str, np.ndarray] = {}
+    expected: dict[str, np.ndarray] = {"range": np.array(facts.depth.value_range)}
     numbers = np.arange(NUM_CHECKED)
     for signature, specs in inputs.items():
         rows = serving_files.sample_inputs(specs, NUM_CHECKED)
@@ -87,25 +89,22 @@ def _expected(Gs: Generator, inputs: Mapping[str, Specs]) -> dict[str, np.ndarra
             rows["class_id"] = numbers % Gs.config.label_size
         expected |= {f"inputs/{signature}/{name}": value for name, value in rows.items()}
         if "dummy" not in rows:
-            expected[f"images/{signature}"] = _live_images(Gs, **rows)
+            expected[f"images/{signature}"] = facts.depth.from_model(_live(Gs, facts, **rows))
     return expected
 
 
-def _samples(Gs: Generator) -> np.ndarray | None:
-    """Generates the images of the card: of seeds 0, 1, ..., fewer of large ones; uint8 NHWC.
-
-    Returns None if the channels are no picture.
-    """
-    if Gs.config.num_channels not in (1, 3):
-        return None
-    num = min(max(SAMPLES_PIXELS // 4 ** Gs.stage(Gs.lod)[0], 1), MAX_SAMPLES)
-    label_size = Gs.config.label_size
-    classes = np.arange(num) % label_size if label_size else None
-    return _live_images(Gs, seed=np.arange(num), class_id=classes)
+def _samples(Gs: Generator, facts: Facts) -> np.ndarray:
+    """Generates the images of the card: of seeds 0, 1, ..., fewer of large ones; uint8 NHWC."""
+    num_pixels = math.prod(Gs.config.base.size_at(Gs.stage(Gs.lod)[0]))
+    seeds = np.arange(min(max(SAMPLES_PIXELS // num_pixels, 1), MAX_SAMPLES))
+    groups = facts.groups_of(Gs)
+    labels = restored(default_rows(seeds, groups), groups) if groups else None
+    return facts.depth.shown(_live(Gs, facts, seed=seeds, labels=labels))
 
 
-def _live_images(
+def _live(
     Gs: Generator,
+    facts: Facts,
     latents: Any = None,
     labels: np.ndarray | None = None,
     seed: np.ndarray | None = None,
@@ -113,7 +112,7 @@ def _live_images(
     latents_end: np.ndarray | None = None,
     t: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Generates the images that a signature should answer to these inputs: uint8 [N, R, R, C]."""
+    """Generates the images that a signature should answer to these inputs: [N, H, W, C]."""
     with tf.device("CPU:0"):  # The fresh process has no other device.
         if seed is not None:
             latents = latents_from_seeds(seed, Gs.latent_size).numpy()
@@ -121,7 +120,10 @@ def _live_images(
             labels = one_hot(class_id, Gs.config.label_size)
         if t is not None:
             latents = np.where(t[:, np.newaxis] == 0, latents, latents_end)
+        if labels is not None:
+            labels = standardised(labels, facts.groups_of(Gs))
         fakes = Gs.run(latents, labels)
     if not np.isfinite(fakes).all():
         raise ValueError("the generator gives NaN or infinity; it was not exported.")
-    return images.to_uint8(fakes)
+    found: np.ndarray = fakes
+    return found

@@ -111,8 +111,10 @@ def _ffmpeg() -> Any:
 def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> int:
     num_frames, first = 0, next(frames)
     height, width = first.shape[:2]
-    source = f"-f rawvideo -pix_fmt rgb24 -video_size {width}x{height} -framerate {fps} -i -"
-    # Every player shows yuv420p. It needs even sides, which powers of two are.
+    # Every player shows yuv420p. It needs even sides, which the smallest images may lack.
+    margin = (0, height % 2), (0, width % 2), (0, 0)
+    size = f"{width + width % 2}x{height + height % 2}"
+    source = f"-f rawvideo -pix_fmt rgb24 -video_size {size} -framerate {fps} -i -"
     codec = f"-c:v libx264 -crf {MP4_CRF} -pix_fmt yuv420p"
     command = [_ffmpeg().get_ffmpeg_exe(), "-loglevel", "error", *source.split(), *codec.split()]
     with (
@@ -125,7 +127,7 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> int:
             with contextlib.suppress(BrokenPipeError):  # Its messages say why.
                 pipe: Any = ffmpeg.stdin
                 for frame in itertools.chain([first], frames):
-                    pipe.write(to_rgb(frame))
+                    pipe.write(np.pad(to_rgb(frame), margin, "edge"))
                     num_frames += 1
         except BaseException:
             ffmpeg.kill()

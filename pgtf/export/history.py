@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf import images
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.interop.snapshots import read_snapshot
 from pgtf.interop.weights import assign, build
 from pgtf.networks import Generator
@@ -26,11 +26,17 @@ class History:
         config: options of the network, which all snapshots must have.
         snapshots: (thousands of images shown, file), oldest first; at least one.
         start: file of the snapshot to show first.
+        depth: type and range of the images.
     """
 
     def __init__(
-        self, config: GeneratorConfig, snapshots: Sequence[tuple[int, Path]], start: Path
+        self,
+        config: GeneratorConfig,
+        snapshots: Sequence[tuple[int, Path]],
+        start: Path,
+        depth: Depth = EIGHT_BITS,
     ) -> None:
+        self._depth = depth
         self._config, self._snapshots = config, tuple(snapshots)
         self.start = [path.name for _, path in self._snapshots].index(start.name)
         self._Gs: Generator | None = None
@@ -47,7 +53,7 @@ class History:
     def generate(
         self, index: int, latents: np.ndarray, labels: np.ndarray | None
     ) -> tuple[np.ndarray, str]:
-        """Generates images with a snapshot. Returns them, uint8 [N, R, R, C], and its caption.
+        """Generates images with a snapshot. Returns them, uint8 [N, H, W, C], and its caption.
 
         Raises:
             OSError: the file cannot be read.
@@ -55,7 +61,7 @@ class History:
         """
         with self._lock:
             Gs = self._load(index)
-            found = images.to_uint8(Gs.run(latents, labels))
+            found = self._depth.shown(Gs.run(latents, labels))
             return found, f"{self.kimg(index)} kimg: {stage_text(Gs)}"
 
     def _load(self, index: int) -> Generator:
@@ -78,7 +84,8 @@ class History:
 def stage_text(Gs: Any, lod: float | None = None) -> str:
     """Names the resolution at a level of detail: "8x8", or "8x8 fading into 16x16, 25%"."""
     resolution_log2, alpha = Gs.stage(Gs.lod if lod is None else lod)
-    size = 2**resolution_log2
+    size = Gs.config.base.size_text(2**resolution_log2)
     if alpha == 1:
-        return f"{size}x{size}"
-    return f"{size // 2}x{size // 2} fading into {size}x{size}, {float(alpha):.0%}"
+        return size
+    coarser = Gs.config.base.size_text(2 ** (resolution_log2 - 1))
+    return f"{coarser} fading into {size}, {float(alpha):.0%}"

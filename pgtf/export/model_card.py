@@ -41,7 +41,7 @@ def write_model_card(
         facts: facts beyond the weights.
         signatures: {name: ({name of input: TensorSpec}, {name of output: TensorSpec})}.
         report: result of `self_check`.
-        samples: images of seeds 0, 1, ... for the page, uint8 [N, R, R, 1 or 3].
+        samples: images of seeds 0, 1, ... for the page, uint8 [N, H, W, 1 or 3].
     """
     resolution_log2, alpha = Gs.stage(Gs.lod)
     fading = "" if alpha == 1 else f", {float(alpha):.0%} faded in"
@@ -52,10 +52,14 @@ def write_model_card(
         "licence": facts.licence,
         "dataset": facts.dataset,
         "label_names": list(facts.label_names),
+        "label_groups": [group.as_json() for group in facts.groups_of(Gs)],
         "kimg": facts.kimg,
         "resolution": 2**resolution_log2,
         "full_resolution": Gs.config.resolution,
+        "size": list(Gs.config.base.size_at(resolution_log2)),  # height, width
+        "full_size": list(Gs.config.image_size),
         "channels": Gs.config.num_channels,
+        **facts.depth.as_json(),
         "lod": Gs.lod,
         "stage": stage,
         "weights": "moving average (Gs), float32",

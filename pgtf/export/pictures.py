@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from pgtf import files, images
-from pgtf.export import film
-from pgtf.export.labels import one_hot
+from pgtf.export import film, image_files
+from pgtf.export.labels import choices, row_of
 from pgtf.export.samples import Samples
 from pgtf.installation import spelled
+from pgtf.label_groups import LabelGroup
 from pgtf.networks import Generator
 from pgtf.wording import counted
 
@@ -24,7 +25,7 @@ READABLE_SIDE = 640  # pixels; faces of a small network are recognized at arm's 
 MAX_CLASS_ROWS = images.MAX_GRID_SIDE
 
 
-# Generates images of one minibatch: latents [n, L], labels [n, label_size] or None -> uint8 NHWC.
+# Generates images of one minibatch: latents [n, L], labels [n, label_size] or None -> NHWC.
 Generate = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
 
@@ -35,6 +36,7 @@ def save_images(
     out: Path,
     overwrite: bool = False,
     zoom: int = 1,
+    file_format: str = "png",
 ) -> None:
     """Writes OUT/<name>.png for every latent vector; one minibatch at a time is in memory.
 
@@ -45,55 +47,60 @@ def save_images(
         out: folder.
         overwrite: if existing files are replaced.
         zoom: number of times that each pixel is repeated each way.
+        file_format: one of `image_files.FORMATS`.
 
     Raises:
         FileExistsError: if one of the files exists, before any is written.
     """
     present = set(os.listdir(out)) if out.is_dir() and not overwrite else set()
     for name in sampled.names if present else ():
-        if f"{name}.png" in present:
-            refuse_existing(out / f"{name}.png")
+        if f"{name}.{file_format}" in present:
+            refuse_existing(out / f"{name}.{file_format}")
     out.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(sampled), unit="image", disable=None) as progress:
         for part in sampled.batches(MINIBATCH):
             fakes = generate(part.latents, labels_of(part))
             for name, fake in zip(part.names, fakes, strict=True):
-                images.save_png(out / f"{name}.png", film.zoomed(fake, zoom))
+                content = image_files.encode(film.zoomed(fake, zoom), file_format)
+                files.write_atomically(out / f"{name}.{file_format}", content)
                 progress.update()
 
 
 def check_zoom(Gs: Generator, lod: float | None, zoom: int) -> None:
     """Raises ValueError if a single image would be too large."""
-    size = _size(Gs, lod)
-    if (size * zoom) ** 2 > MAX_GRID_PIXELS:
-        most = math.isqrt(MAX_GRID_PIXELS) // size
+    height, width = _size(Gs, lod)
+    if height * width * zoom**2 > MAX_GRID_PIXELS:
+        most = math.isqrt(MAX_GRID_PIXELS // (height * width))
         raise ValueError(
-            f"`--zoom` must be at most {most} for images of {size}x{size} pixels. Received: {zoom}."
+            f"`--zoom` must be at most {most} for images of {height}x{width} pixels. "
+            f"Received: {zoom}."
         )
 
 
 def check_grid(Gs: Generator, num: int, lod: float | None, zoom: int | None = None) -> None:
     """Raises ValueError if a grid of this many images would be too large."""
-    size, zoom = _size(Gs, lod), zoom or 1  # Without one, only small grids are enlarged.
+    (height, width), zoom = _size(Gs, lod), zoom or 1  # Without one, only small grids are enlarged.
     check_zoom(Gs, lod, zoom)
-    if num * (size * zoom) ** 2 > MAX_GRID_PIXELS:
-        most = counted(MAX_GRID_PIXELS // (size * zoom) ** 2, "image")
+    num_pixels = height * width * zoom**2
+    if num * num_pixels > MAX_GRID_PIXELS:
+        most = counted(MAX_GRID_PIXELS // num_pixels, "image")
         enlarged = f" enlarged {zoom} times" if zoom > 1 else ""
         raise ValueError(
-            f"a grid must have at most {most} of {size}x{size} pixels{enlarged}. Received: {num}. "
+            f"a grid must have at most {most} of {height}x{width} pixels{enlarged}. "
+            f"Received: {num}. "
             f"{spelled('Write single ones with generate.py images.')}"
         )
 
 
-def _size(Gs: Generator, lod: float | None) -> int:
-    size: int = 2 ** Gs.stage(Gs.lod if lod is None else lod)[0]
+def _size(Gs: Generator, lod: float | None) -> tuple[int, int]:
+    size: tuple[int, int] = Gs.config.base.size_at(Gs.stage(Gs.lod if lod is None else lod)[0])
     return size
 
 
 def generate_in_batches(
     generate: Generate, latents: np.ndarray, labels: np.ndarray | None, progress: bool
 ) -> np.ndarray:
-    """Generates many images in minibatches: -> uint8 [N, R, R, C].
+    """Generates many images in minibatches: -> [N, H, W, C].
 
     Args:
         generate: function that generates the images of a minibatch.
@@ -110,19 +117,19 @@ def generate_in_batches(
 
 
 def class_rows(
-    latents: np.ndarray, label_size: int
+    latents: np.ndarray, groups: Sequence[LabelGroup]
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Arranges a grid with one row per class and the same latents in each.
+    """Arranges a grid with one row per class, or other label, and the same latents in each.
 
     Args:
         latents: [columns, latent_size].
-        label_size: number of classes; the first 32 are shown.
+        groups: kinds of the label columns; the first 32 of their `choices` are shown.
 
     Returns:
         Latents and labels of all cells, and the grid size (columns, rows).
     """
-    num_rows = min(label_size, MAX_CLASS_ROWS)
-    labels = one_hot(np.arange(num_rows).repeat(len(latents)), label_size)
+    rows = [row_of(choice, groups) for choice in choices(groups)[:MAX_CLASS_ROWS]]
+    num_rows, labels = len(rows), np.stack(rows).repeat(len(latents), axis=0)
     return np.tile(latents, (num_rows, 1)), labels, (len(latents), num_rows)
 
 

@@ -14,8 +14,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pgtf import files, images, ops
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.export import film
-from pgtf.export.labels import one_hot
+from pgtf.export.labels import default_rows
+from pgtf.label_groups import LabelGroup, one_class, restored
 from pgtf.networks import Generator
 
 NUM_CANDIDATES = 512  # random latents; the search improves the best of them
@@ -34,9 +36,9 @@ class Projection:
 
     latents: np.ndarray  # [latent_size] float32, of unit mean square
     label: np.ndarray | None  # [label_size], None for a network without labels
-    image: np.ndarray  # [R, R, C] float32 in [-1, 1]
+    image: np.ndarray  # [H, W, C] float32 in [-1, 1]
     loss: float
-    history: list[np.ndarray]  # the best image so far, every few steps, as uint8
+    history: list[np.ndarray]  # the best image so far, every few steps, as a picture of uint8
 
     def levels_off(self, target: np.ndarray) -> float:
         """Computes the root mean square difference of the pixels, in gray levels of 255."""
@@ -51,7 +53,7 @@ def multi_scale_loss(fakes: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     difference, losses = fakes - target, []
     while True:
         losses.append(tf.reduce_mean(tf.square(difference), axis=[1, 2, 3]))
-        if difference.shape[1] <= COARSEST:
+        if min(difference.shape[1:3]) < 2 * COARSEST:
             return tf.add_n(losses) / len(losses)
         difference = tf.nn.avg_pool2d(difference, 2, 2, "VALID")
 
@@ -63,18 +65,23 @@ def project(
     label: np.ndarray | None = None,
     num_steps: int = 300,
     seed: int = 0,
+    groups: Sequence[LabelGroup] | None = None,
+    depth: Depth = EIGHT_BITS,
 ) -> Projection:
     """Searches the latents of an image with Adam, from the best of many random ones.
 
     Args:
         Gs: generator; used at its own lod.
-        target: [R, R, C] in [-1, 1], at the resolution of that lod.
+        target: [H, W, C] in [-1, 1], at the size of that lod.
         label: [label_size]; None lets the search choose among the classes.
         num_steps: number of Adam steps.
         seed: random seed for the first latents.
+        groups: kinds of the label columns; None = one class.
+        depth: type and range of the images, for the pictures.
     """
+    groups = one_class(Gs.config.label_size) if groups is None else groups
     search = _Search(Gs, target)
-    latents, labels = _best_candidates(search, label, seed)
+    latents, labels = _best_candidates(search, label, seed, groups)
     z = tf.Variable(latents)
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(LEARNING_RATE, num_steps)
@@ -88,7 +95,7 @@ def project(
         if losses[i] < best[0]:
             best = float(losses[i]), (z.numpy()[i], _row(labels, i)), fakes[i].numpy()
         if step % EVERY == 0:
-            history.append(images.to_uint8(best[2]))
+            history.append(depth.shown(best[2]))
         if step < num_steps:
             optimizer.apply([gradients])
             z.assign(_on_sphere(z))
@@ -120,38 +127,47 @@ class _Search:
         return losses, fakes, tape.gradient(losses, latents)
 
 
-def save_projection(found: Projection, target: np.ndarray, paths: Sequence[Path]) -> None:
+def save_projection(
+    found: Projection,
+    target: np.ndarray,
+    paths: Sequence[Path],
+    depth: Depth = EIGHT_BITS,
+    groups: Sequence[LabelGroup] = (),
+) -> None:
     """Writes the latents that were found, their image, and the film of the search.
 
     Args:
         found: result of `project`.
         target: [R, R, C] in [-1, 1].
         paths: files for the latents (.npz), the image, the pair of images and the film.
+        depth: type and range of the images, which are shown as pictures.
+        groups: kinds of the label columns, whose file holds the dataset's values.
     """
     latents_path, image_path, pair_path, film_path = paths
     arrays: dict[str, Any] = {"latents": found.latents[np.newaxis]}
     if found.label is not None:
-        arrays["labels"] = found.label[np.newaxis]
+        arrays["labels"] = restored(found.label[np.newaxis], groups)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     files.write_atomically(latents_path, buffer.getvalue())
-    images.save_png(image_path, found.image)
-    images.save_png(pair_path, images.image_grid(np.stack([target, found.image]), (2, 1)))
-    left, zoom = images.to_uint8(target), max(MIN_FILM_SIDE // target.shape[0], 1)
+    images.save_png(image_path, depth.shown(found.image))
+    pair = images.image_grid(np.stack([target, found.image]), (2, 1))
+    images.save_png(pair_path, depth.shown(pair))
+    left, zoom = depth.shown(target), max(MIN_FILM_SIDE // target.shape[0], 1)
     pairs = (images.image_grid(np.stack([left, right]), (2, 1)) for right in found.history)
     frames = (film.zoomed(pair, zoom) for pair in pairs)
     film.write_film(film_path, frames, FILM_FPS)
 
 
 def _best_candidates(
-    search: _Search, label: np.ndarray | None, seed: int
+    search: _Search, label: np.ndarray | None, seed: int, groups: Sequence[LabelGroup]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns the random latents (and labels) with the smallest losses."""
     config, rng = search.Gs.config, np.random.RandomState(seed)
     latents = rng.randn(NUM_CANDIDATES, search.Gs.latent_size).astype(np.float32)
     latents, labels = _on_sphere(latents), None
     if config.label_size:
-        labels = one_hot(np.arange(NUM_CANDIDATES), config.label_size)
+        labels = default_rows(np.arange(NUM_CANDIDATES), groups)
         labels = labels if label is None else np.tile(label, (NUM_CANDIDATES, 1))
     losses = [
         search.gradients(latents[part], _row(labels, part))[0]

@@ -18,6 +18,7 @@ from pgtf import files, images
 from pgtf.export.charts import line_chart
 from pgtf.export.timelapse import Moment, upper_left
 from pgtf.foreign.terminal import several_lines
+from pgtf.grids import SQUARE_GRID, Grid
 from pgtf.installation import spelled
 from pgtf.wording import counted, duration
 
@@ -42,6 +43,7 @@ def write_report(
     stages: Sequence[Sequence[Any]],
     neighbours: np.ndarray | str,
     config: Mapping[str, Mapping[str, Any]],
+    grid: Grid = SQUARE_GRID,
 ) -> None:
     """Writes the page, whole or not at all.
 
@@ -56,9 +58,10 @@ def write_report(
         neighbours: uint8 [H, W, C], fakes above the training images closest to them, or a
             sentence that says why there is none.
         config: {group: {field: value}}.
+        grid: size of the smallest images.
     """
     sections = [
-        _summary(stats, metrics),
+        _summary(stats, metrics, grid),
         _section("Images over time", _player(moments)),
         _section("Training", _training_charts(stats)),
         _section("Metrics", _metric_charts(metrics)),
@@ -77,11 +80,11 @@ def _section(title: str, content: str) -> str:
     return f"<section><h2>{html.escape(title)}</h2>{content}</section>"
 
 
-def _summary(stats: Stats, metrics: Metrics) -> str:
+def _summary(stats: Stats, metrics: Metrics, grid: Grid) -> str:
     last = stats[-1]
     facts = {
         "images shown": f"{last['kimg']:,.0f} kimg",
-        "resolution": f"{last['resolution']}x{last['resolution']}",
+        "resolution": grid.size_text(last["resolution"]),
         "training time": duration(3600 * last["train_hours"]),
     }
     if "sec_per_kimg" in last:

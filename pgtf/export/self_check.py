@@ -34,7 +34,7 @@ def self_check(folder: str | os.PathLike[str], expected: Mapping[str, Any]) -> d
     Args:
         folder: the SavedModel.
         expected: inputs of the signatures as "inputs/<signature>/<input>", and the answers of the
-            live network as "images/<signature>", uint8 NHWC.
+            live network as "images/<signature>", NHWC; "range" is that of their values.
 
     Raises:
         ValueError: if it does not load, lacks a signature or answers differently.
@@ -65,16 +65,17 @@ def _check(folder: str, expected: Mapping[str, np.ndarray]) -> dict[str, Any]:
     signatures = tf.saved_model.load(folder).signatures
     cases: dict[str, dict[str, tf.Tensor]] = {}
     for key, value in expected.items():
-        kind, signature, *rest = key.split("/")
+        kind, _, rest = key.partition("/")
+        signature, *rest = rest.split("/")
         if kind == "inputs":
             cases.setdefault(signature, {})[rest[0]] = tf.constant(value)
     if sorted(cases) != sorted(signatures):
         raise ValueError(f"signatures {sorted(signatures)}, expected {sorted(cases)}.")
-    differences = {}
+    differences, value_range = {}, tuple(map(float, expected.get("range", (0, 255))))
     for name, inputs in cases.items():
         outputs = {key: value.numpy() for key, value in signatures[name](**inputs).items()}
         if f"images/{name}" in expected:
-            differences[name] = _compare(name, outputs, expected[f"images/{name}"])
+            differences[name] = _compare(name, outputs, expected[f"images/{name}"], value_range)
     default = signatures["serving_default"]
     return {
         "largest_difference_levels": differences,
@@ -83,35 +84,52 @@ def _check(folder: str, expected: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _compare(name: str, outputs: dict[str, np.ndarray], expected: np.ndarray) -> int:
+def _compare(
+    name: str,
+    outputs: dict[str, np.ndarray],
+    expected: np.ndarray,
+    value_range: tuple[float, float],
+) -> float:
     """Computes the largest difference between an answer and the live images, in gray levels."""
     import tensorflow as tf
 
     status = outputs.pop("status")
-    (answer,) = outputs.values()
+    ((key, answer),) = outputs.items()
     if status.any():
         raise ValueError(f"{name}: status {status.tolist()}, expected zeros.")
     if answer.dtype == object:  # PNG files
-        answer = np.stack([tf.io.decode_png(image).numpy() for image in answer])
+        kind = expected.dtype
+        answer = np.stack([tf.io.decode_png(image, dtype=kind).numpy() for image in answer])
     if answer.dtype == np.float32:
         if not np.isfinite(answer).all():
             raise ValueError(f"{name}: not all values are finite.")
-        answer = np.rint(answer * 255)
-    return largest_difference(name, answer, expected)
+        if key == "images_float":
+            low, high = value_range
+            answer = low + answer * (high - low)
+            answer = answer if expected.dtype.kind == "f" else np.rint(answer)
+    return largest_difference(name, answer, expected, value_range)
 
 
-def largest_difference(name: str, answer: np.ndarray, expected: np.ndarray) -> int:
-    """Computes the largest difference between two sets of uint8 images, in gray levels.
+def largest_difference(
+    name: str,
+    answer: np.ndarray,
+    expected: np.ndarray,
+    value_range: tuple[float, float] = (0.0, 255.0),
+) -> float:
+    """Computes the largest difference between two sets of images, in gray levels.
+
+    A level is a 255th of the range of the values; of uint8 images the result is a whole number.
 
     Raises:
         ValueError: if the shapes differ, or a pixel by more than one level; begins with `name`.
     """
     if answer.shape != expected.shape:
         raise ValueError(f"{name}: shape {answer.shape}, expected {expected.shape}.")
-    levels = int(np.abs(answer.astype(int) - expected).max())
+    off = float(np.abs(answer.astype(np.float64) - expected).max())
+    levels = off * 255 / (value_range[1] - value_range[0])
     if levels > MAX_LEVELS:
-        raise ValueError(f"{name}: a pixel is {levels} levels off, at most {MAX_LEVELS} allowed.")
-    return levels
+        raise ValueError(f"{name}: a pixel is {levels:g} levels off, at most {MAX_LEVELS} allowed.")
+    return int(levels) if expected.dtype == np.uint8 else round(levels, 4)
 
 
 def _latencies(signature: Any, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:

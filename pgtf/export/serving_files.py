@@ -19,10 +19,10 @@ NUM_BATCH_THREADS = 2  # The server ignores it in a model's own file: models sha
 MAX_ENQUEUED_BATCHES = 64  # Further requests are refused, which sheds load.
 
 
-def batch_sizes(resolution: int) -> list[int]:
+def batch_sizes(height: int, width: int) -> list[int]:
     """Lists the batch sizes that the server pads to, powers of two: 1, 2, 4, 8 at 1024x1024."""
     sizes = [1]
-    while sizes[-1] < MAX_BATCH_SIZE and 2 * sizes[-1] * resolution**2 <= MAX_BATCH_PIXELS:
+    while sizes[-1] < MAX_BATCH_SIZE and 2 * sizes[-1] * height * width <= MAX_BATCH_PIXELS:
         sizes.append(2 * sizes[-1])
     return sizes
 

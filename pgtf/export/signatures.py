@@ -9,13 +9,16 @@ that are no batch (a wrong shape, no rows) are refused.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from pgtf import images
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.export.walk import interpolate
+from pgtf.label_groups import LabelGroup, are_classes, one_class, standardised
 from pgtf.networks import Generator, latents_from_seeds
 
 STATUS_OK = 0
@@ -42,6 +45,14 @@ class Facts:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the run's
     source: Mapping[str, str] = dataclasses.field(default_factory=dict)  # file, SHA-256
     command: str | None = None  # command line of the export
+    depth: Depth = EIGHT_BITS  # type and range of the images
+    groups: tuple[LabelGroup, ...] | None = None  # kinds of the label columns; None = one class
+
+    def groups_of(self, Gs: Generator) -> tuple[LabelGroup, ...]:
+        """Kinds of the label columns of a generator; () without labels."""
+        if self.groups is None:
+            return one_class(Gs.config.label_size, self.label_names)
+        return self.groups
 
     @property
     def fid(self) -> float | None:
@@ -54,18 +65,18 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
 
     The network's own lod and alpha become constants; only variables of that resolution are kept.
     """
-    served = _Served(Gs)
+    served = _Served(Gs, facts)
     seeds, latents, labels = served.seed_inputs, served.latent_inputs, served.label_inputs
     ends = {"latents": latents["latents"], "latents_end": latents["latents"], "t": _rows()}
     table: dict[str, tuple[Specs, Callable[..., Tensors]]] = {
-        "serving_default": (latents | labels, lambda **x: served.uint8(**x)),
+        "serving_default": (latents | labels, lambda **x: served.stored(**x)),
         "images_float": (latents | labels, lambda **x: served.float(**x)),
-        "seeds": (seeds, lambda **x: served.uint8(**served.sample(**x))),
+        "seeds": (seeds, lambda **x: served.stored(**served.sample(**x))),
         "png": (seeds, lambda **x: served.png(**served.sample(**x))),
-        "interpolate": (ends | labels, lambda **x: served.uint8(**_between(**x))),
+        "interpolate": (ends | labels, lambda **x: served.stored(**_between(**x))),
         "info": ({"dummy": _rows(tf.int64)}, _info(Gs, facts)),
     }
-    if Gs.config.num_channels > MAX_PNG_CHANNELS:
+    if Gs.config.num_channels > MAX_PNG_CHANNELS or facts.depth.dtype == "float32":
         del table["png"]
     module = tf.Module()
     module.variables_by_name = served.variables_by_name
@@ -75,8 +86,8 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
 class _Served:
     """Turns batches into images of the generator at its own lod; not tracked by TensorFlow."""
 
-    def __init__(self, Gs: Generator) -> None:
-        self.Gs = Gs
+    def __init__(self, Gs: Generator, facts: Facts) -> None:
+        self.Gs, self._depth, self._groups = Gs, facts.depth, facts.groups_of(Gs)
         self.label_size = Gs.config.label_size
         self._model, alpha = Gs.model_at(Gs.lod)
         self._alpha = float(alpha)
@@ -86,17 +97,20 @@ class _Served:
         self.seed_inputs = {"seed": _rows(tf.int64)}
         if self.label_size:
             self.label_inputs = {"labels": _rows(size=self.label_size)}
-            self.seed_inputs["class_id"] = _rows(tf.int64)
+            is_class = are_classes(self._groups)
+            self.seed_inputs |= {"class_id": _rows(tf.int64)} if is_class else self.label_inputs
         # All signatures share one function, so that the file holds the network once.
         self._traced = tf.function(self._images, autograph=False)
 
-    def uint8(self, **inputs: Any) -> Tensors:
-        """Rows -> images uint8 [N, R, R, C] and status int32 [N]."""
+    def stored(self, **inputs: Any) -> Tensors:
+        """Rows -> images [N, H, W, C] of the dataset's type and status int32 [N]."""
         x, status = self._rendered(**inputs)
-        return {"images": _masked(images.tensor_to_uint8(x), status), "status": status}
+        is_8bit = self._depth.is_8bit
+        x = images.tensor_to_uint8(x) if is_8bit else self._depth.tensor_from_model(x)
+        return {"images": _masked(x, status), "status": status}
 
     def float(self, **inputs: Any) -> Tensors:
-        """Rows -> images_float [N, R, R, C] in [0, 1] and status int32 [N]."""
+        """Rows -> images_float [N, H, W, C] in [0, 1] and status int32 [N]."""
         x, status = self._rendered(**inputs)
         x = images.adjust_drange(x, images.DRANGE, FLOAT_DRANGE)
         x = tf.clip_by_value(x, *FLOAT_DRANGE)
@@ -107,13 +121,16 @@ class _Served:
 
         The server writes a string output whose name ends in `_bytes` as base64 in its JSON.
         """
-        outputs = self.uint8(**inputs)
+        outputs = self.stored(**inputs)
         encode = {"elems": outputs.pop("images"), "fn_output_signature": tf.string}
         return {"image_bytes": tf.map_fn(tf.io.encode_png, **encode)} | outputs
 
-    def sample(self, seed: tf.Tensor, class_id: tf.Tensor | None = None) -> Tensors:
-        """Samples the latents of seeds; makes the labels of classes."""
-        rows = {"latents": latents_from_seeds(seed, self.Gs.latent_size)}
+    def sample(
+        self, seed: tf.Tensor, class_id: tf.Tensor | None = None, labels: tf.Tensor | None = None
+    ) -> Tensors:
+        """Samples the latents of seeds; makes the labels of classes, or passes labels on."""
+        rows = {} if labels is None else {"labels": labels}
+        rows |= {"latents": latents_from_seeds(seed, self.Gs.latent_size)}
         rows["status"] = tf.zeros_like(seed, tf.int32)
         if class_id is not None:
             rows["labels"] = tf.one_hot(class_id, self.label_size)
@@ -135,7 +152,7 @@ class _Served:
         finite = _finite(latents, [1])
         if labels is not None:
             finite &= _finite(labels, [1])
-            labels = tf.where(finite[:, tf.newaxis], labels, 0.0)
+            labels = standardised(tf.where(finite[:, tf.newaxis], labels, 0.0), self._groups)
         latents = tf.where(finite[:, tf.newaxis], latents, 0.0)
         inputs = self.Gs.inputs(latents, labels, tf.constant(self._alpha))
         x = self._model(self.Gs.of_any_scale(inputs))
@@ -154,14 +171,23 @@ def _between(
 def _info(Gs: Generator, facts: Facts) -> Callable[[tf.Tensor], Tensors]:
     """Makes the function of the signature `info`: the same facts for every row of `dummy`."""
     resolution_log2, _ = Gs.stage(Gs.lod)
+    (height, width), (low, high) = (
+        Gs.config.base.size_at(resolution_log2),
+        facts.depth.value_range,
+    )
     values: dict[str, Any] = {
         "name": facts.name,
         "resolution": 2**resolution_log2,
+        "height": height,
+        "width": width,
         "channels": Gs.config.num_channels,
         "latent_size": Gs.latent_size,
         "label_size": Gs.config.label_size,
         "lod": f"{Gs.lod:g}",
-        "range": "images: 0 ... 255; images_float: 0 ... 1",
+        "range": f"images: {low:g} ... {high:g}; images_float: 0 ... 1",
+        "low": low,
+        "high": high,
+        "label_groups": json.dumps([group.as_json() for group in facts.groups_of(Gs)]),
         "label_names": label_names(Gs, facts),
         "kimg": -1 if facts.kimg is None else facts.kimg,
         "fid": "unknown" if facts.fid is None else f"{facts.fid:g}",
@@ -237,7 +263,7 @@ def _worse(status: tf.Tensor, sound: tf.Tensor, code: int) -> tf.Tensor:
 
 
 def _masked(x: tf.Tensor, status: tf.Tensor) -> tf.Tensor:
-    """Zeroes the images [N, R, R, C] of spoiled rows, even those that hold NaN."""
+    """Zeroes the images [N, H, W, C] of spoiled rows, even those that hold NaN."""
     sound = tf.cast(status == STATUS_OK, x.dtype)[:, tf.newaxis, tf.newaxis, tf.newaxis]
     # Multiplying takes 4 ms for eight images of 1024x1024 on the CPU, tf.where takes 70.
     return tf.math.multiply_no_nan(x, sound) if x.dtype.is_floating else x * sound

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pgtf.export.labels import one_hot, parse_label
+from pgtf.depth import Depth
+from pgtf.export.labels import default_rows, parse_label
 from pgtf.export.samples import Samples
 from pgtf.interop import load_meta, load_pkl, load_snapshot
+from pgtf.label_groups import LabelGroup, check, from_json, one_class, standardised
 from pgtf.networks import Discriminator, Generator
 
 
@@ -44,6 +46,16 @@ class Source:
         return int(self.Gs.config.label_size)
 
     @property
+    def groups(self) -> tuple[LabelGroup, ...]:
+        """Kinds of the label columns; () without labels."""
+        return groups_of(self.path, self.meta, self.label_size)
+
+    @property
+    def depth(self) -> Depth:
+        """Type and range of the values of the images that the network was trained on."""
+        return depth_of(self.path, self.meta)
+
+    @property
     def label_names(self) -> tuple[str, ...]:
         """Names of the label columns, () if unknown."""
         return tuple(self.meta.get("label_names", ()))
@@ -60,15 +72,15 @@ class Source:
 
     def label(self, class_: str | None = None, label: str | None = None) -> np.ndarray | None:
         """Reads the label [label_size] that --class or --label describe, None without them."""
-        return parse_label(self.label_size, self.label_names, class_, label)
+        return parse_label(self.groups, class_, label)
 
     def labels(
         self, label: np.ndarray | None, numbers: Sequence[int] | np.ndarray
     ) -> np.ndarray | None:
-        """Makes rows of one label, or without one of the classes in turn: [N, label_size].
+        """Makes rows of one label, or without one those of `default_rows`: [N, label_size].
 
         Args:
-            label: [label_size], or None for class number modulo label_size.
+            label: [label_size], or None.
             numbers: numbers of the images, such as their seeds.
 
         Returns:
@@ -77,11 +89,44 @@ class Source:
         if not self.label_size:
             return None
         if label is None:
-            return one_hot(numbers, self.label_size)
+            return default_rows(numbers, self.groups)
         return np.tile(label, (len(numbers), 1))
 
     def labels_of(self, sampled: Samples, label: np.ndarray | None) -> np.ndarray | None:
         """Makes the labels of samples: `label`, else those of their file, else as `labels`."""
         if label is None and sampled.labels is not None:
-            return sampled.labels
+            found: np.ndarray = standardised(sampled.labels, self.groups)
+            return found
         return self.labels(label, sampled.numbers)
+
+
+def groups_of(
+    path: str | os.PathLike[str], meta: Mapping[str, Any], label_size: int
+) -> tuple[LabelGroup, ...]:
+    """Reads the kinds of a network's label columns from the notes of its snapshot.
+
+    Without them all columns are one class, as in the original release.
+
+    Raises:
+        ValueError: the notes are damaged.
+    """
+    if not meta.get("label_groups"):
+        return one_class(label_size, meta.get("label_names", ()))
+    groups = from_json(meta["label_groups"])  # Their types were checked with the file.
+    try:
+        check(groups, label_size)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return groups
+
+
+def depth_of(path: str | os.PathLike[str], meta: Mapping[str, Any]) -> Depth:
+    """Reads type and range of the images from the notes of a snapshot.
+
+    Raises:
+        ValueError: the notes are damaged.
+    """
+    try:
+        return Depth.from_json(meta)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path}: damaged notes about its images ({error}).") from None

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from pgtf.foreign.json_files import read_lines
 from pgtf.foreign.pictures import open_picture, reason
 from pgtf.foreign.schema import Between, Real, read_as
+from pgtf.grids import SQUARE_GRID, Grid
 from pgtf.wording import duration
 
 STRIP_HEIGHT = 48  # pixels below the grid
@@ -61,19 +62,27 @@ class Moment:
     lod: float | None  # None = before the first line of statistics
     resolution: int | None
     train_hours: float | None
+    grid: Grid = SQUARE_GRID  # size of the smallest images
 
     @property
     def caption(self) -> str:
         """The text below the grid."""
         parts = [f"{self.kimg:g} kimg"]
         if self.lod is not None:
-            parts += [f"{self.resolution}x{self.resolution}", f"lod {self.lod:.2f}"]
+            parts += [self.grid.size_text(self.resolution or 4), f"lod {self.lod:.2f}"]
             parts += [duration(3600 * (self.train_hours or 0.0))]
         return "   ".join(parts)
 
 
-def moments(folder: str | os.PathLike[str], stats_file: str) -> list[Moment]:
+def moments(
+    folder: str | os.PathLike[str], stats_file: str, grid: Grid = SQUARE_GRID
+) -> list[Moment]:
     """Lists all image grids of a run folder in order, with their lines of statistics.
+
+    Args:
+        folder: run folder.
+        stats_file: name of the file of statistics in it.
+        grid: size of the run's smallest images.
 
     Raises:
         ValueError: if there is no grid yet.
@@ -91,7 +100,8 @@ def moments(folder: str | os.PathLike[str], stats_file: str) -> list[Moment]:
         # The file name holds whole thousands; its line is the first that reaches them.
         line = next((line for line in stats if int(line["kimg"]) >= kimg), None) if kimg else None
         values = line or dict.fromkeys(("lod", "resolution", "train_hours"))
-        found.append(Moment(path, kimg, values["lod"], values["resolution"], values["train_hours"]))
+        about = (values["lod"], values["resolution"], values["train_hours"], grid)
+        found.append(Moment(path, kimg, *about))
     return found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import images
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.export import film, walk
 from pgtf.networks import Generator
 
@@ -81,8 +82,9 @@ def frames(
     grid_size: tuple[int, int],
     lod: float | None,
     zoom: int,
+    depth: Depth = EIGHT_BITS,
 ) -> Iterator[np.ndarray]:
-    """Generates the frames of a film one by one: yields uint8 [H, W, C]."""
+    """Generates the frames of a film one by one: yields uint8 [H, W, 1 or 3]."""
     for latents, labels in tqdm(walks, total=num_frames, unit="frame", disable=None):
         grid = images.image_grid(Gs.run(latents, labels, lod), grid_size)
-        yield film.zoomed(images.to_uint8(grid), zoom)
+        yield film.zoomed(depth.shown(grid), zoom)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from pgtf import networks
 from pgtf.foreign.json_files import SMALL_BYTES, parse_json
@@ -14,6 +14,8 @@ from pgtf.foreign.numbers import MAX_INTEGER
 from pgtf.foreign.schema import Between, read_as, resolved
 from pgtf.interop import contents, hdf5, weights
 from pgtf.interop.hdf5 import read_attributes, read_hdf5, write_hdf5
+from pgtf.label_groups import LabelGroup, from_json
+from pgtf.label_groups import check as check_groups
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
 
 FORMAT = "pgtf-snapshot"
@@ -91,6 +93,20 @@ def load_meta(path: hdf5.PathLike) -> dict[str, Any]:
     _check_format(attributes, path)
     meta: dict[str, Any] = read_as(_META, _json(attributes, "meta", path), str(path), within="meta")
     return meta
+
+
+def read_label_groups(value: Any, label_size: int, source: str) -> tuple[LabelGroup, ...]:
+    """Reads kinds of label columns from the parsed JSON of others, such as that of a SavedModel.
+
+    Raises:
+        ValueError: it is something else, or not of `label_size` columns; begins with `source`.
+    """
+    groups = from_json(read_as(_GROUPS, value, source, within="label_groups"))
+    try:
+        check_groups(groups, label_size)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    return groups
 
 
 def pack(**by_name: networks.Network) -> tuple[hdf5.Groups, hdf5.Attributes]:
@@ -186,17 +202,43 @@ class _Config(TypedDict, total=False):
     dataset: _Dataset
 
 
+_Column = Annotated[int, Between(0, MAX_INTEGER)]
+
+
+class _Group(TypedDict):
+    """A group of label columns, as dataset.json describes it; it may have further lists."""
+
+    kind: Literal["class", "multilabel", "continuous"]
+    columns: tuple[_Column, _Column]
+
+
+class _ListedGroup(_Group, total=False):
+    """Lists of one value per column."""
+
+    names: list[str]
+    mean: list[float]
+    deviation: list[float]
+
+
 class _Meta(TypedDict, total=False):
     """The fields of `meta` that training writes and others read; there may be more."""
 
     cur_nimg: Annotated[int, Between(0, MAX_INTEGER, "a number of images")] | None
     label_names: list[str]
+    label_groups: list[_ListedGroup]
+    dtype: Literal["uint8", "uint16", "float32"]
+    range: tuple[float, float]
+    preview: str
+    preview_range: tuple[float, float]
     config: _Config
 
 
 # Annotations are text, which must not be evaluated while a file is read.
-_DESCRIBED, _META, *_ = map(resolved, (_Described, _Meta, _Config, _Dataset))
+_DESCRIBED, _META, _LISTED, *_ = map(
+    resolved, (_Described, _Meta, _ListedGroup, _Group, _Config, _Dataset)
+)
 _NETWORKS = dict[str, _DESCRIBED]  # type: ignore[valid-type]
+_GROUPS = list[_LISTED]  # type: ignore[valid-type]
 
 
 def _json(attributes: Mapping[str, Any], name: str, source: hdf5.PathLike) -> dict[str, Any]:

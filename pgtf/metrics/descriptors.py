@@ -45,7 +45,9 @@ class Descriptors:
             self.levels.append(level)
 
     def feed(self, images: np.ndarray, rng: np.random.RandomState) -> None:
-        """Adds uint8 [n, H, W, C]; images beyond `num_images` are left out.
+        """Adds images [n, H, W, C]; those beyond `num_images` are left out.
+
+        They are uint8, or float32 on the same scale.
 
         All positions of a call are sampled first, level by level, as in the original release.
         Therefore the values depend on how images are grouped into calls.
@@ -108,18 +110,17 @@ class Level:
         Without a next level, the band is the low-pass image itself.
         """
         images = slice(begin, begin + len(fine))
+        is_finest = self._is_finest and fine.dtype == np.uint8
         rows = slice(images.start * self._per_image, images.stop * self._per_image)
         image = np.repeat(np.arange(len(fine)), self._per_image)
         x, y = self._corners[:, rows]
         if self._keeps_band:
-            self._kept[images] = (
-                fine if coarse is None else laplacian_band(fine, coarse, self._is_finest)
-            )
+            self._kept[images] = fine if coarse is None else laplacian_band(fine, coarse, is_finest)
             patches = cut(self._kept[images], image, y, x)
         elif coarse is None:
             patches = self._kept[rows] = cut(fine, image, y, x)
         else:
-            patches = self._kept[rows] = cut_band(fine, coarse, self._is_finest, image, y, x)
+            patches = self._kept[rows] = cut_band(fine, coarse, is_finest, image, y, x)
         self._count(rows, patches, LOW_PASS_PIVOT if coarse is None else 0)
 
     def _count(self, rows: slice, patches: np.ndarray, pivot: int) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl import logging
 
 from pgtf import files
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.events import Events
 from pgtf.metrics import image_sets, records
 from pgtf.metrics.evaluator import Evaluator
@@ -48,10 +49,13 @@ def prepare(
     reals = image_sets.of_dataset(dataset, options.seed if mirror_augment else None)
     return functools.partial(
         SnapshotMetrics,
-        evaluator=make_evaluator(plan, reals, options, dataset_folder=dataset.path),
+        evaluator=make_evaluator(
+            plan, reals, options, dataset_folder=dataset.path, dataset=dataset
+        ),
         every=plan.every,
         seed=options.seed,
         labels=image_sets.labels_of(dataset),
+        depth=Depth.of(dataset),
     )
 
 
@@ -88,6 +92,7 @@ class SnapshotMetrics:
         every: snapshots from one evaluation to the next.
         seed: seed of the latents.
         labels: function that samples labels, or None; see image_sets.labels_of.
+        depth: type and range of the images.
     """
 
     def __init__(
@@ -97,9 +102,10 @@ class SnapshotMetrics:
         every: int,
         seed: int,
         labels: Labels | None = None,
+        depth: Depth = EIGHT_BITS,
     ) -> None:
         self._folder, self._evaluator = Path(folder), evaluator
-        self._every, self._seed, self._labels = every, seed, labels
+        self._every, self._seed, self._labels, self._depth = every, seed, labels, depth
         self._events = Events(folder)
         self._last_nimg = -1  # of the last events
 
@@ -130,7 +136,8 @@ class SnapshotMetrics:
             self._events = Events(self._folder)
         self._last_nimg = place["nimg"]
         try:
-            fakes = image_sets.of_network(place["snapshot"], state.Gs, self._seed, self._labels)
+            args = (place["snapshot"], state.Gs, self._seed, self._labels, self._depth, state.D)
+            fakes = image_sets.of_network(*args)
             return self._evaluator(fakes, check, **place)
         except (ValueError, OSError, MemoryError, tf.errors.OpError) as error:
             logging.error("%s was not measured: %s", place["snapshot"], error)

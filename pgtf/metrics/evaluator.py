@@ -22,6 +22,7 @@ from pgtf.metrics.plan import Plan
 if TYPE_CHECKING:  # Both import TensorFlow, which not every metric needs.
     from pgtf.metrics.classifier import Classifier
     from pgtf.metrics.inception import Inception
+    from pgtf.metrics.label_scores import LabelData
 
 SEED = 1000  # default seed of latents, orders, patches, directions and subsets
 _REALS, _FAKES = 1, 2  # independent orders of one seed
@@ -36,6 +37,7 @@ class Evaluator:
         reals: real images.
         inception: None if no metric needs it.
         classifier: None if no metric needs it.
+        labels: those of the dataset; None if no metric needs them.
         num_fakes: size of the sets of fakes, for errors before the work; None = any number.
         seed: seed of everything random here.
         cache_folder: folder for statistics of reals; None = keep none.
@@ -52,6 +54,7 @@ class Evaluator:
         *,
         inception: Inception | None = None,
         classifier: Classifier | None = None,
+        labels: LabelData | None = None,
         num_fakes: int | None = None,
         seed: int = SEED,
         cache_folder: str | os.PathLike[str] | None = None,
@@ -62,6 +65,7 @@ class Evaluator:
         reals = in_random_order(reals, seed, _REALS)
         self._reals, self._seed, self._progress = reals, seed, progress
         self._networks: dict[str, Any] = {"inception": inception, "classifier": classifier}
+        self._networks["labels"] = labels
         self._cache = None if cache_folder is None else _RealsCache(cache_folder, reals, progress)
         self._plan = plan
         self._begin(self._count(num_fakes))
@@ -152,7 +156,8 @@ class Evaluator:
             for images in image_set.batches(total):
                 check()
                 reading += time.monotonic() - started
-                batch = Batch(images, self._networks["inception"])
+                labels = image_set.labels and image_set.labels(begin, begin + len(images))
+                batch = Batch(images, self._networks["inception"], labels, image_set.head)
                 for measure, (number, feed) in feeds.items():
                     left = number - begin
                     if left > 0:

@@ -12,10 +12,12 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from pgtf import images as image_functions
 from pgtf.dataset.folder import Part
 from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
+from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.foreign.terminal import one_line
+from pgtf.images import to_float
+from pgtf.label_groups import CONTINUOUS, LabelGroup, standardised
 
 MINIBATCH = 64  # images per batch; SWD's random positions depend on it
 
@@ -30,7 +32,13 @@ class Dataset(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def resolution(self) -> int: ...
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def value_range(self) -> tuple[float, float]: ...
+    @property
+    def label_groups(self) -> tuple[LabelGroup, ...]: ...
     @property
     def num_channels(self) -> int: ...
     @property
@@ -39,7 +47,7 @@ class Dataset(Protocol):
     def label_size(self) -> int: ...
 
     def read_images(self, indices: Sequence[int]) -> np.ndarray:
-        """[n] -> uint8 [n, R, R, C]."""
+        """[n] -> [n, H, W, C] of `dtype`."""
 
     def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """[n] -> float32 [n, L]."""
@@ -52,13 +60,17 @@ class ImageSet:
     name: str
     shape: tuple[int, int, int]  # (H, W, C)
     num_images: int | None  # None = any number
-    read: Callable[[int, int], np.ndarray]  # (begin, end) -> uint8 [end - begin, H, W, C]
+    # (begin, end) -> uint8 [end - begin, H, W, C]; float32 in 0 ... 255 for values of other types
+    read: Callable[[int, int], np.ndarray]
+    # (begin, end) -> their labels as networks see them [end - begin, L]; None = unknown
+    labels: Callable[[int, int], np.ndarray] | None = None
+    head: Callable[[np.ndarray], np.ndarray] | None = None  # images -> D's label logits
     lod: float | None = None  # lod of the generator; None = no generator
     mirror: bool = False  # True if images are flipped at random
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)  # for records
 
     def batches(self, num_images: int) -> Iterator[np.ndarray]:
-        """Yields the first images in arrays of MINIBATCH: uint8 [n, H, W, C]."""
+        """Yields the first images in arrays of MINIBATCH: [n, H, W, C], as `read`."""
         for begin in range(0, num_images, MINIBATCH):
             yield self.read(begin, min(begin + MINIBATCH, num_images))
 
@@ -91,7 +103,13 @@ def in_random_order(image_set: ImageSet, seed: int, stream: int = 0) -> ImageSet
     def read(begin: int, end: int) -> np.ndarray:
         return np.concatenate([image_set.read(i, i + 1) for i in map(int, order[begin:end])])
 
-    return dataclasses.replace(image_set, read=read)
+    labels_of_set = image_set.labels
+
+    def labels(begin: int, end: int) -> np.ndarray:
+        numbers = map(int, order[begin:end])
+        return np.concatenate([labels_of_set(i, i + 1) for i in numbers if labels_of_set])
+
+    return dataclasses.replace(image_set, read=read, labels=labels if labels_of_set else None)
 
 
 def of_array(name: str, images: np.ndarray) -> ImageSet:
@@ -106,30 +124,78 @@ def of_array(name: str, images: np.ndarray) -> ImageSet:
 def of_dataset(dataset: Dataset, mirror_seed: int | None = None, split: Part = "train") -> ImageSet:
     """Images of a pgtf.dataset.Dataset in the order of their records.
 
+    Values of other types than uint8 are put on its scale, 0 ... 255, without rounding, so that
+    values of a metric can be compared.
+
     Args:
         dataset: the dataset.
         mirror_seed: seed for flipping each image with probability 0.5; None = flip none.
         split: part of it that was opened; records name it unless it is that of training.
     """
-    shape = (dataset.resolution, dataset.resolution, dataset.num_channels)
+    shape, depth = (*dataset.size, dataset.num_channels), Depth.of(dataset)
     name = dataset.name if split == "train" else f"{dataset.name} (split {split})"
-    notes = {} if split == "train" else {"split": split}
+    notes: dict[str, Any] = {} if split == "train" else {"split": split}
+    notes |= {} if depth.is_8bit else {"values": depth.text}
+
+    def read_plain(begin: int, end: int) -> np.ndarray:
+        return depth.levels(dataset.read_images(range(begin, end)))
+
+    labels = None
+    if dataset.label_size:
+
+        def labels(begin: int, end: int) -> np.ndarray:
+            rows = dataset.read_labels(range(begin, end))
+            found: np.ndarray = standardised(rows, dataset.label_groups)
+            return found
+
     if mirror_seed is None:
-        return ImageSet(
-            name,
-            shape,
-            dataset.num_images,
-            lambda begin, end: dataset.read_images(range(begin, end)),
-            notes=notes,
-        )
+        return ImageSet(name, shape, dataset.num_images, read_plain, labels, notes=notes)
     flips = np.random.RandomState(mirror_seed).uniform(size=dataset.num_images) >= 0.5
 
     def read(begin: int, end: int) -> np.ndarray:
-        found = dataset.read_images(range(begin, end))
+        found = read_plain(begin, end)
         return np.where(flips[begin:end, None, None, None], found[:, :, ::-1], found)
 
     name = f"{name} (mirrored at random)"
-    return ImageSet(name, shape, dataset.num_images, read, mirror=True, notes=notes)
+    return ImageSet(name, shape, dataset.num_images, read, labels, mirror=True, notes=notes)
+
+
+class Subset:
+    """Images of a dataset that have a label: a `Dataset` of its own.
+
+    Args:
+        dataset: the dataset.
+        indices: numbers of the images.
+        name: name of the subset.
+    """
+
+    def __init__(self, dataset: Any, indices: np.ndarray, name: str) -> None:
+        self._dataset, self._indices = dataset, indices
+        self.name, self.num_images = name, len(indices)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dataset, name)
+
+    def read_images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """[n] -> [n, H, W, C] of `dtype`."""
+        found: np.ndarray = self._dataset.read_images(self._indices[np.asarray(indices)])
+        return found
+
+    def read_labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """[n] -> float32 [n, L]."""
+        found: np.ndarray = self._dataset.read_labels(self._indices[np.asarray(indices)])
+        return found
+
+
+def by_label(dataset: Dataset) -> Iterator[tuple[str, Subset]]:
+    """Yields (name, its images) of every class and finding that an image of a dataset has."""
+    rows = dataset.read_labels(range(dataset.num_images))
+    for group in dataset.label_groups:
+        for column in range(*group.columns) if group.kind != CONTINUOUS else ():
+            indices = np.flatnonzero(rows[:, column] > 0.5)
+            if len(indices):
+                name = group.name_of(column)
+                yield name, Subset(dataset, indices, f"{dataset.name} (label {name})")
 
 
 def of_folder(
@@ -175,6 +241,7 @@ def of_generator(
     shape: tuple[int, int, int],
     seed: int,
     labels: Labels | None = None,
+    depth: Depth = EIGHT_BITS,
 ) -> ImageSet:
     """Fakes whose latents follow from a seed alone, so that all snapshots get the same ones.
 
@@ -189,34 +256,72 @@ def of_generator(
         shape: (H, W, C) at full resolution.
         seed: seed of the latents and labels.
         labels: function that samples labels, or None.
+        depth: type and range of the values to which the images are rounded.
     """
 
-    def read(begin: int, end: int) -> np.ndarray:
+    def inputs(begin: int, end: int) -> tuple[np.ndarray, np.ndarray | None]:
         # Each batch has its own random stream, so that reading may begin anywhere.
         rng = np.random.RandomState([seed, begin])
         latents = rng.randn(end - begin, latent_size).astype(np.float32)
-        found = np.asarray(run(latents, None if labels is None else labels(rng, end - begin)))
+        return latents, None if labels is None else labels(rng, end - begin)
+
+    def read(begin: int, end: int) -> np.ndarray:
+        found = np.asarray(run(*inputs(begin, end)))
         if found.dtype != np.uint8:
             _check_finite(name, found, begin)
-            found = image_functions.to_uint8(found)
+            found = depth.levels(depth.from_model(found))
         return _enlarged(name, found, shape)
 
-    return ImageSet(name, shape, None, read)
+    def asked(begin: int, end: int) -> np.ndarray:
+        return np.asarray(inputs(begin, end)[1])
+
+    return ImageSet(name, shape, None, read, None if labels is None else asked)
 
 
-def of_network(name: str, Gs: Any, seed: int, labels: Labels | None = None) -> ImageSet:
-    """Fakes of a pgtf.networks.Generator at its own lod; see `of_generator`."""
-    size, channels = Gs.config.resolution, Gs.config.num_channels
-    shape = (size, size, channels)
-    found = of_generator(name, Gs.run, Gs.latent_size, shape, seed, labels)
-    return dataclasses.replace(found, lod=float(Gs.lod))
+def of_network(
+    name: str,
+    Gs: Any,
+    seed: int,
+    labels: Labels | None = None,
+    depth: Depth = EIGHT_BITS,
+    D: Any = None,
+) -> ImageSet:
+    """Fakes of a pgtf.networks.Generator at its own lod; see `of_generator`.
+
+    D is the discriminator of the same training, whose label head may be scored; None = unknown.
+    """
+    shape = (*Gs.config.image_size, Gs.config.num_channels)
+    found = of_generator(name, Gs.run, Gs.latent_size, shape, seed, labels, depth)
+
+    def head(images: np.ndarray) -> np.ndarray:
+        x = to_float(images) if images.dtype == np.uint8 else images / 127.5 - 1
+        logits: np.ndarray = D(x.astype(np.float32), lod=D.lod)[1].numpy()
+        return logits
+
+    has_head = D is not None and labels is not None
+    return dataclasses.replace(found, lod=float(Gs.lod), head=head if has_head else None)
 
 
-def labels_of(dataset: Dataset) -> Labels | None:
-    """Returns a function that samples label rows of a dataset, None if it has no labels."""
+def labels_of(
+    dataset: Dataset, groups: Sequence[LabelGroup] | None = None, label_size: int | None = None
+) -> Labels | None:
+    """Returns a function that samples label rows of a dataset, as networks see them.
+
+    Args:
+        dataset: the dataset; without labels the result is None.
+        groups: kinds of the columns in the networks' training; None = the dataset's.
+        label_size: number of columns in use; None = the dataset's.
+    """
     if not dataset.label_size:
         return None
-    return lambda rng, num: dataset.read_labels(rng.randint(dataset.num_images, size=num))
+    kinds = dataset.label_groups if groups is None else groups
+
+    def sample(rng: np.random.RandomState, num: int) -> np.ndarray:
+        rows = dataset.read_labels(rng.randint(dataset.num_images, size=num))
+        found: np.ndarray = standardised(rows[:, :label_size], kinds)
+        return found
+
+    return sample
 
 
 def _enlarged(name: str, images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

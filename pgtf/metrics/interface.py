@@ -20,6 +20,7 @@ from pgtf.metrics.storage import Rows
 NEEDS = {
     "inception": "the Inception network. Give its file as --inception=FILE, or fetch it once with "
     "python -m metrics --download_inception",
+    "labels": "a dataset with labels. Give it as --dataset",
     "classifier": "a classifier. Give its file as --classifier=FILE, or train it with "
     "python -m metrics train_classifier",
 }
@@ -40,16 +41,34 @@ class Counts:
 
 
 class Batch:
-    """uint8 [n, H, W, C] with the outputs of the Inception network, computed once and on demand."""
+    """Images [n, H, W, C] with the outputs of the Inception network, computed once and on demand.
+
+    Attributes:
+        images: uint8, or float32 in 0 ... 255 of deeper images.
+        labels: those that networks see, [n, L]; None if they are unknown.
+        head: function from such images to D's label logits, of fakes; None if there is none.
+    """
 
     def __init__(
-        self, images: np.ndarray, inception: Callable[[np.ndarray], Sequence[np.ndarray]]
+        self,
+        images: np.ndarray,
+        inception: Callable[[np.ndarray], Sequence[np.ndarray]],
+        labels: np.ndarray | None = None,
+        head: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.images, self._inception = images, inception
+        self.labels, self.head = labels, head
 
     @functools.cached_property
     def _outputs(self) -> Sequence[np.ndarray]:
-        return self._inception(self.images)
+        return self._inception(self.pixels)
+
+    @functools.cached_property
+    def pixels(self) -> np.ndarray:
+        """The images as uint8, for networks that were made for such."""
+        if self.images.dtype == np.uint8:
+            return self.images
+        return np.rint(self.images).clip(0, 255).astype(np.uint8)
 
     @property
     def features(self) -> np.ndarray:
@@ -65,7 +84,9 @@ class Batch:
         """Returns a batch of the first images, which shares the outputs."""
         if num >= len(self.images):
             return self
-        return Batch(self.images[:num], lambda _: [output[:num] for output in self._outputs])
+        labels = None if self.labels is None else self.labels[:num]
+        outputs = lambda _: [output[:num] for output in self._outputs]  # noqa: E731
+        return Batch(self.images[:num], outputs, labels, self.head)
 
 
 class Measure(abc.ABC):
@@ -147,10 +168,24 @@ class Measure(abc.ABC):
 
 
 class InceptionMeasure(Measure):
-    """Base class of metrics on the outputs of the Inception network."""
+    """Base class of metrics on the outputs of the Inception network.
+
+    Raises:
+        ValueError: the images are neither gray nor RGB, which is all that network knows.
+    """
 
     needs = "inception"
     network_fields = {"mode": "mode", "inception_sha256": "sha256"}
+
+    def __init__(
+        self, counts: Counts, shape: tuple[int, int, int], seed: int, network: Any = None
+    ) -> None:
+        super().__init__(counts, shape, seed, network)
+        if shape[2] not in (1, 3):
+            raise ValueError(
+                f"`{self.name}` needs images of 1 or 3 channels, as the Inception network knows "
+                f"them. Received: {shape[2]} channels. Measure them with swd or msssim."
+            )
 
     def notes(self) -> dict[str, Any]:
         return {"gray_shown_as_rgb": self.shape[2] == 1}

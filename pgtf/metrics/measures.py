@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from pgtf.metrics import fid, inception_score, kid, modes, ms_ssim, precision_recall, swd
+from pgtf.metrics import (
+    fid,
+    inception_score,
+    kid,
+    label_scores,
+    modes,
+    ms_ssim,
+    precision_recall,
+    swd,
+)
 from pgtf.metrics.interface import Measure
 
 # Their order is that of help texts and plots.
@@ -16,5 +25,6 @@ MEASURES: dict[str, type[Measure]] = {
         kid.Kid,
         precision_recall.PrecisionRecall,
         modes.Modes,
+        label_scores.LabelScores,
     )
 }

@@ -44,7 +44,7 @@ class Modes(Measure):
         self._values = []
 
     def feed_fakes(self, batch: Batch) -> None:
-        self._values.append(self.network(batch.images))
+        self._values.append(self.network(batch.pixels))
 
     def result(self) -> dict[str, Any]:
         values = np.concatenate(self._values)

@@ -71,7 +71,10 @@ class MultiScaleSSIM:
         self._odd_one: np.ndarray | None = None
 
     def feed(self, images: np.ndarray) -> None:
-        """Adds uint8 [n, H, W, C] to the stream whose images 0 and 1, 2 and 3, ... are paired."""
+        """Adds images to the stream whose images 0 and 1, 2 and 3, ... are paired.
+
+        They are [n, H, W, C] in 0 ... 255.
+        """
         if self._odd_one is not None:
             images = np.concatenate([self._odd_one, images])
         paired = len(images) // 2 * 2

@@ -6,7 +6,9 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import images as image_functions
+from pgtf import previews
 from pgtf.foreign.terminal import one_line
+from pgtf.images import UINT8_DRANGE
 from pgtf.metrics.image_sets import ImageSet
 from pgtf.metrics.precision_recall import squared_distances
 
@@ -24,7 +26,7 @@ def nearest_neighbours(
 
     Args:
         reals: images of a definite number; read once.
-        fakes: uint8 [n, H, W, C].
+        fakes: [n, H, W, C], as those of an `ImageSet`.
         num_neighbours: at most the number of reals.
         progress: show a progress bar.
 
@@ -67,19 +69,21 @@ def neighbour_sheet(
     fakes: np.ndarray,
     num_neighbours: int = NUM_NEIGHBOURS,
     progress: bool = False,
+    preview: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes a picture with the fakes in the first row and their neighbours below, nearest first.
 
-    Args and Raises as `nearest_neighbours`.
+    Args and Raises as `nearest_neighbours`; `preview` chooses channels: see `pgtf.previews`.
 
     Returns:
-        uint8 [(num_neighbours + 1) H, n W, C], and the differences in gray levels [n, k].
+        uint8 [(num_neighbours + 1) H, n W, 1 or 3], and the differences in gray levels [n, k].
     """
     indices, distances = nearest_neighbours(reals, fakes, num_neighbours, progress)
     rows = [fakes]
     for column in indices.T:
         rows.append(np.concatenate([reals.read(i, i + 1) for i in map(int, column)]))
-    sheet = image_functions.image_grid(np.concatenate(rows), (len(fakes), len(rows)))
+    shown = previews.to_rgb(np.concatenate(rows), UINT8_DRANGE, preview)
+    sheet = image_functions.image_grid(shown, (len(fakes), len(rows)))
     return sheet, distances
 
 

@@ -44,7 +44,7 @@ def laplacian_pyramid(images: np.ndarray, levels: int) -> list[np.ndarray]:
 
 
 def gaussian_pyramid(images: np.ndarray, levels: int) -> list[np.ndarray]:
-    """uint8 [N, H, W, C] and its low-pass images, float32, each half the previous one's size."""
+    """Images [N, H, W, C] and their low-pass ones, float32, each half the previous one's size."""
     pyramid = [np.ascontiguousarray(images)]
     for _ in range(levels - 1):
         pyramid.append(pyr_down(pyramid[-1]))

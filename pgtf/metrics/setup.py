@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
@@ -12,6 +13,7 @@ from pgtf.metrics import cache, inception
 from pgtf.metrics.classifier import Classifier, load_classifier
 from pgtf.metrics.evaluator import SEED, Evaluator
 from pgtf.metrics.image_sets import ImageSet
+from pgtf.metrics.label_scores import label_data
 from pgtf.metrics.measures import MEASURES
 from pgtf.metrics.modes import CLASSIFIER
 from pgtf.metrics.plan import Plan
@@ -35,6 +37,7 @@ def make_evaluator(
     options: MetricOptions,
     *,
     dataset_folder: str | os.PathLike[str] | None = None,
+    dataset: Any = None,
     num_fakes: int | None = None,
     progress: bool = False,
 ) -> Evaluator:
@@ -45,6 +48,7 @@ def make_evaluator(
         reals: real images.
         options: MetricOptions.
         dataset_folder: folder that may hold a classifier, or None.
+        dataset: pgtf.dataset.Dataset of the reals, or None.
         num_fakes: size of the sets of fakes; None = any number.
         progress: show progress bars.
 
@@ -58,6 +62,7 @@ def make_evaluator(
         reals,
         inception=_inception(options) if "inception" in needs else None,
         classifier=_classifier(options, dataset_folder) if "classifier" in needs else None,
+        labels=label_data(dataset) if "labels" in needs and dataset is not None else None,
         num_fakes=num_fakes,
         seed=options.seed,
         cache_folder=cache.default_folder() if options.use_cache else None,

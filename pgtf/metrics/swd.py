@@ -81,7 +81,7 @@ class SlicedWasserstein:
         self._rng_state: Any = None
 
     def feed_reals(self, images: np.ndarray) -> None:
-        """Adds uint8 [n, H, W, C]."""
+        """Adds [n, H, W, C], uint8 or float32 in 0 ... 255."""
         self._feeding.feed(images, self._rng)
 
     def begin_fakes(self) -> None:
@@ -97,7 +97,7 @@ class SlicedWasserstein:
         self._feeding = Descriptors(self._num_images, self._shape, **self._options)
 
     def feed_fakes(self, images: np.ndarray) -> None:
-        """Adds uint8 [n, H, W, C]."""
+        """Adds [n, H, W, C], uint8 or float32 in 0 ... 255."""
         self._feeding.feed(images, self._rng)
 
     def result(self) -> dict[str, float]:

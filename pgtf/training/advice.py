@@ -8,7 +8,9 @@ import shutil
 
 from pgtf import losses
 from pgtf.dataset import Dataset
+from pgtf.grids import SQUARE_GRID, Grid
 from pgtf.installation import spelled
+from pgtf.label_groups import CLASS
 from pgtf.schedule import Schedule
 from pgtf.training import estimate
 from pgtf.training.config import RunConfig
@@ -26,19 +28,19 @@ def warnings(config: RunConfig, dataset: Dataset) -> list[str]:
         dataset: opened dataset.
     """
     found = (
-        growth_warning(config.schedule, config.training.total_kimg),
+        growth_warning(config.schedule, config.training.total_kimg, config.G.base),
         label_warning(config, dataset),
     )
     return [text for text in found if text is not None]
 
 
-def growth_warning(schedule: Schedule, total_kimg: float) -> str | None:
+def growth_warning(schedule: Schedule, total_kimg: float, grid: Grid = SQUARE_GRID) -> str | None:
     """Warns of training that ends before the images have their full resolution; None if not."""
     growth_kimg = schedule.growth_kimg
     if growth_kimg <= total_kimg:
         return None
-    full = _size(schedule.resolution_log2)
-    reached = _position(schedule.lod(math.ceil(total_kimg * 1000)), schedule)
+    full = grid.size_text(2**schedule.resolution_log2)
+    reached = _position(schedule.lod(math.ceil(total_kimg * 1000)), schedule, grid)
     if math.isinf(growth_kimg):
         return (
             f"training stays {reached}, far from {full}, because `lod_training_kimg` and "
@@ -52,21 +54,24 @@ def growth_warning(schedule: Schedule, total_kimg: float) -> str | None:
     )
 
 
-def snapshot_warning(lod: float, schedule: Schedule, total_kimg: float | None) -> str | None:
+def snapshot_warning(
+    lod: float, schedule: Schedule, total_kimg: float | None, grid: Grid = SQUARE_GRID
+) -> str | None:
     """Warns of a network that has not grown to its full resolution; None if it has.
 
     Args:
         lod: level of detail of the network.
         schedule: schedule of its run; without one, any of the same resolution.
         total_kimg: length of its run, None if unknown.
+        grid: size of its smallest images.
     """
     if lod <= 0:
         return None
-    full = _size(schedule.resolution_log2)
-    text = f"the network is {_position(lod, schedule)}, not at {full} (lod {lod:g})"
+    full = grid.size_text(2**schedule.resolution_log2)
+    text = f"the network is {_position(lod, schedule, grid)}, not at {full} (lod {lod:g})"
     if total_kimg is None:
         return f"{text}. Take a later snapshot of its run, or train it further with --resume_pkl."
-    if growth := growth_warning(schedule, total_kimg):
+    if growth := growth_warning(schedule, total_kimg, grid):
         return f"{text}. In its run {growth}"
     return (
         f"{text}. Its run is there after {schedule.growth_kimg:g} kimg: take a "
@@ -79,15 +84,21 @@ def label_warning(config: RunConfig, dataset: Dataset) -> str | None:
     if not dataset.label_size or not config.loss.cond_weight:
         return None
     step = max(dataset.num_images // _NUM_ROWS, 1)
-    least = losses.least_label_penalty(dataset.read_labels(range(0, dataset.num_images, step)))
-    mean = config.loss.cond_weight * float(least.mean())
+    rows, groups = dataset.read_labels(range(0, dataset.num_images, step)), dataset.label_groups
+    least = [
+        losses.least_label_penalty(rows[:, group.slice]).mean() / len(groups)
+        for group in groups
+        if group.kind == CLASS
+    ]
+    mean = config.loss.cond_weight * float(sum(least))
     if 0 <= mean < 0.01:  # one-hot up to rounding
         return None
     size = f"is at least {mean:.1f}" if mean > 0 else "has no minimum"
     return (
         f"the {dataset.label_size} label columns of {dataset.path} are not one-hot: their part of "
         f"the loss, a softmax cross-entropy, {size}, and drowns the other parts, which are about "
-        "1. Use one column per class, or train without labels: --config.dataset.max_label_size=0."
+        "1. Use one column per class, describe the columns in `label_groups` of dataset.json, or "
+        "train without labels: --config.dataset.max_label_size=0."
     )
 
 
@@ -131,7 +142,7 @@ def large_dataset_warning(dataset: Dataset) -> str | None:
     needed, memory = file.num_records * file.record_size, physical_memory()
     if memory is None or needed <= memory:
         return None
-    full = _size(dataset.resolution_log2)
+    full = dataset.grid.size_text(dataset.resolution)
     return (
         f"the {full} images have {estimate.size(needed)} and this machine {estimate.size(memory)} "
         f"of memory, so each is read from disk again: keep {dataset.path} on a local SSD."
@@ -163,12 +174,8 @@ def physical_memory() -> int | None:
         return None
 
 
-def _position(lod: float, schedule: Schedule) -> str:
+def _position(lod: float, schedule: Schedule, grid: Grid) -> str:
     """Names the resolution at a level of detail: "at 16x16", or "in the fade from 8x8 to 16x16"."""
-    finer = _size(schedule.resolution_log2 - math.floor(lod))
-    coarser = _size(schedule.resolution_log2 - math.ceil(lod))
+    levels = (schedule.resolution_log2 - level for level in (math.floor(lod), math.ceil(lod)))
+    finer, coarser = (grid.size_text(2**level) for level in levels)
     return f"at {finer}" if finer == coarser else f"in the fade from {coarser} to {finer}"
-
-
-def _size(resolution_log2: int) -> str:
-    return f"{1 << resolution_log2}x{1 << resolution_log2}"

@@ -14,9 +14,11 @@ from absl import logging
 
 from pgtf import files, images
 from pgtf.dataset import Dataset
+from pgtf.depth import Depth
 from pgtf.foreign.json_files import Line, read_lines
 from pgtf.foreign.schema import read_as
 from pgtf.interop import save_snapshot
+from pgtf.label_groups import CLASS, MULTILABEL, standardised
 from pgtf.networks import Network
 from pgtf.runs.run_folder import STATS_FILE
 from pgtf.training import pictures, randomness
@@ -60,8 +62,7 @@ class StatusLine:
             tick.tick,
             tick.kimg,
             tick.lod,
-            tick.resolution,
-            tick.resolution,
+            *state.Gs.config.base.size_at(tick.resolution.bit_length() - 1),
             tick.minibatch,
             tick.sec_per_kimg,
             _clock(tick.train_hours),
@@ -105,14 +106,14 @@ class ImageGrid:
         self._tensorboard = tensorboard
         self._plan = pictures.plan(config)
         _log_fewer_grids(self._plan, config)
-        self._size = images.snapshot_grid_size(config.training.image_grid, dataset.resolution)
+        self._size = images.snapshot_grid_size(config.training.image_grid, *dataset.size)
         chosen = self._choose(dataset)
-        self._labels = dataset.read_labels(chosen)
+        self._labels = standardised(dataset.read_labels(chosen), dataset.label_groups)
         num = self._size[0] * self._size[1]
         shape = [num, state.G.latent_size]
         draw = randomness.normal(shape, config.training.seed, 0, randomness.Stream.GRID_LATENTS)
         self._latents = draw.numpy()[: len(chosen)]
-        self._resolution = state.Gs.config.resolution
+        self._cell, self._depth = state.Gs.config.image_size, Depth.of(dataset)
         self._unsaved: Callable[[], None] | None = None
         if not files.exists(folder / "reals.png"):
             Gs, cur_nimg, lod = state.Gs, state.progress.cur_nimg, state.Gs.lod
@@ -122,8 +123,9 @@ class ImageGrid:
                 with weights_of(Gs, weights):
                     fakes = Gs.run(self._latents, self._labels, lod)
                 self._save(self._grid(fakes), cur_nimg, file=True, preview=True)
-                reals = images.to_float(dataset.read_images(chosen))
-                images.save_image_grid(folder / "reals.png", reals, self._size)
+                reals = self._depth.to_model(dataset.read_images(chosen))
+                grid = self._depth.shown(images.image_grid(reals, self._size))
+                images.save_png(folder / "reals.png", grid)
 
             self._unsaved = save
 
@@ -143,21 +145,25 @@ class ImageGrid:
 
     def _grid(self, fakes: np.ndarray) -> np.ndarray:
         """Tiles images at the network's full resolution, as the original does."""
-        factor = self._resolution // fakes.shape[1]
+        factor = self._cell[0] // fakes.shape[1]
         return images.image_grid(fakes.repeat(factor, 1).repeat(factor, 2), self._size)
 
     def _save(self, grid: np.ndarray, cur_nimg: int, file: bool, preview: bool) -> None:
         if file:
-            images.save_png(self._folder / f"fakes{cur_nimg // 1000:06d}.png", grid)
+            path = self._folder / f"fakes{cur_nimg // 1000:06d}.png"
+            images.save_png(path, self._depth.shown(grid))
         if preview:
-            self._tensorboard.picture(pictures.preview(grid, self._resolution), cur_nimg)
+            preview = self._depth.shown(pictures.preview(grid, self._cell))
+            self._tensorboard.picture(preview, cur_nimg)
 
     def _choose(self, dataset: Dataset) -> Any:
-        """Records for the grid: the first ones, or a row per class of a labelled dataset."""
+        """Records for the grid: the first ones, or a row per class, or finding, of the labels."""
         num = min(self._size[0] * self._size[1], dataset.num_images)
-        if not dataset.label_size:
+        kinds = {group.kind: group.slice for group in reversed(dataset.label_groups)}
+        columns = kinds.get(CLASS, kinds.get(MULTILABEL))
+        if columns is None:
             return range(num)
-        labels = (dataset.read_labels([i])[0] for i in range(dataset.num_images))
+        labels = (dataset.read_labels([i])[0, columns] for i in range(dataset.num_images))
         return images.row_per_class(labels, self._size)
 
 
@@ -190,6 +196,8 @@ class Snapshot:
         self._meta = {
             "config": json.loads(config.to_json()),
             "label_names": list(dataset.label_names),  # for generate.py and the exported model
+            "label_groups": [group.as_json() for group in dataset.label_groups],
+            **Depth.of(dataset).as_json(),
         }
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
@@ -217,7 +225,7 @@ def _is_past(line: Line, cur_nimg: int) -> bool:
 def _log_fewer_grids(plan: pictures.Plan, config: RunConfig) -> None:
     training = config.training
     fewer = [
-        f"every {ticks} ticks at {resolution}x{resolution}"
+        f"every {ticks} ticks at {config.G.base.size_text(resolution)}"
         for resolution, ticks in plan.grids.items()
         if ticks > training.image_snapshot_ticks
     ]

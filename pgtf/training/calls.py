@@ -81,7 +81,8 @@ class Calls:
     def _show(self, now: ScheduleState) -> None:
         if self._shown is not None:
             progress = self._state.progress
-            self._shown.show(progress, now, self._pace.eta_sec(progress.cur_nimg))
+            eta_sec = self._pace.eta_sec(progress.cur_nimg)
+            self._shown.show(progress, now, eta_sec, self._config.G.base)
 
     def _check_divergence(self, now: ScheduleState, rows: np.ndarray) -> None:
         progress, names = self._state.progress, self.statistics
@@ -91,10 +92,10 @@ class Calls:
                 for name, value in zip(names, rows[-1], strict=True)
                 if name != "skipped"
             )
-            size = now.resolution
+            size = self._config.G.base.size_text(now.resolution)
             raise Diverged(
                 f"no finite gradient in {progress.skipped_in_row} iterations in a row, up to "
-                f"{progress.cur_nimg / 1000:g} kimg at {size}x{size} (lod {now.lod:g}); the "
+                f"{progress.cur_nimg / 1000:g} kimg at {size} (lod {now.lod:g}); the "
                 f"last iteration had {last}. Lower the learning rate."
             )
 

@@ -105,6 +105,7 @@ class RunConfig(Protocol):
         label_size: int,
         num_gpus: int,
         mirror: bool = False,
+        grid: str = ...,
     ) -> RunConfig: ...
 
     def check(self) -> None: ...

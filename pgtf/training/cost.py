@@ -57,11 +57,12 @@ def _multiply_adds(config: NetworkConfig, resolution_log2: int, fading: bool) ->
         return taps * pixels * num_inputs * num_outputs * slowness
 
     nf = config.nf
-    total = layer(1, 16, nf(0), nf(1)) + layer(9, 16, nf(1), nf(1))
+    pixels = config.base.area
+    total = layer(1, pixels, nf(0), nf(1)) + layer(9, pixels, nf(1), nf(1))
     for res in range(3, resolution_log2 + 1):
-        pixels = 4**res
+        pixels = config.base.area * 4 ** (res - 2)
         total += layer(4, pixels, nf(res - 2), nf(res - 1)) + layer(9, pixels, *[nf(res - 1)] * 2)
     for res in (resolution_log2, resolution_log2 - 1) if fading else (resolution_log2,):
         # Images have few channels, but their layers are one small matrix product.
-        total += config.num_channels * 4**res * nf(res - 1)
+        total += config.num_channels * config.base.area * 4 ** (res - 2) * nf(res - 1)
     return total

@@ -139,11 +139,13 @@ def memory(config: RunConfig, on_cpu: bool) -> tuple[float, ScheduleState]:
 
 def _values_per_image(D: DiscriminatorConfig, resolution: int) -> float:
     """Counts what the gradient of the gradient penalty keeps: outputs twice, and means once."""
-    last = resolution.bit_length() - 1
-    outputs, means = D.nf(last - 1) * 4**last + D.nf(1) * 16 + D.nf(0), 0
+    last, size_at = resolution.bit_length() - 1, D.base.size_at
+    outputs = D.nf(last - 1) * math.prod(size_at(last)) + D.nf(1) * D.base.area + D.nf(0)
+    means = 0
     for res in range(last, 2, -1):
-        outputs += D.nf(res - 1) * 4**res + D.nf(res - 2) * 4 ** (res - 1)
-        means += D.nf(res - 1) * (2**res + 1) ** 2
+        height, width = size_at(res)
+        outputs += D.nf(res - 1) * height * width + D.nf(res - 2) * math.prod(size_at(res - 1))
+        means += D.nf(res - 1) * (height + 1) * (width + 1)
     return 2 * outputs + means
 
 
@@ -183,7 +185,7 @@ def lines(config: RunConfig, machine: Machine) -> list[str]:
     """Describes a run in one line each: networks, memory, disk space, time."""
     on_cpu = machine.num_cores is not None
     num_bytes, state = memory(config, on_cpu)
-    side, space = state.resolution, disk(config)
+    where_at, space = config.G.base.size_text(state.resolution), disk(config)
     where = "this process" if on_cpu else "each GPU"
     caveat = (
         f"if nothing else runs there, to a factor of {FACTOR:g}"
@@ -192,7 +194,7 @@ def lines(config: RunConfig, machine: Machine) -> list[str]:
     )
     return [
         f"Networks: G has {num_parameters(config.G):,} parameters, D {num_parameters(config.D):,}",
-        f"Memory: about {num_bytes / 2**30:.1f} GiB in {where}, at {side}x{side} with a minibatch "
+        f"Memory: about {num_bytes / 2**30:.1f} GiB in {where}, at {where_at} with a minibatch "
         f"of {state.minibatch}" + ("" if on_cpu else "; more with fp32"),
         f"Disk: at most {size(space.total)}: {space.num_snapshots} snapshots of "
         f"{size(space.snapshot_bytes)}, checkpoints {size(space.checkpoints_bytes)}, pictures "

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from pgtf import files, images
+from pgtf import files
 from pgtf.dataset.tfrecords import FOOTER, HEADER
 from pgtf.events import Events
 from pgtf.training.state import TrainingState
@@ -42,10 +42,10 @@ class TensorBoard:
         self._events.scalars(tick.as_line(), state.progress.cur_nimg)
 
     def picture(self, picture: np.ndarray, cur_nimg: int) -> None:
-        """Adds one [H, W, C] picture in [-1, 1], unless a killed process has written it."""
+        """Adds one picture, uint8 [H, W, 1 or 3], unless a killed process has written it."""
         if cur_nimg == self._begin_nimg and PICTURE in self._begin_tags:
             return
-        self._events.image(PICTURE, images.to_uint8(picture), cur_nimg)
+        self._events.image(PICTURE, picture, cur_nimg)
 
 
 def cut(folder: Path, nimg: int) -> set[str]:

@@ -18,4 +18,5 @@ def initialize_discrimination(D: Discriminator, config: RunConfig, dataset: Data
     num -= num % config.D.group_of(num)
     records = order.record_order(config.training.seed, range(num), dataset.num_images).numpy()
     images = dataset.read_images(records, first.resolution.bit_length() - 1)
-    D.initialize_discrimination(pipeline.process_reals(images, first.alpha), first.lod)
+    reals = pipeline.process_reals(images, first.alpha, value_range=dataset.value_range)
+    D.initialize_discrimination(reals, first.lod)

@@ -39,15 +39,17 @@ def forget_peak() -> None:
 
 def out_of_memory(now: ScheduleState, config: RunConfig) -> str:
     """Returns a message that says at which stage memory ran out and which flags help."""
-    schedule, size = config.schedule, now.resolution
+    schedule = config.schedule
     per_device = now.minibatch // schedule.num_gpus
     held = per_device // schedule.grad_accumulation  # at a time
     group = config.D.group_of(held)
-    where = f"out of memory at {size}x{size} with a minibatch of {held} per device"
+    size = config.G.base.size_text(now.resolution)
+    where = f"out of memory at {size} with a minibatch of {held} per device"
     if held == 1:
         return f"{where}: --config.schedule.max_minibatch_per_gpu cannot lower it further."
     half = held // 2 - (held // 2 % group if 1 < group < held // 2 else 0)
-    caps = ",".join(f"{k}:{v}" for k, v in {**schedule.max_minibatch_per_gpu, size: half}.items())
+    limits = {**schedule.max_minibatch_per_gpu, now.resolution: half}
+    caps = ",".join(f"{k}:{v}" for k, v in limits.items())
     return (
         f"{where}. Lower it with --config.schedule.max_minibatch_per_gpu={caps} "
         f"--allow_config_change; with --grad_accumulation={math.ceil(per_device / half)} in "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
 from pgtf import losses, ops
+from pgtf.label_groups import LabelGroup
 from pgtf.losses import LossConfig, LossTerms
 from pgtf.networks import Discriminator, Generator
 
@@ -23,19 +24,21 @@ def discriminator_parts(
     alpha: tf.Tensor | None,
     config: LossConfig,
     loss_scale: tf.Tensor | None = None,
+    groups: Sequence[LabelGroup] = (),
 ) -> list[Callable[[], LossTerms]]:
     """Splits D's loss into parts that sum to it; the fakes get the labels of the reals.
 
     Args:
         G: generator.
         D: discriminator.
-        reals: [N, R, R, C] in [-1, 1], already faded and mirrored; R is the resolution.
+        reals: [N, H, W, C] in [-1, 1], already faded and mirrored, of the size of a level.
         labels: [N, label_size].
         latents: [N, latent_size].
         mixing: [N, 1, 1, 1] in [0, 1), position between real and fake.
         alpha: [] weight of the finest branch; None is 1 without the lower-resolution branch.
         config: options of the loss.
         loss_scale: [] factor for the inner gradient in float16, or None.
+        groups: kinds of the label columns; () = one class.
 
     Returns:
         Functions -> LossTerms: the penalty if the loss has one, then reals and fakes, in one pass
@@ -43,14 +46,17 @@ def discriminator_parts(
         real_label_penalty and fake_label_penalty.
     """
     loss = losses.build(config)
-    G_model, D_model, weight = _models(G, D, reals.shape[1], alpha)
+    level = D.config.level_of(reals.shape)
+    G_model, D_model, weight = _models(G, D, level, alpha)
     fakes = G_model(G.inputs(latents, labels, weight))
 
     def real_terms(scores: tf.Tensor, logits: tf.Tensor) -> LossTerms:
-        return _with_labels(loss.reals(scores), "real_label_penalty", logits, labels, config)
+        terms = loss.reals(scores)
+        return _with_labels(terms, "real_label_penalty", logits, labels, config, groups)
 
     def fake_terms(scores: tf.Tensor, logits: tf.Tensor) -> LossTerms:
-        return _with_labels(loss.fakes(scores), "fake_label_penalty", logits, labels, config)
+        terms = loss.fakes(scores)
+        return _with_labels(terms, "fake_label_penalty", logits, labels, config, groups)
 
     def score_jointly() -> LossTerms:
         of_reals, of_fakes = D.score_jointly(reals, fakes, alpha)
@@ -63,12 +69,12 @@ def discriminator_parts(
         lambda: real_terms(*D_model([reals, weight])),
         lambda: fake_terms(*D_model([fakes, weight])),
     ]
-    if _is_scored_jointly(D, reals.shape):
+    if _is_scored_jointly(D, reals.shape, level):
         parts = [score_jointly]
     # Compute the penalty first: it holds two gradients per weight at once and so has the highest
     # peak memory.
     if loss.penalty is not None:
-        enlargement = D.config.resolution // reals.shape[1]
+        enlargement = 2 ** (D.resolution_log2 - level)
         options = {"enlargement": enlargement, "loss_scale": loss_scale}
         parts.insert(0, functools.partial(loss.penalty, score, reals, fakes, mixing, **options))
     return parts
@@ -82,40 +88,46 @@ def generator_terms(
     resolution: int,
     alpha: tf.Tensor | None,
     config: LossConfig,
+    groups: Sequence[LabelGroup] = (),
 ) -> LossTerms:
     """Computes G's loss: latents [N, latent_size], labels [N, label_size] -> LossTerms.
 
-    With labels there is a component label_penalty; alpha as in `discriminator_parts`.
+    With labels there is a component label_penalty; alpha and groups as in `discriminator_parts`.
     """
-    G_model, D_model, weight = _models(G, D, resolution, alpha)
+    G_model, D_model, weight = _models(G, D, resolution.bit_length() - 1, alpha)
     fakes = G_model(G.inputs(latents, labels, weight))
     scores, logits = D_model([fakes, weight])
     terms = losses.build(config).generator(scores)
-    return _with_labels(terms, "label_penalty", logits, labels, config)
+    return _with_labels(terms, "label_penalty", logits, labels, config, groups)
 
 
-def _is_scored_jointly(D: Discriminator, shape: tf.TensorShape) -> bool:
-    """True if D scores reals and fakes [N, R, R, C] in one pass: same scores, and faster."""
-    minibatch, resolution = shape[0], shape[1]
+def _is_scored_jointly(D: Discriminator, shape: tf.TensorShape, level: int) -> bool:
+    """True if D scores reals and fakes [N, H, W, C] in one pass: same scores, and faster."""
+    minibatch, height, width, _ = shape
     if not D.can_score_jointly(minibatch):
         return False
-    map_bytes = 4 * minibatch * resolution**2 * D.nf(resolution.bit_length() - 2)
+    map_bytes = 4 * minibatch * height * width * D.nf(level - 1)
     return ops.is_joint_pass_faster(map_bytes)
 
 
 def _with_labels(
-    terms: LossTerms, name: str, logits: tf.Tensor, labels: tf.Tensor | None, config: LossConfig
+    terms: LossTerms,
+    name: str,
+    logits: tf.Tensor,
+    labels: tf.Tensor | None,
+    config: LossConfig,
+    groups: Sequence[LabelGroup],
 ) -> LossTerms:
     """Adds the AC-GAN term where D predicts labels."""
     if not logits.shape[1]:
         return terms
-    penalty = losses.label_penalty(logits, labels)
+    penalty = losses.label_penalty(logits, labels, groups)
     return terms + LossTerms(config.cond_weight * penalty, {name: penalty})
 
 
 def _models(
-    G: Generator, D: Discriminator, resolution: int, alpha: tf.Tensor | None
+    G: Generator, D: Discriminator, level: int, alpha: tf.Tensor | None
 ) -> tuple[keras.Model, keras.Model, tf.Tensor]:
-    """Both networks' models at a resolution, and the weight of their finest branch."""
-    G_model, D_model = (n.model(resolution.bit_length() - 1, alpha is not None) for n in (G, D))
+    """Both networks' models at resolution 2^level, and the weight of their finest branch."""
+    G_model, D_model = (n.model(level, alpha is not None) for n in (G, D))
     return G_model, D_model, tf.constant(1.0) if alpha is None else alpha

@@ -52,9 +52,10 @@ def plan(config: RunConfig) -> Plan:
     resolution with the most bytes gets fewer pictures.
     """
     training, resolution = config.training, 2**config.schedule.resolution_log2
-    columns, rows = images.snapshot_grid_size(training.image_grid, resolution)
-    shape = (rows * resolution, columns * resolution, config.G.num_channels)
-    height, width, factor = preview_size(shape, resolution)
+    cell = config.G.image_size
+    columns, rows = images.snapshot_grid_size(training.image_grid, *cell)
+    shape = (rows * cell[0], columns * cell[1], 1 if config.G.num_channels == 1 else 3)
+    height, width, factor = preview_size(shape, *cell)
 
     def grid_bytes(shown: int) -> float:
         return largest_png(shape, resolution // shown)
@@ -73,19 +74,33 @@ def plan(config: RunConfig) -> Plan:
     return Plan(grids, previews, fixed + used)
 
 
-def preview(grid: np.ndarray, resolution: int) -> np.ndarray:
-    """Crops a float grid [H, W, C] of square images, and averages blocks: see `preview_size`."""
-    height, width, factor = preview_size(grid.shape, resolution)
+def preview(grid: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
+    """Crops a float grid [H, W, C] of images of size `cell`, and averages blocks.
+
+    See `preview_size`.
+    """
+    height, width, factor = preview_size(grid.shape, *cell)
+    height, width = (side - side % factor for side in (height, width))
     blocks = grid[:height, :width].reshape(height // factor, factor, width // factor, factor, -1)
     means: np.ndarray = blocks.mean(axis=(1, 3))
     return means
 
 
-def preview_size(shape: tuple[int, ...], resolution: int) -> tuple[int, int, int]:
-    """Returns the height and width of the part of a grid [H, W, C] to show, and the block size."""
+def preview_size(
+    shape: tuple[int, ...], height: int, width: int | None = None
+) -> tuple[int, int, int]:
+    """Returns the height and width of the part of a grid [H, W, C] to show, and the block size.
+
+    Args:
+        shape: of the grid.
+        height: of an image, pixels.
+        width: of an image; None = that of a square.
+    """
     fewest, most = PREVIEW_CELLS
-    side = resolution * min(max(PREVIEW_SIDE // resolution, fewest), most)
-    height, width = min(shape[0], side), min(shape[1], side)
+    longest = [
+        side * min(max(PREVIEW_SIDE // side, fewest), most) for side in (height, width or height)
+    ]
+    height, width = map(min, shape[:2], longest)
     factor = 1
     while max(height, width) > PREVIEW_SIDE * factor:
         factor *= 2

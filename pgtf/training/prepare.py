@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from pgtf.dataset import Dataset, open_dataset
 from pgtf.distribution.workers import Workers
 from pgtf.runs.choice import Request, choose
@@ -43,6 +45,13 @@ def prepare(
     dataset = open_dataset(
         options.path, resolution=options.resolution, max_label_size=options.max_label_size
     )
+    if config.loss.label_kinds == "class":
+        dataset = dataset.as_one_class()
+    if config.dataset.strict_uint8_fade and dataset.dtype != np.uint8:
+        raise ValueError(
+            "`strict_uint8_fade` is for datasets of uint8. "
+            f"Received: {dataset.path} of {dataset.dtype.name}."
+        )
     if start is not None:
         config = config.replace(_fields("G", start.G.config) | _fields("D", start.D.config))
     fitted = config.for_dataset(
@@ -51,6 +60,7 @@ def prepare(
         dataset.label_size,
         replicas,
         mirror=dataset.mirror,
+        grid=str(dataset.grid),
     )
     # The epsilon depends on the precision, not on the dataset.
     config = config.replace({"G.pixelnorm_epsilon": fitted.G.pixelnorm_epsilon})

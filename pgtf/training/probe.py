@@ -23,7 +23,7 @@ class StageCost:
 
     begin_kimg: float
     end_kimg: float
-    resolution: int
+    size: str  # "HEIGHTxWIDTH"
     fading: bool
     minibatch: int
     sec_per_kimg: float | None  # None = it does not fit into memory
@@ -50,7 +50,8 @@ def probe(config: RunConfig, dataset: Dataset, strategy: tf.distribute.Strategy)
     stepper = Stepper(state, config, dataset, strategy)
     costs = []
     for begin, end, now in tqdm(stages[::-1], desc="probing stages", unit="stage", disable=None):
-        stage = (begin, end, now.resolution, now.alpha < 1, now.minibatch)
+        size = config.G.base.size_text(now.resolution)
+        stage = (begin, end, size, now.alpha < 1, now.minibatch)
         memory.forget_peak()
         try:
             seconds = _seconds_per_kimg(config, stepper, now.nimg)

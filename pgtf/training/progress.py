@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from absl import logging
 from tqdm import tqdm
 
+from pgtf.grids import SQUARE_GRID, Grid
 from pgtf.schedule import ScheduleState
 from pgtf.training.state import Progress
 
@@ -19,8 +20,17 @@ LINE_SEC = 300.0  # between lines where there is no terminal
 class Display(Protocol):
     """Shows how far a run is."""
 
-    def show(self, progress: Progress, now: ScheduleState, eta_sec: float) -> None:
-        """Shows the state after a call: counters, schedule of its last iteration, time left."""
+    def show(
+        self, progress: Progress, now: ScheduleState, eta_sec: float, grid: Grid = SQUARE_GRID
+    ) -> None:
+        """Shows the state after a call.
+
+        Args:
+            progress: counters of the run.
+            now: schedule of the last iteration.
+            eta_sec: time until the end of the run.
+            grid: size of the smallest images.
+        """
 
     def clear(self) -> None:
         """Makes room for a line at the end of a tick."""
@@ -33,16 +43,12 @@ class TickProgress:
         self._bar: Any = None
         self._said = time.monotonic()
 
-    def show(self, progress: Progress, now: ScheduleState, eta_sec: float) -> None:
-        """Shows the state after a call.
-
-        Args:
-            progress: counters of the run.
-            now: schedule of the last iteration.
-            eta_sec: time until the end of the run.
-        """
+    def show(
+        self, progress: Progress, now: ScheduleState, eta_sec: float, grid: Grid = SQUARE_GRID
+    ) -> None:
+        """Shows the state after a call. See `Display`."""
         done, total = progress.cur_nimg - progress.tick_start_nimg, round(now.tick_kimg * 1000)
-        where = f"{now.resolution}x{now.resolution}, eta {tqdm.format_interval(eta_sec)}"
+        where = f"{grid.size_text(now.resolution)}, eta {tqdm.format_interval(eta_sec)}"
         if sys.stderr.isatty():
             if self._bar is None:
                 self._bar = tqdm(

@@ -98,7 +98,8 @@ class Stepper:
         fade = ", fading in" if stage.fading else ""
         jit = compilation.is_used(self._config.training.jit)
         how = " with XLA" if jit else ""
-        logging.info("Compiling %dx%d%s%s ...", stage.resolution, stage.resolution, fade, how)
+        size = self._config.G.base.size_text(stage.resolution)
+        logging.info("Compiling %s%s%s ...", size, fade, how)
         updates = self._updates(stage, jit)
         numbers = [tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([None], tf.float32)] * 3]
         numbers.append(tf.TensorSpec([], tf.float32))
@@ -108,7 +109,7 @@ class Stepper:
     def _updates(self, stage: Stage, jit: bool) -> Updates:
         replicas = self._strategy.num_replicas_in_sync
         args = (self._state, self._config, self._noise, self._labels, stage, jit, replicas)
-        return Updates(*args)
+        return Updates(*args, self._dataset.value_range)
 
     def _function(self, stage: Stage, updates: Updates) -> Any:
         replicas = self._strategy.num_replicas_in_sync

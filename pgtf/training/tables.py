@@ -15,7 +15,8 @@ def stage_rows(config: RunConfig) -> list[tuple[str, ...]]:
     begin = 0.0
     for end, state in config.schedule.stages(config.training.total_kimg):
         numbers = (state.minibatch, state.G_lrate, state.D_lrate, state.tick_kimg)
-        names = _names(begin, end, state.resolution, state.alpha < 1)
+        size = config.G.base.size_text(state.resolution)
+        names = _names(begin, end, size, state.alpha < 1)
         rows.append((*names, *(f"{x:g}" for x in numbers)))
         begin = end
     return rows
@@ -31,7 +32,7 @@ def cost_table(costs: Sequence[StageCost]) -> str:
     titles = ("kimg", "resolution", "phase", "minibatch", "sec/kimg", "peak GiB", "hours")
     rows: list[tuple[str, ...]] = [titles]
     for cost in costs:
-        names = _names(cost.begin_kimg, cost.end_kimg, cost.resolution, cost.fading)
+        names = _names(cost.begin_kimg, cost.end_kimg, cost.size, cost.fading)
         fits = cost.sec_per_kimg is not None
         numbers = (f"{cost.sec_per_kimg:.3g}", f"{cost.hours:.3g}") if fits else ("too large", "?")
         rows.append((*names, str(cost.minibatch), numbers[0], f"{cost.peak_gib:.2f}", numbers[1]))
@@ -39,11 +40,9 @@ def cost_table(costs: Sequence[StageCost]) -> str:
     return f"{_aligned(rows)}\nProjected total: {total:.3g} hours without pictures and checkpoints."
 
 
-def _names(
-    begin_kimg: float, end_kimg: float, resolution: int, fading: bool
-) -> tuple[str, str, str]:
+def _names(begin_kimg: float, end_kimg: float, size: str, fading: bool) -> tuple[str, str, str]:
     phase = "fade in" if fading else "stabilise"
-    return f"{begin_kimg:g} - {end_kimg:g}", f"{resolution}x{resolution}", phase
+    return f"{begin_kimg:g} - {end_kimg:g}", size, phase
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from pgtf import losses
 from pgtf.dataset import pipeline
 from pgtf.dataset.labels import LabelTable
+from pgtf.images import UINT8_DRANGE
 from pgtf.losses import LossTerms
 from pgtf.networks import DiscriminatorConfig, Network
 from pgtf.training import compilation, differentiation, feeding, objectives
@@ -77,8 +78,10 @@ class Updates:
         stage: Stage,
         jit: bool,
         num_replicas: int = 1,
+        value_range: tuple[float, float] = UINT8_DRANGE,
     ) -> None:
         self._state, self._config, self._noise = state, config, noise
+        self._value_range, self._groups = value_range, labels.groups
         self._stage, self._jit = stage, jit
         # The draws of D's noise layers belong to the gradients.
         is_cut = num_replicas > 1 or state.D.noise is not None
@@ -161,7 +164,9 @@ class Updates:
         if feeding.channels_first():
             images = tf.transpose(images, [0, 2, 3, 1])
         strict = config.dataset.strict_uint8_fade
-        reals = pipeline.process_reals(images, alpha, inputs.mirror, strict_uint8=strict)
+        reals = pipeline.process_reals(
+            images, alpha, inputs.mirror, strict_uint8=strict, value_range=self._value_range
+        )
 
         def parts(
             reals: tf.Tensor,
@@ -172,7 +177,7 @@ class Updates:
         ) -> list[Callable[[], LossTerms]]:
             weight = alpha if self._stage.fading else None
             return objectives.discriminator_parts(
-                G, D, reals, labels, latents, mixing, weight, config.loss, loss_scale
+                G, D, reals, labels, latents, mixing, weight, config.loss, loss_scale, self._groups
             )
 
         tensors = (reals, inputs.labels, inputs.latents, inputs.mixing)
@@ -192,7 +197,7 @@ class Updates:
 
         def parts(*inputs: tf.Tensor, loss_scale: tf.Tensor) -> list[Callable[[], LossTerms]]:
             weight = alpha if self._stage.fading else None
-            args = (*inputs, self._stage.resolution, weight, config.loss)
+            args = (*inputs, self._stage.resolution, weight, config.loss, self._groups)
             return [lambda: objectives.generator_terms(G, D, *args)]
 
         objective = Objective(G, self._state.G_opt, parts, (latents, labels), (), Stream.G_NOISE)

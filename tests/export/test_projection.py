@@ -12,6 +12,7 @@ import tensorflow as tf
 from pgtf import images
 from pgtf.commands import generate
 from pgtf.export import projection
+from pgtf.export.source import Source
 from tests import tiny
 
 
@@ -90,7 +91,8 @@ def test_the_target_of_project_is_upright_opaque_and_scaled_to_the_middle_square
 
     def target_of(name, resolution, num_channels):
         found = argparse.Namespace(target=str(tmp_path / name), value_range=None, max_pixels=None)
-        return generate._target(found, resolution, num_channels)
+        Gs = tiny.generator(resolution=resolution, num_channels=num_channels)
+        return generate._target(found, Source(Gs, tmp_path, {}))
 
     target = target_of("target.png", 16, 3)
     assert target.shape == (16, 16, 3)

@@ -21,7 +21,7 @@ class Network:
     """A generator of waves that grow sharper with `contrast`."""
 
     latent_size, lod = 4, 0.0
-    config = types.SimpleNamespace(resolution=16, num_channels=3)
+    config = types.SimpleNamespace(image_size=(16, 16), num_channels=3)
 
     def __init__(self):
         self.contrast = 0.1
@@ -34,7 +34,8 @@ class Network:
 
 @pytest.fixture
 def state():
-    return types.SimpleNamespace(progress=types.SimpleNamespace(cur_nimg=0), Gs=Network())
+    progress = types.SimpleNamespace(cur_nimg=0)
+    return types.SimpleNamespace(progress=progress, Gs=Network(), D=None)
 
 
 @pytest.fixture
@@ -206,10 +207,13 @@ def test_metrics_are_checked_before_the_run_folder_exists(tmp_path, state, monke
     dataset = types.SimpleNamespace(
         path=str(tmp_path),
         name="waves",
-        resolution=16,
+        size=(16, 16),
+        dtype=images.dtype,
+        value_range=(0, 255),
         num_channels=3,
         num_images=40,
         label_size=0,
+        label_groups=(),
         read_images=lambda indices: images[list(indices)],
     )
     options = MetricOptions(seed=3, use_cache=False)

@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from pgtf.label_groups import one_class
 from pgtf.metrics import image_sets
 
 
@@ -112,7 +113,10 @@ def small_dataset(rng, label_size=0):
     labels = rng.uniform(size=(20, label_size)).astype(np.float32)
     return types.SimpleNamespace(
         name="small",
-        resolution=4,
+        size=(4, 4),
+        dtype=images.dtype,
+        value_range=(0, 255),
+        label_groups=one_class(label_size),
         num_channels=3,
         num_images=20,
         label_size=label_size,

@@ -14,7 +14,7 @@ def tick(tensorboard, nimg, value=0.0):
     """Writes a tick and a picture of one gray value."""
     line = types.SimpleNamespace(as_line=lambda: {"tick": nimg // 96, "G_loss": value})
     tensorboard(line, types.SimpleNamespace(progress=types.SimpleNamespace(cur_nimg=nimg)), False)
-    tensorboard.picture(np.full([4, 4, 3], value, np.float32), nimg)
+    tensorboard.picture(np.full([4, 4, 3], round(value), np.uint8), nimg)
 
 
 def steps(folder):
@@ -114,7 +114,7 @@ def test_files_of_other_programs_and_links_stay_as_they_are(tmp_path):
 
 def test_a_run_killed_between_its_first_picture_and_reals_png_has_one_first_picture(tmp_path):
     for _ in range(2):
-        events.TensorBoard(tmp_path, 96).picture(np.zeros([4, 4, 3], np.float32), 96)
+        events.TensorBoard(tmp_path, 96).picture(np.zeros([4, 4, 3], np.uint8), 96)
     assert steps(tmp_path) == {"fakes": [96]}
 
 

@@ -13,6 +13,7 @@ import pytest
 from pgtf.dataset import pipeline
 from pgtf.export import timelapse
 from pgtf.interop import load_meta, load_snapshot
+from pgtf.label_groups import one_class
 from pgtf.metrics import records
 from pgtf.runs import log
 from pgtf.runs.checkpoints import newest_first
@@ -165,11 +166,19 @@ def check_resumed(folder, config, dataset, strategy, finished):
 
 
 def test_a_snapshot_names_the_labels_and_how_it_was_trained(config, strategy, tmp_path):
-    dataset = types.SimpleNamespace(label_names=("cat", "dog"))
+    dataset = types.SimpleNamespace(
+        label_names=("cat", "dog"),
+        label_groups=one_class(2, ("cat", "dog")),
+        dtype=np.dtype(np.uint16),
+        value_range=(0, 4095),
+        meta={"preview": "viridis"},
+    )
     action = callbacks.Snapshot(tmp_path, dataset, config)
     action(None, TrainingState(config, strategy), final=True)
     meta = load_meta(tmp_path / "network-snapshot-000000.h5")
     assert meta["label_names"] == ["cat", "dog"]
+    assert meta["label_groups"] == [{"kind": "class", "columns": (0, 2), "names": ["cat", "dog"]}]
+    assert (meta["dtype"], meta["range"], meta["preview"]) == ("uint16", (0, 4095), "viridis")
     assert meta["config"] == json.loads(config.to_json())
     assert meta["cur_nimg"] == 0
 

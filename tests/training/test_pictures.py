@@ -125,7 +125,7 @@ def test_a_preview_shows_the_upper_left_images_in_at_most_512_pixels(
 ):
     columns, rows = images.snapshot_grid_size("1080p", resolution)
     grid = rng.uniform(-1, 1, (rows * resolution, columns * resolution, 1)).astype(np.float32)
-    found = pictures.preview(grid, resolution)
+    found = pictures.preview(grid, (resolution, resolution))
     assert found.shape == (*shape, 1)
     assert found.dtype == np.float32
     height, width = (side * factor for side in shape)

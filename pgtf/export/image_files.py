@@ -1,0 +1,97 @@
+"""Files of generated images in the type of the dataset: PNG of 8 or 16 bits, TIFF, .npy."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import tensorflow as tf
+
+from pgtf import images
+from pgtf.depth import Depth
+
+FORMATS = ("png", "tiff", "npy")
+_SHORT, _LONG = 3, 4  # types of a TIFF file's fields
+_UINT, _FLOAT = 1, 3  # formats of its samples
+_RGB, _BLACK_IS_ZERO = 2, 1  # interpretations of the first channels
+_HEADER_BYTES = 8
+
+
+def default_format(depth: Depth, num_channels: int) -> str:
+    """Returns the format in which people of this field expect such images."""
+    return "png" if depth.has_png(num_channels) else "npy"
+
+
+def check_format(file_format: str, depth: Depth, num_channels: int) -> str:
+    """Returns a format that can hold the images as they are.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if file_format == "png" and not depth.has_png(num_channels):
+        raise ValueError(
+            "a PNG file has 1 or 3 channels of uint8 or uint16. Received: "
+            f"{num_channels} channels of {depth.dtype}. Choose --format=npy or tiff, or "
+            "--preview=0,1,2 for pictures of some channels."
+        )
+    return file_format
+
+
+def encode(image: np.ndarray, file_format: str) -> bytes:
+    """Encodes one image [H, W, C] without loss."""
+    return _ENCODERS[file_format](image)
+
+
+def _png(image: np.ndarray) -> bytes:
+    if image.dtype == np.uint8:
+        return images.png_bytes(image)
+    content: bytes = tf.io.encode_png(image).numpy()
+    return content
+
+
+def _npy(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, image)
+    return buffer.getvalue()
+
+
+def _tiff(image: np.ndarray) -> bytes:
+    """Encodes an uncompressed TIFF file of one page, with the channels of a pixel side by side.
+
+    Adobe, TIFF 6.0, Sections 2, 6 and 19.
+    """
+    height, width, channels = image.shape
+    data = np.ascontiguousarray(image, image.dtype.newbyteorder("<")).tobytes()
+    colors = 3 if channels == 3 else 1
+    bits, sample = 8 * image.dtype.itemsize, _FLOAT if image.dtype.kind == "f" else _UINT
+    fields: dict[int, tuple[int, list[int]]] = {
+        256: (_LONG, [width]),
+        257: (_LONG, [height]),
+        258: (_SHORT, [bits] * channels),
+        259: (_SHORT, [1]),  # no compression
+        262: (_SHORT, [_RGB if colors == 3 else _BLACK_IS_ZERO]),
+        273: (_LONG, [_HEADER_BYTES]),  # offset of the pixels
+        277: (_SHORT, [channels]),
+        278: (_LONG, [height]),  # rows per strip
+        279: (_LONG, [len(data)]),
+        284: (_SHORT, [1]),  # channels side by side
+        **({338: (_SHORT, [0] * (channels - colors))} if channels > colors else {}),
+        339: (_SHORT, [sample] * channels),
+    }
+    data += b"\0" * (len(data) % 2)
+    directory = _HEADER_BYTES + len(data)
+    end = directory + 2 + 12 * len(fields) + 4
+    entries, rest = struct.pack("<H", len(fields)), b""
+    for tag, (kind, values) in fields.items():
+        content = struct.pack(f"<{len(values)}{'H' if kind == _SHORT else 'I'}", *values)
+        if len(content) > 4:
+            place, rest = struct.pack("<I", end + len(rest)), rest + content
+        else:
+            place = content.ljust(4, b"\0")
+        entries += struct.pack("<HHI", tag, kind, len(values)) + place
+    header = b"II" + struct.pack("<HI", 42, directory)
+    return header + data + entries + bytes(4) + rest
+
+
+_ENCODERS = {"png": _png, "tiff": _tiff, "npy": _npy}
