@@ -47,12 +47,13 @@ ALLOWED = {
     },
     "front": {"metrics"},
     "config": {
-        *("dataset", "foreign", "installation", "networks", "losses", "schedule", "training"),
+        *("augment", "dataset", "foreign", "installation", "networks", "losses", "schedule"),
+        "training",
     },
     "installation": set(),
     "training": {
-        *("dataset", "distribution", "events", "files", "foreign", "images", "installation"),
-        *("interop", "losses", "networks", "ops", "runs", "schedule", "wording"),
+        *("augment", "dataset", "distribution", "events", "files", "foreign", "images"),
+        *("installation", "interop", "losses", "networks", "ops", "runs", "schedule", "wording"),
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},

@@ -33,6 +33,7 @@ _FIELD_TITLES = {
     "loss": "fields of the configuration, losses",
     "schedule": "fields of the configuration, schedule of growing",
     "training": "fields of the configuration, training",
+    "augment": "fields of the configuration, augmentation",
 }
 
 DATASET: flags.FlagHolder[str | None] = flags.DEFINE_string(

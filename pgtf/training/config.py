@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
+from pgtf.augment import AugmentConfig
 from pgtf.dataset import DatasetConfig
 from pgtf.losses import LossConfig
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
@@ -95,6 +96,9 @@ class RunConfig(Protocol):
 
     @property
     def training(self) -> TrainingConfig: ...
+
+    @property
+    def augment(self) -> AugmentConfig: ...
 
     def replace(self, changes: Mapping[str, Any]) -> RunConfig: ...
 

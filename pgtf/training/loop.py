@@ -21,14 +21,15 @@ from pgtf.runs import run_folder
 from pgtf.runs.checkpoints import Checkpoints
 from pgtf.runs.identity import Source
 from pgtf.schedule import ScheduleState
-from pgtf.training import callbacks, plan, ticks
+from pgtf.training import callbacks, held_out, plan, ticks
 from pgtf.training.callbacks import Callback
 from pgtf.training.calls import Calls, Diverged, set_lod
 from pgtf.training.config import RunConfig
 from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.measuring import Measurement, Measurements
+from pgtf.training.overfitting import AdaptingStepper
 from pgtf.training.pace import Pace
-from pgtf.training.profiler import profiled
+from pgtf.training.profiler import Steps, profiled
 from pgtf.training.progress import Display, TickProgress
 from pgtf.training.state import Progress, TrainingState
 from pgtf.training.stepper import Stepper
@@ -151,7 +152,7 @@ def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt:
             on_tick += callbacks.standard(job.folder, job.dataset, state, config)
             on_tick += options.callbacks
         measurements = Measurements(options.measurements if is_chief else (), interrupt)
-        stepper = _make_stepper(state, config, job.dataset, job.strategy)
+        stepper = _make_stepper(job, state)
         try:
             num_steps = options.profile_steps if is_chief else 0
             with profiled(stepper, job.folder, num_steps) as steps:
@@ -259,12 +260,15 @@ def _begin(state: TrainingState, config: RunConfig, dataset: Dataset, options: R
         initialize_discrimination(state.D, config, dataset)
 
 
-def _make_stepper(
-    state: TrainingState, config: RunConfig, dataset: Dataset, strategy: tf.distribute.Strategy
-) -> Stepper:
+def _make_stepper(job: _Job, state: TrainingState) -> Steps:
     """A Stepper with other draws after every rollback: the same draws would end the same way."""
-    seed = config.training.seed + ROLLBACK_SEEDS * state.progress.num_rollbacks
-    return Stepper(state, config.replace({"training.seed": seed}), dataset, strategy)
+    seed = job.config.training.seed + ROLLBACK_SEEDS * state.progress.num_rollbacks
+    config = job.config.replace({"training.seed": seed})
+    parts = held_out.split(job.dataset, job.config)
+    stepper = Stepper(state, config, parts.train, job.strategy)
+    if parts.held_out is None:
+        return stepper
+    return AdaptingStepper(stepper, state, config, (parts.train, parts.held_out), job.workers)
 
 
 def _roll_back(error: Diverged, state: TrainingState, checkpoints: Checkpoints) -> None:

@@ -23,6 +23,7 @@ def discriminator_parts(
     alpha: tf.Tensor | None,
     config: LossConfig,
     loss_scale: tf.Tensor | None = None,
+    augment: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None = None,
 ) -> list[Callable[[], LossTerms]]:
     """Splits D's loss into parts that sum to it; the fakes get the labels of the reals.
 
@@ -36,6 +37,7 @@ def discriminator_parts(
         alpha: [] weight of the finest branch; None is 1 without the lower-resolution branch.
         config: options of the loss.
         loss_scale: [] factor for the inner gradient in float16, or None.
+        augment: changes reals and fakes before D sees them and the penalty mixes them, or None.
 
     Returns:
         Functions -> LossTerms: the penalty if the loss has one, then reals and fakes, in one pass
@@ -45,6 +47,8 @@ def discriminator_parts(
     loss = losses.build(config)
     G_model, D_model, weight = _models(G, D, reals.shape[1], alpha)
     fakes = G_model(G.inputs(latents, labels, weight))
+    if augment is not None:
+        reals, fakes = augment(reals, fakes)
 
     def real_terms(scores: tf.Tensor, logits: tf.Tensor) -> LossTerms:
         return _with_labels(loss.reals(scores), "real_label_penalty", logits, labels, config)
@@ -82,13 +86,17 @@ def generator_terms(
     resolution: int,
     alpha: tf.Tensor | None,
     config: LossConfig,
+    augment: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> LossTerms:
     """Computes G's loss: latents [N, latent_size], labels [N, label_size] -> LossTerms.
 
-    With labels there is a component label_penalty; alpha as in `discriminator_parts`.
+    With labels there is a component label_penalty; alpha as in `discriminator_parts`. `augment`
+    changes fakes before D sees them.
     """
     G_model, D_model, weight = _models(G, D, resolution, alpha)
     fakes = G_model(G.inputs(latents, labels, weight))
+    if augment is not None:
+        fakes = augment(fakes)
     scores, logits = D_model([fakes, weight])
     terms = losses.build(config).generator(scores)
     return _with_labels(terms, "label_penalty", logits, labels, config)

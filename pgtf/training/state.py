@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf import networks
+from pgtf.augment.adaptation import AugmentProgress
 from pgtf.foreign.json_files import SMALL_BYTES, parse_json
 from pgtf.foreign.schema import Between, Count, read_as
 from pgtf.interop import snapshots
@@ -42,6 +43,7 @@ class Progress:
     # moving average that decides the strength of D's noise
     noise_ema: Annotated[float, Between(0, 1)] = 0.0
     num_rollbacks: Count = 0  # returns to a checkpoint, each with other draws
+    augment: AugmentProgress = dataclasses.field(default_factory=AugmentProgress)
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any], source: str | Path) -> Progress:
