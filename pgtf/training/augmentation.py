@@ -64,18 +64,23 @@ class Augmentation:
         self, reals: tf.Tensor, fakes: tf.Tensor, inputs: AugmentInputs
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Augments reals and fakes, both [N, H, W, C], alike."""
-        return self._augmented(reals, inputs, 0), self._augmented(fakes, inputs, -1)
+        numbers = (tf.concat([x[:, 0], x[:, 1]], axis=0) for x in inputs[:2])
+        p = tf.concat([inputs.p, inputs.p], axis=0)
+        both = self._augmented(tf.concat([reals, fakes], axis=0), *numbers, p)
+        found: list[tf.Tensor] = tf.split(both, 2)
+        return found[0], found[1]
 
     def of_G(self, fakes: tf.Tensor, inputs: AugmentInputs) -> tf.Tensor:
         """Augments fakes [N, H, W, C]."""
-        return self._augmented(fakes, inputs, -1)
+        return self._augmented(fakes, inputs.uniforms[:, -1], inputs.normals[:, -1], inputs.p)
 
-    def _augmented(self, images: tf.Tensor, inputs: AugmentInputs, which: int) -> tf.Tensor:
-        numbers = inputs.uniforms[:, which], inputs.normals[:, which]
+    def _augmented(
+        self, images: tf.Tensor, uniforms: tf.Tensor, normals: tf.Tensor, p: tf.Tensor
+    ) -> tf.Tensor:
         if self._is_ada:
-            found = ada.augment(images, ada.AdaDraws(*numbers), inputs.p)
+            found = ada.augment(images, ada.AdaDraws(uniforms, normals), p)
         else:
-            found = diffaug.augment(images, diffaug.DiffAugDraws(*numbers))
+            found = diffaug.augment(images, diffaug.DiffAugDraws(uniforms, normals))
         return tf.ensure_shape(found, images.shape)
 
 
