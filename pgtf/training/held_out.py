@@ -21,6 +21,13 @@ class Parts(NamedTuple):
     held_out: Dataset | None  # None = the run needs none
     line: str | None  # says so to the user
 
+    @property
+    def kept_apart(self) -> Dataset:
+        """The held-out images. Call it only if the run needs them."""
+        if self.held_out is None:
+            raise ValueError("nothing is held out.")
+        return self.held_out
+
 
 def split(dataset: Dataset, config: RunConfig) -> Parts:
     """Divides a dataset as a run needs it.

@@ -211,6 +211,9 @@ class Updates:
         """Computes either network's gradients, averaged over micro-batches and replicas."""
         resolution_log2 = self._stage.resolution_log2
         variables = objective.network.variables_at(resolution_log2)
+        if objective.network is self._state.D:
+            frozen = self._state.progress.frozen_D
+            variables = {name: v for name, v in variables.items() if name not in frozen}
         networks: tuple[Network, Network] = (self._state.G, self._state.D)
         weights = {each: differentiation.read_weights(each, resolution_log2) for each in networks}
         trained = {name: weights[objective.network][name] for name in variables}
