@@ -35,7 +35,7 @@ from pgtf.distribution.workers import Workers
 from pgtf.metrics.classifier import resize, train
 from pgtf.metrics.kid import SCALE, kernel_distance
 from pgtf.metrics.swd import SlicedWasserstein
-from pgtf.training import held_out, plan
+from pgtf.training import held_out, plan, transfers
 from pgtf.training.calls import enter_stage, set_lod
 from pgtf.training.overfitting import AdaptingStepper
 from pgtf.training.state import TrainingState
@@ -43,6 +43,8 @@ from pgtf.training.stepper import Stepper
 
 NUM_FACES, NUM_EMOJI, NUM_JUDGED = 300, 1000, 900
 KINDS = ("none", "diffaug", "ada")
+NUM_TRAINED = 4000  # faces of `transfer`
+_HAIR = list(demo.FACTORS).index("hair")
 FMAPS = {"fmap_base": 256, "fmap_max": 32}
 CLASSIFIER_EPOCHS = {"faces": 4, "emoji": 10}
 
@@ -52,13 +54,14 @@ class Judge:
     """Images that nothing was trained on, and a classifier of such images."""
 
     reals: np.ndarray  # uint8 [N, R, R, 3]
-    classifier: object
+    classifier: object = None
+    labels: np.ndarray | None = None  # of the fakes
 
     def __call__(self, state, seed=0):
         """Values of the fakes of Gs: {name: number}."""
         rng = np.random.RandomState(seed)
         latents = rng.randn(len(self.reals), state.Gs.latent_size).astype(np.float32)
-        fakes = pixels.to_uint8(state.Gs.run(latents, None, 0.0, minibatch_size=64))
+        fakes = pixels.to_uint8(state.Gs.run(latents, self.labels, minibatch_size=64))
         swd = SlicedWasserstein(len(fakes), fakes.shape[1:], np.random.RandomState(seed))
         swd.feed_reals(self.reals)
         swd.begin_fakes()
@@ -143,6 +146,7 @@ def trained(config, dataset, looks=(), judge=None, start=None):
     state = TrainingState(config, strategy)
     if start is not None:
         state.load_networks(*start)
+        state.progress.stage = None
     parts = held_out.split(dataset, config)
     steps = stepper = Stepper(state, config, parts.train, strategy)
     if parts.held_out is not None:
@@ -195,6 +199,78 @@ def augment(args):
                     _save(root / f"{name}-{kind}.png", state)
 
 
+def transfer(args):
+    """Networks of 16x16 faces carried on, against new ones that see twice as many images."""
+    root = pathlib.Path(args.outdir)
+    large, _ = face_images(NUM_TRAINED + NUM_JUDGED, 32, 1)
+    small = large.reshape(len(large), 16, 2, 16, 2, 3).mean((2, 4)).round().astype(np.uint8)
+    gray = small.mean(3, keepdims=True).round().astype(np.uint8)
+    hair = np.eye(4, dtype=np.float32)[
+        demo.factor_values(demo.sample_faces(len(large), 1))[:, _HAIR]
+    ]
+    dataset = dataset_of(root / "faces-16", small[:NUM_TRAINED])
+    state, values, _ = trained(
+        config_of(dataset, args.source_kimg, 1, {}),
+        dataset,
+        [args.source_kimg],
+        Judge(small[NUM_TRAINED:]),
+    )
+    print(json.dumps({"source": values}), flush=True)
+    source = transfers.Source("source", state.G, state.D, state.Gs, ())
+    fading = {
+        "schedule.lod_initial_resolution": 16,
+        "schedule.lod_training_kimg": 0,
+        "schedule.lod_transition_kimg": args.kimg / 5,
+    }
+    for name, images, labels in (
+        ("32", large, None),
+        ("labels", small, hair),
+        ("gray", gray, None),
+    ):
+        rest = None if labels is None else labels[NUM_TRAINED:]
+        own = None if labels is None else labels[:NUM_TRAINED]
+        dataset = dataset_of(root / f"faces-{name}", images[:NUM_TRAINED], own)
+        judge = Judge(images[NUM_TRAINED:], labels=rest)
+        for kind in ("new", "transfer", "freeze_D"):
+            kimg = args.kimg if kind == "new" else args.kimg / 2
+            changes = fading if kind != "new" and name == "32" else {}
+            changes = changes | {"training.freeze_D": 2 if kind == "freeze_D" else 0}
+            config, start = config_of(dataset, kimg, 1, changes), None
+            if kind != "new":
+                start, _ = transfers.begin(source, config, dataset)
+            looks = [args.kimg / 8 * (i + 1) for i in range(8) if args.kimg / 8 * (i + 1) <= kimg]
+            _, values, sec = trained(config, dataset, looks, judge, start)
+            swd = {look: value["swd"] for look, value in zip(looks, values, strict=True)}
+            print(json.dumps({"to": name, "from": kind, "cpu_sec": sec, "swd": swd}), flush=True)
+
+
+def cost(args):
+    """Processor time of iterations with and without ADA, in turns."""
+    root = pathlib.Path(args.outdir)
+    for resolution, minibatch in ((32, 16), (128, 4)):
+        images = np.random.RandomState(0).randint(0, 256, (64, resolution, resolution, 3), np.uint8)
+        dataset, steppers = dataset_of(root / f"noise-{resolution}", images), {}
+        for kind in ("none", "diffaug", "ada"):
+            changes = {f"{n}.fmap_base": 256 for n in "GD"} | {f"{n}.fmap_max": 64 for n in "GD"}
+            changes |= {"schedule.minibatch_base": minibatch, "augment.aug": kind}
+            if kind == "ada":
+                changes["augment.aug_p"] = 0.3
+            config = config_of(dataset, 1000, 1, changes)
+            state = TrainingState(config, tf.distribute.get_strategy())
+            steppers[kind] = Stepper(state, config, dataset, tf.distribute.get_strategy())
+        seconds = {kind: [] for kind in steppers}
+        for turn in range(args.turns + 1):
+            for kind, stepper in steppers.items():
+                call = plan.next_call(config.schedule, config.training, 0, 0, 1, 1)
+                began = time.process_time()
+                stepper.run(call)
+                if turn:  # The first traces.
+                    seconds[kind].append((time.process_time() - began) / len(call.nimgs))
+        line = {"resolution": resolution, "minibatch": minibatch}
+        line |= {f"{kind}_cpu_ms": round(1000 * min(x), 1) for kind, x in seconds.items()}
+        print(json.dumps(line), flush=True)
+
+
 def _save(path, state):
     latents = np.random.RandomState(9).randn(32, state.Gs.latent_size).astype(np.float32)
     pixels.save_image_grid(path, state.Gs.run(latents, None, 0.0), (8, 4))
@@ -212,6 +288,15 @@ def main():
     p.add_argument("--faces_kimg", type=float, default=24)
     p.add_argument("--emoji_kimg", type=float, default=16)
     p.set_defaults(run=augment)
+    p = commands.add_parser("transfer", help=transfer.__doc__)
+    p.add_argument("--outdir", default="small-data")
+    p.add_argument("--source_kimg", type=float, default=8)
+    p.add_argument("--kimg", type=float, default=5, help="of new networks; others see half of it")
+    p.set_defaults(run=transfer)
+    p = commands.add_parser("cost", help=cost.__doc__)
+    p.add_argument("--outdir", default="small-data")
+    p.add_argument("--turns", type=int, default=5)
+    p.set_defaults(run=cost)
     args = parser.parse_args()
     args.run(args)
 
