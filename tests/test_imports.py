@@ -48,13 +48,14 @@ ALLOWED = {
     },
     "front": {"metrics"},
     "config": {
-        *("dataset", "foreign", "installation", "networks", "losses", "schedule", "training"),
+        *("augment", "dataset", "foreign", "installation", "networks", "losses", "schedule"),
+        "training",
     },
     "installation": set(),
     "training": {
-        *("dataset", "distribution", "events", "files", "foreign", "images", "installation"),
-        *("interop", "losses", "networks", "ops", "runs", "schedule", "wording"),
-        *("depth", "grids", "label_groups"),
+        *("augment", "dataset", "depth", "distribution", "events", "files", "foreign", "grids"),
+        *("images", "installation", "interop", "label_groups", "losses", "networks", "ops"),
+        *("runs", "schedule", "wording"),
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},

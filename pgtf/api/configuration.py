@@ -12,6 +12,9 @@ from pgtf.dataset import NoDataset
 from pgtf.dataset.sources import automatic
 from pgtf.distribution.cluster import num_workers
 from pgtf.metrics.plan import parse_plan
+from pgtf.runs import run_folder
+
+_AUGMENT = ("aug", "aug_p", "aug_target", "aug_kimg", "aug_interval")  # flags that are fields
 
 
 def configured(options: TrainOptions) -> tuple[str, Config]:
@@ -39,6 +42,8 @@ def configured(options: TrainOptions) -> tuple[str, Config]:
         "schedule.grad_accumulation": options.grad_accumulation,
         "training.precision": options.precision,
         "training.jit": options.jit,
+        "training.freeze_D": options.freeze_D,
+        **{f"augment.{name}": getattr(options, name) for name in _AUGMENT},
     }
     if options.minibatch is not None:
         shortcuts |= {"schedule.minibatch_base": options.minibatch}
@@ -76,5 +81,7 @@ def check_files(options: TrainOptions, config: Config) -> None:
         holds_images(config)
     if options.resume_pkl is not None and not os.path.exists(options.resume_pkl):
         raise FileNotFoundError(f"{options.resume_pkl}: no such file.")
+    if options.transfer is not None:
+        run_folder.network_file(options.outdir, os.fspath(options.transfer))
     if options.metrics is not None:
         parse_plan(options.metrics)

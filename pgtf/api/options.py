@@ -31,6 +31,11 @@ class TrainOptions:
     jit: Literal["auto", "on", "off"] | None = None
     minibatch: int | None = None  # at every resolution
     grad_accumulation: int | None = None
+    aug: Literal["none", "diffaug", "ada"] | None = None
+    aug_p: float | None = None
+    aug_target: float | None = None
+    aug_kimg: float | None = None
+    aug_interval: int | None = None
     fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     fit_schedule: bool = False  # scale the phases of growing to the length
     gpus: int | None = None  # None = 1 if there is one, 0 = CPU
@@ -41,6 +46,8 @@ class TrainOptions:
     allow_config_change: bool = False  # continue a run although options differ
     resume_pkl: Path | None = None  # file whose networks the run begins with
     resume_kimg: float | None = None  # thousands of images that they have seen
+    transfer: Path | None = None  # file or run whose blocks the networks begin with
+    freeze_D: int | None = None  # number of its finest blocks of D that are not trained
     checkpoint_minutes: float = 10
     on_divergence: Literal["stop", "rollback"] = "stop"
     profile: int = 0  # iterations to record as a TensorBoard trace
@@ -84,7 +91,7 @@ def from_keywords(**keywords: Any) -> TrainOptions:
             raise ValueError(f"no option `{name}`. Did you mean `{near}`?")
         fields |= {x: configs.value_of(x, value, kinds[x]) for x in named}
     _check_types(given)
-    for name in ("dataset", "outdir", "resume_pkl"):
+    for name in ("dataset", "outdir", "resume_pkl", "transfer"):
         if given.get(name) is not None:
             given[name] = os.path.expanduser(os.fspath(given[name]))
     return TrainOptions(**given, fields=fields)
@@ -96,6 +103,7 @@ def _check_types(given: Mapping[str, Any]) -> None:
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "jit": ("auto", "on", "off"),
         "on_divergence": ("stop", "rollback"),
+        "aug": ("none", "diffaug", "ada"),
     }
     for name, kinds, what in (
         ("dataset", (str, os.PathLike), "a path"),
@@ -104,6 +112,8 @@ def _check_types(given: Mapping[str, Any]) -> None:
         ("outdir", (str, os.PathLike), "a path"),
         ("resume_pkl", (str, os.PathLike), "a path"),
         ("resume_kimg", (int, float), "a number"),
+        ("transfer", (str, os.PathLike), "a path"),
+        ("freeze_D", (int,), "a whole number"),
         ("checkpoint_minutes", (int, float), "a number"),
         ("gpus", (int,), "a whole number"),
         ("cpu_replicas", (int,), "a whole number"),
@@ -112,6 +122,8 @@ def _check_types(given: Mapping[str, Any]) -> None:
         ("resolution", (int,), "a whole number"),
         ("minibatch", (int,), "a whole number"),
         ("grad_accumulation", (int,), "a whole number"),
+        *((name, (int, float), "a number") for name in ("aug_p", "aug_target", "aug_kimg")),
+        ("aug_interval", (int,), "a whole number"),
         ("metrics", (str,), "text"),
     ):
         value = given.get(name)

@@ -19,7 +19,7 @@ from pgtf.dataset.sources import automatic, demo
 from pgtf.distribution.workers import Workers
 from pgtf.runs.choice import Request, choose
 from pgtf.runs.identity import NEW_NETWORKS, Beginning
-from pgtf.training import advice, prepare
+from pgtf.training import advice, held_out, prepare, transfers
 from pgtf.training import start as starts
 from pgtf.training.config import RunConfig
 
@@ -31,6 +31,7 @@ class Prepared(NamedTuple):
     dataset: Dataset
     start: starts.Start | None  # networks to begin with, None = new ones
     remarks: Sequence[str]  # lines for the user: first networks, warnings
+    beginning: Beginning = NEW_NETWORKS  # file of `start`
 
 
 def prepared(
@@ -56,7 +57,16 @@ def prepared(
         config = config.replace({"dataset.path": made_path})
         remarks.append(f"Dataset: {made_path}, made of the images in {path}.")
     file, kimg = options.resume_pkl, options.resume_kimg
-    start = None
+    start, source, asked = None, None, config
+    if options.transfer is not None:
+        if file is not None:
+            raise ValueError("`--transfer` and --resume_pkl exclude each other. Give one of them.")
+        source = transfers.load(os.fspath(options.transfer), os.fspath(options.outdir))
+        config = transfers.with_networks(config, source)
+    elif config.training.freeze_D:
+        raise ValueError(
+            f"`--freeze_D` needs --transfer. Received: freeze_D={config.training.freeze_D}."
+        )
     if file is not None:
         start, line = starts.load(os.fspath(file), kimg)
         starts.check_length(start, config.training.total_kimg)
@@ -73,10 +83,20 @@ def prepared(
     )
     if file is not None:
         starts.check_stated(config, options.fields, made, os.fspath(file))
+    if source is not None:
+        starts.check_stated(asked, options.fields, made, source.path, "--transfer")
+        start, lines = transfers.begin(source, made, dataset)
+        starts.check_length(start, made.training.total_kimg, "the beginning of --transfer")
+        remarks += lines
+    if line := held_out.split(dataset, made).line:
+        remarks.append(line)
     found = advice.warnings(made, dataset)
     found += machine_warnings(options, made, dataset.num_images, dataset)
     remarks += [f"Warning: {text}" for text in found]
-    return Prepared(made, dataset, start, remarks)
+    beginning = NEW_NETWORKS
+    if start is not None and (path_of_start := file if source is None else source.path):
+        beginning = Beginning.of(path_of_start, start.nimg)
+    return Prepared(made, dataset, start, remarks, beginning)
 
 
 def plan_images(options: TrainOptions, config: Config) -> automatic.Plan | None:
@@ -132,16 +152,13 @@ def request(options: TrainOptions, preset: str, run: Prepared) -> Request:
         preset: name of the preset.
         run: result of `prepared`.
     """
-    file, beginning = options.resume_pkl, NEW_NETWORKS
-    if run.start is not None and file is not None:
-        beginning = Beginning.of(file, run.start.nimg)
     is_chosen = options.preset is None and preset in GPU_PRESETS
     return Request.of(
         options.outdir,
         preset,
         run.config,
         run.dataset,
-        beginning=beginning,
+        beginning=run.beginning,
         mirror_is_default=mirror_stated_by(options, preset) is None,
         former=_former_fields(options, preset),
         siblings=GPU_PRESETS if is_chosen else (),

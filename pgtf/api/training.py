@@ -18,10 +18,10 @@ from pgtf.dataset import Dataset
 from pgtf.distribution import all_reduce_check
 from pgtf.distribution.strategy import describe_devices
 from pgtf.distribution.workers import Workers
-from pgtf.metrics import during_training
+from pgtf.metrics import during_training, watching
 from pgtf.metrics.setup import MetricOptions
 from pgtf.runs import continuation, lock, log
-from pgtf.training import loop, precision, prepare
+from pgtf.training import loop, precision, prepare, watch
 from pgtf.training.callbacks import Callback
 from pgtf.training.config import RunConfig
 from pgtf.training.progress import Display
@@ -114,6 +114,7 @@ def run(options: TrainOptions, observer: Observer | None = None) -> Outcome:
         on_divergence=options.on_divergence,
         profile_steps=options.profile,
         display=observer.display,
+        watch=watch.Measures(watching.similarity, watching.distance_to),
     )
     with _logged(workers, opened.folder):
         for note in notes:

@@ -27,6 +27,11 @@ class AugmentConfig:
     aug_interval: Annotated[
         int, "ada: images between two adaptations, over which the signal is averaged"
     ] = 1000
+    watch: Annotated[
+        bool | None,
+        "measure overfitting on held-out images, and how similar the fakes are, in each tick; "
+        "none = where D sees augmented images",
+    ] = None
 
     def __post_init__(self) -> None:
         if self.aug_p is not None and not 0 <= self.aug_p <= 1:
@@ -41,3 +46,27 @@ class AugmentConfig:
             raise ValueError(
                 f"`aug_interval` must be at least 1. Received: aug_interval={self.aug_interval}."
             )
+        if self.aug_p is not None and self.aug != "ada":
+            raise ValueError(
+                f"`aug_p` needs `aug` ada. Received: aug_p={self.aug_p}, aug={self.aug}."
+            )
+
+    @property
+    def is_adaptive(self) -> bool:
+        """True if the probability is adapted during training."""
+        return self.aug == "ada" and self.aug_p is None
+
+    @property
+    def is_used(self) -> bool:
+        """True if D sees augmented images; with a fixed probability of 0 there are none."""
+        return self.aug != "none" and self.aug_p != 0
+
+    @property
+    def is_watched(self) -> bool:
+        """True if each tick measures overfitting."""
+        return self.is_used if self.watch is None else self.watch
+
+    @property
+    def needs_held_out(self) -> bool:
+        """True if some images must not be trained on, to be compared with those that are."""
+        return self.is_adaptive or self.is_watched

@@ -83,16 +83,29 @@ def _filtered(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Te
 
 
 def _interpolated(images: tf.Tensor, columns: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Interpolates linearly at positions [N, H * W]: [N, H, W, C] -> same."""
+    """Interpolates linearly at positions [N, H * W]: [N, H, W, C] -> same.
+
+    Each pixel is gathered together with its neighbours, which takes a quarter of the time.
+    """
+    _, height, width, channels = images.shape
+    columns, rows = _reflected_position(columns, width), _reflected_position(rows, height)
     left, top = tf.floor(columns), tf.floor(rows)
-    shape = [-1, *images.shape[1:3], 1]
-    right_share, lower_share = (tf.reshape(x, shape) for x in (columns - left, rows - top))
-    left, top = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
-    upper, lower = (
-        (1 - right_share) * _gather(images, left, y) + right_share * _gather(images, left + 1, y)
-        for y in (top, top + 1)
+    right_share, lower_share = (columns - left)[..., None], (rows - top)[..., None]
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")  # positions from -1 on
+    quads = tf.concat(
+        [padded[:, y : y + height + 1, x : x + width + 1] for y in (0, 1) for x in (0, 1)], axis=3
     )
-    return (1 - lower_share) * upper + lower_share * lower
+    quads = tf.reshape(quads, [-1, (height + 1) * (width + 1), 4 * channels])
+    at = tf.cast((top + 1) * (width + 1) + (left + 1), tf.int32)
+    both = tf.split(tf.gather(quads, at, batch_dims=1), 4, axis=2)
+    upper, lower = (both[i] + right_share * (both[i + 1] - both[i]) for i in (0, 2))
+    return tf.reshape(upper + lower_share * (lower - upper), [-1, height, width, channels])
+
+
+def _reflected_position(position: tf.Tensor, size: int) -> tf.Tensor:
+    """Position between pixels, -0.5 to size - 0.5, of an image that repeats mirrored."""
+    position = tf.math.floormod(position + 0.5, 2.0 * size)
+    return tf.minimum(position, 2.0 * size - position) - 0.5
 
 
 def _gather(images: tf.Tensor, columns: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

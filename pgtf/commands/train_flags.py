@@ -33,6 +33,7 @@ _FIELD_TITLES = {
     "loss": "fields of the configuration, losses",
     "schedule": "fields of the configuration, schedule of growing",
     "training": "fields of the configuration, training",
+    "augment": "fields of the configuration, augmentation",
 }
 
 DATASET: flags.FlagHolder[str | None] = flags.DEFINE_string(
@@ -131,6 +132,40 @@ MINIBATCH: flags.FlagHolder[int | None] = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=FLAGS,
 )
+AUG: flags.FlagHolder[str | None] = flags.DEFINE_enum(
+    "aug",
+    None,
+    ["none", "diffaug", "ada"],
+    "Augmentation of what D sees, for small datasets: DiffAugment, or ADA, whose probability is "
+    "adapted to overfitting (default: the preset's, none).",
+    flag_values=FLAGS,
+)
+AUG_P: flags.FlagHolder[float | None] = flags.DEFINE_float(
+    "aug_p",
+    None,
+    "With --aug=ada: fixed probability of each operation (default: adapted).",
+    flag_values=FLAGS,
+)
+AUG_TARGET: flags.FlagHolder[float | None] = flags.DEFINE_float(
+    "aug_target",
+    None,
+    "With --aug=ada: overfitting signal towards which the probability is adapted (default: 0.6).",
+    flag_values=FLAGS,
+)
+AUG_KIMG: flags.FlagHolder[float | None] = flags.DEFINE_float(
+    "aug_kimg",
+    None,
+    "With --aug=ada: thousands of images in which the probability can rise from 0 to 1 (default: "
+    "500).",
+    flag_values=FLAGS,
+)
+AUG_INTERVAL: flags.FlagHolder[int | None] = flags.DEFINE_integer(
+    "aug_interval",
+    None,
+    "With --aug=ada: images between two adaptations, over which the signal is averaged (default: "
+    "1000).",
+    flag_values=FLAGS,
+)
 GRAD_ACCUMULATION: flags.FlagHolder[int | None] = flags.DEFINE_integer(
     "grad_accumulation",
     None,
@@ -169,6 +204,20 @@ RESUME_KIMG: flags.FlagHolder[float | None] = flags.DEFINE_float(
     None,
     "With --resume_pkl: thousands of images its networks have seen (default: the file's own count, "
     "or that in its name).",
+    flag_values=FLAGS,
+)
+TRANSFER: flags.FlagHolder[str | None] = flags.DEFINE_string(
+    "transfer",
+    None,
+    "Snapshot, pickle or run whose blocks the networks begin with; resolution, channels and labels "
+    "may differ (default: new ones).",
+    flag_values=FLAGS,
+)
+FREEZE_D: flags.FlagHolder[int | None] = flags.DEFINE_integer(
+    "freeze_D",
+    None,
+    "With --transfer: number of the finest taken blocks of D that are not trained (default: 0).",
+    lower_bound=0,
     flag_values=FLAGS,
 )
 ALLOW_CONFIG_CHANGE: flags.FlagHolder[bool] = flags.DEFINE_bool(
@@ -250,7 +299,10 @@ def parse(argv: Sequence[str], description: str) -> list[str]:
     try:
         rest: list[str] = FLAGS(argv)
     except flags.UnrecognizedFlagError as error:
-        names = [f"--{known}" for known in (*FIRST, *FLAGS)]
+        # --kimg means --total_kimg, not --aug_kimg.
+        usual = [name for name in FLAGS if not name.startswith("aug_")]
+        known = FLAGS if error.flagname.startswith("aug") else usual
+        names = [f"--{name}" for name in (*FIRST, *known)]
         mistake(unknown_flag(f"--{error.flagname}", names), command("train"))
     except (flags.Error, ValueError) as error:
         mistake(f"{error}{_nearest_value(str(error))}", command("train"))

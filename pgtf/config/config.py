@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pgtf.augment import AugmentConfig
 from pgtf.config import checks
 from pgtf.dataset import DatasetConfig
 from pgtf.foreign import json_files, numbers
@@ -35,6 +36,7 @@ class Config:
     loss: LossConfig = LossConfig()
     schedule: Schedule = Schedule()
     training: TrainingConfig = TrainingConfig()
+    augment: AugmentConfig = AugmentConfig()
 
     def replace(self, changes: Mapping[str, Any]) -> Config:
         """Returns a copy with fields changed by dotted name: {"schedule.minibatch_base": 8}.

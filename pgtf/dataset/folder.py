@@ -78,6 +78,8 @@ class Dataset:
     grid: Grid = PAPER_GRID  # size of the coarsest level
     dtype: np.dtype[Any] = UINT8  # of the stored values
     value_range: tuple[float, float] = UINT8_DRANGE  # stored values that are -1 and 1 to networks
+    # Records of the images where they are neither all nor a range of them: int64 [num_images].
+    chosen: np.ndarray | None = dataclasses.field(default=None, compare=False)
 
     @property
     def resolution(self) -> int:
@@ -144,8 +146,16 @@ class Dataset:
             return np.zeros((len(indices), 0), np.float32)
         return self.label_file.read(self._records(indices))[:, : self.label_size]
 
+    def subset(self, images: np.ndarray) -> Dataset:
+        """Returns the dataset of some images, by number, in this order."""
+        records = np.asarray(self._records(images), np.int64)
+        return dataclasses.replace(self, chosen=records, num_images=len(records), first_image=0)
+
     def _records(self, indices: Sequence[int] | np.ndarray) -> Sequence[int] | np.ndarray:
         """Returns the numbers of the records of images."""
+        if self.chosen is not None:
+            found: np.ndarray = self.chosen[np.asarray(indices)]
+            return found
         return np.asarray(indices) + self.first_image if self.first_image else indices
 
 

@@ -84,7 +84,11 @@ def batches(
     order = _order(dataset.num_images, minibatch, position, shard, seed)
     rows = order.map(table.gather).rebatch(num, drop_remainder=True)
     rows = rows.map(lambda labels: tf.ensure_shape(labels, [num, table.label_size]))
-    held = _held(file, dataset.num_images, channels_first)
+    held_records = dataset.num_images
+    if dataset.chosen is not None:
+        held_records, chosen = file.num_records, dataset.chosen
+        order = order.map(lambda numbers: tf.gather(chosen, numbers))
+    held = _held(file, held_records, channels_first)
     if held is None:
         images = _read(file, order, on_error, channels_first)
     else:

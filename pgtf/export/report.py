@@ -26,6 +26,14 @@ TEMPLATE = Path(__file__).with_name("report.html")
 MAX_GRIDS = 30  # grids in the page, spread over the run
 MAX_SIZE = (640, 384)  # pixels of the upper left part of a grid that the page shows
 LOSSES = {"G_loss": "G loss", "D_loss": "D loss"}
+# Curves of runs on small datasets.
+SIGNALS = {
+    "aug_signal": "overfitting",
+    "aug_signal_mean": "overfitting, mean of an interval",
+    "aug_p": "probability of augmentations",
+    "fakes_ms_ssim": "MS-SSIM between fakes",
+}
+HELD_OUT = {"held_out_swd": "SWD x 10^3 to held-out images"}
 SCORES = {"real_scores": "D(real)", "fake_scores": "D(fake)", "mixed_norms": "gradient norm"}
 
 Stats = Sequence[Mapping[str, Any]]  # lines of stats.jsonl
@@ -64,6 +72,7 @@ def write_report(
         _summary(stats, metrics, grid),
         _section("Images over time", _player(moments)),
         _section("Training", _training_charts(stats)),
+        *_small_data(stats),
         _section("Metrics", _metric_charts(metrics)),
         _section("Nearest neighbours in the training set", _neighbours(neighbours)),
         _section("Stages", _table("Stages", stages[0], stages[1:])),
@@ -121,19 +130,38 @@ def _player(moments: Sequence[Moment]) -> str:
 
 
 def _training_charts(stats: Stats) -> str:
+    return "".join(_chart(stats, names) for names in (LOSSES, SCORES))
+
+
+def _small_data(stats: Stats) -> list[str]:
+    """Makes the section about overfitting, with a mark of the best snapshot; [] without values."""
     charts = [
-        line_chart(
-            {
-                label: [(line["kimg"], line[name]) for line in stats if name in line]
-                for name, label in names.items()
-                if any(name in line for line in stats)  # Not every loss has every statistic.
-            },
-            "thousands of images shown",
-            _bands(stats),
-        )
-        for names in (LOSSES, SCORES)
+        _chart(stats, names)
+        for names in (SIGNALS, HELD_OUT)
+        if any(name in line for line in stats for name in names)
     ]
-    return "".join(charts)
+    if best := best_by_held_out(stats):
+        note = (
+            f"Closest to the held-out images at {best['kimg']:g} kimg, SWD "
+            f"{best['held_out_swd']:.3f} x 10^-3: best-held-out.h5."
+        )
+        charts.append(f'<p class="note">{note}</p>')
+    return [_section("Overfitting", "".join(charts))] if charts else []
+
+
+def best_by_held_out(stats: Stats) -> Mapping[str, Any] | None:
+    """Returns the line at full resolution whose fakes are closest to held-out images, or None."""
+    lines = [x for x in stats if x.get("lod") == 0 and "held_out_swd" in x]
+    return min(lines, key=lambda line: line["held_out_swd"], default=None)
+
+
+def _chart(stats: Stats, names: Mapping[str, str]) -> str:
+    series = {
+        label: [(line["kimg"], line[name]) for line in stats if name in line]
+        for name, label in names.items()
+        if any(name in line for line in stats)  # Not every run has every statistic.
+    }
+    return line_chart(series, "thousands of images shown", _bands(stats))
 
 
 def _bands(stats: Stats) -> list[tuple[float, float, str]]:

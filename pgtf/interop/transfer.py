@@ -18,7 +18,7 @@ import numpy as np
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig, weight_shapes
 
 Config = TypeVar("Config", GeneratorConfig, DiscriminatorConfig)
-State = Literal["taken", "taken in part", "new"]
+State = Literal["taken", "taken in part", "new", "frozen"]
 
 _IMAGE_LAYER = re.compile(r"(ToRGB|FromRGB)_lod(\d+)/(.+)")
 _DENSE_OF_LABELS = {"4x4/Dense/weight", "4x4/Dense1/weight", "4x4/Dense1/bias"}
@@ -36,12 +36,13 @@ class Row:
 
 
 def config_for(theirs: Config, like: Config) -> Config:
-    """Options of the taken network, with the resolution, channels and labels of another."""
+    """Options of the taken network, with resolution, channels, labels and grid of another."""
     return dataclasses.replace(
         theirs,
         num_channels=like.num_channels,
         resolution=like.resolution,
         label_size=like.label_size,
+        grid=like.grid,
     )
 
 
@@ -104,6 +105,17 @@ def frozen_names(rows: Sequence[Row], names: Sequence[str], config: Any, count: 
         for name, (resolution, layer) in places.items()
         if resolution in frozen and (resolution, layer) not in is_new and "Dense" not in layer
     }
+
+
+def with_frozen(rows: Sequence[Row], names: set[str], config: Any) -> list[Row]:
+    """Returns rows in which the layers of D that hold frozen weights say so."""
+    places = {_place(name, config) for name in names}
+    return [
+        dataclasses.replace(row, state="frozen")
+        if row.network == "D" and (row.resolution, row.layer) in places
+        else row
+        for row in rows
+    ]
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -192,7 +204,8 @@ def _check(theirs: Config, mine: Config) -> None:
         raise ValueError(
             "`transfer` needs networks whose common blocks have the same shape. Received: "
             f"{'; '.join(problems[:3])}{' ...' if len(problems) > 3 else ''}. What fits is "
-            f"fmap_base={theirs.fmap_base}, fmap_max={theirs.fmap_max}, as in the file."
+            f"fmap_base={theirs.fmap_base}, fmap_max={theirs.fmap_max}, grid={theirs.grid}, as in "
+            "the file."
         )
 
 
@@ -202,17 +215,26 @@ def _differences(theirs: Config, mine: Config) -> Iterator[str]:
     for name, shape in shapes.items():
         resolution, _ = _place(name, mine)
         source = _their_name(name, theirs, mine)
-        if resolution > coarsest or source is None or name in _DENSE_OF_LABELS:
+        if resolution > coarsest or source is None:
             continue
         expected = others.get(source)
         if expected is None:
             yield f"{name} is not in the file"
-        elif shape != expected and not _IMAGE_LAYER.fullmatch(name):
+        elif not (_IMAGE_LAYER.fullmatch(name) or _fits(name, shape, expected, mine)):
             yield f"{name} is {list(shape)} here, {list(expected)} in the file"
     if isinstance(mine, GeneratorConfig) and isinstance(theirs, GeneratorConfig):
         sizes = [c.nf(0) if c.latent_size is None else c.latent_size for c in (mine, theirs)]
         if sizes[0] != sizes[1]:
             yield f"latent vectors have {sizes[0]} values here, {sizes[1]} in the file"
+
+
+def _fits(name: str, shape: Sequence[int], expected: Sequence[int], mine: Config) -> bool:
+    """True if two shapes of a weight agree, but for labels."""
+    if name not in _DENSE_OF_LABELS:
+        return tuple(shape) == tuple(expected)
+    if isinstance(mine, GeneratorConfig):  # Rows are latents, then labels.
+        return tuple(shape[1:]) == tuple(expected[1:])
+    return tuple(shape[:-1]) == tuple(expected[:-1])  # The last columns are label logits.
 
 
 def _channels(config: Any) -> str:

@@ -123,6 +123,19 @@ def locate(outdir: str | os.PathLike[str], run: str | os.PathLike[str] | None = 
     raise ValueError(f"no run {run!r} in {outdir}. Runs there: {names}.")
 
 
+def network_file(outdir: str | os.PathLike[str], name: str) -> Path:
+    """Finds networks by the path of their file, or by run: the newest snapshot.
+
+    Raises:
+        OSError, ValueError: if there is no such file, run or snapshot.
+    """
+    if os.path.isdir(name) or (name.isdecimal() and not os.path.exists(name)):
+        return newest_snapshot(locate(outdir, name))
+    if not os.path.exists(name):
+        raise FileNotFoundError(f"{name}: no such file or run.")
+    return Path(name)
+
+
 def newest_first(folder: Path) -> list[Path]:
     """Lists the checkpoints in a folder. Raises OSError if it exists but cannot be read."""
     names = [entry.name for entry in files.entries(folder) if entry.is_file()]

@@ -110,8 +110,9 @@ def few_images_warning(num_images: int, mirrored: bool) -> str | None:
     return (
         f"the dataset has {num_images} images. D learns fewer than about {FEW_IMAGES:,} by heart, "
         "and then fakes get worse, or copy them: compare snapshots with --metrics=swd, and look at "
-        f"{spelled('`python -m metrics neighbours`')}. Add images, {mirror}train at a lower "
-        "--resolution, or begin with a network of similar images (--resume_pkl=FILE)."
+        f"{spelled('`python -m metrics neighbours`')}. Add images, {mirror}augment what D sees "
+        "(--aug=ada), train at a lower --resolution, or begin with a network of similar images "
+        "(--transfer=FILE)."
     )
 
 

@@ -21,7 +21,7 @@ from pgtf.interop import save_snapshot
 from pgtf.label_groups import CLASS, MULTILABEL, standardised
 from pgtf.networks import Network
 from pgtf.runs.run_folder import STATS_FILE
-from pgtf.training import pictures, randomness
+from pgtf.training import pictures, randomness, watch
 from pgtf.training.config import RunConfig
 from pgtf.training.events import TensorBoard
 from pgtf.training.state import TrainingState
@@ -193,12 +193,7 @@ class Snapshot:
     def __init__(self, folder: Path, dataset: Dataset, config: RunConfig) -> None:
         self._folder = folder
         self._every = config.training.network_snapshot_ticks
-        self._meta = {
-            "config": json.loads(config.to_json()),
-            "label_names": list(dataset.label_names),  # for generate.py and the exported model
-            "label_groups": [group.as_json() for group in dataset.label_groups],
-            **Depth.of(dataset).as_json(),
-        }
+        self._meta = watch.meta_of(dataset, config)
 
     def __call__(self, tick: Tick, state: TrainingState, final: bool) -> None:
         if not final and tick.tick % self._every:

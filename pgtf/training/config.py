@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
+from pgtf.augment import AugmentConfig
 from pgtf.dataset import DatasetConfig
 from pgtf.losses import LossConfig
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
@@ -55,6 +56,7 @@ class TrainingConfig:
         float, "limit for all image grids and TensorBoard events of a run, millions of bytes"
     ] = 2000
     network_snapshot_ticks: Annotated[int, "ticks between network snapshots"] = 10
+    freeze_D: Annotated[int, "with --transfer: finest taken blocks of D that are not trained"] = 0
 
     def __post_init__(self) -> None:
         intervals = ("image_snapshot_ticks", "network_snapshot_ticks")
@@ -66,6 +68,8 @@ class TrainingConfig:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
         if not 0 <= self.G_smoothing <= 1:
             raise ValueError(f"`G_smoothing` must be in 0 ... 1. Received: {self.G_smoothing}.")
+        if self.freeze_D < 0:
+            raise ValueError(f"`freeze_D` must be at least 0. Received: freeze_D={self.freeze_D}.")
         for name in ("adam_beta1", "adam_beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
@@ -95,6 +99,9 @@ class RunConfig(Protocol):
 
     @property
     def training(self) -> TrainingConfig: ...
+
+    @property
+    def augment(self) -> AugmentConfig: ...
 
     def replace(self, changes: Mapping[str, Any]) -> RunConfig: ...
 

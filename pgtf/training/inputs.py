@@ -7,6 +7,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pgtf.dataset.labels import LabelTable
+from pgtf.training import augmentation
+from pgtf.training.augmentation import Augmentation, AugmentInputs
 from pgtf.training.config import RunConfig
 from pgtf.training.randomness import Sampler, Stream
 
@@ -25,15 +27,21 @@ class Inputs(NamedTuple):
     images: tf.Tensor | None = None  # as in Batch
     mirror: tf.Tensor | None = None  # [N, 1, 1, 1] in [0, 1)
     mixing: tf.Tensor | None = None  # [N, 1, 1, 1] in [0, 1)
+    augment: AugmentInputs | None = None
 
 
 class InputSource:
     """Inputs of both updates, in replica context, as functions of the images shown."""
 
     def __init__(
-        self, config: RunConfig, sampler: Sampler, labels: LabelTable, latent_size: int
+        self,
+        config: RunConfig,
+        sampler: Sampler,
+        labels: LabelTable,
+        latent_size: int,
+        augments: Augmentation | None = None,
     ) -> None:
-        self._config, self._sampler = config, sampler
+        self._config, self._sampler, self._augmentation = config, sampler, augments
         self._labels, self._latent_size = labels, latent_size
 
     def of_D(self, batch: Batch, nimg: tf.Tensor) -> Inputs:
@@ -44,7 +52,8 @@ class InputSource:
             mirror = self._sampler.uniform([1, 1, 1], nimg, Stream.MIRROR)
         latents = self._latents(nimg, Stream.D_LATENTS)
         mixing = self._sampler.uniform([1, 1, 1], nimg, Stream.MIXING)
-        return Inputs(latents, labels, images, mirror, mixing)
+        augment = self._augment(nimg, augmentation.STREAMS_OF_D)
+        return Inputs(latents, labels, images, mirror, mixing, augment)
 
     def of_G(self, nimg: tf.Tensor) -> Inputs:
         """Inputs of G's update: uniform rows of the training labels, as in the original."""
@@ -52,7 +61,13 @@ class InputSource:
         if self._labels.label_size:
             which = self._sampler.uniform([], nimg, Stream.G_LABELS)
             labels = self._labels.gather(tf.cast(which * self._labels.num_images, tf.int64))
-        return Inputs(self._latents(nimg, Stream.G_LATENTS), labels)
+        augment = self._augment(nimg, augmentation.STREAMS_OF_G)
+        return Inputs(self._latents(nimg, Stream.G_LATENTS), labels, augment=augment)
+
+    def _augment(self, nimg: tf.Tensor, streams: tuple[Stream, Stream]) -> AugmentInputs | None:
+        if self._augmentation is None:
+            return None
+        return self._augmentation.draw(self._sampler, nimg, streams)
 
     def _latents(self, nimg: tf.Tensor, purpose: Stream) -> tf.Tensor:
         return self._sampler.normal([self._latent_size], nimg, purpose)

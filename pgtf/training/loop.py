@@ -16,20 +16,21 @@ from pgtf.dataset import Dataset
 from pgtf.dataset.workers import default_num_workers
 from pgtf.distribution.interrupt import Interrupt
 from pgtf.distribution.workers import Workers
-from pgtf.networks import Discriminator, Generator
 from pgtf.runs import run_folder
 from pgtf.runs.checkpoints import Checkpoints
 from pgtf.runs.identity import Source
 from pgtf.schedule import ScheduleState
-from pgtf.training import callbacks, plan, ticks
+from pgtf.training import callbacks, held_out, plan, ticks, watch
 from pgtf.training.callbacks import Callback
 from pgtf.training.calls import Calls, Diverged, set_lod
 from pgtf.training.config import RunConfig
 from pgtf.training.initialization import initialize_discrimination
 from pgtf.training.measuring import Measurement, Measurements
+from pgtf.training.overfitting import AdaptingStepper
 from pgtf.training.pace import Pace
-from pgtf.training.profiler import profiled
+from pgtf.training.profiler import Steps, profiled
 from pgtf.training.progress import Display, TickProgress
+from pgtf.training.start import Start
 from pgtf.training.state import Progress, TrainingState
 from pgtf.training.stepper import Stepper
 
@@ -41,7 +42,7 @@ ROLLBACK_SEEDS = 1_000_003  # distance of the seeds before and after; no likely 
 class RunOptions:
     """Options of a run that do not decide its numbers."""
 
-    start: tuple[Generator, Discriminator, Generator, int] | None = None  # G, D, Gs, nimg
+    start: Start | None = None  # networks to begin with
     callbacks: Sequence[Callback] = ()  # called at the end of each tick, by the chief
     measurements: Sequence[Measurement] = ()  # made by the chief after ticks with a snapshot
     checkpoint_sec: float = 600.0  # between checkpoints: the most work that a crash can cost
@@ -50,6 +51,7 @@ class RunOptions:
     profile_steps: int = 0  # iterations to record as a TensorBoard trace in the run folder
     display: Display | None = None  # of the chief; None = a bar on terminals
     preset: str | None = None  # name to store as that of the configuration; None = keep the stored
+    watch: watch.Measures | None = None  # of fakes in each tick, if the configuration asks for it
 
 
 def run(
@@ -151,14 +153,15 @@ def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt:
             on_tick += callbacks.standard(job.folder, job.dataset, state, config)
             on_tick += options.callbacks
         measurements = Measurements(options.measurements if is_chief else (), interrupt)
-        stepper = _make_stepper(state, config, job.dataset, job.strategy)
+        stepper = _make_stepper(job, state)
         try:
             num_steps = options.profile_steps if is_chief else 0
             with profiled(stepper, job.folder, num_steps) as steps:
                 display = (options.display or TickProgress()) if is_chief else None
                 calls = Calls(config, state, steps, pace, display)
                 loop = _Loop(
-                    config, state, calls, on_tick, measurements, checkpoints, interrupt, pace
+                    *(config, state, calls, on_tick, measurements, checkpoints, interrupt, pace),
+                    _watch_of(job, state),
                 )
                 try:
                     return loop.run(options.checkpoint_sec, is_saved)
@@ -185,10 +188,12 @@ class _Loop:
         checkpoints: Checkpoints,
         interrupt: Interrupt,
         pace: Pace,
+        watching: watch.Watch | None = None,
     ) -> None:
         self._config, self._state, self._calls = config, state, calls
         self._on_tick, self._measurements = on_tick, measurements
         self._checkpoints, self._interrupt, self._pace = checkpoints, interrupt, pace
+        self._watch = watching
         self._part_nimg = state.progress.cur_nimg  # at the start of the tick, or of its part here
 
     def run(self, checkpoint_sec: float, is_saved: bool) -> bool:
@@ -247,9 +252,22 @@ class _Loop:
         self._part_nimg = progress.cur_nimg
         self._calls.clear()
         with self._pace.pause():
+            tick = watch.with_augmentation(tick, self._config, self._state)
+            if self._watch is not None:
+                tick = self._watch(tick, self._state)
             for callback in self._on_tick:
                 callback(tick, self._state, final)
         self._pace.end_tick()
+
+
+def _watch_of(job: _Job, state: TrainingState) -> watch.Watch | None:
+    """The watch of the chief, if measures were given and the configuration asks for it."""
+    measures, config = job.options.watch, job.config
+    if measures is None or not config.augment.is_watched or not job.workers.is_chief:
+        return None
+    parts = held_out.split(job.dataset, config)
+    meta = watch.meta_of(job.dataset, config)
+    return watch.Watch(job.folder, parts.kept_apart, state, config, measures, meta)
 
 
 def _begin(state: TrainingState, config: RunConfig, dataset: Dataset, options: RunOptions) -> None:
@@ -259,12 +277,15 @@ def _begin(state: TrainingState, config: RunConfig, dataset: Dataset, options: R
         initialize_discrimination(state.D, config, dataset)
 
 
-def _make_stepper(
-    state: TrainingState, config: RunConfig, dataset: Dataset, strategy: tf.distribute.Strategy
-) -> Stepper:
+def _make_stepper(job: _Job, state: TrainingState) -> Steps:
     """A Stepper with other draws after every rollback: the same draws would end the same way."""
-    seed = config.training.seed + ROLLBACK_SEEDS * state.progress.num_rollbacks
-    return Stepper(state, config.replace({"training.seed": seed}), dataset, strategy)
+    seed = job.config.training.seed + ROLLBACK_SEEDS * state.progress.num_rollbacks
+    config = job.config.replace({"training.seed": seed})
+    parts = held_out.split(job.dataset, job.config)
+    stepper = Stepper(state, config, parts.train, job.strategy)
+    if parts.held_out is None:
+        return stepper
+    return AdaptingStepper(stepper, state, config, (parts.train, parts.held_out), job.workers)
 
 
 def _roll_back(error: Diverged, state: TrainingState, checkpoints: Checkpoints) -> None:

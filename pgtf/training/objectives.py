@@ -25,6 +25,7 @@ def discriminator_parts(
     config: LossConfig,
     loss_scale: tf.Tensor | None = None,
     groups: Sequence[LabelGroup] = (),
+    augment: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None = None,
 ) -> list[Callable[[], LossTerms]]:
     """Splits D's loss into parts that sum to it; the fakes get the labels of the reals.
 
@@ -39,6 +40,7 @@ def discriminator_parts(
         config: options of the loss.
         loss_scale: [] factor for the inner gradient in float16, or None.
         groups: kinds of the label columns; () = one class.
+        augment: changes reals and fakes before D sees them and the penalty mixes them, or None.
 
     Returns:
         Functions -> LossTerms: the penalty if the loss has one, then reals and fakes, in one pass
@@ -49,6 +51,8 @@ def discriminator_parts(
     level = D.config.level_of(reals.shape)
     G_model, D_model, weight = _models(G, D, level, alpha)
     fakes = G_model(G.inputs(latents, labels, weight))
+    if augment is not None:
+        reals, fakes = augment(reals, fakes)
 
     def real_terms(scores: tf.Tensor, logits: tf.Tensor) -> LossTerms:
         terms = loss.reals(scores)
@@ -89,13 +93,17 @@ def generator_terms(
     alpha: tf.Tensor | None,
     config: LossConfig,
     groups: Sequence[LabelGroup] = (),
+    augment: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> LossTerms:
     """Computes G's loss: latents [N, latent_size], labels [N, label_size] -> LossTerms.
 
     With labels there is a component label_penalty; alpha and groups as in `discriminator_parts`.
+    `augment` changes fakes before D sees them.
     """
     G_model, D_model, weight = _models(G, D, resolution.bit_length() - 1, alpha)
     fakes = G_model(G.inputs(latents, labels, weight))
+    if augment is not None:
+        fakes = augment(fakes)
     scores, logits = D_model([fakes, weight])
     terms = losses.build(config).generator(scores)
     return _with_labels(terms, "label_penalty", logits, labels, config, groups)

@@ -19,6 +19,10 @@ class Stream(enum.IntEnum):
     GRID_LATENTS = 5
     D_NOISE = 6
     G_NOISE = 7
+    D_AUGMENT_UNIFORM = 8
+    D_AUGMENT_NORMAL = 9
+    G_AUGMENT_UNIFORM = 10
+    G_AUGMENT_NORMAL = 11
 
 
 _NUM_STREAMS = 16  # per seed: room for more purposes without moving the existing ones

@@ -16,12 +16,13 @@ _SNAPSHOT_NAME = re.compile(r"network-snapshot-(\d{6,})\.(pkl|h5)")  # the numbe
 
 
 class Start(NamedTuple):
-    """Networks to begin with, and the number of images that they have seen."""
+    """Networks to begin with, and their place in the schedule."""
 
     G: Generator
     D: Discriminator
     Gs: Generator
-    nimg: int
+    nimg: int  # images that they have seen
+    frozen: tuple[str, ...] = ()  # weights of D that are not trained
 
 
 def load(path: str, asked_kimg: float | None) -> tuple[Start, str]:
@@ -59,17 +60,23 @@ def first_nimg(path: str, asked_kimg: float | None) -> tuple[int, str]:
     )
 
 
-def check_length(start: Start, total_kimg: float) -> None:
-    """Raises ValueError if nothing would be left to train."""
+def check_length(start: Start, total_kimg: float, name: str = "resume_kimg") -> None:
+    """Raises ValueError if nothing would be left to train; `name` is that of the beginning."""
     if start.nimg >= math.ceil(total_kimg * 1000):
         raise ValueError(
-            "`resume_kimg` must be below `total_kimg`: nothing is left to train. Received: "
-            f"resume_kimg={start.nimg / 1000:g}, total_kimg={total_kimg:g}. Train longer with "
+            f"`{name}` must be below `total_kimg`: nothing is left to train. Received: "
+            f"{name}={start.nimg / 1000:g}, total_kimg={total_kimg:g}. Train longer with "
             "--total_kimg=N."
         )
 
 
-def check_stated(config: RunConfig, stated: Collection[str], fitted: RunConfig, path: str) -> None:
+def check_stated(
+    config: RunConfig,
+    stated: Collection[str],
+    fitted: RunConfig,
+    path: str,
+    flag: str = "--resume_pkl",
+) -> None:
     """Raises ValueError if flags ask for other networks than those of the file.
 
     Args:
@@ -77,6 +84,7 @@ def check_stated(config: RunConfig, stated: Collection[str], fitted: RunConfig, 
         stated: names of the fields that flags set.
         fitted: configuration with the networks of the file.
         path: file.
+        flag: flag that named it.
     """
     names = [name for name in stated if name.startswith(("G.", "D."))]
     differing = [name for name in names if _value(config, name) != _value(fitted, name)]
@@ -86,7 +94,7 @@ def check_stated(config: RunConfig, stated: Collection[str], fitted: RunConfig, 
             for name in sorted(differing)
         )
         raise ValueError(
-            f"`--resume_pkl` decides the networks, and {path} has others than the flags ask for. "
+            f"`{flag}` decides the networks, and {path} has others than the flags ask for. "
             f"Received: {received}. Leave these flags out, or begin with new networks."
         )
 

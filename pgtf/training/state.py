@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf import networks
+from pgtf.augment.adaptation import AugmentProgress
 from pgtf.foreign.json_files import SMALL_BYTES, parse_json
 from pgtf.foreign.schema import Between, Count, read_as
 from pgtf.interop import snapshots
@@ -42,6 +43,8 @@ class Progress:
     # moving average that decides the strength of D's noise
     noise_ema: Annotated[float, Between(0, 1)] = 0.0
     num_rollbacks: Count = 0  # returns to a checkpoint, each with other draws
+    frozen_D: tuple[str, ...] = ()  # weights of D that are not trained
+    augment: AugmentProgress = dataclasses.field(default_factory=AugmentProgress)
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any], source: str | Path) -> Progress:
@@ -81,11 +84,19 @@ class TrainingState:
     def networks(self) -> dict[str, Network]:
         return {"G": self.G, "D": self.D, "Gs": self.Gs}
 
-    def load_networks(self, G: Generator, D: Discriminator, Gs: Generator, nimg: int) -> None:
-        """Copies the networks of a snapshot or pickle, as if `nimg` images had been shown."""
+    def load_networks(
+        self,
+        G: Generator,
+        D: Discriminator,
+        Gs: Generator,
+        nimg: int,
+        frozen_D: tuple[str, ...] = (),
+    ) -> None:
+        """Copies the networks of a file, as if `nimg` images had been shown."""
         for mine, theirs in zip(self.networks().values(), (G, D, Gs), strict=True):
             mine.copy_weights_from(theirs)
         self.progress.cur_nimg = self.progress.tick_start_nimg = nimg
+        self.progress.frozen_D = frozen_D
 
     def pack(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
         """Returns everything as named arrays and attributes, as `hdf5.write_hdf5` takes them."""

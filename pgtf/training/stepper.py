@@ -14,7 +14,7 @@ from absl import logging
 from pgtf import losses
 from pgtf.dataset import Dataset
 from pgtf.dataset.labels import LabelTable
-from pgtf.training import compilation, feeding, memory
+from pgtf.training import augmentation, compilation, feeding, memory
 from pgtf.training.adaptive_noise import AdaptiveNoise
 from pgtf.training.config import RunConfig
 from pgtf.training.plan import Call
@@ -30,6 +30,7 @@ class Stepper:
 
     Attributes:
         statistics: names of the columns that `run` returns.
+        augmentation: augmentation of what D sees, or None.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Stepper:
         self._dataset, self._strategy = dataset, strategy
         self._labels = LabelTable(dataset)
         self._noise = AdaptiveNoise(state.D, config.loss)
+        self.augmentation = augmentation.build(config.augment, strategy)
         self._functions: dict[Stage, Callable[..., Any]] = {}
         self._read_errors: list[Exception] = []
         self._iterator: Iterator[Any] | None = None
@@ -84,6 +86,8 @@ class Stepper:
         if stage not in self._functions:
             self._functions[stage] = self._trace(stage)
         progress = self._state.progress
+        if self.augmentation is not None:
+            self.augmentation.set_p(progress.augment.p)
         numbers = (call.alphas, call.G_lrates, call.D_lrates, progress.noise_ema)
         rows, noise_ema = self._functions[stage](
             self._iterator,
@@ -109,7 +113,7 @@ class Stepper:
     def _updates(self, stage: Stage, jit: bool) -> Updates:
         replicas = self._strategy.num_replicas_in_sync
         args = (self._state, self._config, self._noise, self._labels, stage, jit, replicas)
-        return Updates(*args, self._dataset.value_range)
+        return Updates(*args, self._dataset.value_range, self.augmentation)
 
     def _function(self, stage: Stage, updates: Updates) -> Any:
         replicas = self._strategy.num_replicas_in_sync

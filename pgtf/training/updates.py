@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -16,6 +17,7 @@ from pgtf.networks import DiscriminatorConfig, Network
 from pgtf.training import compilation, differentiation, feeding, objectives
 from pgtf.training.adam import Adam
 from pgtf.training.adaptive_noise import AdaptiveNoise
+from pgtf.training.augmentation import Augmentation, AugmentInputs
 from pgtf.training.config import RunConfig
 from pgtf.training.inputs import Batch, Inputs, InputSource
 from pgtf.training.moving_average import moving_variables, update_moving_average
@@ -79,16 +81,17 @@ class Updates:
         jit: bool,
         num_replicas: int = 1,
         value_range: tuple[float, float] = UINT8_DRANGE,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self._state, self._config, self._noise = state, config, noise
         self._value_range, self._groups = value_range, labels.groups
-        self._stage, self._jit = stage, jit
+        self._stage, self._jit, self._augmentation = stage, jit, augmentation
         # The draws of D's noise layers belong to the gradients.
         is_cut = num_replicas > 1 or state.D.noise is not None
         self._is_one_program, self._is_cut = jit and not is_cut, jit and is_cut
         self._statistics = losses.build(config.loss).statistics
         self._sampler = Sampler(config.training.seed, stage.minibatch)
-        self._inputs = InputSource(config, self._sampler, labels, state.G.latent_size)
+        self._inputs = InputSource(config, self._sampler, labels, state.G.latent_size, augmentation)
         self._averaged = moving_variables(state.G, state.Gs, stage.resolution_log2)
 
     def iteration(
@@ -116,8 +119,7 @@ class Updates:
             # Otherwise G's forward pass could start before D's update ends, and both sets of
             # activations would be in memory.
             with tf.control_dependencies([tf.group(*D_update.gradients.values())]):
-                latents, labels = of_G.latents, of_G.labels
-                G_update = self._compute_G(latents, labels, nimg, alpha, noise_strength)
+                G_update = self._compute_G(of_G, nimg, alpha, noise_strength)
             if simultaneous:
                 D_updated = self.apply_D(D_update, D_lrate)
             G_updated = self._apply_G(G_update, G_lrate)
@@ -173,40 +175,52 @@ class Updates:
             labels: tf.Tensor,
             latents: tf.Tensor,
             mixing: tf.Tensor,
+            *numbers: tf.Tensor,
             loss_scale: tf.Tensor | None,
         ) -> list[Callable[[], LossTerms]]:
-            weight = alpha if self._stage.fading else None
+            weight, augment = alpha if self._stage.fading else None, None
+            if (augmentation := self._augmentation) is not None:
+                augment = functools.partial(augmentation.of_D, inputs=AugmentInputs(*numbers))
             return objectives.discriminator_parts(
-                G, D, reals, labels, latents, mixing, weight, config.loss, loss_scale, self._groups
+                *(G, D, reals, labels, latents, mixing, weight, config.loss, loss_scale),
+                *(self._groups, augment),
             )
 
-        tensors = (reals, inputs.labels, inputs.latents, inputs.mixing)
+        numbers = inputs.augment or ()
+        tensors = (reals, inputs.labels, inputs.latents, inputs.mixing, *numbers)
         stream = Stream.D_NOISE
         objective = Objective(D, self._state.D_opt, parts, tensors, self._statistics, stream)
         return self._compute(objective, nimg, noise_strength)
 
     def _compute_G(
-        self,
-        latents: tf.Tensor,
-        labels: tf.Tensor | None,
-        nimg: tf.Tensor,
-        alpha: tf.Tensor,
-        noise_strength: tf.Tensor,
+        self, inputs: Inputs, nimg: tf.Tensor, alpha: tf.Tensor, noise_strength: tf.Tensor
     ) -> Update:
         G, D, config = self._state.G, self._state.D, self._config
 
-        def parts(*inputs: tf.Tensor, loss_scale: tf.Tensor) -> list[Callable[[], LossTerms]]:
-            weight = alpha if self._stage.fading else None
-            args = (*inputs, self._stage.resolution, weight, config.loss, self._groups)
+        def parts(
+            latents: tf.Tensor,
+            labels: tf.Tensor | None,
+            *numbers: tf.Tensor,
+            loss_scale: tf.Tensor,
+        ) -> list[Callable[[], LossTerms]]:
+            weight, augment = alpha if self._stage.fading else None, None
+            if (augmentation := self._augmentation) is not None:
+                augment = functools.partial(augmentation.of_G, inputs=AugmentInputs(*numbers))
+            options = (self._stage.resolution, weight, config.loss, self._groups, augment)
+            args = (latents, labels, *options)
             return [lambda: objectives.generator_terms(G, D, *args)]
 
-        objective = Objective(G, self._state.G_opt, parts, (latents, labels), (), Stream.G_NOISE)
+        tensors = (inputs.latents, inputs.labels, *(inputs.augment or ()))
+        objective = Objective(G, self._state.G_opt, parts, tensors, (), Stream.G_NOISE)
         return self._compute(objective, nimg, noise_strength)
 
     def _compute(self, objective: Objective, nimg: tf.Tensor, noise_strength: tf.Tensor) -> Update:
         """Computes either network's gradients, averaged over micro-batches and replicas."""
         resolution_log2 = self._stage.resolution_log2
         variables = objective.network.variables_at(resolution_log2)
+        if objective.network is self._state.D:
+            frozen = self._state.progress.frozen_D
+            variables = {name: v for name, v in variables.items() if name not in frozen}
         networks: tuple[Network, Network] = (self._state.G, self._state.D)
         weights = {each: differentiation.read_weights(each, resolution_log2) for each in networks}
         trained = {name: weights[objective.network][name] for name in variables}

@@ -255,3 +255,14 @@ def test_a_person_moves_through_time(page, browser):
     assert browser.find_element("xpath", "//td[text()='training.seed']").is_displayed()
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
     assert browser.get_log("browser") == []
+
+
+def test_a_run_on_a_small_dataset_shows_overfitting_and_marks_the_best_snapshot():
+    stats = [
+        {"kimg": float(i), "resolution": 16, "lod": lod, "aug_p": i / 100, "held_out_swd": swd}
+        for i, (lod, swd) in enumerate([(1, 3.0), (0, 20.0), (0, 12.5), (0, 14.0)])
+    ]
+    (section,) = report._small_data(stats)
+    assert "Closest to the held-out images at 2 kimg, SWD 12.500" in section
+    assert section.count("<figure") == 2
+    assert report._small_data([{"kimg": 1.0, "resolution": 16, "lod": 0}]) == []

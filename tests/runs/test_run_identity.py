@@ -1,5 +1,6 @@
 """The table of run identity in docs/training.md: every cell, by the real decision."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -168,6 +169,25 @@ def _(command):
 @row("any other field of the configuration", "refused", "refused", says="training.seed: 1000 -> 7")
 def _(command):
     command.change(training__seed=7)
+
+
+@row(
+    "`--aug` or one of its options, `--freeze_D`",
+    "refused",
+    "refused",
+    says="augment.aug: 'none' -> 'ada'; augment.aug_target: 0.6 -> 0.5",
+)
+def _(command):
+    command.change(augment__aug="ada", augment__aug_target=0.5)
+
+
+@row("the run is of a version without `--aug` and `--freeze_D`", "continues", "finished")
+def _(command):
+    stored = command.run / "config.json"
+    fields = json.loads(stored.read_text())
+    assert fields.pop("augment")["aug"] == "none"
+    assert fields["training"].pop("freeze_D") == 0
+    stored.write_text(json.dumps(fields))
 
 
 @row("... back and forth: the value is the stored one again", "continues", "finished")

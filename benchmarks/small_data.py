@@ -1,0 +1,305 @@
+"""Small datasets: augmentation of what D sees, transfer of trained networks, and their cost.
+
+    npm pack emoji-datasource-google && tar xzf emoji-datasource-google-*.tgz
+    python -m benchmarks.small_data augment --emoji=package --outdir=small-data
+    python -m benchmarks.small_data transfer --outdir=small-data
+    python -m benchmarks.small_data cost
+
+One line of JSON per run or timing. `augment` trains on 300 demo faces at 16x16 and 1,000 emoji at
+32x32, with each augmentation and seed, and compares fakes with images that nothing was trained on:
+SWD x 10^3, KID x 10^3 on the logits of a classifier of the images, modes that it counts.
+`transfer` carries networks of 16x16 demo faces on to 32x32, to a label set and to gray.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import time
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+
+from pgtf import images as pixels
+from pgtf.commands.parsers import Parser
+from pgtf.config import PRESETS
+from pgtf.dataset import open_dataset
+from pgtf.dataset.exporter import export, load_arrays
+from pgtf.dataset.sources import demo
+from pgtf.distribution.workers import Workers
+from pgtf.metrics.classifier import resize, train
+from pgtf.metrics.kid import SCALE, kernel_distance
+from pgtf.metrics.swd import SlicedWasserstein
+from pgtf.training import held_out, plan, transfers
+from pgtf.training.calls import enter_stage, set_lod
+from pgtf.training.overfitting import AdaptingStepper
+from pgtf.training.state import TrainingState
+from pgtf.training.stepper import Stepper
+
+NUM_FACES, NUM_EMOJI, NUM_JUDGED = 300, 1000, 900
+KINDS = ("none", "diffaug", "ada")
+NUM_TRAINED = 4000  # faces of `transfer`
+_HAIR = list(demo.FACTORS).index("hair")
+FMAPS = {"fmap_base": 256, "fmap_max": 32}
+CLASSIFIER_EPOCHS = {"faces": 4, "emoji": 10}
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """Images that nothing was trained on, and a classifier of such images."""
+
+    reals: np.ndarray  # uint8 [N, R, R, 3]
+    classifier: object = None
+    labels: np.ndarray | None = None  # of the fakes
+
+    def __call__(self, state, seed=0):
+        """Values of the fakes of Gs: {name: number}."""
+        rng = np.random.RandomState(seed)
+        latents = rng.randn(len(self.reals), state.Gs.latent_size).astype(np.float32)
+        fakes = pixels.to_uint8(state.Gs.run(latents, self.labels, minibatch_size=64))
+        swd = SlicedWasserstein(len(fakes), fakes.shape[1:], np.random.RandomState(seed))
+        swd.feed_reals(self.reals)
+        swd.begin_fakes()
+        swd.feed_fakes(fakes)
+        found = {"swd": swd.result()["avg"]}
+        if self.classifier is not None:
+            features = [self._features(x) for x in (self.reals, fakes)]
+            found["kid"] = SCALE * kernel_distance(*features, rng, num_subsets=1)[0]
+            found |= {"modes": self.classifier.coverage(self.classifier(fakes))["modes"]}
+        return {name: round(float(value), 3) for name, value in found.items()}
+
+    def _features(self, images):
+        logits = self.classifier.model(tf.constant(resize(images))).numpy()
+        return logits / np.abs(logits).std()
+
+
+def face_images(num, resolution, seed):
+    """Demo faces and their labels: uint8 [num, R, R, 3], float32 [num, L]."""
+    faces = demo.sample_faces(num, seed)
+    drawn = demo.draw_faces(faces, resolution)
+    return drawn.transpose(0, 2, 3, 1), demo.label_matrix(faces)
+
+
+def emoji_images(package, resolution):
+    """Emoji on white and their categories, in a random order: uint8 [N, R, R, 3], [N, L]."""
+    folder = pathlib.Path(package)
+    entries = [x for x in json.loads((folder / "emoji.json").read_text()) if x["has_img_google"]]
+    names = sorted({x["category"] for x in entries})
+    found = []
+    for entry in entries:
+        with PIL.Image.open(folder / "img/google/64" / entry["image"]) as image:
+            rgba = image.convert("RGBA")
+        white = PIL.Image.new("RGBA", rgba.size, "white")
+        shown = PIL.Image.alpha_composite(white, rgba).convert("RGB")
+        found.append(np.asarray(shown.resize((resolution, resolution), PIL.Image.Resampling.BOX)))
+    labels = np.eye(len(names), dtype=np.float32)[[names.index(x["category"]) for x in entries]]
+    order = np.random.RandomState(0).permutation(len(found))
+    return np.stack(found)[order], labels[order], names
+
+
+def dataset_of(folder, images, labels=None):
+    """A dataset folder of uint8 [N, R, R, C], made unless it exists."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+        job = {"command": "benchmarks.small_data"}
+        shape = planes.shape[1:]
+        export(
+            str(folder),
+            items=list(planes),
+            num_items=len(planes),
+            load=load_arrays,
+            shape=shape,
+            job=job,
+            labels=labels,
+        )
+    return open_dataset(folder, max_label_size=0 if labels is None else "full")
+
+
+def config_of(dataset, kimg, seed, changes):
+    """Small networks that train at full resolution from the beginning."""
+    fields = {f"{network}.{name}": value for network in "GD" for name, value in FMAPS.items()}
+    fields |= {
+        "dataset.path": dataset.path,
+        "G.latent_size": 32,
+        "schedule.lod_initial_resolution": dataset.resolution,
+        "schedule.minibatch_base": 16,
+        "schedule.minibatch_dict": {},
+        "training.total_kimg": kimg,
+        "training.G_smoothing": 0.99,
+        "training.seed": seed,
+        "augment.aug_kimg": 20,
+        "augment.aug_interval": 500,
+    }
+    shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
+    return PRESETS["demo"].for_dataset(*shape, 1).replace(fields | changes)
+
+
+def trained(config, dataset, looks=(), judge=None, start=None):
+    """Trains without files: -> state, values of the judge at each of `looks` kimg, CPU seconds."""
+    strategy, began = tf.distribute.get_strategy(), time.process_time()
+    state = TrainingState(config, strategy)
+    if start is not None:
+        state.load_networks(*start)
+        state.progress.stage = None
+    parts = held_out.split(dataset, config)
+    steps = stepper = Stepper(state, config, parts.train, strategy)
+    if parts.held_out is not None:
+        datasets = (parts.train, parts.held_out)
+        steps = AdaptingStepper(stepper, state, config, datasets, Workers(strategy))
+    values, looks = [], [1000 * x for x in looks]
+    while state.progress.cur_nimg < config.training.total_kimg * 1000:
+        nimg = state.progress.cur_nimg
+        enter_stage(state, config.schedule.at(nimg), config.training)
+        call = plan.next_call(config.schedule, config.training, nimg, nimg, 8, 8)
+        steps.run(call)
+        state.progress.cur_nimg = call.end_nimg
+        set_lod(state, call.now)
+        while looks and call.end_nimg >= looks[0]:
+            looks.pop(0)
+            values.append(judge(state))
+    return state, values, time.process_time() - began
+
+
+def augment(args):
+    """Every dataset, augmentation and seed."""
+    root = pathlib.Path(args.outdir)
+    for name in args.datasets.split(","):
+        if name == "faces":
+            images, labels = face_images(NUM_FACES + NUM_JUDGED, 16, 1)
+            more, more_labels = face_images(3000, 16, 2)
+            factors = {k: list(v) for k, v in demo.FACTORS.items()}
+            kimg = args.faces_kimg
+        else:
+            images, labels, categories = emoji_images(args.emoji, 32)
+            more, more_labels, factors = images, labels, {"category": categories}
+            kimg = args.emoji_kimg
+        num = NUM_FACES if name == "faces" else NUM_EMOJI
+        dataset = dataset_of(root / f"{name}-{num}", images[:num])
+        epochs = CLASSIFIER_EPOCHS[name]
+        classifier = train(lambda x, more=more: more[x], more_labels, factors, 3, epochs=epochs)
+        judge = Judge(images[num : num + NUM_JUDGED], classifier)
+        print(json.dumps({"dataset": name, "accuracy": classifier.accuracy}), flush=True)
+        for seed in map(int, args.seeds.split(",")):
+            for kind in args.kinds.split(","):
+                config = config_of(dataset, kimg, seed, {"augment.aug": kind})
+                looks = [kimg / 2, kimg]
+                state, values, sec = trained(config, dataset, looks, judge)
+                found = state.progress.augment
+                line = {"dataset": name, "aug": kind, "seed": seed, "kimg": kimg, "cpu_sec": sec}
+                line |= {"half": values[0], **values[1], "p": found.p}
+                line |= {"signal": found.signal_mean}
+                print(json.dumps(line), flush=True)
+                if seed == 1:
+                    _save(root / f"{name}-{kind}.png", state)
+
+
+def transfer(args):
+    """Networks of 16x16 faces carried on, against new ones that see twice as many images."""
+    root = pathlib.Path(args.outdir)
+    large, _ = face_images(NUM_TRAINED + NUM_JUDGED, 32, 1)
+    small = large.reshape(len(large), 16, 2, 16, 2, 3).mean((2, 4)).round().astype(np.uint8)
+    gray = small.mean(3, keepdims=True).round().astype(np.uint8)
+    hair = np.eye(4, dtype=np.float32)[
+        demo.factor_values(demo.sample_faces(len(large), 1))[:, _HAIR]
+    ]
+    dataset = dataset_of(root / "faces-16", small[:NUM_TRAINED])
+    state, values, _ = trained(
+        config_of(dataset, args.source_kimg, 1, {}),
+        dataset,
+        [args.source_kimg],
+        Judge(small[NUM_TRAINED:]),
+    )
+    print(json.dumps({"source": values}), flush=True)
+    source = transfers.Source("source", state.G, state.D, state.Gs, ())
+    fading = {
+        "schedule.lod_initial_resolution": 16,
+        "schedule.lod_training_kimg": 0,
+        "schedule.lod_transition_kimg": args.kimg / 5,
+    }
+    for name, images, labels in (
+        ("32", large, None),
+        ("labels", small, hair),
+        ("gray", gray, None),
+    ):
+        rest = None if labels is None else labels[NUM_TRAINED:]
+        own = None if labels is None else labels[:NUM_TRAINED]
+        dataset = dataset_of(root / f"faces-{name}", images[:NUM_TRAINED], own)
+        judge = Judge(images[NUM_TRAINED:], labels=rest)
+        for kind in ("new", "transfer", "freeze_D"):
+            kimg = args.kimg if kind == "new" else args.kimg / 2
+            changes = fading if kind != "new" and name == "32" else {}
+            changes = changes | {"training.freeze_D": 2 if kind == "freeze_D" else 0}
+            config, start = config_of(dataset, kimg, 1, changes), None
+            if kind != "new":
+                start, _ = transfers.begin(source, config, dataset)
+            looks = [args.kimg / 8 * (i + 1) for i in range(8) if args.kimg / 8 * (i + 1) <= kimg]
+            _, values, sec = trained(config, dataset, looks, judge, start)
+            swd = {look: value["swd"] for look, value in zip(looks, values, strict=True)}
+            print(json.dumps({"to": name, "from": kind, "cpu_sec": sec, "swd": swd}), flush=True)
+
+
+def cost(args):
+    """Processor time of iterations with and without ADA, in turns."""
+    root = pathlib.Path(args.outdir)
+    for resolution, minibatch in ((32, 16), (128, 4)):
+        images = np.random.RandomState(0).randint(0, 256, (64, resolution, resolution, 3), np.uint8)
+        dataset, steppers = dataset_of(root / f"noise-{resolution}", images), {}
+        for kind in ("none", "diffaug", "ada"):
+            changes = {f"{n}.fmap_base": 256 for n in "GD"} | {f"{n}.fmap_max": 64 for n in "GD"}
+            changes |= {"schedule.minibatch_base": minibatch, "augment.aug": kind}
+            if kind == "ada":
+                changes["augment.aug_p"] = 0.3
+            config = config_of(dataset, 1000, 1, changes)
+            state = TrainingState(config, tf.distribute.get_strategy())
+            steppers[kind] = Stepper(state, config, dataset, tf.distribute.get_strategy())
+        seconds = {kind: [] for kind in steppers}
+        for turn in range(args.turns + 1):
+            for kind, stepper in steppers.items():
+                call = plan.next_call(config.schedule, config.training, 0, 0, 1, 1)
+                began = time.process_time()
+                stepper.run(call)
+                if turn:  # The first traces.
+                    seconds[kind].append((time.process_time() - began) / len(call.nimgs))
+        line = {"resolution": resolution, "minibatch": minibatch}
+        line |= {f"{kind}_cpu_ms": round(1000 * min(x), 1) for kind, x in seconds.items()}
+        print(json.dumps(line), flush=True)
+
+
+def _save(path, state):
+    latents = np.random.RandomState(9).randn(32, state.Gs.latent_size).astype(np.float32)
+    pixels.save_image_grid(path, state.Gs.run(latents, None, 0.0), (8, 4))
+
+
+def main():
+    parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    p = commands.add_parser("augment", help=augment.__doc__)
+    p.add_argument("--emoji", default="package", help="unpacked emoji-datasource-google")
+    p.add_argument("--outdir", default="small-data")
+    p.add_argument("--datasets", default="faces,emoji")
+    p.add_argument("--kinds", default=",".join(KINDS))
+    p.add_argument("--seeds", default="1,2,3")
+    p.add_argument("--faces_kimg", type=float, default=24)
+    p.add_argument("--emoji_kimg", type=float, default=16)
+    p.set_defaults(run=augment)
+    p = commands.add_parser("transfer", help=transfer.__doc__)
+    p.add_argument("--outdir", default="small-data")
+    p.add_argument("--source_kimg", type=float, default=8)
+    p.add_argument("--kimg", type=float, default=5, help="of new networks; others see half of it")
+    p.set_defaults(run=transfer)
+    p = commands.add_parser("cost", help=cost.__doc__)
+    p.add_argument("--outdir", default="small-data")
+    p.add_argument("--turns", type=int, default=5)
+    p.set_defaults(run=cost)
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
