@@ -42,8 +42,8 @@ ALLOWED = {
     },
     "commands": {
         *("api", "config", "dataset", "distribution", "export", "files", "foreign", "graphs"),
-        *("images", "installation", "interop", "metrics", "networks", "restoration", "runs"),
-        *("training", "wording", "__version__"),
+        *("images", "installation", "interop", "marks", "metrics", "networks", "restoration"),
+        *("runs", "training", "wording", "__version__"),
     },
     "front": {"metrics"},
     "config": {
@@ -52,7 +52,7 @@ ALLOWED = {
     "installation": set(),
     "training": {
         *("dataset", "distribution", "events", "files", "foreign", "images", "installation"),
-        *("interop", "losses", "networks", "ops", "runs", "schedule", "wording"),
+        *("interop", "losses", "marks", "networks", "ops", "runs", "schedule", "wording"),
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},
@@ -67,9 +67,10 @@ ALLOWED = {
     "grids": set(),
     "wording": set(),
     "export": {
-        *("files", "foreign", "graphs", "images", "installation", "interop", "networks", "ops"),
-        "wording",
+        *("files", "foreign", "graphs", "images", "installation", "interop", "marks", "networks"),
+        *("ops", "wording"),
     },
+    "marks": {"foreign"},
     "metrics": {
         *("dataset", "events", "files", "foreign", "graphs", "images", "installation", "wording"),
     },

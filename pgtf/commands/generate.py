@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import shlex
 import sys
@@ -13,9 +14,8 @@ import numpy as np
 from absl import logging
 
 from pgtf import images
-from pgtf.api import loading
-from pgtf.api.networks import Networks
-from pgtf.commands import generate_flags, generate_runs
+from pgtf.commands import generate_flags, generate_publish, generate_runs
+from pgtf.commands import generate_networks as networks
 from pgtf.commands.command_line import one_line_errors
 from pgtf.dataset.sources.pictures import Conversion, read_picture
 from pgtf.dataset.sources.reading import read_or_refuse
@@ -27,6 +27,7 @@ from pgtf.export import (
     film,
     pictures,
     projection,
+    recipe,
     samples,
     sha256,
     video,
@@ -34,6 +35,7 @@ from pgtf.export import (
 from pgtf.export.source import Source
 from pgtf.foreign.terminal import one_line
 from pgtf.installation import words_typed
+from pgtf.marks import Mark
 from pgtf.metrics import records
 from pgtf.networks import Generator
 from pgtf.wording import counted
@@ -59,7 +61,7 @@ def _warn(args: argparse.Namespace) -> None:
 
 def save_images(args: argparse.Namespace) -> None:
     """Writes one PNG file for every latent vector."""
-    net = _networks(args)
+    net = networks.networks(args)
     source = net.source
     sampled = _samples(args, source.Gs, generate_flags.SEEDS)
     out = Path(args.out or source.beside("-images"))
@@ -69,13 +71,18 @@ def save_images(args: argparse.Namespace) -> None:
     def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         return net.generate(latents=latents, labels=labels, lod=args.lod)
 
-    pictures.save_images(generate, sampled, labels_of, out, args.overwrite, args.zoom)
+    marker, lod = networks.marker(args, source), networks.lod(args, source)
+
+    def mark_of(one: samples.Samples, label: np.ndarray | None) -> Mark | None:
+        return marker(recipe.of_samples(one, label, lod, args.zoom))
+
+    pictures.save_images(generate, sampled, labels_of, out, args.overwrite, args.zoom, mark_of)
     print(f"{counted(len(sampled), 'image')} in {one_line(out)}")
 
 
 def save_grid(args: argparse.Namespace) -> None:
     """Writes one PNG file with all images; for a network with labels, one row per class."""
-    net = _networks(args)
+    net = networks.networks(args)
     source = net.source
     label = source.label(args.class_, args.label)
     by_class = source.label_size > 0 and label is None
@@ -88,46 +95,63 @@ def save_grid(args: argparse.Namespace) -> None:
     grid_size = None
     if by_class:
         latents, labels, grid_size = pictures.class_rows(latents, source.label_size)
+        sampled = dataclasses.replace(sampled, numbers=np.tile(sampled.numbers, num_rows))
+    facts = recipe.of_samples(sampled, labels, networks.lod(args, source))
+    marker = networks.marker(args, source)
     out = Path(args.out or source.beside("-grid.png"))
     fakes = net.generate(latents=latents, labels=labels, lod=args.lod, progress=True)
-    pictures.save_grid(fakes, grid_size, out, args.overwrite, args.zoom)
+
+    def mark_of(arranged: recipe.Facts) -> Mark | None:
+        return marker(facts | arranged)
+
+    pictures.save_grid(fakes, grid_size, out, args.overwrite, args.zoom, mark_of)
     print(f"{counted(len(latents), 'image')} in {one_line(out)}")
 
 
 def save_video(args: argparse.Namespace) -> None:
     """Writes a film of a walk through latent space: a random loop, or from seed to seed."""
-    source = _source(args)
+    source = networks.source(args)
     num_frames = max(round(args.seconds * args.fps), 1)
     pictures.check_grid(source.Gs, args.grid[0] * args.grid[1], args.lod, args.zoom)
     path = film.film_path(args.out, source.beside("-video"))
-    walks = _walks(args, source, num_frames)
+    walks, facts = _walks(args, source, num_frames)
+    facts |= recipe.of_grid(args.grid) | {"Zoom": str(args.zoom)}
+    mark = networks.marker(args, source)(
+        facts | {"Seconds": f"{args.seconds:g}", "Fps": f"{args.fps:g}"}
+    )
     pictures.prepare_file(path, args.overwrite)
     frames = video.frames(source.Gs, walks, num_frames, args.grid, args.lod, args.zoom)
-    written = film.write_film(path, frames, args.fps)
+    written = film.write_film(path, frames, args.fps, mark)
     print(f"{counted(written, 'frame')} in {one_line(path)}")
 
 
-def _walks(args: argparse.Namespace, source: Source, num_frames: int) -> Iterator[video.Cells]:
-    """Chooses the latents and labels of every frame of a video."""
+def _walks(
+    args: argparse.Namespace, source: Source, num_frames: int
+) -> tuple[Iterator[video.Cells], recipe.Facts]:
+    """Chooses the latents and labels of every frame of a video. Returns them and their facts."""
     Gs, label = source.Gs, source.label(args.class_, args.label)
     num_cells = args.grid[0] * args.grid[1]
     if args.seeds is None and args.latents is None:
-        _check_lod(args, Gs)
+        networks.check_lod(args, Gs)
         smoothing = generate_flags.SMOOTHING_SEC if args.smoothing is None else args.smoothing
         state = generate_flags.WALK_STATE if args.random_state is None else args.random_state
         labels = source.labels(label, range(num_cells))
         frames = num_frames, smoothing * args.fps
-        return video.loop(Gs.latent_size, labels, num_cells, *frames, state)
+        facts = recipe.of_labels(labels) | {"Lod": repr(networks.lod(args, source))}
+        facts |= {"Walk": "random", "RandomState": str(state), "Smoothing": f"{smoothing:g}"}
+        return video.loop(Gs.latent_size, labels, num_cells, *frames, state), facts
     if args.smoothing is not None:
         raise ValueError("`--smoothing` is for the random walk, without `--seeds` or `--latents`.")
     sampled = _samples(args, Gs, "")
     labels = source.labels_of(sampled, label)
-    return video.tour(sampled.latents, labels, num_cells, num_frames, args.loop)
+    facts = recipe.of_samples(sampled, labels, networks.lod(args, source))
+    facts |= {"Walk": "loop" if args.loop else "tour"}
+    return video.tour(sampled.latents, labels, num_cells, num_frames, args.loop), facts
 
 
 def project(args: argparse.Namespace) -> None:
     """Finds the latent vector whose image is closest to a given one; writes it, pictures, film."""
-    source = _source(args)
+    source = networks.source(args)
     Gs, label = source.Gs, source.label(args.class_, args.label)
     resolution = 2 ** Gs.stage(Gs.lod)[0]
     target = _target(args, resolution, Gs.config.num_channels)
@@ -138,7 +162,7 @@ def project(args: argparse.Namespace) -> None:
         pictures.refuse_existing(path, args.overwrite)
     out.mkdir(parents=True, exist_ok=True)
     found = projection.project(Gs, target, label=label, num_steps=args.steps, seed=args.seed)
-    projection.save_projection(found, target, paths)
+    projection.save_projection(found, target, paths, networks.marker(args, source), Gs.lod)
     levels = f"{found.levels_off(target):.1f} of 255 gray levels off"
     print(f"{levels} (root mean square), in {one_line(out)}")
 
@@ -168,14 +192,14 @@ def explore(args: argparse.Namespace) -> None:
     if args.saved_model is not None:
         model = explorable.ServedModel(args.saved_model)
     else:
-        model = generate_runs.explorable_of(_source(args))
+        model = generate_runs.explorable_of(networks.source(args))
         _warn(args)
     explore.explore(model, args.host, args.port, args.open)
 
 
 def export(args: argparse.Namespace) -> None:
     """Writes a SavedModel for TensorFlow Serving, after checking it in a fresh process."""
-    source = _source(args)
+    source = networks.source(args)
     if args.format != "savedmodel":
         path = Path(args.out or source.beside(f".{args.format}"))
         pictures.prepare_file(path, args.overwrite)
@@ -194,43 +218,17 @@ def export(args: argparse.Namespace) -> None:
         config=config,
         source={"file": source.path.name, "sha256": sha256(source.path)},
         command=shlex.join(words_typed()),
+        marked=args.mark != "none",
     )
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
     print(f"SavedModel in {one_line(folder)}")
 
 
-def _networks(args: argparse.Namespace) -> Networks:
-    """Loads the networks that --run, --snapshot or --pkl names."""
-    if args.pkl is not None:
-        net = loading.load_pickle(args.pkl)
-    elif args.snapshot is not None:
-        net = loading.load_snapshot(args.snapshot)
-    else:
-        net = loading.load_run(args.run, args.outdir)
-    if getattr(args, "lod", None) is None:
-        args.warning = net.warning
-    else:
-        _check_lod(args, net.Gs)
-        args.warning = generate_runs.lod_warning(net.source, args.lod)
-    return net
-
-
-def _source(args: argparse.Namespace) -> Source:
-    """Loads the same networks, for what is made of Gs alone."""
-    return _networks(args).source
-
-
 def _samples(args: argparse.Namespace, Gs: Generator, default_seeds: str) -> samples.Samples:
     """Finds the latents that the flags describe."""
-    _check_lod(args, Gs)
+    networks.check_lod(args, Gs)
     names = ("seeds", "random_state", "num", "indices", "latents")
     return samples.from_flags(Gs, default_seeds, **{x: getattr(args, x, None) for x in names})
-
-
-def _check_lod(args: argparse.Namespace, Gs: Generator) -> None:
-    """Refuses a wrong lod before anything is written."""
-    if args.lod is not None:
-        Gs.stage(args.lod)
 
 
 def _label(args: argparse.Namespace, source: Source) -> np.ndarray | None:
@@ -247,6 +245,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "video": save_video,
     "timelapse": generate_runs.save_timelapse,
     "project": project,
+    "whatis": generate_publish.whatis,
     "export": export,
     "explore": explore,
     "report": generate_runs.report,

@@ -12,7 +12,7 @@ import numpy as np
 
 from pgtf import config as configs
 from pgtf import images
-from pgtf.export import explorable, film, pictures, samples, timelapse
+from pgtf.export import explorable, film, pictures, recipe, samples, timelapse
 from pgtf.export import report as reports
 from pgtf.export.history import History
 from pgtf.export.source import Source
@@ -70,7 +70,9 @@ def save_timelapse(args: argparse.Namespace) -> None:
     path = film.film_path(args.out, folder / "timelapse")
     pictures.prepare_file(path, args.overwrite)
     hold = max(round(HOLD_SEC * args.fps), 1)
-    film.write_film(path, timelapse.frames(moments, hold, _box(folder, args.grid)), args.fps)
+    frames = timelapse.frames(moments, hold, _box(folder, args.grid))
+    mark = recipe.Marker(args.mark, None)({})  # Each frame is of another network.
+    film.write_film(path, frames, args.fps, mark)
     print(f"{counted(len(moments), 'grid')} in {one_line(path)}")
 
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from pgtf import images
+from pgtf.export import recipe, samples
 from pgtf.export.history import History, stage_text
 from pgtf.export.labels import one_hot
 from pgtf.export.source import Source
 from pgtf.export.version_folder import served_version
 from pgtf.graphs import SavedModel
 from pgtf.installation import spelled
+from pgtf.marks import Mark
 from pgtf.networks import latents_from_seeds
 
 
@@ -34,7 +36,7 @@ class LiveModel:
         kind: str = "Network",
         history: History | None = None,
     ) -> None:
-        self._Gs, self.history = source.Gs, history
+        self._Gs, self._source, self.history = source.Gs, source, history
         self.name = name or source.path.stem
         self.kind = f"{kind}, {stage_text(source.Gs)}"
         self.latent_size = source.Gs.latent_size
@@ -47,6 +49,10 @@ class LiveModel:
         """Generates images of one class: [N, latent_size] -> uint8 [N, R, R, C]."""
         labels = _labels(self, class_id, len(latents))
         return images.to_uint8(self._Gs.run(latents, labels, lod))
+
+    def mark(self, seed: int, class_id: int) -> Mark | None:
+        """Makes the mark of the image of a seed."""
+        return _mark(self, self._source.sha256, seed, class_id)
 
     def generate_at(self, index: int, latents: np.ndarray, class_id: int) -> tuple[np.ndarray, str]:
         """Generates images with an earlier snapshot; returns them and a caption. See `History`."""
@@ -76,6 +82,8 @@ class ServedModel:
             self.resolution = int(facts["resolution"][0])
             self.num_channels = int(facts["channels"][0])
             self.kimg = int(facts["kimg"][0]) if facts["kimg"][0] >= 0 else None
+            # Models from before marks have none.
+            self.sha256 = facts["weights_sha256"][0].decode() if "weights_sha256" in facts else None
             shapes = model.input_shapes("serving_default")
             sizes = shapes["latents"][-1], shapes.get("labels", (0,))[-1]
             if sizes != (self.latent_size, self.label_size):
@@ -90,6 +98,10 @@ class ServedModel:
     def generate(self, latents: np.ndarray, class_id: int, lod: float | None = None) -> np.ndarray:
         """Generates images of one class: [N, latent_size] -> uint8 [N, R, R, C]."""
         return self.run(latents, _labels(self, class_id, len(latents)))
+
+    def mark(self, seed: int, class_id: int) -> Mark | None:
+        """Makes the mark of the image of a seed."""
+        return _mark(self, self.sha256, seed, class_id)
 
     def run(self, latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Generates images: [N, latent_size], [N, label_size] or None -> uint8 [N, R, R, C]."""
@@ -112,6 +124,12 @@ def latents_of(model: Model, seeds: Any) -> np.ndarray:
     """Samples the latents of seeds, as in every command: float32 [N, latent_size]."""
     latents: np.ndarray = latents_from_seeds(np.asarray(seeds, np.int64), model.latent_size).numpy()
     return latents
+
+
+def _mark(model: Model, sha256: str | None, seed: int, class_id: int) -> Mark | None:
+    sampled = samples.from_seeds(model.latent_size, str(seed))
+    facts = recipe.of_samples(sampled, _labels(model, class_id, 1), model.lod)
+    return recipe.Marker("full", sha256)(facts)
 
 
 def _labels(model: Model, class_id: int, num: int) -> np.ndarray | None:

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf import images
-from pgtf.export import film, shown_files
+from pgtf.export import film, recipe, shown_files
 from pgtf.export.explorable import LiveModel, Model, latents_of
 from pgtf.export.history import History
 from pgtf.export.markdown import plain
@@ -66,7 +65,7 @@ class Tabs:
             image, latents = self._picture(seed, seed, 0, self._model.lod, class_id)
             png = self._shown.download(f"seed{seed:04d}.png")
             npy = self._shown.download(f"seed{seed:04d}-latent.npy")
-            images.save_png(str(png), image)
+            png.write_bytes(recipe.png_bytes(image, self._model.mark(seed, class_id)))
             np.save(npy, latents)
             return self._shown_as(image, f"image of seed {seed}"), str(png), str(npy)
 

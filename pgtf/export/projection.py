@@ -14,8 +14,9 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pgtf import files, images, ops
-from pgtf.export import film
+from pgtf.export import film, recipe, samples
 from pgtf.export.labels import one_hot
+from pgtf.marks import COMPOSITE
 from pgtf.networks import Generator
 
 NUM_CANDIDATES = 512  # random latents; the search improves the best of them
@@ -120,13 +121,21 @@ class _Search:
         return losses, fakes, tape.gradient(losses, latents)
 
 
-def save_projection(found: Projection, target: np.ndarray, paths: Sequence[Path]) -> None:
+def save_projection(
+    found: Projection,
+    target: np.ndarray,
+    paths: Sequence[Path],
+    marker: recipe.Marker = recipe.UNMARKED,
+    lod: float = 0.0,
+) -> None:
     """Writes the latents that were found, their image, and the film of the search.
 
     Args:
         found: result of `project`.
         target: [R, R, C] in [-1, 1].
         paths: files for the latents (.npz), the image, the pair of images and the film.
+        marker: makes the marks of the pictures and the film.
+        lod: level of detail of the image.
     """
     latents_path, image_path, pair_path, film_path = paths
     arrays: dict[str, Any] = {"latents": found.latents[np.newaxis]}
@@ -135,12 +144,15 @@ def save_projection(found: Projection, target: np.ndarray, paths: Sequence[Path]
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     files.write_atomically(latents_path, buffer.getvalue())
-    images.save_png(image_path, found.image)
-    images.save_png(pair_path, images.image_grid(np.stack([target, found.image]), (2, 1)))
+    labels = None if found.label is None else found.label[np.newaxis]
+    facts = recipe.of_samples(samples.from_rows(found.latents[np.newaxis]), labels, lod)
+    pair = images.image_grid(np.stack([target, found.image]), (2, 1))
+    files.write_atomically(image_path, marker.png(found.image, facts))
+    files.write_atomically(pair_path, marker.png(pair, {}, COMPOSITE))
     left, zoom = images.to_uint8(target), max(MIN_FILM_SIDE // target.shape[0], 1)
     pairs = (images.image_grid(np.stack([left, right]), (2, 1)) for right in found.history)
     frames = (film.zoomed(pair, zoom) for pair in pairs)
-    film.write_film(film_path, frames, FILM_FPS)
+    film.write_film(film_path, frames, FILM_FPS, marker({}, COMPOSITE))
 
 
 def _best_candidates(

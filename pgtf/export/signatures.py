@@ -15,7 +15,10 @@ from typing import Any
 import tensorflow as tf
 
 from pgtf import images
+from pgtf.export import recipe
 from pgtf.export.walk import interpolate
+from pgtf.interop.weights import sha256_of
+from pgtf.marks import PNG_HEADER_BYTES, png_chunk
 from pgtf.networks import Generator, latents_from_seeds
 
 STATUS_OK = 0
@@ -42,6 +45,7 @@ class Facts:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the run's
     source: Mapping[str, str] = dataclasses.field(default_factory=dict)  # file, SHA-256
     command: str | None = None  # command line of the export
+    marked: bool = True  # if the signature `png` says in each file that its pixels are generated
 
     @property
     def fid(self) -> float | None:
@@ -54,7 +58,9 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
 
     The network's own lod and alpha become constants; only variables of that resolution are kept.
     """
-    served = _Served(Gs)
+    sha256 = sha256_of(Gs)
+    mark = recipe.Marker("short" if facts.marked else "none", sha256)({})
+    served = _Served(Gs, b"" if mark is None else png_chunk(mark.packet))
     seeds, latents, labels = served.seed_inputs, served.latent_inputs, served.label_inputs
     ends = {"latents": latents["latents"], "latents_end": latents["latents"], "t": _rows()}
     table: dict[str, tuple[Specs, Callable[..., Tensors]]] = {
@@ -63,7 +69,7 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
         "seeds": (seeds, lambda **x: served.uint8(**served.sample(**x))),
         "png": (seeds, lambda **x: served.png(**served.sample(**x))),
         "interpolate": (ends | labels, lambda **x: served.uint8(**_between(**x))),
-        "info": ({"dummy": _rows(tf.int64)}, _info(Gs, facts)),
+        "info": ({"dummy": _rows(tf.int64)}, _info(Gs, facts, sha256)),
     }
     if Gs.config.num_channels > MAX_PNG_CHANNELS:
         del table["png"]
@@ -75,8 +81,8 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
 class _Served:
     """Turns batches into images of the generator at its own lod; not tracked by TensorFlow."""
 
-    def __init__(self, Gs: Generator) -> None:
-        self.Gs = Gs
+    def __init__(self, Gs: Generator, png_mark: bytes) -> None:
+        self.Gs, self._png_mark = Gs, png_mark
         self.label_size = Gs.config.label_size
         self._model, alpha = Gs.model_at(Gs.lod)
         self._alpha = float(alpha)
@@ -109,7 +115,15 @@ class _Served:
         """
         outputs = self.uint8(**inputs)
         encode = {"elems": outputs.pop("images"), "fn_output_signature": tf.string}
-        return {"image_bytes": tf.map_fn(tf.io.encode_png, **encode)} | outputs
+        return {"image_bytes": self._marked(tf.map_fn(tf.io.encode_png, **encode))} | outputs
+
+    def _marked(self, files: tf.Tensor) -> tf.Tensor:
+        """Inserts the mark into PNG files: string [N] -> same."""
+        if not self._png_mark:
+            return files
+        head = tf.strings.substr(files, 0, PNG_HEADER_BYTES)
+        rest = tf.strings.substr(files, PNG_HEADER_BYTES, tf.int32.max)
+        return tf.strings.join([head, tf.constant(self._png_mark), rest])
 
     def sample(self, seed: tf.Tensor, class_id: tf.Tensor | None = None) -> Tensors:
         """Samples the latents of seeds; makes the labels of classes."""
@@ -151,7 +165,7 @@ def _between(
     return rows if labels is None else rows | {"labels": labels}
 
 
-def _info(Gs: Generator, facts: Facts) -> Callable[[tf.Tensor], Tensors]:
+def _info(Gs: Generator, facts: Facts, sha256: str) -> Callable[[tf.Tensor], Tensors]:
     """Makes the function of the signature `info`: the same facts for every row of `dummy`."""
     resolution_log2, _ = Gs.stage(Gs.lod)
     values: dict[str, Any] = {
@@ -165,6 +179,7 @@ def _info(Gs: Generator, facts: Facts) -> Callable[[tf.Tensor], Tensors]:
         "label_names": label_names(Gs, facts),
         "kimg": -1 if facts.kimg is None else facts.kimg,
         "fid": "unknown" if facts.fid is None else f"{facts.fid:g}",
+        "weights_sha256": sha256,
     }
 
     def info(dummy: tf.Tensor) -> Tensors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from pgtf.export.labels import one_hot, parse_label
 from pgtf.export.samples import Samples
 from pgtf.interop import load_meta, load_pkl, load_snapshot
+from pgtf.interop.weights import sha256_of
 from pgtf.networks import Discriminator, Generator
 
 
@@ -37,6 +39,11 @@ class Source:
         """Loads a pickle of the original release."""
         G, D, Gs = load_pkl(path)
         return cls(Gs, Path(path), {}, G, D)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the weights of Gs, which marks name: see `interop.weights.sha256_of`."""
+        return sha256_of(self.Gs)
 
     @property
     def label_size(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 import numpy as np
 from absl import logging
 
-from pgtf import files, images
+from pgtf import files, images, marks
 from pgtf.dataset import Dataset
 from pgtf.foreign.json_files import Line, read_lines
 from pgtf.foreign.schema import read_as
@@ -148,7 +148,8 @@ class ImageGrid:
 
     def _save(self, grid: np.ndarray, cur_nimg: int, file: bool, preview: bool) -> None:
         if file:
-            images.save_png(self._folder / f"fakes{cur_nimg // 1000:06d}.png", grid)
+            content = marks.in_png(images.png_bytes(grid), marks.Mark().packet)
+            files.write_atomically(self._folder / f"fakes{cur_nimg // 1000:06d}.png", content)
         if preview:
             self._tensorboard.picture(pictures.preview(grid, self._resolution), cur_nimg)
 
