@@ -42,8 +42,8 @@ ALLOWED = {
     },
     "commands": {
         *("api", "config", "dataset", "distribution", "export", "files", "foreign", "graphs"),
-        *("images", "installation", "interop", "marks", "metrics", "networks", "restoration"),
-        *("runs", "training", "wording", "__version__"),
+        *("images", "installation", "interop", "marks", "metrics", "networks", "publish"),
+        *("restoration", "runs", "training", "wording", "__version__"),
     },
     "front": {"metrics"},
     "config": {
@@ -73,6 +73,10 @@ ALLOWED = {
     "marks": {"foreign"},
     "metrics": {
         *("dataset", "events", "files", "foreign", "graphs", "images", "installation", "wording"),
+    },
+    "publish": {
+        *("dataset", "export", "files", "foreign", "images", "installation", "interop", "marks"),
+        *("networks", "wording"),
     },
     "interop": {"files", "foreign", "networks"},
     "restoration": {"dataset", "files", "foreign", "graphs", "images"},

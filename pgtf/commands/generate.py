@@ -246,6 +246,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "timelapse": generate_runs.save_timelapse,
     "project": project,
     "whatis": generate_publish.whatis,
+    "fakeset": generate_publish.fakeset,
     "export": export,
     "explore": explore,
     "report": generate_runs.report,

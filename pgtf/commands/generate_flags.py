@@ -46,15 +46,33 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         add_flags(commands.add_parser(name, help=title, description=description))
     args: argparse.Namespace = parser.parse_args(argv[1:])
     with one_line_errors():
-        check_files(args, "snapshot", "pkl", "target", "latents", "file", folders=["saved_model"])
+        check_files(
+            args,
+            "snapshot",
+            "pkl",
+            "target",
+            "latents",
+            "file",
+            "check",
+            folders=["saved_model", "reals"],
+        )
         others = ("snapshot", "pkl", "saved_model")
-        is_alone = args.command == "whatis" and args.run is None
+        is_alone = _needs_no_network(args)
         if not is_alone and all(getattr(args, name, None) is None for name in others):
             run = run_folder.locate(args.outdir, args.run)
             if args.command not in ABOUT_RUNS:
                 run_folder.newest_snapshot(run)
     announce_tensorflow()
     return args
+
+
+def _needs_no_network(args: argparse.Namespace) -> bool:
+    """True for a command about a file, if no run is named."""
+    return (
+        "run" in args
+        and args.run is None
+        and ("file" in args or bool(getattr(args, "check", None)))
+    )
 
 
 def add_images(p: argparse.ArgumentParser) -> None:
@@ -190,6 +208,11 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] 
         publish_flags.add_whatis,
         "what a file says about its pixels",
         "Reads the mark of a generated file; given the network, generates the picture again.",
+    ),
+    "fakeset": (
+        publish_flags.add_fakeset,
+        "many images in shards, with a manifest",
+        "Writes a reference set: many images in shards with a manifest; may be interrupted.",
     ),
     "export": (
         add_export,

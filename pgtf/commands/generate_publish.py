@@ -7,9 +7,13 @@ from pathlib import Path
 
 from pgtf import files
 from pgtf.commands import generate_networks as networks
+from pgtf.dataset import open_dataset
 from pgtf.export import pictures, recipe, remake
 from pgtf.foreign.terminal import one_line
+from pgtf.installation import spelled
 from pgtf.marks import read_mark
+from pgtf.publish import fakeset as fakesets
+from pgtf.publish import fakeset_check
 from pgtf.wording import counted
 
 MAX_SHOWN = 60  # characters of a fact that `whatis` prints
@@ -31,3 +35,42 @@ def whatis(args: argparse.Namespace) -> None:
     if args.out is not None:
         path = pictures.prepare_file(Path(args.out), args.overwrite)
         files.write_atomically(path, recipe.png_bytes(again, mark))
+
+
+def fakeset(args: argparse.Namespace) -> None:
+    """Writes a reference set, or compares one with its manifest."""
+    if args.check is not None:
+        return _check_fakeset(args)
+    source = networks.source(args)
+    lod = networks.lod(args, source)
+    resolution = 2 ** source.Gs.stage(lod)[0]
+    job = fakesets.Job(
+        source=source,
+        first=args.first,
+        num=args.num,
+        lod=lod,
+        label=source.label(args.class_, args.label),
+        mark=args.mark,
+        reals=args.reals and open_dataset(args.reals, resolution=resolution, max_label_size=0),
+    )
+    out = Path(args.out or source.beside("-fakeset"))
+    if fakesets.write(job, out, args.part):
+        print(f"{counted(job.num, 'image')} in {one_line(out)}")
+    else:
+        print(
+            f"{one_line(out)}: other shards are missing. {spelled('Run generate.py fakeset')} "
+            "with the other parts."
+        )
+
+
+def _check_fakeset(args: argparse.Namespace) -> None:
+    """Compares a set with its manifest. Raises ValueError if a file is not the manifest's."""
+    named = args.run is not None or args.snapshot is not None or args.pkl is not None
+    source = networks.source(args) if named else None
+    report = fakeset_check.check(Path(args.check), source)
+    for sentence in report.sentences:
+        print(f"{sentence}.")
+    for wrong, words in ((report.changed, "changed or missing"), (report.far, "too far off")):
+        if wrong:
+            names = ", ".join(wrong[: fakeset_check.MAX_NAMED])
+            raise ValueError(f"{args.check}: {len(wrong)} files are {words}: {names} ...")

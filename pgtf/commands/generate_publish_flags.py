@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 
-from pgtf.commands.generate_parts import add_network_flags, add_out
+from pgtf.commands.generate_parts import (
+    add_image_flags,
+    add_mark,
+    add_network_flags,
+    add_out,
+    positive,
+)
 
 
 def add_whatis(p: argparse.ArgumentParser) -> None:
@@ -13,3 +20,34 @@ def add_whatis(p: argparse.ArgumentParser) -> None:
     text = "generate the picture again with this run, or its number in --outdir (default: no)"
     add_network_flags(p, text)
     add_out(p, "file for the picture that was generated again (default: none)")
+
+
+def add_fakeset(p: argparse.ArgumentParser) -> None:
+    """Adds the flags of `fakeset`."""
+    add_network_flags(p)
+    text = "number of images, of as many seeds (default: %(default)s)"
+    p.add_argument("--num", type=positive(int), default=50_000, help=text)
+    p.add_argument("--first", type=int, default=0, help="first seed (default: %(default)s)")
+    add_image_flags(p)
+    text = "dataset folder whose images are written beside the fakes (default: none)"
+    p.add_argument("--reals", metavar="DATASET", help=text)
+    text = "K/N: write only every Nth shard, for N processes with K = 0 ... N-1 (default: 0/1)"
+    p.add_argument("--part", type=_part, default=(0, 1), metavar="K/N", help=text)
+    text = (
+        "compare the files of this manifest with it, and with the network, if one is named "
+        "(default: write a set)"
+    )
+    p.add_argument("--check", metavar="MANIFEST", help=text)
+    add_mark(p)
+    p.add_argument("--out", help="folder (default: <snapshot>-fakeset beside the snapshot)")
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Parses a part: "1/4" -> (1, 4)."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not match or int(match[1]) >= int(match[2]):
+        raise ValueError
+    return int(match[1]), int(match[2])
+
+
+_part.__name__ = "K/N"
