@@ -200,6 +200,9 @@ def explore(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     """Writes a SavedModel for TensorFlow Serving, after checking it in a fresh process."""
     source = networks.source(args)
+    if args.format == "web":
+        generate_publish.export_page(args, source)
+        return
     if args.format != "savedmodel":
         path = Path(args.out or source.beside(f".{args.format}"))
         pictures.prepare_file(path, args.overwrite)

@@ -31,7 +31,7 @@ from pgtf.installation import command
 from pgtf.runs import run_folder
 
 SEEDS = "0-63"
-FORMATS = ("savedmodel", "onnx", "tflite")  # the last two are those of export.edge
+FORMATS = ("savedmodel", "onnx", "tflite", "web")  # onnx and tflite are those of export.edge
 CLASS_GRID_SEEDS = "0-9"  # the columns of a grid with one row per class
 ABOUT_RUNS = ("timelapse", "report")  # commands that need no snapshot
 SMOOTHING_SEC, WALK_STATE = 1, 1000  # the original's interpolation videos
@@ -160,7 +160,7 @@ def add_explore(p: argparse.ArgumentParser) -> None:
 def add_export(p: argparse.ArgumentParser) -> None:
     """Adds the flags of `export`."""
     add_network_flags(p)
-    text = "savedmodel, onnx or tflite (default: %(default)s)"
+    text = "savedmodel, onnx, tflite, or web: a page (default: %(default)s)"
     p.add_argument("--format", choices=FORMATS, default="savedmodel", help=text)
     add_out(p, "folder of the model, or file of the format (default: beside the snapshot)")
     text = "licence of the images, for the model card (default: %(default)s)"
@@ -168,6 +168,10 @@ def add_export(p: argparse.ArgumentParser) -> None:
     text = "number of the version (default: the next free)"
     p.add_argument("--version", type=positive(int), help=text)
     p.add_argument("--name", help="name of the model (default: the name of its folder)")
+    text = "web: folder of the npm package onnxruntime-web, or cdn (needed)"
+    p.add_argument("--runtime", metavar="DIR|cdn", help=text)
+    text = "web: how weights are stored, fp32 or fp16 (default: %(default)s)"
+    p.add_argument("--precision", choices=("fp32", "fp16"), default="fp32", help=text)
     add_mark(p, "short")
 
 
@@ -216,7 +220,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] 
     ),
     "export": (
         add_export,
-        "SavedModel for TensorFlow Serving, ONNX or TFLite",
+        "SavedModel for TensorFlow Serving, ONNX, TFLite or a web page",
         "Writes a SavedModel for TensorFlow Serving, after checking it in a fresh process.",
     ),
     "explore": (

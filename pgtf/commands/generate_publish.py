@@ -9,11 +9,12 @@ from pgtf import files
 from pgtf.commands import generate_networks as networks
 from pgtf.dataset import open_dataset
 from pgtf.export import pictures, recipe, remake
+from pgtf.export.source import Source
 from pgtf.foreign.terminal import one_line
 from pgtf.installation import spelled
 from pgtf.marks import read_mark
 from pgtf.publish import fakeset as fakesets
-from pgtf.publish import fakeset_check
+from pgtf.publish import fakeset_check, web
 from pgtf.wording import counted
 
 MAX_SHOWN = 60  # characters of a fact that `whatis` prints
@@ -35,6 +36,26 @@ def whatis(args: argparse.Namespace) -> None:
     if args.out is not None:
         path = pictures.prepare_file(Path(args.out), args.overwrite)
         files.write_atomically(path, recipe.png_bytes(again, mark))
+
+
+def export_page(args: argparse.Namespace, source: Source) -> None:
+    """Writes a static folder with a page that generates images in the browser."""
+    if args.runtime is None:
+        raise ValueError(
+            "`--runtime` is needed for a page: the folder of the npm package onnxruntime-web "
+            "(npm install onnxruntime-web), or cdn."
+        )
+    out = Path(args.out or source.beside("-web"))
+    found = web.export_web(
+        source,
+        out,
+        args.runtime,
+        precision=args.precision,
+        name=args.name,
+        mark="full" if args.mark == "short" else args.mark,
+        overwrite=args.overwrite,
+    )
+    print(f"page in {one_line(out)}; {found}")
 
 
 def fakeset(args: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -132,15 +133,17 @@ def write(job: Job, out: Path, part: tuple[int, int] = (0, 1)) -> bool:
     if (progress / JOB).exists():
         _compare(json.dumps(read_json(progress / JOB)), header, out)
     files.write_atomically(progress / JOB, json.dumps(header).encode())
-    own = job.shards[part[0] :: part[1]]
-    for kind, number in tqdm(own, unit="shard", disable=None):
-        record = progress / f"{kind}-{number:05d}.jsonl"
-        if not record.exists():
-            lines = _write_shard(job, out, kind, number)
-            files.write_atomically(record, "".join(f"{json.dumps(x)}\n" for x in lines).encode())
-    records = [progress / f"{kind}-{number:05d}.jsonl" for kind, number in job.shards]
+    try:
+        for kind, number in tqdm(job.shards[part[0] :: part[1]], unit="shard", disable=None):
+            if not _record(out, kind, number).exists() or not _folder(out, kind, number).exists():
+                _write_shard(job, out, kind, number)
+    except FileNotFoundError:
+        if (out / MANIFEST).exists():  # Another process was faster, and has cleaned up.
+            return True
+        raise
+    records = [_record(out, kind, number) for kind, number in job.shards]
     if not all(record.exists() for record in records):
-        return (out / MANIFEST).exists()  # Another process may have been faster.
+        return (out / MANIFEST).exists()
     content = json.dumps(header).encode() + b"\n" + b"".join(x.read_bytes() for x in records)
     files.write_atomically(out / MANIFEST, content)
     shutil.rmtree(progress, ignore_errors=True)
@@ -156,10 +159,21 @@ def _compare(found: str, header: dict[str, Any], out: Path) -> None:
         )
 
 
-def _write_shard(job: Job, out: Path, kind: str, number: int) -> list[dict[str, Any]]:
-    """Writes the files of one shard. Returns their lines of the manifest."""
-    folder = out / kind / f"{number:05d}"
-    folder.mkdir(parents=True, exist_ok=True)
+def _record(out: Path, kind: str, number: int) -> Path:
+    """Path of the lines of a shard until the manifest holds them."""
+    return out / PROGRESS / f"{kind}-{number:05d}.jsonl"
+
+
+def _folder(out: Path, kind: str, number: int) -> Path:
+    """Path of the files of a shard, which appears when they are complete."""
+    return out / kind / f"{number:05d}"
+
+
+def _write_shard(job: Job, out: Path, kind: str, number: int) -> None:
+    """Writes the files of one shard and the record of its lines."""
+    final = _folder(out, kind, number)
+    folder = out / PROGRESS / f"{kind}-{number:05d}.{os.getpid()}"
+    folder.mkdir(exist_ok=True)
     begin, lines = number * SHARD, []
     if kind == REALS:
         made = _reals(job, range(begin, min(begin + SHARD, job.num_reals)))
@@ -177,11 +191,19 @@ def _write_shard(job: Job, out: Path, kind: str, number: int) -> list[dict[str, 
         name = f"{'seed' if kind == FAKES else 'real'}{index:07d}.png"
         files.write_atomically(folder / name, content)
         lines.append(
-            {"file": f"{kind}/{folder.name}/{name}"}
+            {"file": f"{kind}/{final.name}/{name}"}
             | (line or {"index": index})
             | {"sha256": _sha256(content), "pixels": _sha256(pixels.tobytes())}
         )
-    return lines
+    content = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+    files.write_atomically(_record(out, kind, number), content)
+    final.parent.mkdir(exist_ok=True)
+    try:
+        os.rename(folder, final)
+    except OSError:
+        if not final.exists():
+            raise
+        shutil.rmtree(folder)  # Another process has written the same files.
 
 
 Made = Iterator[tuple[int, np.ndarray | None, np.ndarray]]  # number, label [1, K], uint8 [H, W, C]
