@@ -14,7 +14,7 @@ import numpy as np
 from absl import logging
 
 from pgtf import images
-from pgtf.commands import generate_flags, generate_publish, generate_runs
+from pgtf.commands import generate_directions, generate_flags, generate_publish, generate_runs
 from pgtf.commands import generate_networks as networks
 from pgtf.commands.command_line import one_line_errors
 from pgtf.dataset.sources.pictures import Conversion, read_picture
@@ -37,7 +37,6 @@ from pgtf.foreign.terminal import one_line
 from pgtf.installation import words_typed
 from pgtf.marks import Mark
 from pgtf.metrics import records
-from pgtf.networks import Generator
 from pgtf.wording import counted
 
 
@@ -63,7 +62,7 @@ def save_images(args: argparse.Namespace) -> None:
     """Writes one PNG file for every latent vector."""
     net = networks.networks(args)
     source = net.source
-    sampled = _samples(args, source.Gs, generate_flags.SEEDS)
+    sampled = _samples(args, source, generate_flags.SEEDS)
     out = Path(args.out or source.beside("-images"))
     labels_of = functools.partial(source.labels_of, label=_label(args, source))
     pictures.check_zoom(source.Gs, args.lod, args.zoom)
@@ -87,7 +86,7 @@ def save_grid(args: argparse.Namespace) -> None:
     label = source.label(args.class_, args.label)
     by_class = source.label_size > 0 and label is None
     default_seeds = generate_flags.CLASS_GRID_SEEDS if by_class else generate_flags.SEEDS
-    sampled = _samples(args, source.Gs, default_seeds)
+    sampled = _samples(args, source, default_seeds)
     by_class = by_class and sampled.labels is None
     num_rows = min(source.label_size, pictures.MAX_CLASS_ROWS) if by_class else 1
     pictures.check_grid(source.Gs, len(sampled) * num_rows, args.lod, args.zoom)
@@ -132,6 +131,7 @@ def _walks(
     Gs, label = source.Gs, source.label(args.class_, args.label)
     num_cells = args.grid[0] * args.grid[1]
     if args.seeds is None and args.latents is None:
+        generate_directions.refuse(args)
         networks.check_lod(args, Gs)
         smoothing = generate_flags.SMOOTHING_SEC if args.smoothing is None else args.smoothing
         state = generate_flags.WALK_STATE if args.random_state is None else args.random_state
@@ -142,7 +142,7 @@ def _walks(
         return video.loop(Gs.latent_size, labels, num_cells, *frames, state), facts
     if args.smoothing is not None:
         raise ValueError("`--smoothing` is for the random walk, without `--seeds` or `--latents`.")
-    sampled = _samples(args, Gs, "")
+    sampled = _samples(args, source, "")
     labels = source.labels_of(sampled, label)
     facts = recipe.of_samples(sampled, labels, networks.lod(args, source))
     facts |= {"Walk": "loop" if args.loop else "tour"}
@@ -192,7 +192,8 @@ def explore(args: argparse.Namespace) -> None:
     if args.saved_model is not None:
         model = explorable.ServedModel(args.saved_model)
     else:
-        model = generate_runs.explorable_of(networks.source(args))
+        source = networks.source(args)
+        model = generate_runs.explorable_of(source, generate_directions.vectors(args, source))
         _warn(args)
     explore.explore(model, args.host, args.port, args.open)
 
@@ -221,17 +222,20 @@ def export(args: argparse.Namespace) -> None:
         config=config,
         source={"file": source.path.name, "sha256": sha256(source.path)},
         command=shlex.join(words_typed()),
+        directions=generate_directions.vectors(args, source),
         marked=args.mark != "none",
     )
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
     print(f"SavedModel in {one_line(folder)}")
 
 
-def _samples(args: argparse.Namespace, Gs: Generator, default_seeds: str) -> samples.Samples:
+def _samples(args: argparse.Namespace, source: Source, default_seeds: str) -> samples.Samples:
     """Finds the latents that the flags describe."""
-    networks.check_lod(args, Gs)
+    networks.check_lod(args, source.Gs)
     names = ("seeds", "random_state", "num", "indices", "latents")
-    return samples.from_flags(Gs, default_seeds, **{x: getattr(args, x, None) for x in names})
+    given = {name: getattr(args, name, None) for name in names}
+    found = samples.from_flags(source.Gs, default_seeds, **given)
+    return generate_directions.turned(args, source, found)
 
 
 def _label(args: argparse.Namespace, source: Source) -> np.ndarray | None:
@@ -249,6 +253,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "timelapse": generate_runs.save_timelapse,
     "project": project,
     "whatis": generate_publish.whatis,
+    "directions": generate_directions.find,
     "fakeset": generate_publish.fakeset,
     "export": export,
     "explore": explore,

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pgtf.commands import generate_publish_flags as publish_flags
 from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.commands.generate_parts import (
+    add_directions,
+    add_directions_file,
     add_fps,
     add_image_flags,
     add_label_flags,
@@ -79,6 +81,7 @@ def add_images(p: argparse.ArgumentParser) -> None:
     """Adds the flags of `images`."""
     add_network_flags(p)
     add_latent_flags(p, SEEDS)
+    add_directions(p)
     add_image_flags(p)
     add_zoom(p, "1", 1)
     add_mark(p)
@@ -89,6 +92,7 @@ def add_grid(p: argparse.ArgumentParser) -> None:
     """Adds the flags of `grid`."""
     add_network_flags(p)
     add_latent_flags(p, f"{SEEDS}; {CLASS_GRID_SEEDS} with one row per class")
+    add_directions(p)
     add_image_flags(p)
     add_zoom(p, "the smallest that makes the longer side 640 pixels or more")
     add_mark(p)
@@ -111,6 +115,7 @@ def add_video(p: argparse.ArgumentParser) -> None:
     text = "walk from seed to seed, such as 1,7,3 (default: a random walk, which is a loop)"
     p.add_argument("--seeds", help=text)
     add_latents_file(p)
+    add_directions(p)
     p.add_argument("--loop", action="store_true", help="end at the first seed (default: the last)")
     text = "random walk: standard deviation of the smoothing along time, seconds (default: "
     p.add_argument("--smoothing", type=positive(float), help=f"{text}{SMOOTHING_SEC})")
@@ -149,6 +154,7 @@ def add_explore(p: argparse.ArgumentParser) -> None:
     """Adds the flags of `explore`."""
     network = add_network_flags(p)
     network.add_argument("--saved_model", help="folder written by export to use instead")
+    add_directions_file(p)
     text = "address to listen on; 0.0.0.0 = all (default: %(default)s)"
     p.add_argument("--host", default="127.0.0.1", help=text)
     text = "port to listen on (default: the next free one from 7860)"
@@ -168,6 +174,7 @@ def add_export(p: argparse.ArgumentParser) -> None:
     text = "number of the version (default: the next free)"
     p.add_argument("--version", type=positive(int), help=text)
     p.add_argument("--name", help="name of the model (default: the name of its folder)")
+    add_directions_file(p)
     text = "web: folder of the npm package onnxruntime-web, or cdn (needed)"
     p.add_argument("--runtime", metavar="DIR|cdn", help=text)
     text = "web: how weights are stored, fp32 or fp16 (default: %(default)s)"
@@ -212,6 +219,11 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] 
         publish_flags.add_whatis,
         "what a file says about its pixels",
         "Reads the mark of a generated file; given the network, generates the picture again.",
+    ),
+    "directions": (
+        publish_flags.add_find,
+        "directions that change one thing in the images",
+        "Finds directions in latent space; writes them as named vectors, and a sheet.",
     ),
     "fakeset": (
         publish_flags.add_fakeset,

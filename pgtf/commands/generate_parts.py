@@ -100,3 +100,16 @@ def grid_size(text: str) -> tuple[int, int]:
 
 
 grid_size.__name__ = "COLUMNSxROWS"
+
+
+def add_directions(p: argparse.ArgumentParser) -> None:
+    """Adds the flags that turn latents along directions."""
+    text = "turn the latents along a direction by an angle in radians; may be given several times"
+    p.add_argument("--direction", metavar="NAME=ANGLE", action="append", help=text)
+    add_directions_file(p)
+
+
+def add_directions_file(p: argparse.ArgumentParser) -> None:
+    """Adds the flag for a file of directions."""
+    text = "file of `directions` (default: <snapshot>-directions.json beside the snapshot)"
+    p.add_argument("--directions", metavar="FILE", help=text)

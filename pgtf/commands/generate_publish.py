@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pgtf import files
+from pgtf.commands import generate_directions
 from pgtf.commands import generate_networks as networks
 from pgtf.dataset import open_dataset
 from pgtf.export import pictures, recipe, remake
@@ -53,6 +54,7 @@ def export_page(args: argparse.Namespace, source: Source) -> None:
         precision=args.precision,
         name=args.name,
         mark="full" if args.mark == "short" else args.mark,
+        directions=generate_directions.vectors(args, source),
         overwrite=args.overwrite,
     )
     print(f"page in {one_line(out)}; {found}")

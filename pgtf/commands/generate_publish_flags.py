@@ -13,6 +13,8 @@ from pgtf.commands.generate_parts import (
     positive,
 )
 
+METHODS = ("sefa", "pca", "boundary")  # those of export.directions
+
 
 def add_whatis(p: argparse.ArgumentParser) -> None:
     """Adds the flags of `whatis`."""
@@ -40,6 +42,30 @@ def add_fakeset(p: argparse.ArgumentParser) -> None:
     p.add_argument("--check", metavar="MANIFEST", help=text)
     add_mark(p)
     p.add_argument("--out", help="folder (default: <snapshot>-fakeset beside the snapshot)")
+
+
+def add_find(p: argparse.ArgumentParser) -> None:
+    """Adds the flags of `directions`."""
+    add_network_flags(p)
+    text = (
+        "sefa: the first layer in closed form; pca: principal components of the first features; "
+        "boundary: planes between high and low scores (default: %(default)s)"
+    )
+    p.add_argument("--method", choices=METHODS, default="sefa", help=text)
+    text = "sefa and pca: number of directions (default: %(default)s)"
+    p.add_argument("--num", type=positive(int), default=10, help=text)
+    text = "pca and --classifier: number of images that are generated (default: %(default)s)"
+    p.add_argument("--num_images", type=positive(int), default=4000, help=text)
+    text = "boundary: CSV with a column `seed` and a column per score"
+    p.add_argument("--scores", metavar="FILE", help=text)
+    text = "boundary: classifier of the metric modes, which scores generated images"
+    p.add_argument("--classifier", metavar="FILE", help=text)
+    text = "sheet: seed of the image in the middle (default: %(default)s)"
+    p.add_argument("--seed", type=int, default=0, help=text)
+    text = "sheet: angle of the last column in radians (default: %(default)s)"
+    p.add_argument("--angle", type=positive(float), default=0.6, help=text)
+    text = "file.json; the sheet is beside it (default: <snapshot>-directions.json)"
+    add_out(p, text)
 
 
 def _part(text: str) -> tuple[int, int]:

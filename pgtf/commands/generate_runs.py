@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -49,18 +51,21 @@ def _sides(Gs: Generator, lod: float) -> tuple[int, int]:
     return Gs.config.resolution >> math.ceil(lod), Gs.config.resolution >> math.floor(lod)
 
 
-def explorable_of(source: Source) -> explorable.LiveModel:
+def explorable_of(
+    source: Source, vectors: Mapping[str, np.ndarray] | None = None
+) -> explorable.LiveModel:
     """Makes the model that the page of `explore` shows; a run brings its other snapshots."""
+    make = functools.partial(explorable.LiveModel, source, vectors=vectors)
     if source.path.suffix == ".pkl":
-        return explorable.LiveModel(source, kind="Network of a pickle")
+        return make(kind="Network of a pickle")
     path = source.path.resolve()
     found = run_folder.snapshots(path.parent)
     kimg = {other: kimg for kimg, other in found}.get(path, source.kimg)
     after = "" if kimg is None else f" after {kimg} kimg"
     if path not in [other for _, other in found]:
-        return explorable.LiveModel(source, kind=f"Snapshot of a network{after}")
+        return make(kind=f"Snapshot of a network{after}")
     history = History(source.Gs.config, found, path) if len(found) > 1 else None
-    return explorable.LiveModel(source, path.parent.name, f"Training run{after}", history)
+    return make(name=path.parent.name, kind=f"Training run{after}", history=history)
 
 
 def save_timelapse(args: argparse.Namespace) -> None:

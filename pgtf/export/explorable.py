@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import types
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pgtf import images
 from pgtf.export import recipe, samples
+from pgtf.export.directions import Directions
 from pgtf.export.history import History, stage_text
 from pgtf.export.labels import one_hot
 from pgtf.export.source import Source
@@ -27,6 +30,7 @@ class LiveModel:
         name: title of the page; None = the name of its file.
         kind: what it is and where it comes from.
         history: the snapshots of its run, if there are several.
+        vectors: directions for sliders, unit vectors by name.
     """
 
     def __init__(
@@ -35,8 +39,10 @@ class LiveModel:
         name: str | None = None,
         kind: str = "Network",
         history: History | None = None,
+        vectors: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self._Gs, self._source, self.history = source.Gs, source, history
+        self.vectors = dict(vectors or {})
         self.name = name or source.path.stem
         self.kind = f"{kind}, {stage_text(source.Gs)}"
         self.latent_size = source.Gs.latent_size
@@ -50,9 +56,9 @@ class LiveModel:
         labels = _labels(self, class_id, len(latents))
         return images.to_uint8(self._Gs.run(latents, labels, lod))
 
-    def mark(self, seed: int, class_id: int) -> Mark | None:
-        """Makes the mark of the image of a seed."""
-        return _mark(self, self._source.sha256, seed, class_id)
+    def mark(self, seed: int, class_id: int, angles: Sequence[float] = ()) -> Mark | None:
+        """Makes the mark of the image of a seed, turned along directions."""
+        return _mark(self, self._source.sha256, seed, class_id, angles)
 
     def generate_at(self, index: int, latents: np.ndarray, class_id: int) -> tuple[np.ndarray, str]:
         """Generates images with an earlier snapshot; returns them and a caption. See `History`."""
@@ -65,6 +71,7 @@ class ServedModel:
     """An exported SavedModel, which has one level of detail."""
 
     max_lod = None
+    vectors: Mapping[str, np.ndarray] = types.MappingProxyType({})  # no sliders
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._path = folder = served_version(folder)
@@ -99,9 +106,9 @@ class ServedModel:
         """Generates images of one class: [N, latent_size] -> uint8 [N, R, R, C]."""
         return self.run(latents, _labels(self, class_id, len(latents)))
 
-    def mark(self, seed: int, class_id: int) -> Mark | None:
+    def mark(self, seed: int, class_id: int, angles: Sequence[float] = ()) -> Mark | None:
         """Makes the mark of the image of a seed."""
-        return _mark(self, self.sha256, seed, class_id)
+        return _mark(self, self.sha256, seed, class_id, angles)
 
     def run(self, latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Generates images: [N, latent_size], [N, label_size] or None -> uint8 [N, R, R, C]."""
@@ -126,8 +133,14 @@ def latents_of(model: Model, seeds: Any) -> np.ndarray:
     return latents
 
 
-def _mark(model: Model, sha256: str | None, seed: int, class_id: int) -> Mark | None:
+def _mark(
+    model: Model, sha256: str | None, seed: int, class_id: int, angles: Sequence[float]
+) -> Mark | None:
     sampled = samples.from_seeds(model.latent_size, str(seed))
+    if any(angles):
+        found = Directions(sha256 or "", "", model.vectors)
+        pairs = zip(model.vectors, angles, strict=False)  # Only the first have sliders.
+        sampled = found.of(sampled, [f"{name}={angle:g}" for name, angle in pairs if angle])
     facts = recipe.of_samples(sampled, _labels(model, class_id, 1), model.lod)
     return recipe.Marker("full", sha256)(facts)
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pgtf import images
 from pgtf.export import serving_files
+from pgtf.export.directions import edit
 from pgtf.export.labels import one_hot
 from pgtf.export.model_card import write_model_card
 from pgtf.export.self_check import self_check
@@ -59,7 +60,7 @@ def export_generator(
     try:
         with new_version(out, version) as (folder, number):
             tf.saved_model.save(module, str(folder), functions)
-            report = self_check(folder, _expected(Gs, inputs))
+            report = self_check(folder, _expected(Gs, inputs, facts))
             sizes = serving_files.batch_sizes(2 ** Gs.stage(Gs.lod)[0])
             serving_files.write_batching_parameters(folder / serving_files.BATCHING_FILE, sizes)
             warmup = folder / serving_files.WARMUP_FILE
@@ -75,7 +76,7 @@ def _specs(function: Any) -> tuple[Specs, Specs]:
     return function.structured_input_signature[1], function.structured_outputs
 
 
-def _expected(Gs: Generator, inputs: Mapping[str, Specs]) -> dict[str, np.ndarray]:
+def _expected(Gs: Generator, inputs: Mapping[str, Specs], facts: Facts) -> dict[str, np.ndarray]:
     """Makes inputs for every signature and the live network's answers, for `self_check`."""
     expected: dict[str, np.ndarray] = {}
     numbers = np.arange(NUM_CHECKED)
@@ -86,6 +87,10 @@ def _expected(Gs: Generator, inputs: Mapping[str, Specs]) -> dict[str, np.ndarra
         if "class_id" in rows:
             rows["class_id"] = numbers % Gs.config.label_size
         expected |= {f"inputs/{signature}/{name}": value for name, value in rows.items()}
+        if "strengths" in rows:
+            vectors = np.stack(list(facts.directions.values()))
+            latents = edit(rows["latents"], vectors, rows.pop("strengths"))
+            rows = rows | {"latents": latents}
         if "dummy" not in rows:
             expected[f"images/{signature}"] = _live_images(Gs, **rows)
     return expected

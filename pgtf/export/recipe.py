@@ -68,7 +68,9 @@ def of_samples(sampled: Samples, labels: np.ndarray | None, lod: float, zoom: in
         zoom: number of times that each pixel is repeated each way.
     """
     facts: Facts = {}
-    if sampled.prefix == "seed":
+    if sampled.edit is not None:
+        facts |= {"Edit": sampled.edit, "Latents": _encoded(sampled.latents)}
+    elif sampled.prefix == "seed":
         facts["Seeds"] = samples.format_numbers(sampled.numbers)
     elif sampled.random_state is not None:
         facts["RandomState"] = str(sampled.random_state)

@@ -27,6 +27,7 @@ class Samples:
     sample: Callable[[np.ndarray], np.ndarray]  # numbers [n] -> float32 [n, latent_size]
     labels: np.ndarray | None = None  # [N, label_size] of a file, None without
     random_state: int | None = None  # of which they are rows, as the original samples them
+    edit: str | None = None  # directions along which they were turned, such as "smile=0.3"
 
     def __len__(self) -> int:
         return len(self.numbers)

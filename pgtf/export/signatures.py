@@ -12,10 +12,12 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pgtf import images
 from pgtf.export import recipe
+from pgtf.export.directions import turned
 from pgtf.export.walk import interpolate
 from pgtf.interop.weights import sha256_of
 from pgtf.marks import PNG_HEADER_BYTES, png_chunk
@@ -45,6 +47,7 @@ class Facts:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the run's
     source: Mapping[str, str] = dataclasses.field(default_factory=dict)  # file, SHA-256
     command: str | None = None  # command line of the export
+    directions: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # unit vectors by name
     marked: bool = True  # if the signature `png` says in each file that its pixels are generated
 
     @property
@@ -71,6 +74,10 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
         "interpolate": (ends | labels, lambda **x: served.uint8(**_between(**x))),
         "info": ({"dummy": _rows(tf.int64)}, _info(Gs, facts, sha256)),
     }
+    if facts.directions:
+        vectors = np.stack(list(facts.directions.values()))
+        turns = latents | {"strengths": _rows(size=len(vectors))} | labels
+        table["edit"] = (turns, lambda **x: served.uint8(**_turned(vectors, **x)))
     if Gs.config.num_channels > MAX_PNG_CHANNELS:
         del table["png"]
     module = tf.Module()
@@ -165,6 +172,17 @@ def _between(
     return rows if labels is None else rows | {"labels": labels}
 
 
+def _turned(
+    vectors: np.ndarray,
+    latents: tf.Tensor,
+    strengths: tf.Tensor,
+    labels: tf.Tensor | None = None,
+) -> Tensors:
+    """Makes rows of latents turned along directions by angles [N, K], with the labels given."""
+    rows = {"latents": turned(latents, vectors, strengths)}
+    return rows if labels is None else rows | {"labels": labels}
+
+
 def _info(Gs: Generator, facts: Facts, sha256: str) -> Callable[[tf.Tensor], Tensors]:
     """Makes the function of the signature `info`: the same facts for every row of `dummy`."""
     resolution_log2, _ = Gs.stage(Gs.lod)
@@ -176,16 +194,18 @@ def _info(Gs: Generator, facts: Facts, sha256: str) -> Callable[[tf.Tensor], Ten
         "label_size": Gs.config.label_size,
         "lod": f"{Gs.lod:g}",
         "range": "images: 0 ... 255; images_float: 0 ... 1",
-        "label_names": label_names(Gs, facts),
         "kimg": -1 if facts.kimg is None else facts.kimg,
         "fid": "unknown" if facts.fid is None else f"{facts.fid:g}",
         "weights_sha256": sha256,
     }
+    texts = {"label_names": label_names(Gs, facts)}
+    if facts.directions:
+        texts["direction_names"] = list(facts.directions)
 
     def info(dummy: tf.Tensor) -> Tensors:
         num = tf.shape(dummy)[:1]
         constants = {name: tf.constant(value) for name, value in values.items()}
-        constants["label_names"] = tf.constant(values["label_names"], tf.string)
+        constants |= {name: tf.constant(value, tf.string) for name, value in texts.items()}
         return {x: tf.broadcast_to(v, tf.concat([num, v.shape], 0)) for x, v in constants.items()}
 
     return info
