@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pgtf import config as configs
 from pgtf.config import PRESETS
+from pgtf.foreign import hub
 
 Path = str | os.PathLike[str]
 
@@ -84,6 +85,8 @@ def from_keywords(**keywords: Any) -> TrainOptions:
             raise ValueError(f"no option `{name}`. Did you mean `{near}`?")
         fields |= {x: configs.value_of(x, value, kinds[x]) for x in named}
     _check_types(given)
+    if "resume_pkl" in given:
+        given["resume_pkl"] = hub.local(given["resume_pkl"])
     for name in ("dataset", "outdir", "resume_pkl"):
         if given.get(name) is not None:
             given[name] = os.path.expanduser(os.fspath(given[name]))

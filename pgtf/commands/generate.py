@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ from pgtf.dataset.sources.pictures import Conversion, read_picture
 from pgtf.dataset.sources.reading import read_or_refuse
 from pgtf.distribution.signals import exit_after
 from pgtf.export import (
-    Facts,
     edge,
     export_generator,
     film,
@@ -29,14 +27,11 @@ from pgtf.export import (
     projection,
     recipe,
     samples,
-    sha256,
     video,
 )
 from pgtf.export.source import Source
 from pgtf.foreign.terminal import one_line
-from pgtf.installation import words_typed
 from pgtf.marks import Mark
-from pgtf.metrics import records
 from pgtf.wording import counted
 
 
@@ -211,20 +206,7 @@ def export(args: argparse.Namespace) -> None:
         print(f"{args.format} in {one_line(path)}")
         return
     out = Path(args.out or source.beside("-export"))
-    config = source.meta.get("config", {})
-    facts = Facts(
-        name=args.name or out.resolve().name,
-        label_names=source.label_names,
-        kimg=source.kimg,
-        dataset=config.get("dataset", {}).get("path"),
-        licence=args.licence,
-        metrics=records.of_snapshot(source.path),
-        config=config,
-        source={"file": source.path.name, "sha256": sha256(source.path)},
-        command=shlex.join(words_typed()),
-        directions=generate_directions.vectors(args, source),
-        marked=args.mark != "none",
-    )
+    facts = generate_publish.facts(args, source, args.name or out.resolve().name)
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
     print(f"SavedModel in {one_line(folder)}")
 
@@ -255,6 +237,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "whatis": generate_publish.whatis,
     "directions": generate_directions.find,
     "fakeset": generate_publish.fakeset,
+    "push": generate_publish.push,
     "export": export,
     "explore": explore,
     "report": generate_runs.report,

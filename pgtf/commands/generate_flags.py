@@ -27,7 +27,7 @@ from pgtf.commands.generate_parts import (
     grid_size,
     positive,
 )
-from pgtf.commands.parsers import Parser, check_files
+from pgtf.commands.parsers import Parser, check_files, resolve_hub
 from pgtf.dataset.commands import add_depth
 from pgtf.installation import command
 from pgtf.runs import run_folder
@@ -48,6 +48,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         add_flags(commands.add_parser(name, help=title, description=description))
     args: argparse.Namespace = parser.parse_args(argv[1:])
     with one_line_errors():
+        resolve_hub(args)
         check_files(
             args,
             "snapshot",
@@ -229,6 +230,11 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] 
         publish_flags.add_fakeset,
         "many images in shards, with a manifest",
         "Writes a reference set: many images in shards with a manifest; may be interrupted.",
+    ),
+    "push": (
+        publish_flags.add_push,
+        "folder for a model hub, and its upload",
+        "Writes a folder for the Hugging Face Hub with a model card, and uploads it.",
     ),
     "export": (
         add_export,

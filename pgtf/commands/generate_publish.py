@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from pgtf import files
 from pgtf.commands import generate_directions
 from pgtf.commands import generate_networks as networks
 from pgtf.dataset import open_dataset
-from pgtf.export import pictures, recipe, remake
+from pgtf.export import Facts, pictures, recipe, remake, sha256
 from pgtf.export.source import Source
+from pgtf.foreign import hub
 from pgtf.foreign.terminal import one_line
-from pgtf.installation import spelled
+from pgtf.installation import spelled, words_typed
 from pgtf.marks import read_mark
+from pgtf.metrics import records
 from pgtf.publish import fakeset as fakesets
-from pgtf.publish import fakeset_check, web
+from pgtf.publish import fakeset_check, hub_folder, web
 from pgtf.wording import counted
 
 MAX_SHOWN = 60  # characters of a fact that `whatis` prints
@@ -37,6 +40,37 @@ def whatis(args: argparse.Namespace) -> None:
     if args.out is not None:
         path = pictures.prepare_file(Path(args.out), args.overwrite)
         files.write_atomically(path, recipe.png_bytes(again, mark))
+
+
+def facts(args: argparse.Namespace, source: Source, name: str) -> Facts:
+    """Collects what a model card says beyond the weights."""
+    config = source.meta.get("config", {})
+    return Facts(
+        name=name,
+        label_names=source.label_names,
+        kimg=source.kimg,
+        dataset=config.get("dataset", {}).get("path"),
+        licence=args.licence,
+        metrics=records.of_snapshot(source.path),
+        config=config,
+        source={"file": source.path.name, "sha256": sha256(source.path)},
+        command=shlex.join(words_typed()),
+        directions=generate_directions.vectors(args, source),
+        marked=args.mark != "none",
+    )
+
+
+def push(args: argparse.Namespace) -> None:
+    """Writes a folder for a model hub, and uploads it."""
+    hub_folder.check_repo(args.repo)
+    if not args.dry_run:
+        hub.client()  # before anything is written
+    source = networks.source(args)
+    out = Path(args.out or source.beside("-hub"))
+    hub_folder.write(source, out, facts(args, source, args.repo.partition("/")[2]), args.repo)
+    print(f"folder for {args.repo} in {one_line(out)}")
+    if not args.dry_run:
+        print(one_line(hub_folder.upload(out, args.repo, args.private)))
 
 
 def export_page(args: argparse.Namespace, source: Source) -> None:

@@ -6,6 +6,7 @@ import argparse
 import re
 
 from pgtf.commands.generate_parts import (
+    add_directions_file,
     add_image_flags,
     add_mark,
     add_network_flags,
@@ -66,6 +67,21 @@ def add_find(p: argparse.ArgumentParser) -> None:
     p.add_argument("--angle", type=positive(float), default=0.6, help=text)
     text = "file.json; the sheet is beside it (default: <snapshot>-directions.json)"
     add_out(p, text)
+
+
+def add_push(p: argparse.ArgumentParser) -> None:
+    """Adds the flags of `push`."""
+    add_network_flags(p)
+    p.add_argument("--repo", required=True, metavar="USER/NAME", help="repository on the hub")
+    text = "licence of the images and the network, for the card (default: %(default)s)"
+    p.add_argument("--licence", default="unspecified", help=text)
+    text = "make the repository private, if it is new (default: public)"
+    p.add_argument("--private", action="store_true", help=text)
+    text = "write the folder and upload nothing (default: upload)"
+    p.add_argument("--dry_run", action="store_true", help=text)
+    add_directions_file(p)
+    add_mark(p, "short")
+    add_out(p, "folder (default: <snapshot>-hub beside the snapshot)")
 
 
 def _part(text: str) -> tuple[int, int]:

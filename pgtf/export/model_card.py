@@ -60,6 +60,7 @@ def write_model_card(
         "channels": Gs.config.num_channels,
         "lod": Gs.lod,
         "stage": stage,
+        "num_samples": 0 if samples is None else len(samples),
         "weights": "moving average (Gs), float32",
         "metrics": dict(facts.metrics),
         "latency_ms": report["latency_ms"],

@@ -13,6 +13,7 @@ import numpy as np
 
 from pgtf.export.labels import one_hot, parse_label
 from pgtf.export.samples import Samples
+from pgtf.foreign import hub
 from pgtf.interop import load_meta, load_pkl, load_snapshot
 from pgtf.interop.weights import sha256_of
 from pgtf.networks import Discriminator, Generator
@@ -62,8 +63,8 @@ class Source:
         return None if cur_nimg is None else round(cur_nimg / 1000)
 
     def beside(self, suffix: str) -> Path:
-        """Returns a path beside the file, with the same stem."""
-        return self.path.with_name(self.path.stem + suffix)
+        """Returns a path beside the file, with the same stem; not in the cache of a hub."""
+        return hub.place(self.path, suffix) or self.path.with_name(self.path.stem + suffix)
 
     def label(self, class_: str | None = None, label: str | None = None) -> np.ndarray | None:
         """Reads the label [label_size] that --class or --label describe, None without them."""

@@ -16,7 +16,8 @@ from pgtf.export.samples import MAX_IMAGES, MAX_SEED
 from pgtf.export.source import Source
 from pgtf.foreign.files import open_regular
 from pgtf.foreign.json_files import read_lines
-from pgtf.foreign.pictures import MAX_FILE_BYTES, open_picture
+from pgtf.foreign.limits import MAX_FILE_BYTES
+from pgtf.foreign.pictures import open_picture
 from pgtf.foreign.schema import Between, read_as, resolved
 from pgtf.publish.fakeset import FAKES, FORMAT, GROUP, VERSION, fakes
 
