@@ -41,7 +41,7 @@ SHAPES = frozenset(
     "BroadcastArgs BroadcastTo Concat ConcatV2 Const ExpandDims Fill GatherNd GatherV2 Identity "
     "IdentityN MirrorPad OneHot OnesLike Pack Pad PadV2 Placeholder PlaceholderWithDefault Range "
     "Rank Reshape ReverseV2 Shape Size Slice Split SplitV Squeeze StopGradient StridedSlice "
-    "StringFormat StringJoin Tile Transpose Unpack ZerosLike".split()
+    "StringFormat StringJoin Substr Tile Transpose Unpack ZerosLike".split()
 )
 PICTURES = frozenset("EncodePng DecodeJpeg".split())
 RANDOM = frozenset(

@@ -42,9 +42,9 @@ ALLOWED = {
     },
     "commands": {
         *("api", "config", "dataset", "depth", "distribution", "export", "files", "foreign"),
-        *("graphs", "grids", "label_groups", "previews"),
-        *("images", "installation", "interop", "metrics", "networks", "restoration", "runs"),
-        *("training", "wording", "__version__"),
+        *("graphs", "grids", "images", "installation", "interop", "label_groups", "marks"),
+        *("metrics", "networks", "previews", "publish", "restoration", "runs", "training"),
+        *("wording", "__version__"),
     },
     "front": {"metrics"},
     "config": {
@@ -54,8 +54,8 @@ ALLOWED = {
     "installation": set(),
     "training": {
         *("augment", "dataset", "depth", "distribution", "events", "files", "foreign", "grids"),
-        *("images", "installation", "interop", "label_groups", "losses", "networks", "ops"),
-        *("runs", "schedule", "wording"),
+        *("images", "installation", "interop", "label_groups", "losses", "marks", "networks"),
+        *("ops", "runs", "schedule", "wording"),
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},
@@ -78,11 +78,16 @@ ALLOWED = {
     "wording": set(),
     "export": {
         *("depth", "files", "foreign", "graphs", "grids", "images", "installation", "interop"),
-        *("label_groups", "networks", "ops", "previews", "wording"),
+        *("label_groups", "marks", "networks", "ops", "previews", "wording"),
     },
+    "marks": {"foreign"},
     "metrics": {
         *("dataset", "depth", "events", "files", "foreign", "graphs", "images", "installation"),
         *("label_groups", "losses", "previews", "wording"),
+    },
+    "publish": {
+        *("dataset", "export", "files", "foreign", "images", "installation", "interop", "marks"),
+        *("networks", "wording"),
     },
     "interop": {"files", "foreign", "label_groups", "networks"},
     "restoration": {"dataset", "files", "foreign", "graphs", "images"},

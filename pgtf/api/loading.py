@@ -8,10 +8,10 @@ from pathlib import Path
 from pgtf.api.networks import Networks, ServedNetworks
 from pgtf.export.source import Source
 from pgtf.export.version_folder import served_version
+from pgtf.foreign import hub
 from pgtf.foreign.files import open_regular
 from pgtf.runs import run_folder
 
-HUB_PREFIX = "hf://"
 _HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of a snapshot
 _KINDS = {".h5": "snapshot", ".pkl": "pickle"}
 
@@ -26,7 +26,8 @@ def load(
     Args:
         source: folder of a run, of which the newest snapshot is loaded, or the number of a run in
             `outdir`; a snapshot network-snapshot-NNNNNN.h5; a network pickle of the original
-            releases; or the folder of an exported SavedModel. None = the newest run.
+            releases; the folder of an exported SavedModel; or hf://user/name on the Hugging Face
+            Hub, which needs the extra `hub`. None = the newest run.
         outdir: folder of the runs.
 
     Raises:
@@ -38,12 +39,7 @@ def load(
     if source is None or isinstance(source, int):
         return load_run(None if source is None else str(source), outdir)
     name = os.path.expanduser(os.fspath(source))
-    if name.startswith(HUB_PREFIX):
-        raise ValueError(
-            f"{name}: networks on the Hugging Face Hub need the optional extra `hub`, which this "
-            "version does not have yet. Download the snapshot, and load that file."
-        )
-    path = Path(name)
+    path = Path(hub.local(name))
     if path.is_dir():
         if (served_version(path) / "saved_model.pb").exists():
             return ServedNetworks(path)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pgtf import config as configs
 from pgtf.config import PRESETS
+from pgtf.foreign import hub
 
 Path = str | os.PathLike[str]
 
@@ -91,6 +92,9 @@ def from_keywords(**keywords: Any) -> TrainOptions:
             raise ValueError(f"no option `{name}`. Did you mean `{near}`?")
         fields |= {x: configs.value_of(x, value, kinds[x]) for x in named}
     _check_types(given)
+    for name in ("resume_pkl", "transfer"):
+        if given.get(name) is not None:
+            given[name] = hub.local(given[name])
     for name in ("dataset", "outdir", "resume_pkl", "transfer"):
         if given.get(name) is not None:
             given[name] = os.path.expanduser(os.fspath(given[name]))

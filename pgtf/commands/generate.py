@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +14,8 @@ import numpy as np
 from absl import logging
 
 from pgtf import images
-from pgtf.api import loading
-from pgtf.api.networks import Networks
-from pgtf.commands import generate_flags, generate_runs
+from pgtf.commands import generate_directions, generate_flags, generate_publish, generate_runs
+from pgtf.commands import generate_networks as networks
 from pgtf.commands.command_line import one_line_errors
 from pgtf.dataset.sources.pictures import Conversion, read_picture
 from pgtf.dataset.sources.reading import read_or_refuse
@@ -30,17 +28,15 @@ from pgtf.export import (
     image_files,
     pictures,
     projection,
+    recipe,
     samples,
-    sha256,
     video,
 )
 from pgtf.export.labels import choices
 from pgtf.export.source import Source
 from pgtf.foreign.arrays import read_npy
 from pgtf.foreign.terminal import one_line
-from pgtf.installation import words_typed
-from pgtf.metrics import records
-from pgtf.networks import Generator
+from pgtf.marks import Mark
 from pgtf.previews import check_mapping
 from pgtf.wording import counted
 
@@ -65,8 +61,8 @@ def _warn(args: argparse.Namespace) -> None:
 
 def save_images(args: argparse.Namespace) -> None:
     """Writes one PNG file for every latent vector."""
-    source = _source(args)
-    sampled = _samples(args, source.Gs, generate_flags.SEEDS)
+    source = networks.source(args)
+    sampled = _samples(args, source, generate_flags.SEEDS)
     out = Path(args.out or source.beside("-images"))
     labels_of = functools.partial(source.labels_of, label=_label(args, source))
     pictures.check_zoom(source.Gs, args.lod, args.zoom)
@@ -79,23 +75,29 @@ def save_images(args: argparse.Namespace) -> None:
     else:
         image_files.check_format(kind, depth, num_channels)
 
+    marker, lod = networks.marker(args, source), networks.lod(args, source)
+
     def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         fakes = source.Gs.run(latents, labels, args.lod)
         if args.preview is None:
             return depth.from_model(fakes)
         return depth.shown(fakes, args.preview)
 
-    pictures.save_images(generate, sampled, labels_of, out, args.overwrite, args.zoom, kind)
+    def mark_of(one: samples.Samples, label: np.ndarray | None) -> Mark | None:
+        return marker(recipe.of_samples(one, label, lod, args.zoom))
+
+    options = {"overwrite": args.overwrite, "zoom": args.zoom, "file_format": kind}
+    pictures.save_images(generate, sampled, labels_of, out, mark_of=mark_of, **options)
     print(f"{counted(len(sampled), 'image')} in {one_line(out)}")
 
 
 def save_grid(args: argparse.Namespace) -> None:
     """Writes one PNG file with all images; for a network with labels, one row per class."""
-    source = _source(args)
+    source = networks.source(args)
     label = source.label(args.class_, args.label)
     by_class = source.label_size > 0 and label is None
     default_seeds = generate_flags.CLASS_GRID_SEEDS if by_class else generate_flags.SEEDS
-    sampled = _samples(args, source.Gs, default_seeds)
+    sampled = _samples(args, source, default_seeds)
     by_class = by_class and sampled.labels is None
     num_rows = min(len(choices(source.groups)), pictures.MAX_CLASS_ROWS) if by_class else 1
     pictures.check_grid(source.Gs, len(sampled) * num_rows, args.lod, args.zoom)
@@ -103,51 +105,68 @@ def save_grid(args: argparse.Namespace) -> None:
     grid_size = None
     if by_class:
         latents, labels, grid_size = pictures.class_rows(latents, source.groups)
+        sampled = dataclasses.replace(sampled, numbers=np.tile(sampled.numbers, num_rows))
+    facts = recipe.of_samples(sampled, labels, networks.lod(args, source))
+    marker = networks.marker(args, source)
     out = Path(args.out or source.beside("-grid.png"))
 
     def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         return source.depth.shown(source.Gs.run(latents, labels, args.lod), args.preview)
 
+    def mark_of(arranged: recipe.Facts) -> Mark | None:
+        return marker(facts | arranged)
+
     fakes = pictures.generate_in_batches(generate, latents, labels, progress=True)
-    pictures.save_grid(fakes, grid_size, out, args.overwrite, args.zoom)
+    pictures.save_grid(fakes, grid_size, out, args.overwrite, args.zoom, mark_of)
     print(f"{counted(len(latents), 'image')} in {one_line(out)}")
 
 
 def save_video(args: argparse.Namespace) -> None:
     """Writes a film of a walk through latent space: a random loop, or from seed to seed."""
-    source = _source(args)
+    source = networks.source(args)
     num_frames = max(round(args.seconds * args.fps), 1)
     pictures.check_grid(source.Gs, args.grid[0] * args.grid[1], args.lod, args.zoom)
     path = film.film_path(args.out, source.beside("-video"))
-    walks = _walks(args, source, num_frames)
+    walks, facts = _walks(args, source, num_frames)
+    facts |= recipe.of_grid(args.grid) | {"Zoom": str(args.zoom)}
+    mark = networks.marker(args, source)(
+        facts | {"Seconds": f"{args.seconds:g}", "Fps": f"{args.fps:g}"}
+    )
     pictures.prepare_file(path, args.overwrite)
     depth = dataclasses.replace(source.depth, preview=args.preview or source.depth.preview)
     frames = video.frames(source.Gs, walks, num_frames, args.grid, args.lod, args.zoom, depth)
-    written = film.write_film(path, frames, args.fps)
+    written = film.write_film(path, frames, args.fps, mark)
     print(f"{counted(written, 'frame')} in {one_line(path)}")
 
 
-def _walks(args: argparse.Namespace, source: Source, num_frames: int) -> Iterator[video.Cells]:
-    """Chooses the latents and labels of every frame of a video."""
+def _walks(
+    args: argparse.Namespace, source: Source, num_frames: int
+) -> tuple[Iterator[video.Cells], recipe.Facts]:
+    """Chooses the latents and labels of every frame of a video. Returns them and their facts."""
     Gs, label = source.Gs, source.label(args.class_, args.label)
     num_cells = args.grid[0] * args.grid[1]
     if args.seeds is None and args.latents is None:
-        _check_lod(args, Gs)
+        generate_directions.refuse(args)
+        networks.check_lod(args, Gs)
         smoothing = generate_flags.SMOOTHING_SEC if args.smoothing is None else args.smoothing
         state = generate_flags.WALK_STATE if args.random_state is None else args.random_state
         labels = source.labels(label, range(num_cells))
         frames = num_frames, smoothing * args.fps
-        return video.loop(Gs.latent_size, labels, num_cells, *frames, state)
+        facts = recipe.of_labels(labels) | {"Lod": repr(networks.lod(args, source))}
+        facts |= {"Walk": "random", "RandomState": str(state), "Smoothing": f"{smoothing:g}"}
+        return video.loop(Gs.latent_size, labels, num_cells, *frames, state), facts
     if args.smoothing is not None:
         raise ValueError("`--smoothing` is for the random walk, without `--seeds` or `--latents`.")
-    sampled = _samples(args, Gs, "")
+    sampled = _samples(args, source, "")
     labels = source.labels_of(sampled, label)
-    return video.tour(sampled.latents, labels, num_cells, num_frames, args.loop)
+    facts = recipe.of_samples(sampled, labels, networks.lod(args, source))
+    facts |= {"Walk": "loop" if args.loop else "tour"}
+    return video.tour(sampled.latents, labels, num_cells, num_frames, args.loop), facts
 
 
 def project(args: argparse.Namespace) -> None:
     """Finds the latent vector whose image is closest to a given one; writes it, pictures, film."""
-    source = _source(args)
+    source = networks.source(args)
     Gs, label = source.Gs, source.label(args.class_, args.label)
     target = _target(args, source)
     out = Path(args.out or source.beside(f"-{Path(args.target).stem}"))
@@ -159,7 +178,8 @@ def project(args: argparse.Namespace) -> None:
     kinds: dict[str, Any] = {"groups": source.groups, "depth": source.depth}
     search = {"label": label, "num_steps": args.steps, "seed": args.seed}
     found = projection.project(Gs, target, **search, **kinds)
-    projection.save_projection(found, target, paths, **kinds)
+    marker = networks.marker(args, source)
+    projection.save_projection(found, target, paths, marker, Gs.lod, **kinds)
     levels = f"{found.levels_off(target):.1f} of 255 gray levels off"
     print(f"{levels} (root mean square), in {one_line(out)}")
 
@@ -211,14 +231,18 @@ def explore(args: argparse.Namespace) -> None:
     if args.saved_model is not None:
         model = explorable.ServedModel(args.saved_model)
     else:
-        model = generate_runs.explorable_of(_source(args))
+        source = networks.source(args)
+        model = generate_runs.explorable_of(source, generate_directions.vectors(args, source))
         _warn(args)
     explore.explore(model, args.host, args.port, args.open)
 
 
 def export(args: argparse.Namespace) -> None:
     """Writes a SavedModel for TensorFlow Serving, after checking it in a fresh process."""
-    source = _source(args)
+    source = networks.source(args)
+    if args.format == "web":
+        generate_publish.export_page(args, source)
+        return
     if args.format != "savedmodel":
         path = Path(args.out or source.beside(f".{args.format}"))
         pictures.prepare_file(path, args.overwrite)
@@ -227,56 +251,18 @@ def export(args: argparse.Namespace) -> None:
         print(f"{args.format} in {one_line(path)}")
         return
     out = Path(args.out or source.beside("-export"))
-    config = source.meta.get("config", {})
-    facts = Facts(
-        name=args.name or out.resolve().name,
-        label_names=source.label_names,
-        kimg=source.kimg,
-        dataset=config.get("dataset", {}).get("path"),
-        licence=args.licence,
-        metrics=records.of_snapshot(source.path),
-        config=config,
-        source={"file": source.path.name, "sha256": sha256(source.path)},
-        command=shlex.join(words_typed()),
-        depth=source.depth,
-        groups=source.groups,
-    )
+    facts = generate_publish.facts(args, source, args.name or out.resolve().name)
     folder = export_generator(source.Gs, out, version=args.version, facts=facts)
     print(f"SavedModel in {one_line(folder)}")
 
 
-def _networks(args: argparse.Namespace) -> Networks:
-    """Loads the networks that --run, --snapshot or --pkl names."""
-    if args.pkl is not None:
-        net = loading.load_pickle(args.pkl)
-    elif args.snapshot is not None:
-        net = loading.load_snapshot(args.snapshot)
-    else:
-        net = loading.load_run(args.run, args.outdir)
-    if getattr(args, "lod", None) is None:
-        args.warning = net.warning
-    else:
-        _check_lod(args, net.Gs)
-        args.warning = generate_runs.lod_warning(net.source, args.lod)
-    return net
-
-
-def _source(args: argparse.Namespace) -> Source:
-    """Loads the same networks, for what is made of Gs alone."""
-    return _networks(args).source
-
-
-def _samples(args: argparse.Namespace, Gs: Generator, default_seeds: str) -> samples.Samples:
+def _samples(args: argparse.Namespace, source: Source, default_seeds: str) -> samples.Samples:
     """Finds the latents that the flags describe."""
-    _check_lod(args, Gs)
+    networks.check_lod(args, source.Gs)
     names = ("seeds", "random_state", "num", "indices", "latents")
-    return samples.from_flags(Gs, default_seeds, **{x: getattr(args, x, None) for x in names})
-
-
-def _check_lod(args: argparse.Namespace, Gs: Generator) -> None:
-    """Refuses a wrong lod before anything is written."""
-    if args.lod is not None:
-        Gs.stage(args.lod)
+    given = {name: getattr(args, name, None) for name in names}
+    found = samples.from_flags(source.Gs, default_seeds, **given)
+    return generate_directions.turned(args, source, found)
 
 
 def _label(args: argparse.Namespace, source: Source) -> np.ndarray | None:
@@ -293,6 +279,10 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "video": save_video,
     "timelapse": generate_runs.save_timelapse,
     "project": project,
+    "whatis": generate_publish.whatis,
+    "directions": generate_directions.find,
+    "fakeset": generate_publish.fakeset,
+    "push": generate_publish.push,
     "export": export,
     "explore": explore,
     "report": generate_runs.report,

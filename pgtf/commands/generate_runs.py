@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from pgtf import config as configs
-from pgtf.export import explorable, film, pictures, samples, timelapse
+from pgtf.export import explorable, film, pictures, recipe, samples, timelapse
 from pgtf.export import report as reports
 from pgtf.export.history import History
 from pgtf.export.source import Source
@@ -50,20 +51,23 @@ def _sizes(Gs: Generator, lod: float) -> Iterator[str]:
     return (Gs.config.base.size_text(Gs.config.resolution >> level) for level in levels)
 
 
-def explorable_of(source: Source) -> explorable.LiveModel:
+def explorable_of(
+    source: Source, vectors: Mapping[str, np.ndarray] | None = None
+) -> explorable.LiveModel:
     """Makes the model that the page of `explore` shows; a run brings its other snapshots."""
+    make = functools.partial(explorable.LiveModel, source, vectors=vectors)
     if source.path.suffix == ".pkl":
-        return explorable.LiveModel(source, kind="Network of a pickle")
+        return make(kind="Network of a pickle")
     path = source.path.resolve()
     found = run_folder.snapshots(path.parent)
     kimg = {other: kimg for kimg, other in found}.get(path, source.kimg)
     after = "" if kimg is None else f" after {kimg} kimg"
     if path not in [other for _, other in found]:
-        return explorable.LiveModel(source, kind=f"Snapshot of a network{after}")
+        return make(kind=f"Snapshot of a network{after}")
     history = None
     if len(found) > 1:
         history = History(source.Gs.config, found, path, source.depth)
-    return explorable.LiveModel(source, path.parent.name, f"Training run{after}", history)
+    return make(name=path.parent.name, kind=f"Training run{after}", history=history)
 
 
 def save_timelapse(args: argparse.Namespace) -> None:
@@ -74,7 +78,9 @@ def save_timelapse(args: argparse.Namespace) -> None:
     path = film.film_path(args.out, folder / "timelapse")
     pictures.prepare_file(path, args.overwrite)
     hold = max(round(HOLD_SEC * args.fps), 1)
-    film.write_film(path, timelapse.frames(moments, hold, _box(folder, args.grid)), args.fps)
+    frames = timelapse.frames(moments, hold, _box(folder, args.grid))
+    mark = recipe.Marker(args.mark, None)({})  # Each frame is of another network.
+    film.write_film(path, frames, args.fps, mark)
     print(f"{counted(len(moments), 'grid')} in {one_line(path)}")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pgtf.commands.command_line import announce_tensorflow, one_line_errors
-from pgtf.commands.parsers import Parser, check_files, nearest
+from pgtf.commands.parsers import Parser, check_files, nearest, resolve_hub
 from pgtf.dataset import open_dataset
 from pgtf.dataset.commands import PAD, add_depth, color
 from pgtf.dataset.folder import Part
@@ -54,6 +54,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"no command `{argv[1]}`{nearest(argv[1], add_flags)}")
     args: argparse.Namespace = parser.parse_args(argv[2:] if name else argv[1:])
     with one_line_errors():
+        resolve_hub(args)
         check_files(args, "snapshot", "pkl", folders=["saved_model", "fakes", "reals", "dataset"])
         if not name:
             parse_plan(args.metrics)

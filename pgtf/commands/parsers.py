@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from pgtf.foreign import hub
 from pgtf.foreign.terminal import printable
 from pgtf.installation import spelled
 
@@ -116,6 +117,22 @@ def check_files(args: argparse.Namespace, *names: str, folders: Iterable[str] = 
             raise FileNotFoundError(f"{path}: no such file.")
         if path is not None and name in names and os.path.isdir(path):
             raise IsADirectoryError(f"{path}: Is a directory. `--{name}` must be a file.")
+
+
+def resolve_hub(args: argparse.Namespace) -> None:
+    """Replaces hf://user/name by the path of the file that it downloads.
+
+    Raises:
+        ValueError: the address does not fit, or a package is missing.
+        OSError: it cannot be reached.
+    """
+    for name in ("snapshot", "pkl"):
+        if getattr(args, name, None) is not None:
+            setattr(args, name, hub.local(getattr(args, name)))
+    if hub.is_address(getattr(args, "run", None)):
+        kind = "pkl" if args.run.endswith(".pkl") else "snapshot"
+        setattr(args, kind, hub.local(args.run))
+        args.run = None
 
 
 class Parser(argparse.ArgumentParser):

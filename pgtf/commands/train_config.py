@@ -16,6 +16,7 @@ from pgtf.api.options import TrainOptions
 from pgtf.commands import train_flags
 from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.config import catalogue
+from pgtf.foreign import hub
 from pgtf.installation import command
 
 
@@ -49,4 +50,5 @@ def options() -> TrainOptions:
     names = {field.name for field in dataclasses.fields(TrainOptions)} - {"fields"}
     values = {name: train_flags.FLAGS[name].value for name in names}
     stated = {k: flag.value for k, flag in train_flags.FIELDS.items() if flag.value is not None}
+    values["resume_pkl"] = hub.local(values["resume_pkl"])
     return TrainOptions(**values, fields=stated)

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from pgtf import images
+from pgtf import images, marks
 
 Timed = Iterable[tuple[np.ndarray, int]]  # frames and their times in the format's unit
 
@@ -24,7 +24,7 @@ WEBP_QUALITY = {"quality": 90, "method": 4}
 WEBP_HEADER_BYTES = 12  # RIFF, size, WEBP
 WEBP_MAX_BYTES = 2**32 - 10
 _UNBLENDED = 2  # flag of a frame that replaces the one before it
-_ANIMATED = 2  # flag of a WebP file that holds several frames
+_ANIMATED, _HAS_XMP = 2, 4  # flags of a WebP file: it holds several frames, an XMP packet
 
 
 def timed(frames: Iterable[np.ndarray], fps: float, unit: Fraction, shortest: int) -> Timed:
@@ -61,10 +61,10 @@ def timed(frames: Iterable[np.ndarray], fps: float, unit: Fraction, shortest: in
         yield frame, next_begin - begin
 
 
-def write_gif(file: IO[bytes], frames: Timed) -> int:
+def write_gif(file: IO[bytes], frames: Timed, packet: bytes = b"") -> int:
     """Writes frames uint8 [H, W, 1 or 3] with times in hundredths of a second. Returns the number.
 
-    Every frame has its own palette of up to 256 colors.
+    Every frame has its own palette of up to 256 colors. `packet` is the XMP of the file.
     """
     num = 0
     for num, (frame, time) in enumerate(frames, 1):
@@ -74,6 +74,7 @@ def write_gif(file: IO[bytes], frames: Timed) -> int:
         if num == 1:
             file.write(b"GIF89a" + struct.pack("<HHBBB", width, height, 0x70, 0, 0))
             file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")  # repeats for ever
+            file.write(marks.gif_block(packet) if packet else b"")
         palette, size_code, data = _gif_parts(_encoded(frame, "GIF", interlace=0))
         file.write(b"!\xf9\x04\x04" + struct.pack("<HBB", time, 0, 0))
         file.write(b"," + struct.pack("<HHHHB", 0, 0, width, height, 0x80 | size_code))
@@ -95,19 +96,23 @@ def _gif_parts(content: bytes) -> tuple[bytes, int, bytes]:
     return palette, size_code, content[position + 10 : -1]  # without descriptor and trailer
 
 
-def write_webp(file: IO[bytes], frames: Timed) -> int:
-    """Writes frames uint8 [H, W, 1 or 3] with times in milliseconds. Returns their number."""
-    num = 0
+def write_webp(file: IO[bytes], frames: Timed, packet: bytes = b"") -> int:
+    """Writes frames uint8 [H, W, 1 or 3] with times in milliseconds. Returns their number.
+
+    `packet` is the XMP of the file.
+    """
+    num, flags = 0, _ANIMATED | (_HAS_XMP if packet else 0)
     for num, (frame, time) in enumerate(frames, 1):
         sides = b"".join(_uint24(side - 1) for side in (frame.shape[1], frame.shape[0]))
         picture = _encoded(frame, "WEBP", **WEBP_QUALITY)[WEBP_HEADER_BYTES:]
         if num == 1:
-            file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", bytes([_ANIMATED, 0, 0, 0]) + sides))
+            file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", bytes([flags, 0, 0, 0]) + sides))
             file.write(_chunk(b"ANIM", bytes(6)))  # black behind; repeats for ever
         place = bytes(6) + sides + _uint24(time) + bytes([_UNBLENDED])
         file.write(_chunk(b"ANMF", place + picture))
         if file.tell() > WEBP_MAX_BYTES:
             raise OSError("a WebP has at most 4 GiB; choose .mp4")
+    file.write(marks.webp_chunk(packet) if packet else b"")
     size = file.tell() - 8  # without this number and the four letters before it
     file.seek(4)
     file.write(struct.pack("<I", size))
@@ -135,7 +140,7 @@ def _uint24(value: int) -> bytes:
 class Format:
     """A kind of animated picture."""
 
-    write: Callable[[IO[bytes], Timed], int]
+    write: Callable[[IO[bytes], Timed, bytes], int]
     unit: Fraction  # seconds
     shortest: int  # units; browsers show a frame with a shorter time for 100 ms
     longest: int  # units

@@ -36,13 +36,16 @@ USE = """\
 """
 
 
-def write_page(folder: Path, card: Mapping[str, Any], num_samples: int) -> None:
+def write_page(
+    folder: Path, card: Mapping[str, Any], num_samples: int, use: str | None = None
+) -> None:
     """Writes README.md.
 
     Args:
         folder: folder of the version; holds the picture.
         card: contents of model_card.json.
         num_samples: images in the picture, of seeds 0, 1, ...; 0 = there is none.
+        use: text of the section about use; None = about the SavedModel.
     """
     sections = {
         "Data": _data(card),
@@ -50,7 +53,7 @@ def write_page(folder: Path, card: Mapping[str, Any], num_samples: int) -> None:
         "Metrics": _metrics(card["metrics"]),
         "Limits": _limits(card),
         "Speed": _speed(card["latency_ms"]),
-        "Use": _use(card),
+        "Use": use or _use(card),
         "Licence": _licence(card["licence"]),
     }
     size = _size(card["size"])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import types
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pgtf.depth import Depth
+from pgtf.export import recipe, samples
+from pgtf.export.directions import Directions
 from pgtf.export.history import History, stage_text
 from pgtf.export.labels import choices, row_of
 from pgtf.export.source import Source
@@ -17,6 +21,7 @@ from pgtf.graphs import SavedModel
 from pgtf.installation import spelled
 from pgtf.interop.snapshots import read_label_groups
 from pgtf.label_groups import are_classes, one_class, restored
+from pgtf.marks import Mark
 from pgtf.networks import latents_from_seeds
 
 
@@ -28,6 +33,7 @@ class LiveModel:
         name: title of the page; None = the name of its file.
         kind: what it is and where it comes from.
         history: the snapshots of its run, if there are several.
+        vectors: directions for sliders, unit vectors by name.
     """
 
     def __init__(
@@ -36,8 +42,10 @@ class LiveModel:
         name: str | None = None,
         kind: str = "Network",
         history: History | None = None,
+        vectors: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self._Gs, self._depth, self.history = source.Gs, source.depth, history
+        self._source, self.vectors = source, dict(vectors or {})
         self.name = name or source.path.stem
         self.kind = f"{kind}, {stage_text(source.Gs)}"
         self.latent_size = source.Gs.latent_size
@@ -57,6 +65,10 @@ class LiveModel:
         text: str = self._Gs.config.base.size_text(4 << growth)
         return text
 
+    def mark(self, seed: int, class_id: int, angles: Sequence[float] = ()) -> Mark | None:
+        """Makes the mark of the image of a seed, turned along directions."""
+        return _mark(self, self._source.sha256, seed, class_id, angles)
+
     def generate_at(self, index: int, latents: np.ndarray, class_id: int) -> tuple[np.ndarray, str]:
         """Generates images with an earlier snapshot; returns them and a caption. See `History`."""
         if self.history is None:
@@ -68,6 +80,7 @@ class ServedModel:
     """An exported SavedModel, which has one level of detail."""
 
     max_lod = None
+    vectors: Mapping[str, np.ndarray] = types.MappingProxyType({})  # no sliders
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._path = folder = served_version(folder)
@@ -88,6 +101,8 @@ class ServedModel:
             self.resolution = resolution
             self.num_channels = int(facts["channels"][0])
             self.kimg = int(facts["kimg"][0]) if facts["kimg"][0] >= 0 else None
+            # Models from before marks have none.
+            self.sha256 = facts["weights_sha256"][0].decode() if "weights_sha256" in facts else None
             shapes = model.input_shapes("serving_default")
             sizes = shapes["latents"][-1], shapes.get("labels", (0,))[-1]
             value_range = (float(facts.get(k, [v])[0]) for k, v in (("low", 0), ("high", 255)))
@@ -111,6 +126,10 @@ class ServedModel:
     def generate(self, latents: np.ndarray, class_id: int, lod: float | None = None) -> np.ndarray:
         """Generates images of one of `choices`: [N, latent_size] -> uint8 [N, H, W, 1 or 3]."""
         return self.depth.shown_values(self.run(latents, _labels(self, class_id, len(latents))))
+
+    def mark(self, seed: int, class_id: int, angles: Sequence[float] = ()) -> Mark | None:
+        """Makes the mark of the image of a seed."""
+        return _mark(self, self.sha256, seed, class_id, angles)
 
     def run(self, latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Generates images: [N, latent_size], [N, label_size] or None -> [N, H, W, C].
@@ -142,6 +161,18 @@ def latents_of(model: Model, seeds: Any) -> np.ndarray:
     """Samples the latents of seeds, as in every command: float32 [N, latent_size]."""
     latents: np.ndarray = latents_from_seeds(np.asarray(seeds, np.int64), model.latent_size).numpy()
     return latents
+
+
+def _mark(
+    model: Model, sha256: str | None, seed: int, class_id: int, angles: Sequence[float]
+) -> Mark | None:
+    sampled = samples.from_seeds(model.latent_size, str(seed))
+    if any(angles):
+        found = Directions(sha256 or "", "", model.vectors)
+        pairs = zip(model.vectors, angles, strict=False)  # Only the first have sliders.
+        sampled = found.of(sampled, [f"{name}={angle:g}" for name, angle in pairs if angle])
+    facts = recipe.of_samples(sampled, _labels(model, class_id, 1), model.lod)
+    return recipe.Marker("full", sha256)(facts)
 
 
 def _labels(model: Model, class_id: int, num: int) -> np.ndarray | None:

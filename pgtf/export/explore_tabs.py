@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pgtf import images
-from pgtf.export import film, shown_files
+from pgtf.export import film, recipe, shown_files
+from pgtf.export.directions import edit
 from pgtf.export.explorable import LiveModel, Model, choice_names, latents_of
 from pgtf.export.history import History
 from pgtf.export.markdown import plain
@@ -24,6 +24,7 @@ from pgtf.foreign.terminal import one_line, printable
 DISPLAY_SIDE = 384  # pixels; smaller images are shown enlarged, and downloaded as they are
 CELL_SIDE = 128
 MAX_GRID = 36
+MAX_SLIDERS = 20  # directions
 MAX_MENU = 1000  # classes in a menu; more are chosen by number
 MAX_NAME = 80  # characters of the name of a class
 MAX_TEXT = 400  # characters of an error
@@ -59,19 +60,23 @@ class Tabs:
                     following = gr.Button("Next", min_width=80, elem_id="next")
                 another = gr.Button("Random seed", variant="primary", elem_id="another")
                 class_id = self._class()
+                sliders = self._directions()
                 png = gr.DownloadButton("Download PNG", elem_id="png")
                 latent = gr.DownloadButton("Download latent", elem_id="latent")
 
-        def show(seed: int, class_id: int) -> tuple[Any, str, str]:
-            image, latents = self._picture(seed, seed, 0, self._model.lod, class_id)
+        def show(seed: int, class_id: int, *angles: float) -> tuple[Any, str, str]:
+            latents = latents_of(self._model, [seed])
+            if any(angles):
+                vectors = list(self._model.vectors.values())[: len(angles)]
+                latents = edit(latents, np.stack(vectors), [angles])
+            image = self._model.generate(latents, class_id, self._model.lod)[0]
             png = self._shown.download(f"seed{seed:04d}.png")
             npy = self._shown.download(f"seed{seed:04d}-latent.npy")
-            images.save_png(str(png), image)
+            png.write_bytes(recipe.png_bytes(image, self._model.mark(seed, class_id, angles)))
             np.save(npy, latents)
             return self._shown_as(image, f"image of seed {seed}"), str(png), str(npy)
 
-        inputs = [seed, class_id]
-        self._react(show, inputs, [picture, png, latent])
+        self._react(show, [seed, class_id, *sliders], [picture, png, latent])
         step: dict[str, Any] = {"outputs": seed, "show_progress": "hidden"}
         previous.click(lambda text: str(max(closest_seed(text) - 1, 0)), seed, **step)
         following.click(lambda text: str(min(closest_seed(text) + 1, MAX_SEED)), seed, **step)
@@ -219,6 +224,14 @@ class Tabs:
     def _slider(self, low: float, high: float, value: float, **options: Any) -> Any:
         slider = self._gr.Slider(low, high, value, **options)
         return self._checked(slider, lambda value: min(max(_number(value), low), high))
+
+    def _directions(self) -> list[Any]:
+        """Adds a slider for each direction, in radians."""
+        names = [printable(name)[:MAX_NAME] for name in list(self._model.vectors)[:MAX_SLIDERS]]
+        return [
+            self._slider(-1, 1, 0, step=0.01, label=name, elem_id=f"direction{i}")
+            for i, name in enumerate(names)
+        ]
 
     def _class(self) -> Any:
         """Adds a menu of the classes, by name; hidden without labels."""

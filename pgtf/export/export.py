@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf.export import serving_files
+from pgtf.export.directions import edit
 from pgtf.export.labels import default_rows, one_hot
 from pgtf.export.model_card import write_model_card
 from pgtf.export.self_check import self_check
@@ -88,6 +89,10 @@ def _expected(Gs: Generator, inputs: Mapping[str, Specs], facts: Facts) -> dict[
         if "class_id" in rows:
             rows["class_id"] = numbers % Gs.config.label_size
         expected |= {f"inputs/{signature}/{name}": value for name, value in rows.items()}
+        if "strengths" in rows:
+            vectors = np.stack(list(facts.directions.values()))
+            latents = edit(rows["latents"], vectors, rows.pop("strengths"))
+            rows = rows | {"latents": latents}
         if "dummy" not in rows:
             expected[f"images/{signature}"] = facts.depth.from_model(_live(Gs, facts, **rows))
     return expected

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pgtf.export import animation
+from pgtf.marks import Mark, append_to_mp4
 
 SUFFIXES = (".mp4", ".gif", ".webp")
 MP4_CRF = 10  # x264's constant rate factor: 0 = without loss, 51 = worst
@@ -38,7 +39,12 @@ def film_path(out: str | os.PathLike[str] | None, default: str | os.PathLike[str
     return path
 
 
-def write_film(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float) -> int:
+def write_film(
+    path: str | os.PathLike[str],
+    frames: Iterable[np.ndarray],
+    fps: float,
+    mark: Mark | None = None,
+) -> int:
     """Writes a film that appears whole or not at all; the suffix decides the format.
 
     At most three frames are in memory. The film lasts as long as all frames together. GIF and WebP
@@ -49,6 +55,7 @@ def write_film(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: 
         path: file that ends in .mp4, .gif or .webp.
         frames: uint8 [H, W, 3] or [H, W, 1], all of one size.
         fps: frames per second.
+        mark: what the file says about its pixels; None = nothing.
 
     Returns:
         The number of frames in the file.
@@ -63,7 +70,7 @@ def write_film(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: 
     try:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-        num_frames = writer(temporary, _of_one_size(frames), fps)
+        num_frames = writer(temporary, _of_one_size(frames), fps, mark)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -108,7 +115,7 @@ def _ffmpeg() -> Any:
     return imageio_ffmpeg
 
 
-def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> int:
+def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float, mark: Mark | None) -> int:
     num_frames, first = 0, next(frames)
     height, width = first.shape[:2]
     # Every player shows yuv420p. It needs even sides, which the smallest images may lack.
@@ -117,6 +124,8 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> int:
     source = f"-f rawvideo -pix_fmt rgb24 -video_size {size} -framerate {fps} -i -"
     codec = f"-c:v libx264 -crf {MP4_CRF} -pix_fmt yuv420p"
     command = [_ffmpeg().get_ffmpeg_exe(), "-loglevel", "error", *source.split(), *codec.split()]
+    for name, text in _mp4_texts(mark).items():
+        command += ["-metadata", f"{name}={text}"]
     with (
         tempfile.TemporaryFile() as messages,
         subprocess.Popen(
@@ -138,11 +147,21 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> int:
             messages.seek(0)
             reason = messages.readline().decode(errors="replace").strip()
             raise OSError(f"ffmpeg: {reason or f'exit code {ffmpeg.returncode}'}")
+    if mark is not None:
+        with open(path, "ab") as file:
+            append_to_mp4(file, mark.packet)
     return num_frames
 
 
-def _write_animation(path: Path, frames: Iterator[np.ndarray], fps: float) -> int:
+def _mp4_texts(mark: Mark | None) -> dict[str, str]:
+    """Makes the texts of a film that players show, and that stay when it is repacked."""
+    return {} if mark is None else {"comment": mark.sentence, "description": mark.line}
+
+
+def _write_animation(
+    path: Path, frames: Iterator[np.ndarray], fps: float, mark: Mark | None
+) -> int:
     file_format = animation.FORMATS[path.suffix.lower()]
     timed = file_format.timed(frames, fps)
     with open(path, "xb") as file:
-        return file_format.write(file, timed)
+        return file_format.write(file, timed, b"" if mark is None else mark.packet)

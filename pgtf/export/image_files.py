@@ -10,9 +10,12 @@ import tensorflow as tf
 
 from pgtf import images
 from pgtf.depth import Depth
+from pgtf.marks import Mark, in_png
 
 FORMATS = ("png", "tiff", "npy")
-_SHORT, _LONG = 3, 4  # types of a TIFF file's fields
+_BYTE, _SHORT, _LONG = 1, 3, 4  # types of a TIFF file's fields
+_CODES = {_BYTE: "B", _SHORT: "H", _LONG: "I"}  # for the module struct
+_XMP = 700  # tag of a packet of XMP
 _UINT, _FLOAT = 1, 3  # formats of its samples
 _RGB, _BLACK_IS_ZERO = 2, 1  # interpretations of the first channels
 _HEADER_BYTES = 8
@@ -38,28 +41,27 @@ def check_format(file_format: str, depth: Depth, num_channels: int) -> str:
     return file_format
 
 
-def encode(image: np.ndarray, file_format: str) -> bytes:
-    """Encodes one image [H, W, C] without loss."""
-    return _ENCODERS[file_format](image)
+def encode(image: np.ndarray, file_format: str, mark: Mark | None = None) -> bytes:
+    """Encodes one image [H, W, C] without loss; .npy files have no place for a mark."""
+    return _ENCODERS[file_format](image, b"" if mark is None else mark.packet)
 
 
-def _png(image: np.ndarray) -> bytes:
-    if image.dtype == np.uint8:
-        return images.png_bytes(image)
-    content: bytes = tf.io.encode_png(image).numpy()
-    return content
+def _png(image: np.ndarray, packet: bytes) -> bytes:
+    is_deep = image.dtype != np.uint8
+    content: bytes = tf.io.encode_png(image).numpy() if is_deep else images.png_bytes(image)
+    return in_png(content, packet)
 
 
-def _npy(image: np.ndarray) -> bytes:
+def _npy(image: np.ndarray, _: bytes) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, image)
     return buffer.getvalue()
 
 
-def _tiff(image: np.ndarray) -> bytes:
+def _tiff(image: np.ndarray, packet: bytes) -> bytes:
     """Encodes an uncompressed TIFF file of one page, with the channels of a pixel side by side.
 
-    Adobe, TIFF 6.0, Sections 2, 6 and 19.
+    Adobe, TIFF 6.0, Sections 2, 6 and 19; XMP Specification, Part 3, Section 1.1.4.
     """
     height, width, channels = image.shape
     data = np.ascontiguousarray(image, image.dtype.newbyteorder("<")).tobytes()
@@ -78,13 +80,14 @@ def _tiff(image: np.ndarray) -> bytes:
         284: (_SHORT, [1]),  # channels side by side
         **({338: (_SHORT, [0] * (channels - colors))} if channels > colors else {}),
         339: (_SHORT, [sample] * channels),
+        **({_XMP: (_BYTE, list(packet))} if packet else {}),
     }
     data += b"\0" * (len(data) % 2)
     directory = _HEADER_BYTES + len(data)
     end = directory + 2 + 12 * len(fields) + 4
     entries, rest = struct.pack("<H", len(fields)), b""
     for tag, (kind, values) in fields.items():
-        content = struct.pack(f"<{len(values)}{'H' if kind == _SHORT else 'I'}", *values)
+        content = struct.pack(f"<{len(values)}{_CODES[kind]}", *values)
         if len(content) > 4:
             place, rest = struct.pack("<I", end + len(rest)), rest + content
         else:

@@ -16,8 +16,10 @@ import tensorflow as tf
 
 from pgtf.export import card_page
 from pgtf.export.pictures import save_grid
+from pgtf.export.recipe import Marker
 from pgtf.export.signatures import Facts
 from pgtf.foreign.files import open_regular
+from pgtf.interop.weights import sha256_of
 from pgtf.networks import Generator
 
 CARD_FILE = "model_card.json"
@@ -62,6 +64,7 @@ def write_model_card(
         **facts.depth.as_json(),
         "lod": Gs.lod,
         "stage": stage,
+        "num_samples": 0 if samples is None else len(samples),
         "weights": "moving average (Gs), float32",
         "metrics": dict(facts.metrics),
         "latency_ms": report["latency_ms"],
@@ -80,7 +83,8 @@ def write_model_card(
         },
     }
     if samples is not None:
-        save_grid(samples, None, folder / card_page.PICTURE_FILE)
+        mark = Marker("short" if facts.marked else "none", sha256_of(Gs))({})
+        save_grid(samples, None, folder / card_page.PICTURE_FILE, mark_of=lambda arranged: mark)
     card_page.write_page(folder, card, 0 if samples is None else len(samples))
     card["sha256"] = {
         path.relative_to(folder).as_posix(): sha256(path)

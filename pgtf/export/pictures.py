@@ -11,11 +11,13 @@ import numpy as np
 from tqdm import tqdm
 
 from pgtf import files, images
-from pgtf.export import film, image_files
+from pgtf.export import film, image_files, recipe
 from pgtf.export.labels import choices, row_of
+from pgtf.export.recipe import Facts
 from pgtf.export.samples import Samples
 from pgtf.installation import spelled
 from pgtf.label_groups import LabelGroup
+from pgtf.marks import Mark
 from pgtf.networks import Generator
 from pgtf.wording import counted
 
@@ -27,6 +29,8 @@ MAX_CLASS_ROWS = images.MAX_GRID_SIDE
 
 # Generates images of one minibatch: latents [n, L], labels [n, label_size] or None -> NHWC.
 Generate = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+# Makes the mark of one image: samples of one, its label [1, label_size] or None -> mark, or None.
+MarkOf = Callable[[Samples, "np.ndarray | None"], "Mark | None"]
 
 
 def save_images(
@@ -37,6 +41,7 @@ def save_images(
     overwrite: bool = False,
     zoom: int = 1,
     file_format: str = "png",
+    mark_of: MarkOf = lambda sampled, labels: None,
 ) -> None:
     """Writes OUT/<name>.png for every latent vector; one minibatch at a time is in memory.
 
@@ -48,6 +53,7 @@ def save_images(
         overwrite: if existing files are replaced.
         zoom: number of times that each pixel is repeated each way.
         file_format: one of `image_files.FORMATS`.
+        mark_of: function that makes the mark of one image.
 
     Raises:
         FileExistsError: if one of the files exists, before any is written.
@@ -59,10 +65,12 @@ def save_images(
     out.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(sampled), unit="image", disable=None) as progress:
         for part in sampled.batches(MINIBATCH):
-            fakes = generate(part.latents, labels_of(part))
-            for name, fake in zip(part.names, fakes, strict=True):
-                content = image_files.encode(film.zoomed(fake, zoom), file_format)
-                files.write_atomically(out / f"{name}.{file_format}", content)
+            labels = labels_of(part)
+            fakes = generate(part.latents, labels)
+            for i, (one, fake) in enumerate(zip(part.batches(1), fakes, strict=True)):
+                mark = mark_of(one, None if labels is None else labels[i : i + 1])
+                content = image_files.encode(film.zoomed(fake, zoom), file_format, mark)
+                files.write_atomically(out / f"{next(one.names)}.{file_format}", content)
                 progress.update()
 
 
@@ -139,6 +147,7 @@ def save_grid(
     out: Path,
     overwrite: bool = False,
     zoom: int | None = None,
+    mark_of: Callable[[Facts], Mark | None] = lambda facts: None,
 ) -> None:
     """Writes images uint8 [N, H, W, C] as one PNG file; writing the same again is no error.
 
@@ -148,12 +157,16 @@ def save_grid(
         out: file.
         overwrite: if another file is replaced.
         zoom: number of times that each pixel is repeated each way; None = `readable_zoom`.
+        mark_of: function that makes the mark from the facts of the grid.
 
     Raises:
         FileExistsError: if the file exists with another content.
     """
     grid = images.image_grid(fakes, grid_size, images.MID_GRAY)
-    content = images.png_bytes(film.zoomed(grid, zoom or readable_zoom(*grid.shape[:2])))
+    zoom = zoom or readable_zoom(*grid.shape[:2])
+    cells = grid.shape[1] // fakes.shape[2], grid.shape[0] // fakes.shape[1]
+    mark = mark_of(recipe.of_grid(cells) | {"Zoom": str(zoom)})
+    content = recipe.png_bytes(film.zoomed(grid, zoom), mark)
     if out.is_file() and out.stat().st_size == len(content) and out.read_bytes() == content:
         return
     files.write_atomically(prepare_file(out, overwrite), content)

@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from pgtf import files, images, ops
 from pgtf.depth import EIGHT_BITS, Depth
-from pgtf.export import film
+from pgtf.export import film, recipe, samples
 from pgtf.export.labels import default_rows
 from pgtf.label_groups import LabelGroup, one_class, restored
+from pgtf.marks import COMPOSITE
 from pgtf.networks import Generator
 
 NUM_CANDIDATES = 512  # random latents; the search improves the best of them
@@ -131,6 +132,8 @@ def save_projection(
     found: Projection,
     target: np.ndarray,
     paths: Sequence[Path],
+    marker: recipe.Marker = recipe.UNMARKED,
+    lod: float = 0.0,
     depth: Depth = EIGHT_BITS,
     groups: Sequence[LabelGroup] = (),
 ) -> None:
@@ -140,6 +143,8 @@ def save_projection(
         found: result of `project`.
         target: [R, R, C] in [-1, 1].
         paths: files for the latents (.npz), the image, the pair of images and the film.
+        marker: makes the marks of the pictures and the film.
+        lod: level of detail of the image.
         depth: type and range of the images, which are shown as pictures.
         groups: kinds of the label columns, whose file holds the dataset's values.
     """
@@ -150,13 +155,15 @@ def save_projection(
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     files.write_atomically(latents_path, buffer.getvalue())
-    images.save_png(image_path, depth.shown(found.image))
+    labels = None if found.label is None else found.label[np.newaxis]
+    facts = recipe.of_samples(samples.from_rows(found.latents[np.newaxis]), labels, lod)
     pair = images.image_grid(np.stack([target, found.image]), (2, 1))
-    images.save_png(pair_path, depth.shown(pair))
+    files.write_atomically(image_path, marker.png(depth.shown(found.image), facts))
+    files.write_atomically(pair_path, marker.png(depth.shown(pair), {}, COMPOSITE))
     left, zoom = depth.shown(target), max(MIN_FILM_SIDE // target.shape[0], 1)
     pairs = (images.image_grid(np.stack([left, right]), (2, 1)) for right in found.history)
     frames = (film.zoomed(pair, zoom) for pair in pairs)
-    film.write_film(film_path, frames, FILM_FPS)
+    film.write_film(film_path, frames, FILM_FPS, marker({}, COMPOSITE))
 
 
 def _best_candidates(

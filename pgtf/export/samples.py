@@ -26,6 +26,8 @@ class Samples:
     numbers: np.ndarray  # [N] int64: seeds, positions among those of a random state, or rows
     sample: Callable[[np.ndarray], np.ndarray]  # numbers [n] -> float32 [n, latent_size]
     labels: np.ndarray | None = None  # [N, label_size] of a file, None without
+    random_state: int | None = None  # of which they are rows, as the original samples them
+    edit: str | None = None  # directions along which they were turned, such as "smile=0.3"
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -103,7 +105,8 @@ def from_random_state(
     chosen = np.arange(num) if indices is None else parse_numbers("--indices", indices)
     if chosen.max() >= num:
         raise ValueError(f"`--indices` must be in 0 ... {num - 1}. Received: {indices}.")
-    return Samples("index", chosen, _RandomRows(random_state, latent_size))
+    rows = _RandomRows(random_state, latent_size)
+    return Samples("index", chosen, rows, random_state=random_state)
 
 
 def from_file(Gs: Generator, path: str | os.PathLike[str]) -> Samples:
@@ -113,6 +116,11 @@ def from_file(Gs: Generator, path: str | os.PathLike[str]) -> Samples:
     )
     if len(latents) > MAX_IMAGES:
         raise ValueError(f"{path}: must hold at most {MAX_IMAGES} vectors.")
+    return from_rows(latents, labels)
+
+
+def from_rows(latents: np.ndarray, labels: np.ndarray | None = None) -> Samples:
+    """Makes samples of latents in memory: [N, latent_size], labels [N, label_size] or None."""
     return Samples("latent", np.arange(len(latents)), lambda numbers: latents[numbers], labels)
 
 
@@ -168,3 +176,10 @@ def parse_numbers(flag: str, text: str) -> np.ndarray:
             raise ValueError(f"`{flag}` must be at most {MAX_IMAGES} numbers. Received: {text!r}.")
         parts.append(np.arange(first, last + 1))
     return np.concatenate(parts)
+
+
+def format_numbers(numbers: np.ndarray) -> str:
+    """Writes numbers as `parse_numbers` reads them: [0, 1, 2, 3, 8] -> "0-3,8"."""
+    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+    runs = np.split(numbers, breaks)
+    return ",".join(f"{x[0]}-{x[-1]}" if len(x) > 1 else f"{x[0]}" for x in runs if len(x))

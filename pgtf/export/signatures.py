@@ -13,12 +13,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pgtf import images
 from pgtf.depth import EIGHT_BITS, Depth
+from pgtf.export import recipe
+from pgtf.export.directions import turned
 from pgtf.export.walk import interpolate
+from pgtf.interop.weights import sha256_of
 from pgtf.label_groups import LabelGroup, are_classes, one_class, standardised
+from pgtf.marks import PNG_HEADER_BYTES, png_chunk
 from pgtf.networks import Generator, latents_from_seeds
 
 STATUS_OK = 0
@@ -45,6 +50,8 @@ class Facts:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the run's
     source: Mapping[str, str] = dataclasses.field(default_factory=dict)  # file, SHA-256
     command: str | None = None  # command line of the export
+    directions: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # unit vectors by name
+    marked: bool = True  # if the signature `png` says in each file that its pixels are generated
     depth: Depth = EIGHT_BITS  # type and range of the images
     groups: tuple[LabelGroup, ...] | None = None  # kinds of the label columns; None = one class
 
@@ -65,7 +72,9 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
 
     The network's own lod and alpha become constants; only variables of that resolution are kept.
     """
-    served = _Served(Gs, facts)
+    sha256 = sha256_of(Gs)
+    mark = recipe.Marker("short" if facts.marked else "none", sha256)({})
+    served = _Served(Gs, facts, b"" if mark is None else png_chunk(mark.packet))
     seeds, latents, labels = served.seed_inputs, served.latent_inputs, served.label_inputs
     ends = {"latents": latents["latents"], "latents_end": latents["latents"], "t": _rows()}
     table: dict[str, tuple[Specs, Callable[..., Tensors]]] = {
@@ -74,8 +83,12 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
         "seeds": (seeds, lambda **x: served.stored(**served.sample(**x))),
         "png": (seeds, lambda **x: served.png(**served.sample(**x))),
         "interpolate": (ends | labels, lambda **x: served.stored(**_between(**x))),
-        "info": ({"dummy": _rows(tf.int64)}, _info(Gs, facts)),
+        "info": ({"dummy": _rows(tf.int64)}, _info(Gs, facts, sha256)),
     }
+    if facts.directions:
+        vectors = np.stack(list(facts.directions.values()))
+        turns = latents | {"strengths": _rows(size=len(vectors))} | labels
+        table["edit"] = (turns, lambda **x: served.stored(**_turned(vectors, **x)))
     if Gs.config.num_channels > MAX_PNG_CHANNELS or facts.depth.dtype == "float32":
         del table["png"]
     module = tf.Module()
@@ -86,8 +99,9 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
 class _Served:
     """Turns batches into images of the generator at its own lod; not tracked by TensorFlow."""
 
-    def __init__(self, Gs: Generator, facts: Facts) -> None:
+    def __init__(self, Gs: Generator, facts: Facts, png_mark: bytes) -> None:
         self.Gs, self._depth, self._groups = Gs, facts.depth, facts.groups_of(Gs)
+        self._png_mark = png_mark
         self.label_size = Gs.config.label_size
         self._model, alpha = Gs.model_at(Gs.lod)
         self._alpha = float(alpha)
@@ -123,7 +137,15 @@ class _Served:
         """
         outputs = self.stored(**inputs)
         encode = {"elems": outputs.pop("images"), "fn_output_signature": tf.string}
-        return {"image_bytes": tf.map_fn(tf.io.encode_png, **encode)} | outputs
+        return {"image_bytes": self._marked(tf.map_fn(tf.io.encode_png, **encode))} | outputs
+
+    def _marked(self, files: tf.Tensor) -> tf.Tensor:
+        """Inserts the mark into PNG files: string [N] -> same."""
+        if not self._png_mark:
+            return files
+        head = tf.strings.substr(files, 0, PNG_HEADER_BYTES)
+        rest = tf.strings.substr(files, PNG_HEADER_BYTES, tf.int32.max)
+        return tf.strings.join([head, tf.constant(self._png_mark), rest])
 
     def sample(
         self, seed: tf.Tensor, class_id: tf.Tensor | None = None, labels: tf.Tensor | None = None
@@ -168,7 +190,18 @@ def _between(
     return rows if labels is None else rows | {"labels": labels}
 
 
-def _info(Gs: Generator, facts: Facts) -> Callable[[tf.Tensor], Tensors]:
+def _turned(
+    vectors: np.ndarray,
+    latents: tf.Tensor,
+    strengths: tf.Tensor,
+    labels: tf.Tensor | None = None,
+) -> Tensors:
+    """Makes rows of latents turned along directions by angles [N, K], with the labels given."""
+    rows = {"latents": turned(latents, vectors, strengths)}
+    return rows if labels is None else rows | {"labels": labels}
+
+
+def _info(Gs: Generator, facts: Facts, sha256: str) -> Callable[[tf.Tensor], Tensors]:
     """Makes the function of the signature `info`: the same facts for every row of `dummy`."""
     resolution_log2, _ = Gs.stage(Gs.lod)
     (height, width), (low, high) = (
@@ -188,15 +221,18 @@ def _info(Gs: Generator, facts: Facts) -> Callable[[tf.Tensor], Tensors]:
         "low": low,
         "high": high,
         "label_groups": json.dumps([group.as_json() for group in facts.groups_of(Gs)]),
-        "label_names": label_names(Gs, facts),
         "kimg": -1 if facts.kimg is None else facts.kimg,
         "fid": "unknown" if facts.fid is None else f"{facts.fid:g}",
+        "weights_sha256": sha256,
     }
+    texts = {"label_names": label_names(Gs, facts)}
+    if facts.directions:
+        texts["direction_names"] = list(facts.directions)
 
     def info(dummy: tf.Tensor) -> Tensors:
         num = tf.shape(dummy)[:1]
         constants = {name: tf.constant(value) for name, value in values.items()}
-        constants["label_names"] = tf.constant(values["label_names"], tf.string)
+        constants |= {name: tf.constant(value, tf.string) for name, value in texts.items()}
         return {x: tf.broadcast_to(v, tf.concat([num, v.shape], 0)) for x, v in constants.items()}
 
     return info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 from pgtf.depth import Depth
 from pgtf.export.labels import default_rows, parse_label
 from pgtf.export.samples import Samples
+from pgtf.foreign import hub
 from pgtf.interop import load_meta, load_pkl, load_snapshot
+from pgtf.interop.weights import sha256_of
 from pgtf.label_groups import LabelGroup, check, from_json, one_class, standardised
 from pgtf.networks import Discriminator, Generator
 
@@ -39,6 +42,11 @@ class Source:
         """Loads a pickle of the original release."""
         G, D, Gs = load_pkl(path)
         return cls(Gs, Path(path), {}, G, D)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the weights of Gs, which marks name: see `interop.weights.sha256_of`."""
+        return sha256_of(self.Gs)
 
     @property
     def label_size(self) -> int:
@@ -67,8 +75,8 @@ class Source:
         return None if cur_nimg is None else round(cur_nimg / 1000)
 
     def beside(self, suffix: str) -> Path:
-        """Returns a path beside the file, with the same stem."""
-        return self.path.with_name(self.path.stem + suffix)
+        """Returns a path beside the file, with the same stem; not in the cache of a hub."""
+        return hub.place(self.path, suffix) or self.path.with_name(self.path.stem + suffix)
 
     def label(self, class_: str | None = None, label: str | None = None) -> np.ndarray | None:
         """Reads the label [label_size] that --class or --label describe, None without them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,20 @@ def to_arrays(network: networks.Network) -> dict[str, np.ndarray]:
 
     variables = network.variables_by_name
     return {name: tf.convert_to_tensor(variable).numpy() for name, variable in variables.items()}
+
+
+def sha256_of(network: networks.Network) -> str:
+    """Computes the SHA-256 of all weights in canonical order, in hexadecimal.
+
+    Names are sorted. Each weight is its name, a space, its shape as "3,3,8,8" and a line break in
+    ASCII, then its float32 values in C order, little-endian. Snapshots and pickles of one network
+    have the same.
+    """
+    digest = hashlib.sha256()
+    for name, array in sorted(to_arrays(network).items()):
+        digest.update(f"{name} {','.join(map(str, array.shape))}\n".encode("ascii"))
+        digest.update(np.ascontiguousarray(array, "<f4").data)
+    return digest.hexdigest()
 
 
 def build(content: NetworkContent) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 import numpy as np
 from absl import logging
 
-from pgtf import files, images
+from pgtf import files, images, marks
 from pgtf.dataset import Dataset
 from pgtf.depth import Depth
 from pgtf.foreign.json_files import Line, read_lines
@@ -150,8 +150,8 @@ class ImageGrid:
 
     def _save(self, grid: np.ndarray, cur_nimg: int, file: bool, preview: bool) -> None:
         if file:
-            path = self._folder / f"fakes{cur_nimg // 1000:06d}.png"
-            images.save_png(path, self._depth.shown(grid))
+            content = marks.in_png(images.png_bytes(self._depth.shown(grid)), marks.Mark().packet)
+            files.write_atomically(self._folder / f"fakes{cur_nimg // 1000:06d}.png", content)
         if preview:
             preview = self._depth.shown(pictures.preview(grid, self._cell))
             self._tensorboard.picture(preview, cur_nimg)

@@ -176,7 +176,7 @@ def test_the_flags_that_most_runs_need_come_first_and_the_configuration_last(mon
 
 def test_every_sub_command_of_generate_has_a_function_and_every_format_a_writer():
     assert list(generate.COMMANDS) == list(generate_flags.COMMANDS)
-    assert generate_flags.FORMATS == ("savedmodel", *edge.FORMATS)
+    assert generate_flags.FORMATS == ("savedmodel", *edge.FORMATS, "web")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What becomes of a finished generator: reference sets, directions, web pages, hubs."""
