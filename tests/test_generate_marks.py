@@ -85,6 +85,20 @@ def test_whatis_makes_the_same_picture_from_its_mark(case, plain, labelled, tmp_
         assert marks.read_mark(again) == marks.read_mark(path)
 
 
+@pytest.mark.parametrize("flag", ["--format=png", "--format=tiff", "--preview=magma"])
+def test_whatis_makes_the_same_values_of_16_bits_and_the_same_preview(flag, tmp_path, capsys):
+    kinds = (tiny.generator, tiny.discriminator, tiny.generator)
+    G, D, Gs = (make(seed, num_channels=1) for seed, make in enumerate(kinds))
+    meta = {"dtype": "uint16", "range": [0.0, 4000.0]}
+    save_snapshot(tmp_path / NAME, G, D, Gs, cur_nimg=12000, **meta)
+    run("images", f"--snapshot={tmp_path / NAME}", "--seeds=3", flag, f"--out={tmp_path}/out")
+    (path,) = (tmp_path / "out").iterdir()
+    again = tmp_path / "again" / path.name
+    run("whatis", path, f"--snapshot={tmp_path / NAME}", f"--out={again}")
+    assert "makes the same picture: 0 gray levels of 255 off" in capsys.readouterr().out
+    assert again.read_bytes() == path.read_bytes()
+
+
 def test_whatis_needs_no_network_and_reads_what_is_short(plain, tmp_path, capsys):
     for kind in ("short", "none"):
         run(

@@ -76,6 +76,7 @@ def save_images(args: argparse.Namespace) -> None:
         image_files.check_format(kind, depth, num_channels)
 
     marker, lod = networks.marker(args, source), networks.lod(args, source)
+    shown = recipe.of_values(depth, args.preview)
 
     def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         fakes = source.Gs.run(latents, labels, args.lod)
@@ -84,7 +85,7 @@ def save_images(args: argparse.Namespace) -> None:
         return depth.shown(fakes, args.preview)
 
     def mark_of(one: samples.Samples, label: np.ndarray | None) -> Mark | None:
-        return marker(recipe.of_samples(one, label, lod, args.zoom))
+        return marker(recipe.of_samples(one, label, lod, args.zoom) | shown)
 
     options = {"overwrite": args.overwrite, "zoom": args.zoom, "file_format": kind}
     pictures.save_images(generate, sampled, labels_of, out, mark_of=mark_of, **options)
@@ -108,13 +109,14 @@ def save_grid(args: argparse.Namespace) -> None:
         sampled = dataclasses.replace(sampled, numbers=np.tile(sampled.numbers, num_rows))
     facts = recipe.of_samples(sampled, labels, networks.lod(args, source))
     marker = networks.marker(args, source)
+    shown = {} if args.preview is None else recipe.of_values(source.depth, args.preview)
     out = Path(args.out or source.beside("-grid.png"))
 
     def generate(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         return source.depth.shown(source.Gs.run(latents, labels, args.lod), args.preview)
 
     def mark_of(arranged: recipe.Facts) -> Mark | None:
-        return marker(facts | arranged)
+        return marker(facts | shown | arranged)
 
     fakes = pictures.generate_in_batches(generate, latents, labels, progress=True)
     pictures.save_grid(fakes, grid_size, out, args.overwrite, args.zoom, mark_of)

@@ -10,7 +10,7 @@ from pgtf import files
 from pgtf.commands import generate_directions
 from pgtf.commands import generate_networks as networks
 from pgtf.dataset import open_dataset
-from pgtf.export import Facts, pictures, recipe, remake, sha256
+from pgtf.export import Facts, image_files, pictures, remake, sha256
 from pgtf.export.source import Source
 from pgtf.foreign import hub
 from pgtf.foreign.terminal import one_line
@@ -39,7 +39,8 @@ def whatis(args: argparse.Namespace) -> None:
     print(f"The network makes the same picture: {counted(off, 'gray level')} of 255 off.")
     if args.out is not None:
         path = pictures.prepare_file(Path(args.out), args.overwrite)
-        files.write_atomically(path, recipe.png_bytes(again, mark))
+        kind = "tiff" if path.suffix in (".tif", ".tiff") else "png"
+        files.write_atomically(path, image_files.encode(again, kind, mark))
 
 
 def facts(args: argparse.Namespace, source: Source, name: str) -> Facts:

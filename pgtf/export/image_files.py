@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from pgtf import images
 from pgtf.depth import Depth
+from pgtf.foreign import xmp
 from pgtf.marks import Mark, in_png
 
 FORMATS = ("png", "tiff", "npy")
 _BYTE, _SHORT, _LONG = 1, 3, 4  # types of a TIFF file's fields
 _CODES = {_BYTE: "B", _SHORT: "H", _LONG: "I"}  # for the module struct
-_XMP = 700  # tag of a packet of XMP
 _UINT, _FLOAT = 1, 3  # formats of its samples
 _RGB, _BLACK_IS_ZERO = 2, 1  # interpretations of the first channels
 _HEADER_BYTES = 8
@@ -80,7 +80,7 @@ def _tiff(image: np.ndarray, packet: bytes) -> bytes:
         284: (_SHORT, [1]),  # channels side by side
         **({338: (_SHORT, [0] * (channels - colors))} if channels > colors else {}),
         339: (_SHORT, [sample] * channels),
-        **({_XMP: (_BYTE, list(packet))} if packet else {}),
+        **({xmp.TIFF_TAG: (_BYTE, list(packet))} if packet else {}),
     }
     data += b"\0" * (len(data) % 2)
     directory = _HEADER_BYTES + len(data)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from pgtf import images
+from pgtf.depth import Depth
 from pgtf.export import samples
 from pgtf.export.labels import one_hot
 from pgtf.export.samples import Samples
@@ -88,6 +89,13 @@ def of_labels(labels: np.ndarray | None) -> Facts:
     if np.array_equal(labels, one_hot(classes, labels.shape[1])):
         return {"Classes": ",".join(map(str, classes))}
     return {"Labels": _encoded(labels)}
+
+
+def of_values(depth: Depth, preview: str | None = None) -> Facts:
+    """Makes the facts of values: the type of others than 8 bits, or how a picture shows them."""
+    if preview is not None:
+        return {"Preview": preview}
+    return {} if depth.is_8bit else {"Values": depth.dtype}
 
 
 def of_grid(grid_size: tuple[int, int]) -> Facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +15,7 @@ from pgtf.export.labels import one_hot
 from pgtf.export.recipe import NETWORK
 from pgtf.export.samples import Samples
 from pgtf.export.source import Source
+from pgtf.foreign import samples as stored
 from pgtf.foreign.pictures import open_picture
 from pgtf.marks import Mark
 
@@ -22,7 +24,7 @@ MAX_LEVELS = 1  # by which machines and batches may differ
 
 
 def make_again(source: Source, mark: Mark, path: str) -> np.ndarray:
-    """Generates the picture that a mark describes: -> uint8 [H, W, C].
+    """Generates the picture that a mark describes: -> [H, W, C], of 8 bits or the dataset's type.
 
     Args:
         source: the network.
@@ -62,8 +64,11 @@ def difference(again: np.ndarray, path: str) -> int:
     with open_picture(path) as picture:
         if picture.size == (again.shape[1], again.shape[0]):
             same_size = True
-            pixels = np.asarray(picture.convert("L" if again.shape[2] == 1 else "RGB"))
-            off = int(np.abs(pixels.reshape(again.shape).astype(int) - again).max())
+            deep = stored.samples(picture)
+            mode = "L" if again.shape[2] == 1 else "RGB"
+            values = np.asarray(picture.convert(mode)) if deep is None else deep.values
+            apart = np.abs(values.reshape(again.shape).astype(float) - again).max()
+            off = math.ceil(apart * 255 / _span(again))
     if off > MAX_LEVELS:
         how = f"up to {off} gray levels" if same_size else "their number"
         raise ValueError(
@@ -73,6 +78,13 @@ def difference(again: np.ndarray, path: str) -> int:
     return off
 
 
+def _span(values: np.ndarray) -> float:
+    """Returns the distance from black to white, of floats that of the values themselves."""
+    if values.dtype.kind == "f":
+        return float(np.ptp(values)) or 1.0
+    return float(np.iinfo(values.dtype).max)
+
+
 def _generated(source: Source, facts: Mapping[str, str]) -> np.ndarray:
     """Generates what the facts of a mark describe. Raises KeyError for one that is missing."""
     sampled, labels = _read(source, facts)
@@ -80,7 +92,11 @@ def _generated(source: Source, facts: Mapping[str, str]) -> np.ndarray:
     cells = facts.get("Grid", "1x1").split("x")
     columns, rows = (_integer(number, len(sampled)) for number in (*cells, "1")[:2])
     pictures.check_grid(source.Gs, columns * rows, lod, zoom)
-    fakes = images.to_uint8(source.Gs.run(sampled.latents, labels, lod))
+    fakes = source.Gs.run(sampled.latents, labels, lod)
+    if "Values" in facts:
+        fakes = source.depth.from_model(fakes)
+    else:
+        fakes = source.depth.shown(fakes, facts.get("Preview"))
     return film.zoomed(images.image_grid(fakes, (columns, rows), images.MID_GRAY), zoom)
 
 

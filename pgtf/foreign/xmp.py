@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
 from typing import IO
 
+from pgtf.foreign import tiff
 from pgtf.foreign.files import open_regular
 from pgtf.foreign.picture_headers import JPEG_START, read_jpeg
 
 PNG_KEYWORD = b"XML:com.adobe.xmp"
 GIF_EXTENSION = b"XMP DataXMP"
 MP4_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+TIFF_TAG = 700
 MAX_BYTES = 2**22  # of a packet
 MAX_PARTS = 2**20  # chunks, blocks or boxes that are visited
 _MP4_PATH = {b"moov", b"udta", b"meta", b"ilst", b"desc"}  # boxes that lead to the description
@@ -23,7 +26,7 @@ Found = tuple[bytes | None, str | None]  # packet, and the description of a film
 
 
 def find(path: str | os.PathLike[str]) -> Found:
-    """Finds the packet of a PNG, JPEG, GIF, WebP or MP4 file, or an MP4 file's description.
+    """Finds the packet of a PNG, JPEG, GIF, WebP, TIFF or MP4 file, or an MP4 file's description.
 
     Raises:
         OSError: the file cannot be read.
@@ -40,7 +43,7 @@ def find(path: str | os.PathLike[str]) -> Found:
                     raise ValueError(f"{path}: damaged: it ends too early.") from None
                 except ValueError as error:
                     raise ValueError(f"{path}: {error}.") from None
-    raise ValueError(f"{path}: must be a PNG, JPEG, GIF, WebP or MP4 file.")
+    raise ValueError(f"{path}: must be a PNG, JPEG, GIF, WebP, TIFF or MP4 file.")
 
 
 def _read(file: IO[bytes], size: int) -> bytes:
@@ -71,6 +74,16 @@ def _png(file: IO[bytes]) -> Found:
 
 def _jpeg(file: IO[bytes]) -> Found:
     return read_jpeg(file, pixels=False).xmp or None, None
+
+
+def _tiff(file: IO[bytes]) -> Found:
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        directory = tiff.read_directory(content)
+        for entry in directory.entries:
+            if entry.tag == TIFF_TAG and entry.num_bytes <= MAX_BYTES:
+                data, at = directory.data_of(entry, content)
+                return bytes(data[at : at + entry.num_bytes]), None
+    return None, None
 
 
 def _gif(file: IO[bytes]) -> Found:
@@ -165,5 +178,6 @@ _FINDERS: list[tuple[Callable[[bytes], bool], Callable[[IO[bytes]], Found]]] = [
     (lambda start: start.startswith(JPEG_START), _jpeg),
     (lambda start: start[:6] in (b"GIF87a", b"GIF89a"), _gif),
     (lambda start: start[:4] == b"RIFF" and start[8:] == b"WEBP", _webp),
+    (lambda start: start[:4] in (b"II*\0", b"MM\0*"), _tiff),
     (lambda start: start[4:8] == b"ftyp", _mp4),
 ]

@@ -42,13 +42,11 @@ def save_sheet(
     """
     angles = np.linspace(-largest, largest, STEPS, dtype=np.float32)
     start = np.tile(latents_from_seeds([seed], source.Gs.latent_size).numpy(), (STEPS, 1))
-    labels = None
-    if source.label_size:
-        labels = np.eye(source.label_size, dtype=np.float32)[[class_id] * STEPS]
+    labels = source.labels(None, [class_id] * STEPS)
     rows = []
     for vector in vectors.values():
         latents = edit(start, vector[np.newaxis], angles[:, np.newaxis])
-        fakes = images.to_uint8(source.Gs.run(latents, labels))
+        fakes = source.depth.shown(source.Gs.run(latents, labels))
         rows.append(film.zoomed(fakes, max(CELL_SIDE // fakes.shape[1], 1)))
     cells = np.concatenate(rows)
     grid = film.to_rgb(images.image_grid(cells, (STEPS, len(rows))))

@@ -59,6 +59,12 @@ class Job:
                 f"`--first` must be in 0 ... {samples.MAX_SEED + 1 - self.num}. "
                 f"Received: {self.first}."
             )
+        depth, channels = self.source.depth, self.source.Gs.config.num_channels
+        if not depth.is_8bit or not depth.has_png(channels):
+            raise ValueError(
+                "a reference set holds PNG files of 8 bits and 1 or 3 channels. Received: "
+                f"{channels} channels of {depth.dtype}. `generate.py images` writes others."
+            )
         size = self.header["resolution"]
         if self.reals is not None and (self.reals.resolution, self.reals.num_channels) != (
             size,

@@ -31,7 +31,7 @@ In Python:
 
     import pgtf
     net = pgtf.load("hf://{repo}")  # pip install the package with its extra `hub`
-    images = net.generate(seeds=range(4))  # uint8 {shape}
+    images = net.generate(seeds=range(4))  # {dtype} {shape}
 
 On the command line: `pgtf generate images --snapshot=hf://{repo} --seeds=0-63`
 
@@ -107,8 +107,8 @@ def _write_card(source: Source, folder: Path, facts: Facts, repo: str, snapshot:
     card: Any = read_json(made / CARD_FILE)
     if card["num_samples"]:
         shutil.copyfile(made / PICTURE_FILE, folder / PICTURE_FILE)
-    shape = f"[4, {card['resolution']}, {card['resolution']}, {card['channels']}]"
-    use = USE.format(repo=repo, snapshot=snapshot, shape=shape)
+    shape = [4, *card["size"], card["channels"]]
+    use = USE.format(repo=repo, snapshot=snapshot, shape=shape, dtype=source.depth.dtype)
     write_page(folder, card, card["num_samples"], use)
 
 
