@@ -291,4 +291,4 @@ def test_an_interrupted_job_is_the_same_job_when_it_is_resumed(tmp_path):
     first, second = (tmp_path / name / f"{name}-r02.tfrecords" for name in "ab")
     assert first.read_bytes() == second.read_bytes()
     meta = json.loads((tmp_path / "a" / "dataset.json").read_text())
-    assert meta["split"] == {"held_out": 2, "seed": 123, "by": "subject"}
+    assert meta["split"] == {"held_out": 2, "seed": 123, "by": None}

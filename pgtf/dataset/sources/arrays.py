@@ -103,9 +103,11 @@ def create(
     order, split = _order(facts, files, arrays), None
     if arrays.held_out is not None:
         groups = _groups(arrays, root, names, facts, files)
-        by = dataclasses.replace(arrays, split_by=arrays.split_by or SUBJECT)
-        order, split = held_out_last(order, groups, by, len(rejected))
-        meta["subjects"] = len(set(groups))
+        has_subjects = any(x.subject or x.is_volume for x in facts)
+        by = arrays.split_by or (SUBJECT if has_subjects else None)
+        chosen = dataclasses.replace(arrays, split_by=by)
+        order, split = held_out_last(order, groups, chosen, len(rejected))
+        meta |= {} if by is None else {"subjects": len(set(groups))}
     items = ((names[files[i]], masks.get(names[files[i]]), int(numbers[i])) for i in order)
     summary = export(
         tfrecord_dir,
@@ -168,7 +170,8 @@ def _meta(facts: Sequence[Facts], target: Target) -> dict[str, Any]:
     """Fields of dataset.json."""
     meta: dict[str, Any] = {}
     if target.dtype != DTYPE or target.stretched:
-        meta["range"] = list(target.value_range)
+        bounds = target.value_range
+        meta["range"] = [int(bound) if bound.is_integer() else bound for bound in bounds]
     windows = [x.window for x in facts if x.window is not None]
     if windows and target.dtype != DTYPE:
         meta["preview_range"] = [float(bound) for bound in np.median(windows, axis=0)]
