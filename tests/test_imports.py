@@ -56,7 +56,10 @@ ALLOWED = {
     },
     "runs": {"dataset", "files", "foreign", "installation", "interop"},
     "distribution": {"foreign"},
-    "dataset": {"files", "foreign", "grids", "images", "installation", "previews", "stored", "wording"},
+    "dataset": {
+        *("files", "foreign", "grids", "images", "installation", "previews", "stored"),
+        "wording",
+    },
     "foreign": {"files"},
     "files": set(),
     "images": {"files"},
