@@ -1,6 +1,7 @@
 """create_from_arrays: NumPy and TIFF files of any type and number of channels."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -85,6 +86,20 @@ def test_layouts_name_the_axes(layout, shape):
     axes = layout if len(layout) == len(shape) else {"NHWC": "NHW", "NCHW": "CHW"}[layout]
     axes = "HWC" if shape == (10, 8, 2) else "HW" if shape == (10, 8) else axes
     assert found[tuple(place.values())] == values[tuple(place[axis] for axis in axes)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_one"),
+    [
+        ((512, 512, 13), True),
+        ((60, 64, 3), True),
+        ((1000, 28, 28), False),
+        ((155, 240, 240), False),
+    ],
+)
+def test_where_any_size_is_fitted_a_short_last_axis_is_that_of_channels(shape, is_one):
+    found = arranged(np.zeros(shape, np.uint8), Reading(any_size=True))
+    assert found.shape == ((1, *shape) if is_one else (*shape, 1))
 
 
 def test_folders_archives_and_tiff_files_are_read_in_the_order_of_their_names(tmp_path):
@@ -227,6 +242,25 @@ def test_files_that_differ_from_the_first_are_left_out_where_that_is_allowed(
     assert open_dataset(tmp_path / "out").num_images == 2
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.tif", "x.nii", "x.dcm"])
+@pytest.mark.parametrize("kind", ["pipe", "link to nowhere", "empty", "text"])
+def test_what_is_no_file_of_arrays_is_one_line(name, kind, tmp_path, capsys):
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link to nowhere":
+        path.symlink_to("nowhere")
+    else:
+        path.write_text("" if kind == "empty" else "no array at all")
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "a.npy", noise(2, 4, 4))
+    path.rename(tmp_path / "in" / name)
+    assert run("create_from_arrays", tmp_path / "out", tmp_path / "in") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert f"{name}: " in line
+    assert len(line) < 300
+
+
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
@@ -257,4 +291,4 @@ def test_an_interrupted_job_is_the_same_job_when_it_is_resumed(tmp_path):
     first, second = (tmp_path / name / f"{name}-r02.tfrecords" for name in "ab")
     assert first.read_bytes() == second.read_bytes()
     meta = json.loads((tmp_path / "a" / "dataset.json").read_text())
-    assert meta["split"] == {"held_out": 2, "seed": 123, "by": "subject"}
+    assert meta["split"] == {"held_out": 2, "seed": 123, "by": None}

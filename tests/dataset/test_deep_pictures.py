@@ -100,6 +100,19 @@ def test_numbers_that_a_type_cannot_hold_are_one_line(tmp_path, capsys):
     np.testing.assert_array_equal(dataset.read_images([0])[0, ..., 0], values)
 
 
+def test_colors_among_gray_pictures_are_converted_only_where_that_is_asked_for(tmp_path, capsys):
+    save(tmp_path / "in", size=(8, 8), count=2)
+    stored.save(tmp_path / "in" / "z.png", np.full((8, 8, 3), (100, 200, 400), np.uint16))
+    assert run("create_from_images", tmp_path / "out", tmp_path / "in", *FLAGS) == 2
+    assert "z.png: must be grayscale like the others, found RGB; --channels" in (
+        capsys.readouterr().err
+    )
+    flags = (*FLAGS, "--channels=1", "--resolution=8")
+    assert run("create_from_images", tmp_path / "out", tmp_path / "in", *flags) == 0
+    luminance = round(0.299 * 100 + 0.587 * 200 + 0.114 * 400)
+    assert (open_dataset(tmp_path / "out").read_images([2]) == luminance).all()
+
+
 def test_8_bit_datasets_are_as_before(tmp_path):
     images = save(tmp_path / "in", size=(16, 16), high=65536)
     flags = ("--shuffle=0", "--channels=1")

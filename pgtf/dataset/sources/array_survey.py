@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pgtf.dataset.absence import is_hidden
 from pgtf.dataset.encoder import Rejected
+from pgtf.dataset.exporter import BYTES_PER_WORKER
 from pgtf.dataset.sources.array_files import open_npy, open_npz
 from pgtf.dataset.sources.deep import check_finite, sampled
 from pgtf.dataset.sources.dicom import MAGIC, MAGIC_AT, open_dicom
@@ -116,6 +117,8 @@ def open_stack(path: str, reading: Reading) -> Stack:
     Raises:
         OSError, ValueError: it cannot be read.
     """
+    with open_regular(path):  # Libraries would wait for a pipe.
+        pass
     return OPENERS[extension(path) or ".dcm"](path, reading)
 
 
@@ -140,13 +143,22 @@ def look_at_all(
         OSError: a disk does not recover.
     """
     look = _Look(root, reading, len(pairs))
-    num_workers = min(num_workers or default_num_workers(), len(pairs))
+    num_bytes = sum(_size(os.path.join(root, name)) for name, _ in pairs)
+    num_workers = num_workers or default_num_workers()
+    num_workers = min(num_workers, len(pairs), 1 + num_bytes // BYTES_PER_WORKER)
     with tqdm(total=len(pairs), unit="file", desc="Reading values", disable=None) as bar:
         found = []
         for facts in ordered_map(look, pairs, num_workers):
             found.append(facts)
             bar.update()
     return found
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0  # It is rejected when it is read.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,65 +9,31 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from absl import logging
 
 from pgtf.dataset.commands import Commands
-from pgtf.dataset.description import DTYPE
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
-from pgtf.dataset.pyramid import refuse_size, size_of
 from pgtf.dataset.sources.annotations import read_labels
 from pgtf.dataset.sources.array_checks import find_masks, sorted_out
 from pgtf.dataset.sources.array_options import ArrayOptions, add_flags, options_of
 from pgtf.dataset.sources.array_survey import (
     CACHE,
-    INTEGER,
     KINDS,
-    REAL,
     Facts,
     find_files,
     look_at_all,
 )
-from pgtf.dataset.sources.deep import fit_values, full_range, percentile_range, to_stored
+from pgtf.dataset.sources.array_target import Target, facts_of, target_of
+from pgtf.dataset.sources.deep import fit_values, to_stored
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
-from pgtf.dataset.sources.ranges import Range
 from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.stacks import KEPT_BYTES, Reading, one_kind_of_error
-from pgtf.foreign.samples import UINT16_MAX
 
 SUBJECT = "subject"
-SMALL = ("uint8", INTEGER)  # kinds of values that uint16 may hold
 Item = tuple[str, str | None, int]  # file, its mask, number of the image in it
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """Shape, type and range of the images of a dataset, and the values of masks."""
-
-    size: tuple[int, int]
-    channels: int  # without those of masks
-    dtype: str
-    value_range: Range
-    stretched: bool  # The range of the files becomes all of uint8.
-    masks: tuple[int, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """[C, H, W]."""
-        return self.channels + len(self.masks), *self.size
-
-    @property
-    def mask_range(self) -> Range:
-        """Values that mean no and yes: the ends of the range, as far as the type holds them."""
-        if self.dtype == "float32":
-            return self.value_range
-        low, high = full_range(self.dtype, self.value_range)
-        if self.dtype == DTYPE:
-            return low, high
-        return max(low, self.value_range[0]), min(high, self.value_range[1])
 
 
 def create(
@@ -94,8 +60,8 @@ def create(
     kept, rejected = sorted_out(root, names, looks, arrays)
     facts = [fact for _, fact in kept]
     names = [name for name, _ in kept]
-    target = _target(os.path.join(root, names[0]), facts, arrays, options)
-    meta = _meta(facts, target)
+    target = target_of(os.path.join(root, names[0]), facts, arrays, options)
+    meta = facts_of(facts, target)
     _warn(facts)
     files = np.repeat(np.arange(len(names)), [fact.num for fact in facts])
     numbers = np.concatenate([np.arange(fact.num) for fact in facts])
@@ -103,9 +69,11 @@ def create(
     order, split = _order(facts, files, arrays), None
     if arrays.held_out is not None:
         groups = _groups(arrays, root, names, facts, files)
-        by = dataclasses.replace(arrays, split_by=arrays.split_by or SUBJECT)
-        order, split = held_out_last(order, groups, by, len(rejected))
-        meta["subjects"] = len(set(groups))
+        has_subjects = any(x.subject or x.is_volume for x in facts)
+        by = arrays.split_by or (SUBJECT if has_subjects else None)
+        chosen = dataclasses.replace(arrays, split_by=by)
+        order, split = held_out_last(order, groups, chosen, len(rejected))
+        meta |= {} if by is None else {"subjects": len(set(groups))}
     items = ((names[files[i]], masks.get(names[files[i]]), int(numbers[i])) for i in order)
     summary = export(
         tfrecord_dir,
@@ -124,57 +92,6 @@ def create(
         options=options,
     )
     return dataclasses.replace(summary, skipped=tuple(others))
-
-
-def _target(first: str, facts: Sequence[Facts], arrays: ArrayOptions, options: Options) -> Target:
-    """Decides shape, type and range of the dataset.
-
-    Raises:
-        ValueError: the images have no pyramid, or all values are the same.
-    """
-    height, width, channels = facts[0].shape
-    if arrays.resolution is not None:
-        size = size_of(arrays.resolution, options.grid)
-    elif options.grid.level_of(height, width) is None:
-        raise ValueError(
-            f"{first}: {refuse_size(height, width, options.grid)} Received: {height}x{width}. "
-            "--resolution and --transform convert."
-        )
-    else:
-        size = (height, width)
-    extent = min(x.extent[0] for x in facts), max(x.extent[1] for x in facts)
-    kinds = {x.kind for x in facts}
-    dtype = arrays.dtype
-    if dtype is None:
-        is_small = REAL not in kinds and 0 <= extent[0] and extent[1] <= UINT16_MAX
-        dtype = "float32" if not is_small else "uint8" if kinds == {"uint8"} else "uint16"
-    stretched = dtype == DTYPE and (kinds != {"uint8"} or arrays.value_range is not None)
-    if arrays.value_range == "auto":
-        value_range = extent
-    elif arrays.value_range is not None:
-        value_range = arrays.value_range
-    elif dtype == DTYPE and not stretched:
-        value_range = full_range(DTYPE, extent)
-    else:
-        samples = (x.samples for x in facts)
-        value_range = percentile_range(samples, extent, arrays.percentiles, dtype)
-    masks = tuple(sorted({value for x in facts for value in x.masks}))
-    if arrays.with_masks is not None and not masks:
-        raise ValueError(f"{arrays.with_masks}: all masks are empty.")
-    return Target(size, channels, dtype, value_range, stretched, masks)
-
-
-def _meta(facts: Sequence[Facts], target: Target) -> dict[str, Any]:
-    """Fields of dataset.json."""
-    meta: dict[str, Any] = {}
-    if target.dtype != DTYPE or target.stretched:
-        meta["range"] = list(target.value_range)
-    windows = [x.window for x in facts if x.window is not None]
-    if windows and target.dtype != DTYPE:
-        meta["preview_range"] = [float(bound) for bound in np.median(windows, axis=0)]
-    if target.masks:
-        meta["masks"] = list(target.masks)  # Value i of the masks is channel i of the last ones.
-    return meta
 
 
 def _warn(facts: Sequence[Facts]) -> None:

@@ -75,6 +75,12 @@ def _read_values(path: str, conversion: Conversion, page: int = 0) -> tuple[np.n
             share = opacity[..., np.newaxis] / UINT8_MAX
             back = highest if conversion.alpha == "white" else 0.0
             values = np.rint(values * share + back * (1 - share))
+    if conversion.strict and values.shape[2] != conversion.channels:
+        kinds = {1: "grayscale", 3: "RGB"}
+        raise ValueError(
+            f"must be {kinds[conversion.channels]} like the others, found "
+            f"{kinds[values.shape[2]]}; --channels converts"
+        )
     values = _with_channels(values, conversion.channels)
     return (values if turn is None else turn(values)), highest
 

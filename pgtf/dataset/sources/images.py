@@ -67,14 +67,7 @@ def create(
     labels = read_labels(images.labels, image_dir, names, table) if images.labels else None
     pages = _pages(image_dir, names, images)
     meta: dict[str, Any] = {}
-    if images.value_range == "auto":
-        found_range = auto_range(image_dir, pages, images.max_pixels, options.num_workers)
-        conversion = dataclasses.replace(conversion, value_range=found_range)
-    elif images.dtype != DTYPE and images.value_range is None:
-        found_range = range_of_files(
-            image_dir, pages, conversion, images.percentiles, options.num_workers
-        )
-        conversion = dataclasses.replace(conversion, value_range=found_range)
+    conversion = _with_range(conversion, image_dir, pages, images, options.num_workers)
     if value_range := conversion.value_range:
         meta["range"] = value_range
     file_numbers = {name: number for number, name in enumerate(names)}
@@ -106,6 +99,23 @@ def create(
     return dataclasses.replace(
         summary, skipped=tuple(found.others), passed_over=tuple(found.passed_over.items())
     )
+
+
+def _with_range(
+    conversion: Conversion,
+    image_dir: str,
+    pages: Sequence[Page],
+    images: ImageOptions,
+    num_workers: int | None,
+) -> Conversion:
+    """Finds the range of the files, if it is not given and needed."""
+    if images.value_range == "auto":
+        found = auto_range(image_dir, pages, images.max_pixels, num_workers)
+    elif images.dtype != DTYPE and images.value_range is None:
+        found = range_of_files(image_dir, pages, conversion, images.percentiles, num_workers)
+    else:
+        return conversion
+    return dataclasses.replace(conversion, value_range=found)
 
 
 def _pages(image_dir: str, names: list[str], images: ImageOptions) -> list[Page]:

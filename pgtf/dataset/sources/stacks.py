@@ -15,6 +15,7 @@ from pgtf.dataset.sources.ranges import Range
 from pgtf.grids import Grid
 
 KEPT_BYTES = 1 << 29  # of decoded files that a process keeps, besides the last one
+FEW_CHANNELS = 16  # A longer last axis is taken for columns where images may have any size.
 MAX_BYTES = 1 << 33  # of a decoded file
 
 
@@ -104,7 +105,8 @@ def arranged(array: np.ndarray, reading: Reading) -> np.ndarray:
     """Orders the axes of an array by a layout: -> view [N, H, W, C].
 
     An array of three axes has images without channels, [N, H, W], or is one image, [H, W, C], if
-    only that has the shape of the grid. With NCHW it is one image, [C, H, W].
+    only that has the shape of the grid; where images may have any size, if the last axis is much
+    shorter than the others. With NCHW it is one image, [C, H, W].
 
     Raises:
         ValueError: it has other numbers of axes.
@@ -130,6 +132,6 @@ def arranged(array: np.ndarray, reading: Reading) -> np.ndarray:
 
 def _is_one_image(shape: tuple[int, ...], reading: Reading) -> bool:
     if reading.any_size:
-        return shape[2] <= 4 < min(shape[:2])  # 4 channels: perhaps RGB and infrared
+        return shape[2] <= min(FEW_CHANNELS, min(shape[:2]) // 4)
     level_of = reading.grid.level_of
     return level_of(*shape[1:]) is None and level_of(*shape[:2]) is not None
