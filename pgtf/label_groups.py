@@ -70,6 +70,17 @@ def one_class(label_size: int, names: Sequence[str] = ()) -> tuple[LabelGroup, .
     return (LabelGroup(CLASS, (0, label_size), tuple(names)),) if label_size else ()
 
 
+def cut(groups: Sequence[LabelGroup], label_size: int) -> tuple[LabelGroup, ...]:
+    """Returns the groups of the first columns; a group that is cut loses the others."""
+    found = []
+    for group in groups:
+        start, stop = group.columns[0], min(group.columns[1], label_size)
+        if stop > start:
+            lists = {name: getattr(group, name)[: stop - start] for name in LISTS}
+            found.append(LabelGroup(group.kind, (start, stop), **lists))
+    return tuple(found)
+
+
 def check(groups: Sequence[LabelGroup], label_size: int) -> None:
     """Raises ValueError unless the groups follow each other and are all columns."""
     ends = [0, *(group.columns[1] for group in groups)]

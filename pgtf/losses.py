@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 import numpy as np
 
 from pgtf import lazy
-from pgtf.label_groups import CLASS, CONTINUOUS, MULTILABEL, LabelGroup
+from pgtf.label_groups import CLASS, CONTINUOUS, MULTILABEL, LabelGroup, are_classes
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -34,6 +34,11 @@ class LossConfig:
     ] = 0.001
     wgan_target: Annotated[float, "gradient norm that the penalty asks for"] = 1.0
     cond_weight: Annotated[float, "weight of the AC-GAN label terms, 0 = off"] = 1.0
+    fake_cond_weight: Annotated[
+        float | None,
+        "weight of the labels of fakes in D's loss, relative to those of reals; None = 1 for one "
+        "group of classes, as in the original release, and 0 for other labels",
+    ] = None
     label_kinds: Annotated[
         Literal["dataset", "class"],
         "kinds of label columns: those that dataset.json states, or one class of all columns, as "
@@ -61,6 +66,11 @@ class LossConfig:
                 raise ValueError(
                     f"`{name}` must be at least 0. Received: {name}={getattr(self, name)}."
                 )
+        if self.fake_cond_weight is not None and self.fake_cond_weight < 0:
+            raise ValueError(
+                "`fake_cond_weight` must be at least 0, or none. "
+                f"Received: fake_cond_weight={self.fake_cond_weight}."
+            )
         if self.wgan_target <= 0:
             raise ValueError(
                 f"`wgan_target` must be above 0. Received: wgan_target={self.wgan_target}."
@@ -69,6 +79,16 @@ class LossConfig:
             raise ValueError(
                 f"`noise_ema` must be in 0 ... 1. Received: noise_ema={self.noise_ema}."
             )
+
+    def fake_weight(self, groups: Sequence[LabelGroup]) -> float:
+        """Weight of the labels of fakes in D's loss, for label columns of these kinds.
+
+        D that learns to read fakes reads whatever code G puts there; where it learns from reals
+        alone, G must show what reals show. Classes follow the original release.
+        """
+        if self.fake_cond_weight is not None:
+            return self.cond_weight * self.fake_cond_weight
+        return self.cond_weight if not groups or are_classes(groups) else 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +267,7 @@ def label_penalty(
         labels: those that networks see; of a class one-hot or not.
         groups: kinds of the columns; () = one class, as in the original release.
     """
-    if len(groups) < 2 and (not groups or groups[0].kind == CLASS):
+    if not groups or are_classes(groups):
         return class_penalty(label_logits, labels)
     terms = [
         PENALTIES[group.kind](label_logits[:, group.slice], labels[:, group.slice])

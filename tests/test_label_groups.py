@@ -58,6 +58,15 @@ def test_the_label_loss_is_the_mean_over_groups_of_any_kind(rows):
     np.testing.assert_array_equal(one, losses.label_penalty(logits[:, :3], labels[:, :3]))
 
 
+def test_D_learns_labels_from_fakes_where_they_are_classes_or_a_weight_is_stated():
+    config = losses.LossConfig(cond_weight=0.5)
+    assert [config.fake_weight(groups) for groups in ((), CLASSES, GROUPS)] == [0.5, 0.5, 0.0]
+    stated = losses.LossConfig(cond_weight=0.5, fake_cond_weight=0.5)
+    assert [stated.fake_weight(groups) for groups in (CLASSES, GROUPS)] == [0.25, 0.25]
+    with pytest.raises(ValueError, match="`fake_cond_weight` must be at least 0, or none"):
+        losses.LossConfig(fake_cond_weight=-1)
+
+
 @pytest.mark.parametrize(
     ("label", "expected"),
     [

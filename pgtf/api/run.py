@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,9 +109,15 @@ class Run:
         Raises:
             ValueError: if there is no grid yet, or one is damaged.
         """
+        grid = self.config.G.base
         return [
-            Grid(moment.kimg, moment.resolution or 0, moment.caption, _picture(moment.path))
-            for moment in timelapse.moments(self.folder, run_folder.STATS_FILE, self.config.G.base)
+            Grid(
+                moment.kimg,
+                moment.resolution or 0,
+                dataclasses.replace(moment, grid=grid).caption,
+                _picture(moment.path),
+            )
+            for moment in timelapse.moments(self.folder, run_folder.STATS_FILE)
         ]
 
     @property

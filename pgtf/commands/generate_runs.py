@@ -73,8 +73,7 @@ def explorable_of(
 def save_timelapse(args: argparse.Namespace) -> None:
     """Writes the film of a training run: its image grids, with kimg, lod and time."""
     folder = run_folder.locate(args.outdir, args.run)
-    grid = run_folder.read_config(folder, configs.Config).G.base
-    moments = timelapse.moments(folder, run_folder.STATS_FILE, grid)
+    moments = _moments(folder)
     path = film.film_path(args.out, folder / "timelapse")
     pictures.prepare_file(path, args.overwrite)
     hold = max(round(HOLD_SEC * args.fps), 1)
@@ -82,6 +81,13 @@ def save_timelapse(args: argparse.Namespace) -> None:
     mark = recipe.Marker(args.mark, None)({})  # Each frame is of another network.
     film.write_film(path, frames, args.fps, mark)
     print(f"{counted(len(moments), 'grid')} in {one_line(path)}")
+
+
+def _moments(folder: Path) -> list[timelapse.Moment]:
+    """Lists the image grids of a run, with their sizes."""
+    moments = timelapse.moments(folder, run_folder.STATS_FILE)
+    grid = run_folder.read_config(folder, configs.Config).G.base
+    return [dataclasses.replace(moment, grid=grid) for moment in moments]
 
 
 def _box(folder: Path, grid_size: tuple[int, int] | None) -> tuple[int, int] | None:
@@ -99,10 +105,10 @@ def report(args: argparse.Namespace) -> None:
     path = Path(args.out or folder / "report.html")
     pictures.refuse_existing(path, args.overwrite)
     stats = timelapse.read_stats(folder / run_folder.STATS_FILE)
+    moments = _moments(folder)
     if not stats:
         raise ValueError(f"{folder}: no statistics yet. Let the run finish its first tick.")
     config = run_folder.read_config(folder, configs.Config)
-    moments = timelapse.moments(folder, run_folder.STATS_FILE, config.G.base)
     pictures.prepare_file(path, args.overwrite)
     reports.write_report(
         path,

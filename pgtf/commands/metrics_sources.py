@@ -20,7 +20,7 @@ from pgtf.export.version_folder import served_version
 from pgtf.graphs import SavedModel
 from pgtf.installation import spelled
 from pgtf.interop import load_meta, load_pkl, load_snapshot
-from pgtf.label_groups import LabelGroup, one_class
+from pgtf.label_groups import LabelGroup, cut, one_class, restored
 from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS
 from pgtf.metrics.image_sets import ImageSet
@@ -137,7 +137,7 @@ def _network(
     _, D, Gs = load(path)
     meta = {} if args.pkl else load_meta(path)
     depth, groups = depth_of(path, meta), groups_of(path, meta, Gs.config.label_size)
-    labels = _labels(path, groups, dataset)
+    labels = _labels(path, Gs.config.label_size, groups, dataset)
     return image_sets.of_network(path.name, Gs, args.seed, labels, depth, D)
 
 
@@ -158,15 +158,18 @@ def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | N
 
     depth = Depth() if dataset is None else Depth.of(dataset)
 
+    groups = one_class(label_size) if dataset is None else cut(dataset.label_groups, label_size)
+
     def run(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        inputs = {"latents": latents} if labels is None else {"latents": latents, "labels": labels}
+        inputs = {"latents": latents}
+        if labels is not None:  # An exported model takes the dataset's labels.
+            inputs["labels"] = restored(labels, groups)
         outputs = function(**inputs)
         if np.any(outputs.get("status", 0)):
             raise ValueError(f"{folder}: must make finite images. Received: {outputs['status']}.")
         return depth.levels(outputs["images"])
 
-    # An exported model takes the dataset's labels as they are.
-    labels = _labels(folder, one_class(label_size), dataset)
+    labels = _labels(folder, label_size, groups, dataset)
     name = str(folder)
     fakes = image_sets.of_generator(name, run, latent_size, reals.shape, args.seed, labels)
     fakes.read(0, 1)  # Raises errors before the reals are read.
@@ -174,12 +177,14 @@ def _saved_model(args: argparse.Namespace, reals: ImageSet, dataset: Dataset | N
 
 
 def _labels(
-    path: str | os.PathLike[str], groups: Sequence[LabelGroup], dataset: Dataset | None
+    path: str | os.PathLike[str],
+    label_size: int,
+    groups: Sequence[LabelGroup],
+    dataset: Dataset | None,
 ) -> image_sets.Labels | None:
     """Samples labels of the right length from the dataset; None for a network without labels."""
-    if not groups:
+    if not label_size:
         return None
-    label_size = groups[-1].columns[1]
     if dataset is None or dataset.label_size < label_size:
         raise ValueError(
             f"{path}: was trained with {label_size} label columns; give the dataset that has them "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pgtf.label_groups import CLASS, CONTINUOUS, LISTS, MULTILABEL, LabelGroup
+from pgtf.label_groups import CLASS, CONTINUOUS, MULTILABEL, LabelGroup, cut, from_json
 
 DIGITS = 6  # of a mean; machines differ in those that follow
 
@@ -35,10 +35,7 @@ def groups_of_columns(meta: Mapping[str, Any], label_size: int) -> tuple[LabelGr
                 f"Received: a group that begins at column {start}, not {end}."
             )
         end = stop
-        used = min(stop, label_size) - start
-        if used > 0:
-            lists = {name: tuple(group.get(name, ())[:used]) for name in LISTS}
-            groups.append(LabelGroup(group["kind"], (start, start + used), **lists))
+    groups += cut(from_json(meta.get("label_groups", ())), label_size)
     if end < label_size:
         names = tuple(meta.get("label_names", ())[end:label_size])
         groups.append(LabelGroup("class", (end, label_size), names))

@@ -74,15 +74,8 @@ class Moment:
         return "   ".join(parts)
 
 
-def moments(
-    folder: str | os.PathLike[str], stats_file: str, grid: Grid = SQUARE_GRID
-) -> list[Moment]:
+def moments(folder: str | os.PathLike[str], stats_file: str) -> list[Moment]:
     """Lists all image grids of a run folder in order, with their lines of statistics.
-
-    Args:
-        folder: run folder.
-        stats_file: name of the file of statistics in it.
-        grid: size of the run's smallest images.
 
     Raises:
         ValueError: if there is no grid yet.
@@ -100,8 +93,7 @@ def moments(
         # The file name holds whole thousands; its line is the first that reaches them.
         line = next((line for line in stats if int(line["kimg"]) >= kimg), None) if kimg else None
         values = line or dict.fromkeys(("lod", "resolution", "train_hours"))
-        about = (values["lod"], values["resolution"], values["train_hours"], grid)
-        found.append(Moment(path, kimg, *about))
+        found.append(Moment(path, kimg, values["lod"], values["resolution"], values["train_hours"]))
     return found
 
 

@@ -151,12 +151,15 @@ class Evaluator:
         bar = tqdm(
             total=total, desc=one_line(image_set.name), unit="img", disable=not self._progress
         )
+        read_labels = image_set.labels if any(m.needs == "labels" for m in feeds) else None
         started = time.monotonic()
         with bar:
             for images in image_set.batches(total):
                 check()
                 reading += time.monotonic() - started
-                labels = image_set.labels and image_set.labels(begin, begin + len(images))
+                labels = None
+                if read_labels is not None:
+                    labels = read_labels(begin, begin + len(images))
                 batch = Batch(images, self._networks["inception"], labels, image_set.head)
                 for measure, (number, feed) in feeds.items():
                     left = number - begin

@@ -140,14 +140,12 @@ def of_dataset(dataset: Dataset, mirror_seed: int | None = None, split: Part = "
     def read_plain(begin: int, end: int) -> np.ndarray:
         return depth.levels(dataset.read_images(range(begin, end)))
 
-    labels = None
-    if dataset.label_size:
+    def read_labels(begin: int, end: int) -> np.ndarray:
+        rows = dataset.read_labels(range(begin, end))
+        found: np.ndarray = standardised(rows, dataset.label_groups)
+        return found
 
-        def labels(begin: int, end: int) -> np.ndarray:
-            rows = dataset.read_labels(range(begin, end))
-            found: np.ndarray = standardised(rows, dataset.label_groups)
-            return found
-
+    labels = read_labels if dataset.label_size else None
     if mirror_seed is None:
         return ImageSet(name, shape, dataset.num_images, read_plain, labels, notes=notes)
     flips = np.random.RandomState(mirror_seed).uniform(size=dataset.num_images) >= 0.5

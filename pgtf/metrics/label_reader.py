@@ -52,7 +52,7 @@ class LabelReader:
         optimizer = keras.optimizers.Adam(schedule)
         optimizer.build(self._model.trainable_variables)
 
-        @tf.function
+        @tf.function(autograph=False)
         def step(x: tf.Tensor, y: tf.Tensor) -> None:
             with tf.GradientTape() as tape:
                 logits = self._model(x, training=True)

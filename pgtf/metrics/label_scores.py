@@ -104,7 +104,13 @@ class LabelScores(Measure):
         self._reader = LabelReader(shrunk(images), labels, self._data.groups, self.seed)
 
     def feed_fakes(self, batch: Batch) -> None:
-        self._labels.append(_labels_of(batch))
+        labels, size = _labels_of(batch), self._data.groups[-1].columns[1]
+        if labels.shape[1] != size:
+            raise ValueError(
+                f"`labels` needs fakes with the {size} label columns of the dataset. "
+                f"Received: {labels.shape[1]}."
+            )
+        self._labels.append(labels)
         self._read[""].append(self._reader(self._shrunk(batch.images)))
         if batch.head is not None:
             self._head = batch.head

@@ -56,11 +56,13 @@ def discriminator_parts(
 
     def real_terms(scores: tf.Tensor, logits: tf.Tensor) -> LossTerms:
         terms = loss.reals(scores)
-        return _with_labels(terms, "real_label_penalty", logits, labels, config, groups)
+        weight = config.cond_weight
+        return _with_labels(terms, "real_label_penalty", logits, labels, weight, groups)
 
     def fake_terms(scores: tf.Tensor, logits: tf.Tensor) -> LossTerms:
         terms = loss.fakes(scores)
-        return _with_labels(terms, "fake_label_penalty", logits, labels, config, groups)
+        weight = config.fake_weight(groups)
+        return _with_labels(terms, "fake_label_penalty", logits, labels, weight, groups)
 
     def score_jointly() -> LossTerms:
         of_reals, of_fakes = D.score_jointly(reals, fakes, alpha)
@@ -106,7 +108,7 @@ def generator_terms(
         fakes = augment(fakes)
     scores, logits = D_model([fakes, weight])
     terms = losses.build(config).generator(scores)
-    return _with_labels(terms, "label_penalty", logits, labels, config, groups)
+    return _with_labels(terms, "label_penalty", logits, labels, config.cond_weight, groups)
 
 
 def _is_scored_jointly(D: Discriminator, shape: tf.TensorShape, level: int) -> bool:
@@ -123,14 +125,14 @@ def _with_labels(
     name: str,
     logits: tf.Tensor,
     labels: tf.Tensor | None,
-    config: LossConfig,
+    weight: float,
     groups: Sequence[LabelGroup],
 ) -> LossTerms:
     """Adds the AC-GAN term where D predicts labels."""
     if not logits.shape[1]:
         return terms
     penalty = losses.label_penalty(logits, labels, groups)
-    return terms + LossTerms(config.cond_weight * penalty, {name: penalty})
+    return terms + LossTerms(weight * penalty, {name: penalty})
 
 
 def _models(

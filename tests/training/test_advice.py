@@ -141,7 +141,7 @@ def test_continuous_labels_are_warned_of(dataset_folder, tmp_path, config):
 
 def test_all_warnings_of_a_run_come_together(config, faces):
     short = config.replace({"training.total_kimg": 0.1})
-    growth, labels = advice.warnings(short, faces)
+    growth, labels = advice.warnings(short, faces.as_one_class())
     assert growth.startswith("training ends in the fade from 4x4 to 8x8, not at 8x8: ")
     assert labels.startswith("the 24 label columns")
     assert advice.warnings(config, open_dataset(faces.path, max_label_size=0)) == []
