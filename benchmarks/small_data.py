@@ -107,17 +107,9 @@ def dataset_of(folder, images, labels=None):
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-        job = {"command": "benchmarks.small_data"}
-        shape = planes.shape[1:]
-        export(
-            str(folder),
-            items=list(planes),
-            num_items=len(planes),
-            load=load_arrays,
-            shape=shape,
-            job=job,
-            labels=labels,
-        )
+        fixed = {"load": load_arrays, "job": {"command": "benchmarks.small_data"}}
+        counts = {"num_items": len(planes), "shape": planes.shape[1:]}
+        export(str(folder), items=list(planes), labels=labels, **counts, **fixed)
     return open_dataset(folder, max_label_size=0 if labels is None else "full")
 
 
@@ -205,9 +197,8 @@ def transfer(args):
     large, _ = face_images(NUM_TRAINED + NUM_JUDGED, 32, 1)
     small = large.reshape(len(large), 16, 2, 16, 2, 3).mean((2, 4)).round().astype(np.uint8)
     gray = small.mean(3, keepdims=True).round().astype(np.uint8)
-    hair = np.eye(4, dtype=np.float32)[
-        demo.factor_values(demo.sample_faces(len(large), 1))[:, _HAIR]
-    ]
+    hair = demo.factor_values(demo.sample_faces(len(large), 1))[:, _HAIR]
+    hair = np.eye(4, dtype=np.float32)[hair]
     dataset = dataset_of(root / "faces-16", small[:NUM_TRAINED])
     state, values, _ = trained(
         config_of(dataset, args.source_kimg, 1, {}),
@@ -217,31 +208,33 @@ def transfer(args):
     )
     print(json.dumps({"source": values}), flush=True)
     source = transfers.Source("source", state.G, state.D, state.Gs, ())
-    fading = {
-        "schedule.lod_initial_resolution": 16,
-        "schedule.lod_training_kimg": 0,
-        "schedule.lod_transition_kimg": args.kimg / 5,
-    }
-    for name, images, labels in (
-        ("32", large, None),
-        ("labels", small, hair),
-        ("gray", gray, None),
-    ):
+    targets = {"32": (large, None), "labels": (small, hair), "gray": (gray, None)}
+    for name, (images, labels) in targets.items():
         rest = None if labels is None else labels[NUM_TRAINED:]
         own = None if labels is None else labels[:NUM_TRAINED]
         dataset = dataset_of(root / f"faces-{name}", images[:NUM_TRAINED], own)
         judge = Judge(images[NUM_TRAINED:], labels=rest)
-        for kind in ("new", "transfer", "freeze_D"):
-            kimg = args.kimg if kind == "new" else args.kimg / 2
-            changes = fading if kind != "new" and name == "32" else {}
-            changes = changes | {"training.freeze_D": 2 if kind == "freeze_D" else 0}
+        fade = _phases(16, 0, args.kimg / 5) if name == "32" else {}
+        kinds = {"new": {}, "transfer": fade, "freeze_D": fade | {"training.freeze_D": 2}}
+        if name == "32":
+            kinds["grown"] = _phases(4, args.kimg / 8, args.kimg / 8)
+        for kind, changes in kinds.items():
+            is_new = kind in ("new", "grown")
+            kimg = args.kimg if is_new else args.kimg / 2
             config, start = config_of(dataset, kimg, 1, changes), None
-            if kind != "new":
+            if not is_new:
                 start, _ = transfers.begin(source, config, dataset)
-            looks = [args.kimg / 8 * (i + 1) for i in range(8) if args.kimg / 8 * (i + 1) <= kimg]
+            looks = [x for x in np.linspace(0, args.kimg, 9)[1:].tolist() if x <= kimg]
+            looks = [x for x in looks if config.schedule.lod(round(1000 * x)) < 1]
             _, values, sec = trained(config, dataset, looks, judge, start)
             swd = {look: value["swd"] for look, value in zip(looks, values, strict=True)}
             print(json.dumps({"to": name, "from": kind, "cpu_sec": sec, "swd": swd}), flush=True)
+
+
+def _phases(first, stable_kimg, fade_kimg):
+    names = ("lod_initial_resolution", "lod_training_kimg", "lod_transition_kimg")
+    values = (first, stable_kimg, fade_kimg)
+    return {f"schedule.{name}": value for name, value in zip(names, values, strict=True)}
 
 
 def cost(args):

@@ -25,10 +25,18 @@ def extension(dtype: np.dtype[np.generic] | str, num_channels: int) -> str:
 
 def encoded(image: np.ndarray) -> bytes:
     """Encodes values [H, W, C] of uint8, uint16 or float32, as `extension` says."""
-    if extension(image.dtype, image.shape[-1]) == ".npy":
-        buffer = io.BytesIO()
-        np.save(buffer, image, allow_pickle=False)
-        return buffer.getvalue()
+    return as_npy(image) if extension(image.dtype, image.shape[-1]) == ".npy" else as_png(image)
+
+
+def as_npy(image: np.ndarray) -> bytes:
+    """Encodes an .npy file of values [H, W, C] of any type."""
+    buffer = io.BytesIO()
+    np.save(buffer, image, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def as_png(image: np.ndarray) -> bytes:
+    """Encodes a PNG file of values [H, W, 1 or 3] of uint8 or uint16."""
     return png_bytes(image) if image.dtype == np.uint8 else _png_of_16_bits(image)
 
 

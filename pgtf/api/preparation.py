@@ -62,7 +62,7 @@ def prepared(
         if file is not None:
             raise ValueError("`--transfer` and --resume_pkl exclude each other. Give one of them.")
         source = transfers.load(os.fspath(options.transfer), os.fspath(options.outdir))
-        config = transfers.with_networks(config, source)
+        config = cast(Config, transfers.with_networks(config, source))
     elif config.training.freeze_D:
         raise ValueError(
             f"`--freeze_D` needs --transfer. Received: freeze_D={config.training.freeze_D}."
@@ -85,17 +85,17 @@ def prepared(
         starts.check_stated(config, options.fields, made, os.fspath(file))
     if source is not None:
         starts.check_stated(asked, options.fields, made, source.path, "--transfer")
-        start, lines = transfers.begin(source, made, dataset)
+        start, taken = transfers.begin(source, made, dataset)
         starts.check_length(start, made.training.total_kimg, "the beginning of --transfer")
-        remarks += lines
-    if line := held_out.split(dataset, made).line:
-        remarks.append(line)
+        remarks += taken
+    if (kept_apart := held_out.split(dataset, made).line) is not None:
+        remarks.append(kept_apart)
     found = advice.warnings(made, dataset)
     found += machine_warnings(options, made, dataset.num_images, dataset)
     remarks += [f"Warning: {text}" for text in found]
     beginning = NEW_NETWORKS
-    if start is not None and (path_of_start := file if source is None else source.path):
-        beginning = Beginning.of(path_of_start, start.nimg)
+    if start is not None and (begun_with := file if source is None else source.path):
+        beginning = Beginning.of(begun_with, start.nimg)
     return Prepared(made, dataset, start, remarks, beginning)
 
 

@@ -121,8 +121,6 @@ def process_reals(
         flip = tf.reshape(mirror_uniform, [-1, 1, 1, 1]) >= 0.5
         x = tf.where(flip, tf.reverse(x, [2]), x)
     num, (height, width, channels) = tf.shape(x)[0], x.shape[1:]
-    if height % 2 or width % 2:  # the coarsest level of some grids, which fades into nothing
-        return x
     if height % 2 or width % 2:  # a coarsest level such as 5x4, which never fades
         return adjust_drange(x, UINT8_DRANGE, DRANGE) if strict_uint8 else x
     blocks = tf.reshape(x, [num, height // 2, 2, width // 2, 2, channels])

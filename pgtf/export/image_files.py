@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import struct
 
 import numpy as np
-import tensorflow as tf
-
-from pgtf import images
+from pgtf import stored
 from pgtf.depth import Depth
 from pgtf.foreign import xmp
 from pgtf.marks import Mark, in_png
@@ -44,18 +41,6 @@ def check_format(file_format: str, depth: Depth, num_channels: int) -> str:
 def encode(image: np.ndarray, file_format: str, mark: Mark | None = None) -> bytes:
     """Encodes one image [H, W, C] without loss; .npy files have no place for a mark."""
     return _ENCODERS[file_format](image, b"" if mark is None else mark.packet)
-
-
-def _png(image: np.ndarray, packet: bytes) -> bytes:
-    is_deep = image.dtype != np.uint8
-    content: bytes = tf.io.encode_png(image).numpy() if is_deep else images.png_bytes(image)
-    return in_png(content, packet)
-
-
-def _npy(image: np.ndarray, _: bytes) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, image)
-    return buffer.getvalue()
 
 
 def _tiff(image: np.ndarray, packet: bytes) -> bytes:
@@ -97,4 +82,8 @@ def _tiff(image: np.ndarray, packet: bytes) -> bytes:
     return header + data + entries + bytes(4) + rest
 
 
-_ENCODERS = {"png": _png, "tiff": _tiff, "npy": _npy}
+_ENCODERS = {
+    "png": lambda image, packet: in_png(stored.as_png(image), packet),
+    "tiff": _tiff,
+    "npy": lambda image, _: stored.as_npy(image),
+}

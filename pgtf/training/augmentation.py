@@ -64,9 +64,9 @@ class Augmentation:
         self, reals: tf.Tensor, fakes: tf.Tensor, inputs: AugmentInputs
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Augments reals and fakes, both [N, H, W, C], alike."""
-        numbers = (tf.concat([x[:, 0], x[:, 1]], axis=0) for x in inputs[:2])
+        uniforms, normals = (tf.concat([x[:, 0], x[:, 1]], axis=0) for x in inputs[:2])
         p = tf.concat([inputs.p, inputs.p], axis=0)
-        both = self._augmented(tf.concat([reals, fakes], axis=0), *numbers, p)
+        both = self._augmented(tf.concat([reals, fakes], axis=0), uniforms, normals, p)
         found: list[tf.Tensor] = tf.split(both, 2)
         return found[0], found[1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,10 +56,10 @@ def with_networks(config: RunConfig, source: Source) -> RunConfig:
 
     Resolution, channels, labels and grid stay those of the dataset.
     """
-    changes = {}
-    for group, theirs in (("G", source.G.config), ("D", source.D.config)):
-        options = transfer.config_for(theirs, getattr(config, group))
-        changes |= {f"{group}.{k}": v for k, v in dataclasses.asdict(options).items()}
+    G = transfer.config_for(source.G.config, config.G)
+    D = transfer.config_for(source.D.config, config.D)
+    changes = {f"G.{name}": value for name, value in dataclasses.asdict(G).items()}
+    changes |= {f"D.{name}": value for name, value in dataclasses.asdict(D).items()}
     return config.replace(changes)
 
 
@@ -78,18 +78,15 @@ def begin(source: Source, config: RunConfig, dataset: Dataset) -> tuple[Start, l
     same_labels = source.label_names == dataset.label_names
     nimg = first_nimg(source.trained_log2, config.schedule)
     lod, seed = config.schedule.lod(nimg), config.training.seed
-    filled, rows = [], []
-    for network, options in zip(
-        (source.G, source.D, source.Gs), (config.G, config.D, config.G), strict=True
-    ):
-        mine = networks.build(options, seed=seed)
-        rows.append(_fill(mine, network, same_labels))
-        mine.lod = lod
-        filled.append(mine)
-    G, D, Gs = filled
+    G, D = networks.build(config.G, seed=seed), networks.build(config.D, seed=seed)
+    Gs = networks.build(config.G, seed=seed)
+    pairs: list[tuple[Network, Network]] = [(G, source.G), (D, source.D), (Gs, source.Gs)]
+    G_rows, D_rows, _ = (_fill(mine, theirs, same_labels) for mine, theirs in pairs)
+    for network, _ in pairs:
+        network.lod = lod
     names = list(D.variables_by_name)
-    frozen = transfer.frozen_names(rows[1], names, config.D, config.training.freeze_D)
-    shown = transfer.with_frozen([*rows[0], *rows[1]], frozen, config.D)
+    frozen = transfer.frozen_names(D_rows, names, config.D, config.training.freeze_D)
+    shown = transfer.with_frozen([*G_rows, *D_rows], frozen, config.D)
     line = (
         f"Networks at the start: transferred from {source.path}, trained up to "
         f"{_size(source.G.config, source.trained_log2)}; the schedule begins at {nimg / 1000:g} "
@@ -120,7 +117,8 @@ def _fill(mine: Network, theirs: Network, same_labels: bool) -> list[transfer.Ro
         {name: np.asarray(v) for name, v in network.variables_by_name.items()}
         for network in (theirs, mine)
     )
-    found, rows = transfer.transferred(theirs.config, arrays, mine.config, fresh, same_labels)
+    configs: tuple[Any, Any] = (theirs.config, mine.config)
+    found, rows = transfer.transferred(configs[0], arrays, configs[1], fresh, same_labels)
     for name, variable in mine.variables_by_name.items():
         variable.assign(found[name])
     return rows

@@ -123,6 +123,19 @@ def test_common_blocks_of_another_shape_are_refused_and_what_fits_is_named():
         fill(G, fused_scale=False)
 
 
+def test_another_grid_fits_only_where_the_coarsest_layers_do():
+    G, D = trained()
+    message = r"4x4/Dense0?/weight is .* here, .* in the file\. What fits is .*, grid=4x4, as in"
+    for network in (G, D):
+        with pytest.raises(ValueError, match=message):
+            fill(network, grid="5x4")
+    # Labels are no reason to overlook the grid.
+    with pytest.raises(ValueError, match=message):
+        fill(G, grid="5x4", label_size=2, same_labels=False)
+    _, rows = fill(G, grid="2x8")
+    assert {row.state for row in rows} == {"taken"}
+
+
 def test_frozen_are_the_finest_taken_blocks_and_their_image_layers():
     _, D = trained()
     filled, rows = fill(D, resolution=32)
