@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pgtf import images
-from pgtf.commands import classifier, metrics_flags, metrics_sources
+from pgtf.commands import classifier, metrics_flags, metrics_privacy, metrics_sources
 from pgtf.commands.command_line import one_line_errors
 from pgtf.distribution.signals import deferred, exit_after
 from pgtf.foreign.terminal import one_line
@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
         "": measure,
         "plot": draw_plot,
         "neighbours": draw_sheet,
+        "privacy": metrics_privacy.run,
         "train_classifier": classifier.run,
     }[args.command]
     try:

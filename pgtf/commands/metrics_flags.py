@@ -40,6 +40,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add_flags = {
         "plot": add_plot_flags,
         "neighbours": add_sheet_flags,
+        "privacy": add_privacy_flags,
         "train_classifier": add_classifier_flags,
     }
     name = argv[1] if len(argv) > 1 and argv[1] in add_flags else ""
@@ -134,6 +135,20 @@ def add_sheet_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `neighbours`."""
     _add_source_flags(parser)
     parser.add_argument("--out", type=Path, help="PNG file (default: <fakes>-neighbours.png)")
+
+
+def add_privacy_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `privacy`."""
+    parser.add_argument("--run", help=_RUN)
+    parser.add_argument("--outdir", default="results", help=_OUTDIR)
+    text = "number of generated images (default: %(default)s)"
+    parser.add_argument("--num", type=int, default=2000, help=text)
+    text = "at most so many training images, and so many held-out ones (default: %(default)s)"
+    parser.add_argument("--num_reals", type=int, default=20_000, help=text)
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, help="page to write (default: privacy.html in the run's folder)"
+    )
 
 
 def add_classifier_flags(parser: argparse.ArgumentParser) -> None:
