@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+
 from pgtf import stored
 from pgtf.depth import Depth
 from pgtf.foreign import xmp
