@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
-CLASS, MULTILABEL, CONTINUOUS = "class", "multilabel", "continuous"
+CLASS: Final = "class"
+MULTILABEL: Final = "multilabel"
+CONTINUOUS: Final = "continuous"
 KINDS = (CLASS, MULTILABEL, CONTINUOUS)
 LISTS = ("names", "mean", "deviation")  # per column
 

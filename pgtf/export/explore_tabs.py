@@ -121,9 +121,9 @@ class Tabs:
 
         self._react(show, [begin, end, t, class_id], picture)
 
-    def add_growing(self, max_lod: int) -> None:
+    def add_growing(self, model: LiveModel) -> None:
         """Adds one image at any level of detail of the network as it is."""
-        gr = self._gr
+        gr, max_lod = self._gr, model.max_lod
         with gr.Row(elem_classes="pair"):
             picture = self._image(elem_id="growing")
             with gr.Column(scale=1, min_width=240):
@@ -135,8 +135,8 @@ class Tabs:
                     max_lod - self._model.lod,
                     step=0.05,
                     label="Growth",
-                    info=f"0 = {self._model.size_text(0)}, {max_lod} = "
-                    f"{self._model.size_text(max_lod)}; between them the next resolution fades in",
+                    info=f"0 = {model.size_text(0)}, {max_lod} = "
+                    f"{model.size_text(max_lod)}; between them the next resolution fades in",
                     elem_id="growth",
                 )
                 class_id = self._class()

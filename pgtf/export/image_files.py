@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def _tiff(image: np.ndarray, packet: bytes) -> bytes:
     return header + data + entries + bytes(4) + rest
 
 
-_ENCODERS = {
+_ENCODERS: dict[str, Callable[[np.ndarray, bytes], bytes]] = {
     "png": lambda image, packet: in_png(stored.as_png(image), packet),
     "tiff": _tiff,
     "npy": lambda image, _: stored.as_npy(image),

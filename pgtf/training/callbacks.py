@@ -153,14 +153,16 @@ class ImageGrid:
             content = marks.in_png(images.png_bytes(self._depth.shown(grid)), marks.Mark().packet)
             files.write_atomically(self._folder / f"fakes{cur_nimg // 1000:06d}.png", content)
         if preview:
-            preview = self._depth.shown(pictures.preview(grid, self._cell))
-            self._tensorboard.picture(preview, cur_nimg)
+            picture = self._depth.shown(pictures.preview(grid, self._cell))
+            self._tensorboard.picture(picture, cur_nimg)
 
     def _choose(self, dataset: Dataset) -> Any:
         """Records for the grid: the first ones, or a row per class, or finding, of the labels."""
         num = min(self._size[0] * self._size[1], dataset.num_images)
-        kinds = {group.kind: group.slice for group in reversed(dataset.label_groups)}
-        columns = kinds.get(CLASS, kinds.get(MULTILABEL))
+        kinds: dict[str, slice] = {
+            group.kind: group.slice for group in reversed(dataset.label_groups)
+        }
+        columns = kinds.get(CLASS) or kinds.get(MULTILABEL)
         if columns is None:
             return range(num)
         labels = (dataset.read_labels([i])[0, columns] for i in range(dataset.num_images))
