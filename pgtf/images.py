@@ -76,7 +76,7 @@ def to_model(values: np.ndarray, value_range: tuple[float, float] = UINT8_DRANGE
     values = np.asarray(values)
     x = values.astype(np.float32)
     if not _has_whole_range(values.dtype, value_range):
-        x = x.clip(*map(np.float32, value_range))
+        x = x.clip(np.float32(value_range[0]), np.float32(value_range[1]))
     return adjust_drange(x, value_range, DRANGE)
 
 

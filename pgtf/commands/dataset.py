@@ -34,6 +34,7 @@ COMMANDS = (
     "pgtf.dataset.celebahq.command:add_command",
     "pgtf.commands.dataset:add_faces",
     "pgtf.dataset.sources.images:add_command",
+    "pgtf.dataset.sources.arrays:add_command",
     "pgtf.dataset.sources.hdf5:add_command",
     "pgtf.dataset.sources.tfds:add_command",
     "pgtf.dataset.sources.demo:add_command",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pgtf.dataset.description import PAPER_GRID
-from pgtf.dataset.pyramid import has_pyramid, refuse_size, size_of
+from pgtf.dataset.pyramid import check_size, size_of
 from pgtf.dataset.tfrecords import MAX_CHANNELS
 from pgtf.grids import Grid
 
@@ -25,8 +25,7 @@ def check_arguments(
         )
     if grid == PAPER_GRID and height == width:
         size_of(width)
-    if not has_pyramid(width, height, grid):
-        raise ValueError(f"{refuse_size(height, width, grid)} Received: {height}x{width}.")
+    check_size(height, width, grid)
     if num_items < 1:
         raise ValueError("There must be at least one image. Received: none.")
     if max_errors is not None and max_errors < 0:

@@ -23,7 +23,6 @@ import dataclasses
 import itertools
 import math
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -31,16 +30,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pgtf.dataset import tfrecords
 from pgtf.dataset.arguments import check_arguments
 from pgtf.dataset.description import DTYPE, META_FILE, PAPER_GRID, describe, value_range_of
 from pgtf.dataset.encoder import Encoder, Load, Rejected
 from pgtf.dataset.fingerprint import fingerprint
-from pgtf.dataset.folder import CONTACT_SHEET, MIN_RESOLUTION_LOG2, open_dataset
+from pgtf.dataset.folder import CONTACT_SHEET, open_dataset
 from pgtf.dataset.label_groups import label_groups
 from pgtf.dataset.ownership import refuse_existing
 from pgtf.dataset.partial import PartialFolder
-from pgtf.dataset.record_files import write_records
+from pgtf.dataset.record_files import check_disk_space, record_sizes, write_records
 from pgtf.dataset.sidecars import label_size_of, write_contact_sheet, write_labels, write_meta
 from pgtf.dataset.splits import Split
 from pgtf.dataset.workers import default_num_workers, ordered_map
@@ -52,7 +50,6 @@ CHUNK_BYTES = 1 << 22  # full-resolution pixels per task of a worker
 MAX_CHUNK = 1024  # images per task
 TASKS_PER_WORKER = 4  # smallest number, even if tasks are small then
 BYTES_PER_WORKER = 1 << 24  # With fewer bytes of pixels a worker is not worth starting.
-SPARE_BYTES = 1 << 20  # disk space for the contact sheet and the like
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +158,7 @@ def export(
     label_size = label_size_of(labels)
     label_names = tuple(label_names)[:label_size]
     name = os.path.basename(os.path.abspath(target))
-    sizes = _record_sizes(name, shape, grid, dtype)
+    sizes = record_sizes(name, shape, grid, dtype)
     job = {"shape": list(shape), "num_items": num_items, "limit": limit, **job}
     # An older version may have begun a job that has neither.
     job |= ({} if grid == PAPER_GRID else {"grid": str(grid)}) | (
@@ -170,7 +167,7 @@ def export(
     others = [_label_file(name), META_FILE, CONTACT_SHEET, *([report] if report else [])]
     with PartialFolder(target, sizes, job, options.resume, others) as folder:
         num_missing = limit - folder.num_records
-        _check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
+        check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
         encoder = Encoder(load, shape, folder.record_paths, grid, dtype)
         _write_records(folder, items, num_items, encoder, limit, max_errors, options)
         facts: dict[str, Any] = {
@@ -300,22 +297,3 @@ def _chunks(items: Iterable[Any], first: int, size: int) -> Iterator[tuple[int, 
     while chunk := list(itertools.islice(iterator, size)):
         yield first, chunk
         first += len(chunk)
-
-
-def _record_sizes(name: str, shape: tuple[int, int, int], grid: Grid, dtype: str) -> dict[str, int]:
-    """Returns {file name: bytes per record}, finest level first."""
-    finest = grid.level_of(*shape[1:]) or MIN_RESOLUTION_LOG2
-    sizes = {}
-    for log2 in range(finest, MIN_RESOLUTION_LOG2 - 1, -1):
-        layout = tfrecords.layout((shape[0], *grid.size_at(log2)), dtype=tfrecords.DTYPES[dtype])
-        sizes[f"{name}-r{log2:02d}.tfrecords"] = layout.record_size
-    return sizes
-
-
-def _check_disk_space(path: str, num_bytes: int) -> None:
-    needed, free = num_bytes + SPARE_BYTES, shutil.disk_usage(path).free
-    if free < needed:
-        raise OSError(
-            f"{path}: the disk is too small. Needed: {needed / 2**20:,.1f} MiB, "
-            f"free: {free / 2**20:,.1f} MiB. Free some, or choose a folder on another disk."
-        )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm import tqdm
 
-from pgtf import images as images_lib
+from pgtf import stored
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.description import META_FILE, PAPER_GRID
 from pgtf.dataset.fingerprint import fingerprint
@@ -164,7 +164,10 @@ def _same(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
-    """Writes all images of a dataset as img00000000.png, ...; returns their number."""
+    """Writes all images of a dataset as img00000000.png, ...; returns their number.
+
+    Images of other types than uint8 and uint16, or of other numbers of channels, are .npy files.
+    """
     dataset = open_dataset(path, max_label_size=0, split="all")
     output_dir = output_dir.rstrip("/")
     if os.path.isdir(output_dir) and os.listdir(output_dir):
@@ -174,7 +177,7 @@ def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
     partial = f"{output_dir}.{os.getpid()}.partial"
     os.makedirs(partial)
     workers = min(num_workers or default_num_workers(), 1 + dataset.num_images // 1000)
-    results = ordered_map(_WritePngs(dataset, partial), _ranges(dataset), workers)
+    results = ordered_map(_WriteFiles(dataset, partial), _ranges(dataset), workers)
     try:
         with (
             errors_that_name(output_dir),
@@ -193,15 +196,18 @@ def extract(path: str, output_dir: str, num_workers: int | None = None) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class _WritePngs:
+class _WriteFiles:
     """Writes images in a worker; returns their number."""
 
     dataset: Dataset
     folder: str
 
     def __call__(self, indices: range) -> int:
+        extension = stored.extension(self.dataset.dtype, self.dataset.num_channels)
         for index, image in zip(indices, self.dataset.read_images(indices), strict=True):
-            images_lib.to_pil(image).save(os.path.join(self.folder, f"img{index:08d}.png"))
+            path = os.path.join(self.folder, f"img{index:08d}{extension}")
+            with open(path, "wb") as file:
+                file.write(stored.encoded(image))
         return len(indices)
 
 
@@ -215,7 +221,7 @@ def _ranges(dataset: Dataset, num_images: int | None = None) -> Iterator[range]:
 
 def add_commands(commands: Commands) -> None:
     """Adds extract, compare and verify to the sub-commands of dataset_tool.py."""
-    help = "Write the images as PNG files."
+    help = "Write the images as PNG files, or .npy files where PNG cannot hold them."
     p = commands.add("extract", help, "datasets/cats cats", _run_extract)
     p.add_argument("tfrecord_dir", help="dataset folder")
     p.add_argument("output_dir", help="folder to create")

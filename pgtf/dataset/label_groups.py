@@ -38,7 +38,7 @@ def groups_of_columns(meta: Mapping[str, Any], label_size: int) -> tuple[LabelGr
     groups += cut(from_json(meta.get("label_groups", ())), label_size)
     if end < label_size:
         names = tuple(meta.get("label_names", ())[end:label_size])
-        groups.append(LabelGroup(CLASS, (end, label_size), names))
+        groups.append(LabelGroup("class", (end, label_size), names))
     return tuple(groups)
 
 

@@ -53,6 +53,12 @@ def refuse_size(height: int, width: int, grid: Grid) -> str:
     )
 
 
+def check_size(height: int, width: int, grid: Grid) -> None:
+    """Raises ValueError for images that have no pyramid."""
+    if not has_pyramid(width, height, grid):
+        raise ValueError(f"{refuse_size(height, width, grid)} Received: {height}x{width}.")
+
+
 def pyramid(images: np.ndarray, grid: Grid = PAPER_GRID) -> list[np.ndarray]:
     """Computes all levels from full resolution down to the grid: [n, C, H, W] -> list of its type.
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import stat
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pgtf.dataset import tfrecords
 from pgtf.dataset.journal import CAREFULLY
 from pgtf.files import retried
+from pgtf.grids import Grid
+
+COARSEST = 2  # level of the grid
+SPARE_BYTES = 1 << 20  # disk space for the contact sheet and the like
 
 
 class RecordFiles:
@@ -68,6 +74,26 @@ class RecordFiles:
         shortest = min(range(len(found)), key=lambda i: found[i] / self._sizes[i])
         what = "is missing" if found[shortest] < 0 else f"has {found[shortest]} bytes"
         return f"{self.names[shortest]} {what}"
+
+
+def record_sizes(name: str, shape: tuple[int, int, int], grid: Grid, dtype: str) -> dict[str, int]:
+    """Returns {file name: bytes per record}, finest level first."""
+    finest = grid.level_of(*shape[1:]) or COARSEST
+    sizes = {}
+    for log2 in range(finest, COARSEST - 1, -1):
+        layout = tfrecords.layout((shape[0], *grid.size_at(log2)), dtype=tfrecords.DTYPES[dtype])
+        sizes[f"{name}-r{log2:02d}.tfrecords"] = layout.record_size
+    return sizes
+
+
+def check_disk_space(path: str, num_bytes: int) -> None:
+    """Raises OSError if a disk has less space than so many bytes, and some to spare."""
+    needed, free = num_bytes + SPARE_BYTES, shutil.disk_usage(path).free
+    if free < needed:
+        raise OSError(
+            f"{path}: the disk is too small. Needed: {needed / 2**20:,.1f} MiB, "
+            f"free: {free / 2**20:,.1f} MiB. Free some, or choose a folder on another disk."
+        )
 
 
 def write_records(paths: Sequence[str], records: Sequence[np.ndarray], first: int) -> None:

@@ -229,20 +229,15 @@ def _shape_of(path: str, payload: memoryview, dtype: np.dtype[Any], allowed: int
             f"{path} record 0 (offset 0): `shape` must describe the length of `data`, {dtype} "
             f"values. Received: shape={[channels, height, width]}, {len(data)} bytes."
         )
-    numbers = {*ORIGINAL_CHANNELS} | ({allowed} if allowed else set())
-    if channels not in numbers or not height * width:
+    numbers = [str(x) for x in sorted({*ORIGINAL_CHANNELS, allowed or 1})]
+    if str(channels) not in numbers or not height * width:
         raise ValueError(
-            f"{path} record 0 (offset 0): images must have {_either(numbers)} channels and a pixel "
-            f"or more; dataset.json states other numbers. "
+            f"{path} record 0 (offset 0): images must have {' or '.join(numbers)} channels and a "
+            "pixel or more; dataset.json states other numbers. "
             f"Received: shape={[channels, height, width]}. "
             f"{spelled('Create the dataset with dataset_tool.py.')}"
         )
     return channels, height, width
-
-
-def _either(numbers: set[int]) -> str:
-    *others, last = map(str, sorted(numbers))
-    return f"{', '.join(others)} or {last}"
 
 
 def _varint(value: int) -> bytes:

@@ -119,7 +119,7 @@ def test_a_parent_of_datasets_names_them(tmp_path, capsys):
         is_source("empty")
     (tmp_path / "empty" / "x.npy").write_text("x")
     with pytest.raises(
-        ValueError, match="no dataset in it.* other files: 1 .npy. Write the arrays"
+        ValueError, match="no dataset in it.* other files: 1 .npy. `create_from_arrays`"
     ):
         is_source("empty")
 

@@ -124,7 +124,7 @@ def test_labels_that_do_not_fit_are_refused(labels, tmp_path):
 
 def test_disk_space_is_checked_for_all_levels_and_labels(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(exporter, "_check_disk_space", lambda path, size: asked.append(size))
+    monkeypatch.setattr(exporter, "check_disk_space", lambda path, size: asked.append(size))
     make(tmp_path / "set", labels=np.zeros((50, 3)))
     written = [len(v) for k, v in files_of(tmp_path / "set").items() if k.endswith(".tfrecords")]
     assert asked == [sum(written) + 50 * 3 * 4]
@@ -141,7 +141,7 @@ def test_a_resumed_job_asks_for_the_space_of_what_is_missing(max_errors, tmp_pat
         path.stat().st_size // done for path in (tmp_path / "set.partial").glob("*.tfrecords")
     )
     asked = []
-    monkeypatch.setattr(exporter, "_check_disk_space", lambda path, size: asked.append(size))
+    monkeypatch.setattr(exporter, "check_disk_space", lambda path, size: asked.append(size))
     make(tmp_path / "set", load=load, options=Options(1, resume=True), **arguments)
     assert asked == [(50 - done) * (record_bytes + 3 * 4)]
 

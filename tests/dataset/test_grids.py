@@ -9,6 +9,7 @@ import pytest
 
 from pgtf.dataset import inspection, open_dataset
 from pgtf.dataset.pyramid import pyramid, suggested_grid
+from pgtf.dataset.sources.images import suggested_command
 from pgtf.grids import Grid
 from tests.dataset.commands import run
 
@@ -86,6 +87,17 @@ def test_pictures_without_a_pyramid_are_one_line_with_a_remedy(
     assert run("create_from_images", tmp_path / "out", tmp_path / "in", *flags) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "Received" in line]
     assert re.search(message, line), line
+
+
+@pytest.mark.parametrize(
+    ("size", "flag"), [((40, 32), "--grid=5x4"), ((60, 80), "--transform=center-crop")]
+)
+def test_the_suggested_command_keeps_a_shape_that_has_a_small_grid(size, flag, tmp_path):
+    save(tmp_path / "in", *size)
+    words = suggested_command(str(tmp_path / "in")).split()
+    assert flag in words
+    at = words.index("create_from_images")
+    assert run(words[at], tmp_path / "out", *words[at + 2 :]) == 0
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_an_image_outside_the_folders_of_classes_has_no_class(tmp_path):
     ("name", "message"),
     [
         ("a.parquet", "2 .parquet. Write the images in the tables or archives as PNG files"),
-        ("a.npy", "2 .npy. Write the arrays as PNG files"),
+        ("a.npy", "2 .npy. `create_from_arrays` reads arrays and scans"),
         ("data.mdb", "2 .mdb. `create_lsun`"),
         ("README", "2 without extension.$"),
     ],

@@ -19,6 +19,7 @@ from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
 from pgtf.dataset.partial import SUFFIX
+from pgtf.dataset.pyramid import check_size
 from pgtf.grids import Grid
 
 NUM_IMAGES = 202_599  # images in CelebA
@@ -69,6 +70,7 @@ def build(
         raise ValueError(
             f"`resolution` must be one of {RESOLUTIONS}. Received: resolution={resolution}."
         )
+    check_size(resolution, resolution, grid)
     preflight = preflight or check_inputs(
         celeba_dir,
         delta_dir,

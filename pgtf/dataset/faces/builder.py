@@ -26,7 +26,7 @@ from pgtf.dataset.faces.ranking import (
 from pgtf.dataset.folder import open_dataset
 from pgtf.dataset.ownership import refuse_existing, refuse_foreign
 from pgtf.dataset.partial import SUFFIX, PartialFolder
-from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.pyramid import check_size, size_of
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.survey import known_range, survey, warn
 
@@ -74,11 +74,7 @@ def create(
     refuse_foreign(target + SUFFIX)  # now, not after all faces have been ranked
     if faces.keep < 1:
         raise ValueError(f"`keep` must be at least 1. Received: keep={faces.keep}.")
-    if not has_pyramid(faces.resolution, faces.resolution):
-        raise ValueError(
-            "`resolution` must be a power of two of at least 4. "
-            f"Received: resolution={faces.resolution}."
-        )
+    check_size(*size_of(faces.resolution), options.grid)
     names, others = list_images(image_dir)
     found = read_landmarks(landmark_file, image_dir, names)
     warn(survey(image_dir, names, faces.max_pixels), faces.value_range is not None, takes_all=True)

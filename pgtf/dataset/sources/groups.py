@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from pgtf.dataset.exporter import SHUFFLE_SEED
 from pgtf.dataset.sources.annotations import LabelOptions, read_column
-from pgtf.dataset.sources.image_options import ImageOptions
 from pgtf.dataset.splits import Split, held_out, parse_held_out
 
 FOLDERS = ("folder", "folders")
+
+
+class Selection(Protocol):
+    """Options of a source: the images that it takes, and those that are held out."""
+
+    @property
+    def max_images(self) -> int | None:
+        """Images to write at most; None = all."""
+
+    @property
+    def held_out(self) -> str | None:
+        """Number or share of images that training never sees."""
+
+    @property
+    def split_by(self) -> str | None:
+        """Meaning of the groups."""
 
 
 def group_column(split_by: str | None) -> str | None:
@@ -47,7 +63,7 @@ def groups_of(
 
 
 def held_out_last(
-    order: np.ndarray, groups: Sequence[str], images: ImageOptions, num_before: int
+    order: np.ndarray, groups: Sequence[str], images: Selection, num_before: int
 ) -> tuple[np.ndarray, Split]:
     """Moves the images that training shall not see to the end of an order.
 

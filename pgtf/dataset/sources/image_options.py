@@ -7,10 +7,13 @@ import dataclasses
 from typing import Literal
 
 from pgtf.dataset.commands import add_conversion, add_depth, natural, positive
+from pgtf.dataset.description import DTYPE
+from pgtf.dataset.sources.deep import PERCENTILES, parse_percentiles
 from pgtf.dataset.sources.label_tables import LabelOptions
 from pgtf.dataset.sources.pictures import Alpha, Transform
 from pgtf.dataset.sources.ranges import Range
 from pgtf.dataset.splits import parse_held_out
+from pgtf.dataset.tfrecords import DTYPES
 from pgtf.foreign.limits import MAX_PIXELS
 
 
@@ -33,6 +36,8 @@ class ImageOptions:
     table: LabelOptions = LabelOptions()  # parts of a table of labels that are used
     held_out: str | None = None  # number or share of images that training never sees
     split_by: str | None = None  # "folder", or a column: the images of a group stay together
+    dtype: str = DTYPE  # of the dataset: uint16 and float32 keep the stored values
+    percentiles: Range = PERCENTILES  # of all values, which are the range of such a dataset
 
     def __post_init__(self) -> None:
         if self.held_out is not None:
@@ -54,12 +59,13 @@ def add_flags(p: argparse.ArgumentParser) -> None:
     """Adds the flags to a command."""
     p.add_argument("--shuffle", type=int, choices=(0, 1), default=1, help="(default: %(default)s)")
     add_conversion(p)
-    help = (
-        "folders: the name of an image's folder is its class; or a .csv, .tsv, .json or .npy file "
-        "(default: unlabelled)"
-    )
-    p.add_argument("--labels", help=help)
     add_depth(p, auto=True)
+    help = (
+        "type of the dataset's values: uint16 and float32 keep those that are stored "
+        "(default: %(default)s)"
+    )
+    p.add_argument("--dtype", choices=(*DTYPES,), default=DTYPE, help=help)
+    add_percentiles(p)
     p.add_argument(
         "--pages",
         choices=("first", "all"),
@@ -67,6 +73,24 @@ def add_flags(p: argparse.ArgumentParser) -> None:
         help="pictures to take from TIFF files and animations (default: %(default)s)",
     )
     p.add_argument("--max_images", type=positive, help="images to write at most (default: all)")
+    add_labels(p, "folder|COLUMN", "any images")
+    help = "unusable files to skip and list (default: %(default)s)"
+    p.add_argument("--max_errors", type=natural, default=0, help=help)
+
+
+def add_labels(p: argparse.ArgumentParser, split_by: str, usual: str) -> None:
+    """Adds the flags for labels, and for images that are held out.
+
+    Args:
+        p: parser.
+        split_by: choices of --split_by, for the help.
+        usual: groups that are held out without it.
+    """
+    help = (
+        "folders: the name of an image's folder is its class; or a .csv, .tsv, .json or .npy file "
+        "(default: unlabelled)"
+    )
+    p.add_argument("--labels", help=help)
     p.add_argument(
         "--file_column",
         metavar="NAME",
@@ -90,16 +114,29 @@ def add_flags(p: argparse.ArgumentParser) -> None:
     p.add_argument("--held_out", metavar="N|SHARE", help=help)
     p.add_argument(
         "--split_by",
-        metavar="folder|COLUMN",
+        metavar=split_by,
         help="hold out whole folders, or all images with the same text in this column of the .csv "
-        "file of --labels, such as a patient (default: any images)",
+        f"file of --labels, such as a patient (default: {usual})",
     )
-    help = "unusable files to skip and list (default: %(default)s)"
-    p.add_argument("--max_errors", type=natural, default=0, help=help)
+
+
+def add_percentiles(p: argparse.ArgumentParser) -> None:
+    """Adds the flag for the range of images that are not of 8 bits."""
+    help = (
+        "percentiles of all values of the set that are the range of uint16 and float32 without "
+        f"--range (default: {PERCENTILES[0]},{PERCENTILES[1]})"
+    )
+    p.add_argument(
+        "--percentiles", type=parse_percentiles, metavar="LOW,HIGH", default=PERCENTILES, help=help
+    )
 
 
 def options_of(args: argparse.Namespace) -> ImageOptions:
     """Returns the options that flags chose."""
     names = {field.name for field in dataclasses.fields(ImageOptions)} - {"table"}
-    table = LabelOptions(args.file_column, args.label_columns, bool(args.header))
-    return ImageOptions(table=table, **{name: getattr(args, name) for name in names})
+    return ImageOptions(table=table_of(args), **{name: getattr(args, name) for name in names})
+
+
+def table_of(args: argparse.Namespace) -> LabelOptions:
+    """Returns the parts of a table of labels that flags chose."""
+    return LabelOptions(args.file_column, args.label_columns, bool(args.header))

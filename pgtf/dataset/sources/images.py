@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from pgtf.dataset.commands import Commands
-from pgtf.dataset.description import PAPER_GRID
+from pgtf.dataset.description import DTYPE, PAPER_GRID
 from pgtf.dataset.encoder import Rejected, TooManyRejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.pyramid import size_of, suggested_grid
 from pgtf.dataset.sources.annotations import FileLabels, read_labels
+from pgtf.dataset.sources.deep_pictures import range_of_files, read_deep
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
 from pgtf.dataset.sources.image_options import ImageOptions as ImageOptions
 from pgtf.dataset.sources.image_options import add_flags, options_of
@@ -66,9 +67,7 @@ def create(
     labels = read_labels(images.labels, image_dir, names, table) if images.labels else None
     pages = _pages(image_dir, names, images)
     meta: dict[str, Any] = {}
-    if images.value_range == "auto":
-        found_range = auto_range(image_dir, pages, images.max_pixels, options.num_workers)
-        conversion = dataclasses.replace(conversion, value_range=found_range)
+    conversion = _with_range(conversion, image_dir, pages, images, options.num_workers)
     if value_range := conversion.value_range:
         meta["range"] = value_range
     file_numbers = {name: number for number, name in enumerate(names)}
@@ -87,6 +86,7 @@ def create(
         num_items=len(rejected) + len(order),
         load=_LoadFiles(image_dir, conversion),
         shape=conversion.shape,
+        dtype=conversion.dtype,
         job=_job(image_dir, names, images) | ({"range": value_range} if value_range else {}),
         labels=None if labels is None else _rows(labels, files[order], len(rejected)),
         label_names=() if labels is None else labels.names,
@@ -101,11 +101,28 @@ def create(
     )
 
 
+def _with_range(
+    conversion: Conversion,
+    image_dir: str,
+    pages: Sequence[Page],
+    images: ImageOptions,
+    num_workers: int | None,
+) -> Conversion:
+    """Finds the range of the files, if it is not given and needed."""
+    if images.value_range == "auto":
+        found = auto_range(image_dir, pages, images.max_pixels, num_workers)
+    elif images.dtype != DTYPE and images.value_range is None:
+        found = range_of_files(image_dir, pages, conversion, images.percentiles, num_workers)
+    else:
+        return conversion
+    return dataclasses.replace(conversion, value_range=found)
+
+
 def _pages(image_dir: str, names: list[str], images: ImageOptions) -> list[Page]:
     """Lists the pictures of all files; warns of what the options leave out."""
     takes_all = images.pages == "all"
     found = survey(image_dir, names, images.max_pixels)
-    warn(found, images.value_range is not None, takes_all)
+    warn(found, images.value_range is not None or images.dtype != DTYPE, takes_all)
     if takes_all:
         return all_pages(image_dir, names, images.max_pixels)
     return [(name, 0) for name in names]
@@ -156,7 +173,8 @@ class _LoadFiles:
 
     def _read(self, name: str, page: int) -> np.ndarray | Rejected:
         path = os.path.join(self.image_dir, name)
-        read = functools.partial(read_picture, path, self.conversion, *([page] if page else []))
+        function = read_picture if self.conversion.dtype == DTYPE else read_deep
+        read = functools.partial(function, path, self.conversion, *([page] if page else []))
         return read_or_reject(path, read, f" (page {page + 1})" if page else "")
 
 
@@ -173,7 +191,8 @@ def _conversion(
         channels, side = images.channels, images.resolution
     else:
         mode, (width, height), name = _first_picture(image_dir, names, images)
-        if (images.value_range is not None or images.alpha != "error") and mode not in PLAIN_MODES:
+        converts = images.value_range is not None or images.alpha != "error"
+        if (converts or images.dtype != DTYPE) and mode not in PLAIN_MODES:
             mode = "L" if mode in GRAY_MODES else "RGB"
         if images.channels is None and mode not in PLAIN_MODES:
             raise ValueError(
@@ -193,6 +212,7 @@ def _conversion(
         pad=images.pad,
         max_pixels=images.max_pixels,
         grid=grid,
+        dtype=images.dtype,
     )
 
 
@@ -245,7 +265,8 @@ def _job(image_dir: str, names: Sequence[str], images: ImageOptions) -> dict[str
     options = dataclasses.asdict(images)
     del options["max_errors"]  # A job that met too many is resumed with a higher limit.
     # An older version may have begun the job.
-    for name in ("table", "value_range", "pages", "pad", "max_pixels", "held_out", "split_by"):
+    newer = ("table", "value_range", "pages", "pad", "max_pixels", "held_out", "split_by")
+    for name in (*newer, "dtype", "percentiles"):
         if getattr(images, name) == getattr(ImageOptions, name):
             del options[name]
     files = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageCms
 
-from pgtf.dataset.description import PAPER_GRID
+from pgtf.dataset.description import DTYPE, PAPER_GRID
 from pgtf.dataset.sources.plain_png import read_plain_png
 from pgtf.dataset.sources.ranges import Range, to_8_bits
 from pgtf.foreign.pictures import open_picture, orientation
@@ -51,6 +51,7 @@ class Conversion:
     pad: str | None = None  # color of the bars of `transform` pad; None = that of `alpha`, or black
     max_pixels: int | None = None  # of a file; None = the default
     grid: Grid = PAPER_GRID  # size of the coarsest level
+    dtype: str = DTYPE  # of the images; `deep_pictures` reads others than uint8
 
     @property
     def size(self) -> tuple[int, int]:
@@ -195,6 +196,7 @@ def fit(
     size: tuple[int, int],
     transform: Transform,
     bars: str | float = "black",
+    resampling: PIL.Image.Resampling = PIL.Image.Resampling.LANCZOS,
 ) -> PIL.Image.Image:
     """Gives a picture a (height, width) by the given transform; pad adds bars of a color."""
     height, width = size
@@ -216,11 +218,11 @@ def fit(
         if is_wide:
             inner = (width, round(found[1] * width / found[0]))
         inner = max(inner[0], 1), max(inner[1], 1)
-        picture = picture.resize(inner, PIL.Image.Resampling.LANCZOS)
+        picture = picture.resize(inner, resampling)
         whole = PIL.Image.new(picture.mode, (width, height), bars)
         whole.paste(picture, ((width - inner[0]) // 2, (height - inner[1]) // 2))
         return whole
-    return picture.resize((width, height), PIL.Image.Resampling.LANCZOS)
+    return picture.resize((width, height), resampling)
 
 
 def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
@@ -230,9 +232,14 @@ def _flatten(picture: PIL.Image.Image, alpha: Alpha) -> PIL.Image.Image:
     opacity = picture.getchannel("A")
     if alpha == "drop" or opacity.getextrema()[0] == 255:
         return picture.convert("RGB" if picture.mode == "RGBA" else "L")
-    if alpha == "error":
-        raise ValueError("is transparent; --alpha=white, black or drop says what to do")
+    refuse_transparency(alpha)
     colors = picture.convert("RGB")
     flat = PIL.Image.new("RGB", picture.size, alpha)
     flat.paste(colors, mask=opacity)
     return flat
+
+
+def refuse_transparency(alpha: Alpha) -> None:
+    """Raises ValueError for transparent pixels, unless it is said what becomes of them."""
+    if alpha == "error":
+        raise ValueError("is transparent; --alpha=white, black or drop says what to do")

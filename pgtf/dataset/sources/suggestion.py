@@ -11,16 +11,18 @@ from collections.abc import Sequence
 
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
-from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.pyramid import has_pyramid, suggested_grid
 from pgtf.dataset.sources.pictures import GRAY_MODES, PLAIN_MODES
 from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.survey import SURVEYED, small_part, survey
 from pgtf.dataset.sources.walking import find_images
 from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture
+from pgtf.grids import Grid
 from pgtf.installation import command
 
 MAX_SUGGESTED = 1024  # pixels
+MAX_CELLS = 64  # of a grid that is suggested: 8x8
 TRANSPARENT = "transparent"
 
 
@@ -43,6 +45,16 @@ class Kinds:
     def is_uniform(self) -> bool:
         """True if the files have one size, of which the original release makes a dataset."""
         return len(set(self.sizes)) == 1 and has_pyramid(*self.sizes[0])
+
+    @property
+    def grid(self) -> Grid | None:
+        """A small grid of which all files are a power of two larger, such as 5x4, if there is one.
+
+        Photographs of 640x480 have one of 15x20: such networks would hardly grow.
+        """
+        (width, height), *others = set(self.sizes)
+        found = None if others else suggested_grid(height, width)
+        return found if found and found.height * found.width <= MAX_CELLS else None
 
     def side(self, share: float, largest: int) -> int:
         """Largest power of two up to `largest` that this share of the files has, or 4.
@@ -83,7 +95,9 @@ def suggested_command(path: str) -> str | None:
     if not found.sizes:
         return None
     words = [*command("dataset").split(), "create_from_images", _free_name(path), path]
-    if not found.is_uniform:
+    if not found.is_uniform and found.grid:
+        words.append(f"--grid={found.grid}")
+    elif not found.is_uniform:
         words += [f"--resolution={found.side(0.1, MAX_SUGGESTED)}", "--transform=center-crop"]
     if len(found.modes) > 1 or not found.modes <= set(PLAIN_MODES):
         words.append(f"--channels={found.channels}")

@@ -35,7 +35,9 @@ STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
 MAX_KINDS = 5  # kinds of files in a message
 _CONVERT = ". Write {} as PNG files first"
 ADVICE = {
-    **dict.fromkeys((".npy", ".npz"), _CONVERT.format("the arrays")),
+    **dict.fromkeys(
+        (".npy", ".npz", ".nii", ".gz", ".dcm"), ". `create_from_arrays` reads arrays and scans"
+    ),
     **dict.fromkeys(
         (".parquet", ".arrow", ".feather", ".tar", ".tfrecord", ".tfrecords"),
         _CONVERT.format("the images in the tables or archives"),

@@ -1,0 +1,128 @@
+"""NIfTI volumes as stacks of slices, by the package nibabel."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from pgtf.dataset.sources.optional import import_optional
+from pgtf.dataset.sources.stacks import MAX_BYTES, Reading, Stack
+from pgtf.foreign.limits import MAX_PIXELS
+
+AXES = "xyz"  # from left to right, from back to front, from bottom to top
+SAME_SPACING = 1e-3  # relative difference up to which pixels count as square
+COLORS = ("R", "G", "B")
+
+
+def open_nifti(path: str, reading: Reading) -> Stack:
+    """Opens a volume, turned to the closest canonical orientation (RAS+).
+
+    An image is a slice across `reading.axis`; its rows are the first of the other two axes. Pixels
+    that are not square are resampled to the smaller side. The volumes of a series follow each
+    other.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no volume of numbers.
+    """
+    nibabel = import_optional("nibabel", "nibabel")
+    with _one_kind_of_error():
+        image = nibabel.load(path)
+        shape = image.shape
+        num_bytes = int(np.prod(shape, dtype=np.float64)) * 8
+        if num_bytes > MAX_BYTES:
+            raise ValueError(f"must have at most {MAX_BYTES >> 30} GiB of values")
+        image = nibabel.as_closest_canonical(image)
+        spacing = nibabel.affines.voxel_sizes(image.affine)
+        values = _volumes(np.asanyarray(image.dataobj))
+    axis = AXES.index(reading.axis)
+    rows, columns = (spacing[other] for other in range(3) if other != axis)
+    sides = [values.shape[other] for other in range(3) if other != axis]
+    size = _resampled_size((sides[0], sides[1]), (rows, columns))
+    per_volume = values.shape[axis]
+
+    def read(number: int) -> np.ndarray:
+        volume, place = divmod(number, per_volume)
+        with _one_kind_of_error():  # A mapped file is read now.
+            plane = np.take(values[:, :, :, volume], place, axis)
+        return _resampled(plane, size)
+
+    return Stack(
+        num=per_volume * values.shape[3],
+        shape=(*size, values.shape[4]),
+        read=read,
+        num_bytes=0 if isinstance(values, np.memmap) else values.nbytes,
+        is_volume=True,
+    )
+
+
+def _volumes(values: np.ndarray) -> np.ndarray:
+    """Arranges an image of any number of axes as [X, Y, Z, volumes, C].
+
+    Raises:
+        ValueError: it has more axes, or no numbers.
+    """
+    if values.dtype.names:
+        if not {*COLORS} <= {*values.dtype.names}:
+            raise ValueError(f"must have numbers or colors, found {values.dtype.names}")
+        values = np.stack([values[name] for name in COLORS], axis=-1)
+    else:
+        values = values[..., np.newaxis]
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"must have real numbers, found {values.dtype}")
+    *sides, channels = values.shape
+    while len(sides) > 4 and sides[-1] == 1:
+        sides.pop()
+    if len(sides) > 4 or not values.size:
+        raise ValueError(f"must have up to 4 axes, found {[*sides]}")
+    return values.reshape(*sides, *(1,) * (4 - len(sides)), channels)
+
+
+def _resampled_size(size: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
+    smaller = min(spacing)
+    if not smaller > 0 or max(spacing) / smaller - 1 < SAME_SPACING:
+        return size
+    height, width = (round(n * step / smaller) for n, step in zip(size, spacing, strict=True))
+    if height * width > MAX_PIXELS:
+        raise ValueError(
+            f"must have pixels that are nearly square, found {spacing[0]:g}x{spacing[1]:g}"
+        )
+    return height, width
+
+
+def _resampled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarges [H, W, C] linearly, which makes no values beyond those that it has."""
+    if plane.shape[:2] == size:
+        return plane
+    layers = [
+        PIL.Image.fromarray(layer).resize(size[::-1], PIL.Image.Resampling.BILINEAR)
+        for layer in np.moveaxis(plane.astype(np.float32), 2, 0)
+    ]
+    found = np.stack([np.asarray(layer) for layer in layers], axis=2)
+    return np.rint(found).astype(plane.dtype) if plane.dtype.kind in "iu" else found
+
+
+@contextlib.contextmanager
+def _one_kind_of_error() -> Iterator[Any]:
+    """Context manager that turns errors of nibabel into ones without content of the file."""
+    logging.getLogger("nibabel").setLevel(logging.CRITICAL + 1)  # It repairs headers aloud.
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ValueError:
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ValueError("truncated or damaged") from None
+    except MemoryError:
+        raise ValueError("needs more memory than there is") from None
+    except Exception as error:
+        raise ValueError(f"not a NIfTI file, or damaged ({type(error).__name__})") from None
