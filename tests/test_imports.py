@@ -78,7 +78,7 @@ ALLOWED = {
     "wording": set(),
     "export": {
         *("depth", "files", "foreign", "graphs", "grids", "images", "installation", "interop"),
-        *("label_groups", "networks", "ops", "previews", "wording"),
+        *("label_groups", "networks", "ops", "previews", "stored", "wording"),
     },
     "metrics": {
         *("dataset", "depth", "events", "files", "foreign", "graphs", "images", "installation"),

@@ -112,6 +112,10 @@ class ServedModel:
         """Generates images of one of `choices`: [N, latent_size] -> uint8 [N, H, W, 1 or 3]."""
         return self.depth.shown_values(self.run(latents, _labels(self, class_id, len(latents))))
 
+    def size_text(self, growth: int) -> str:
+        """Formats the size of the images, which is the same at any growth."""
+        return f"{self.size[0]}x{self.size[1]}"
+
     def run(self, latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Generates images: [N, latent_size], [N, label_size] or None -> [N, H, W, C].
 

@@ -6,9 +6,8 @@ import io
 import struct
 
 import numpy as np
-import tensorflow as tf
 
-from pgtf import images
+from pgtf import stored
 from pgtf.depth import Depth
 
 FORMATS = ("png", "tiff", "npy")
@@ -20,7 +19,7 @@ _HEADER_BYTES = 8
 
 def default_format(depth: Depth, num_channels: int) -> str:
     """Returns the format in which people of this field expect such images."""
-    return "png" if depth.has_png(num_channels) else "npy"
+    return stored.extension(depth.dtype, num_channels).removeprefix(".")
 
 
 def check_format(file_format: str, depth: Depth, num_channels: int) -> str:
@@ -29,7 +28,7 @@ def check_format(file_format: str, depth: Depth, num_channels: int) -> str:
     Raises:
         ValueError: it cannot.
     """
-    if file_format == "png" and not depth.has_png(num_channels):
+    if file_format == "png" and default_format(depth, num_channels) != "png":
         raise ValueError(
             "a PNG file has 1 or 3 channels of uint8 or uint16. Received: "
             f"{num_channels} channels of {depth.dtype}. Choose --format=npy or tiff, or "
@@ -41,13 +40,6 @@ def check_format(file_format: str, depth: Depth, num_channels: int) -> str:
 def encode(image: np.ndarray, file_format: str) -> bytes:
     """Encodes one image [H, W, C] without loss."""
     return _ENCODERS[file_format](image)
-
-
-def _png(image: np.ndarray) -> bytes:
-    if image.dtype == np.uint8:
-        return images.png_bytes(image)
-    content: bytes = tf.io.encode_png(image).numpy()
-    return content
 
 
 def _npy(image: np.ndarray) -> bytes:
@@ -94,4 +86,4 @@ def _tiff(image: np.ndarray) -> bytes:
     return header + data + entries + bytes(4) + rest
 
 
-_ENCODERS = {"png": _png, "tiff": _tiff, "npy": _npy}
+_ENCODERS = {"png": stored.encoded, "tiff": _tiff, "npy": _npy}

@@ -65,13 +65,14 @@ def _check(folder: str, expected: Mapping[str, np.ndarray]) -> dict[str, Any]:
     signatures = tf.saved_model.load(folder).signatures
     cases: dict[str, dict[str, tf.Tensor]] = {}
     for key, value in expected.items():
-        kind, _, rest = key.partition("/")
-        signature, *rest = rest.split("/")
+        kind, _, path = key.partition("/")
+        signature, _, name = path.partition("/")
         if kind == "inputs":
-            cases.setdefault(signature, {})[rest[0]] = tf.constant(value)
+            cases.setdefault(signature, {})[name] = tf.constant(value)
     if sorted(cases) != sorted(signatures):
         raise ValueError(f"signatures {sorted(signatures)}, expected {sorted(cases)}.")
-    differences, value_range = {}, tuple(map(float, expected.get("range", (0, 255))))
+    low, high = map(float, expected.get("range", (0, 255)))
+    differences, value_range = {}, (low, high)
     for name, inputs in cases.items():
         outputs = {key: value.numpy() for key, value in signatures[name](**inputs).items()}
         if f"images/{name}" in expected:

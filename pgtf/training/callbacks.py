@@ -153,8 +153,8 @@ class ImageGrid:
             path = self._folder / f"fakes{cur_nimg // 1000:06d}.png"
             images.save_png(path, self._depth.shown(grid))
         if preview:
-            preview = self._depth.shown(pictures.preview(grid, self._cell))
-            self._tensorboard.picture(preview, cur_nimg)
+            picture = self._depth.shown(pictures.preview(grid, self._cell))
+            self._tensorboard.picture(picture, cur_nimg)
 
     def _choose(self, dataset: Dataset) -> Any:
         """Records for the grid: the first ones, or a row per class, or finding, of the labels."""
