@@ -15,7 +15,6 @@ from pgtf import images, previews
 
 TYPES = ("uint8", "uint16", "float32")
 PREVIEW_FIELDS = ("preview", "preview_range")  # of dataset.json and of snapshots
-PNG_CHANNELS = (1, 3)  # of a PNG file of pictures; 2 and 4 would be transparent ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,10 +111,6 @@ class Depth:
     def picture(self, images_: np.ndarray) -> np.ndarray:
         """Makes a picture of uint8, or of floats in [-1, 1]."""
         return self.shown_values(images_) if images_.dtype == np.uint8 else self.shown(images_)
-
-    def has_png(self, num_channels: int) -> bool:
-        """True if a PNG file can hold the values as they are."""
-        return self.dtype != "float32" and num_channels in PNG_CHANNELS
 
 
 EIGHT_BITS = Depth()  # the original's

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-CLASS: Final = "class"
-MULTILABEL: Final = "multilabel"
-CONTINUOUS: Final = "continuous"
-KINDS = (CLASS, MULTILABEL, CONTINUOUS)
+Kind = Literal["class", "multilabel", "continuous"]
+CLASS: Kind = "class"
+MULTILABEL: Kind = "multilabel"
+CONTINUOUS: Kind = "continuous"
+KINDS: tuple[Kind, ...] = (CLASS, MULTILABEL, CONTINUOUS)
 LISTS = ("names", "mean", "deviation")  # per column
 
 
@@ -22,7 +23,7 @@ LISTS = ("names", "mean", "deviation")  # per column
 class LabelGroup:
     """Label columns of one kind: a run of them, from `columns[0]` up to `columns[1]`."""
 
-    kind: Literal["class", "multilabel", "continuous"]
+    kind: Kind
     columns: tuple[int, int]
     names: tuple[str, ...] = ()  # of the columns, () if they are not known
     mean: tuple[float, ...] = ()  # over the training images; only of continuous columns

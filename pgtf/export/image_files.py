@@ -22,7 +22,7 @@ _HEADER_BYTES = 8
 
 def default_format(depth: Depth, num_channels: int) -> str:
     """Returns the format in which people of this field expect such images."""
-    return "png" if depth.has_png(num_channels) else "npy"
+    return stored.extension(depth.dtype, num_channels).removeprefix(".")
 
 
 def check_format(file_format: str, depth: Depth, num_channels: int) -> str:
@@ -31,7 +31,7 @@ def check_format(file_format: str, depth: Depth, num_channels: int) -> str:
     Raises:
         ValueError: it cannot.
     """
-    if file_format == "png" and not depth.has_png(num_channels):
+    if file_format == "png" and default_format(depth, num_channels) != "png":
         raise ValueError(
             "a PNG file has 1 or 3 channels of uint8 or uint16. Received: "
             f"{num_channels} channels of {depth.dtype}. Choose --format=npy or tiff, or "
