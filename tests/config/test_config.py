@@ -43,6 +43,8 @@ def test_a_value_of_every_field_comes_back_from_json():
         else:
             odd[name] = "some folder/50% 'of' it"
     odd |= {
+        "augment.aug": "ada",
+        "augment.aug_p": 0.25,
         "G.grid": "5x4",
         "D.grid": "5x4",
         "G.resolution": 64,
