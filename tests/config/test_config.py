@@ -43,6 +43,8 @@ def test_a_value_of_every_field_comes_back_from_json():
         else:
             odd[name] = "some folder/50% 'of' it"
     odd |= {
+        "augment.aug": "ada",
+        "augment.aug_p": 0.25,
         "G.grid": "5x4",
         "D.grid": "5x4",
         "G.resolution": 64,
@@ -203,6 +205,7 @@ def test_every_field_has_a_type_that_flags_can_express():
         *["wgan_gp or lsgan", "fake_scores or D_loss"],
         *["D_update or G_update", "alternating or simultaneous"],
         *["fp32 or tf32 or bf16 or fp16", "auto or on or off", "1080p or 4k or small"],
+        "none or diffaug or ada",
     }
     assert {describe(kind) for kind in KINDS.values()} == expressible
 
