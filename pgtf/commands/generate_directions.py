@@ -39,21 +39,26 @@ def find(args: argparse.Namespace) -> None:
     elif args.method == "pca":
         vectors = direction_search.pca(source.Gs, num, args.num_images)
     else:
-        seeds, scores = _scores(args, source)
+        seeds, scores, factors = _scores(args, source)
         latents = latents_from_seeds(seeds, source.Gs.latent_size).numpy()
-        vectors = direction_search.boundaries(latents, scores)
+        vectors = direction_search.boundaries(latents, scores, factors)
     directions.Directions(source.sha256, args.method, vectors).save(path)
     if source.Gs.config.num_channels in (1, 3):
         direction_sheet.save_sheet(source, vectors, sheet, seed=args.seed, largest=args.angle)
     print(f"{counted(len(vectors), 'direction')} in {one_line(path)}: {', '.join(vectors)}")
 
 
-def _scores(args: argparse.Namespace, source: Source) -> Scores:
-    """Reads the scores of a table, or lets a classifier score generated images."""
+def _scores(
+    args: argparse.Namespace, source: Source
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, str] | None]:
+    """Reads the scores of a table, or lets a classifier score generated images.
+
+    Returns seeds, scores by name, and the factor of each name, None without.
+    """
     if (args.scores is None) == (args.classifier is None):
         raise ValueError("`--method=boundary` needs either `--scores` or `--classifier`.")
     if args.scores is not None:
-        return read_scores(args.scores)
+        return *read_scores(args.scores), None
     from pgtf.metrics.classifier import load_classifier, resize, split
 
     classifier = load_classifier(args.classifier)
@@ -65,14 +70,14 @@ def _scores(args: argparse.Namespace, source: Source) -> Scores:
         fakes = images.to_uint8(source.Gs.run(latents, source.labels(None, part)))
         classifier.check(fakes.shape[1:])
         found.append(np.asarray(classifier.model(resize(fakes), training=False)))
-    scores = {}
+    scores, factors = {}, {}
     parts = split(np.concatenate(found), classifier.factors)
     for (factor, values), logits in zip(classifier.factors.items(), parts, strict=True):
         for i, value in enumerate(values[1:] if len(values) == 2 else values, len(values) == 2):
             name = f"{factor}-{value}".replace(" ", "-")
             rest = np.delete(logits, i, axis=1).max(axis=1)
-            scores[name] = logits[:, i] - rest
-    return seeds, scores
+            scores[name], factors[name] = logits[:, i] - rest, factor
+    return seeds, scores, factors
 
 
 def read_scores(path: str) -> Scores:

@@ -17,6 +17,7 @@ from pgtf.export.samples import Samples
 from pgtf.export.source import Source
 from pgtf.foreign import samples as stored
 from pgtf.foreign.pictures import open_picture
+from pgtf.installation import spelled
 from pgtf.marks import Mark
 
 MAX_ZOOM = 2**14
@@ -43,7 +44,7 @@ def make_again(source: Source, mark: Mark, path: str) -> np.ndarray:
             f"{source.sha256[:16]}... (SHA-256 of the weights)."
         )
     if "Walk" in mark.facts:
-        raise ValueError(f"{path}: is a film. `generate.py video` makes it again.")
+        raise ValueError(f"{path}: is a film. {spelled('generate.py video')} makes it again.")
     try:
         return _generated(source, mark.facts)
     except KeyError as error:

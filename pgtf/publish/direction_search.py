@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,11 @@ def first_features(Gs: Generator, latents: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def boundaries(latents: np.ndarray, scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def boundaries(
+    latents: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    factors: Mapping[str, str] | None = None,
+) -> dict[str, np.ndarray]:
     """Computes the normal of the plane that separates high from low scores, for every score.
 
     Each normal is made orthogonal to those of the other scores, so that a turn along it changes
@@ -82,6 +86,8 @@ def boundaries(latents: np.ndarray, scores: Mapping[str, np.ndarray]) -> dict[st
     Args:
         latents: [N, L].
         scores: name -> [N]; two values, or numbers of which the highest and lowest are separated.
+        factors: name -> factor; the values of one factor exclude each other, so their normals are
+            not made orthogonal. None = every score is a factor of its own.
 
     Raises:
         ValueError: scikit-learn is missing, or all images have the same score.
@@ -95,7 +101,11 @@ def boundaries(latents: np.ndarray, scores: Mapping[str, np.ndarray]) -> dict[st
         truth = np.repeat([0, 1], [low.sum(), high.sum()])
         model = regression(C=0.1, max_iter=1000, class_weight="balanced").fit(rows, truth)
         normals[name] = _unit(model.coef_[:1])[0]
-    return {name: _across(name, normals) for name in normals}
+    factor_of = factors or {name: name for name in normals}
+    return {
+        name: _across(normals[name], [x for y, x in normals.items() if factor_of[y] != factor])
+        for name, factor in factor_of.items()
+    }
 
 
 def _sides(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,12 +123,10 @@ def _sides(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _across(name: str, normals: Mapping[str, np.ndarray]) -> np.ndarray:
+def _across(normal: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the part of a normal that is orthogonal to all others, of length 1."""
-    others = np.array([x for other, x in normals.items() if other != name])
-    normal = normals[name]
-    if len(others):
-        basis, sizes, _ = np.linalg.svd(others.T, full_matrices=False)
+    if others:
+        basis, sizes, _ = np.linalg.svd(np.array(others).T, full_matrices=False)
         basis = basis[:, sizes > 1e-6 * sizes[0]]
         rest = normal - basis @ (basis.T @ normal)
         # Scores that say the same have no part of their own; the normal itself is all there is.

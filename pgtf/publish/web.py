@@ -112,7 +112,7 @@ def _facts(source: Source, name: str, precision: str, shape: Any) -> dict[str, A
     return {
         "name": name,
         "about": f"{width}x{height} {kind} images of a progressive growing GAN{age}. Seeds are "
-        f"those of generate.py; the network is {source.sha256[:12]}, in {precision}.",
+        f"those of every command; the network is {source.sha256[:12]}, in {precision}.",
         "width": width,
         "height": height,
         "channels": channels,

@@ -87,6 +87,16 @@ def test_boundaries_separate_what_was_scored_and_leave_the_others(rng):
         assert ((after[:, 1 - k] > 0) != (before[:, 1 - k] > 0)).mean() < 0.15
 
 
+def test_values_of_one_factor_keep_their_own_normals(rng):
+    latents = rng.normal(size=[2000, 16]).astype(np.float32)
+    scores = {"a-1": latents[:, 0], "a-2": -latents[:, 0] + latents[:, 1], "b": latents[:, 1]}
+    factors = {"a-1": "a", "a-2": "a", "b": "b"}
+    found = direction_search.boundaries(latents, scores, factors)
+    assert found["a-1"][0] > 0.95
+    assert found["a-2"][0] < -0.95  # without the part of b
+    assert abs(found["a-2"][1]) < 0.1
+
+
 @pytest.mark.parametrize("values", [np.zeros(100), np.repeat([0, 1], [97, 3])])
 def test_a_score_without_two_sides_is_refused(values, rng):
     with pytest.raises(ValueError, match="`smile`: at least 10 images"):
