@@ -26,7 +26,8 @@ from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange, tensor_to_model
 
 NUM_READERS = 4  # Reading so many chunks in parallel hides the latency of disks.
 MAX_BUFFER = 1 << 18  # bytes read at once
-CHUNK_BYTES = 1 << 22  # A chunk has so many bytes or less, but at least one record.
+CHUNK_BYTES = 1 << 22  # A chunk has so many bytes or less, but at least one record,
+MINIBATCH_BYTES = 1 << 24  # or one minibatch of at most so many bytes.
 CHUNK_RECORDS = 64  # the most records in a chunk: the first minibatch waits for a whole one
 BLOCK_POSITIONS = 1 << 12  # The order is computed for so many positions at once.
 HELD_IMAGE_BYTES = 1 << 12  # A level is held in memory if its images are at most this large,
@@ -90,7 +91,7 @@ def batches(
         order = order.map(lambda numbers: tf.gather(chosen, numbers))
     held = _held(file, held_records, channels_first)
     if held is None:
-        images = _read(file, order, on_error, channels_first)
+        images = _read(file, order, _chunk_size(file, num), on_error, channels_first)
     else:
         images = order.map(lambda records: tf.gather(held, records))
     images = images.rebatch(num, drop_remainder=True)
@@ -176,14 +177,26 @@ def _held(file: RecordFile, num_images: int, channels_first: bool) -> tf.Tensor 
         return tf.constant(images if channels_first else images.transpose(0, 2, 3, 1))
 
 
+def _chunk_size(file: RecordFile, minibatch: int) -> int:
+    """Number of records that are read together: whole minibatches, unless these are too large.
+
+    Chunks of other sizes are copied once more when they are cut into minibatches.
+    """
+    num = max(min(CHUNK_BYTES // file.record_size, CHUNK_RECORDS), 1)
+    if num >= minibatch:
+        return num - num % minibatch
+    is_small = minibatch <= CHUNK_RECORDS and minibatch * file.record_size <= MINIBATCH_BYTES
+    return minibatch if is_small else num
+
+
 def _read(
     file: RecordFile,
     order: tf.data.Dataset,
+    num: int,
     on_error: Callable[[Exception], None] | None,
     channels_first: bool,
 ) -> tf.data.Dataset:
-    """Reads records in order, in chunks: -> [chunk, H, W, C] each, or [chunk, C, H, W]."""
-    num = max(min(CHUNK_BYTES // file.record_size, CHUNK_RECORDS), 1)
+    """Reads records in order, `num` at a time: -> [num, H, W, C] each, or [num, C, H, W]."""
     return order.rebatch(num, drop_remainder=True).interleave(
         lambda records: _read_chunk(
             file, tf.ensure_shape(records, [num]), on_error, channels_first

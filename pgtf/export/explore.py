@@ -96,9 +96,7 @@ def build(gr: Any, model: Model, shown: shown_files.ShownFiles) -> Any:
         if isinstance(model, LiveModel) and model.history is not None:
             with gr.Tab("Growing" if model.max_lod else "Training"):
                 tabs.add_history(model, model.history)
-        elif (
-            isinstance(model, LiveModel) and model.max_lod
-        ):  # A 4x4 network has one level, and an exported one shows one.
+        elif isinstance(model, LiveModel) and model.max_lod:  # A 4x4 network has one level.
             with gr.Tab("Growing"):
                 tabs.add_growing(model)
     return page

@@ -19,6 +19,18 @@ def channels_first() -> bool:
     return ops.has_gpu()
 
 
+def _distributing(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
+    """Returns the strategy that gives its replicas their minibatches.
+
+    Its iterators copy a minibatch to a GPU while the one before is trained on. Those of the default
+    strategy, which trains on one GPU, leave it on the host: each iteration would begin with a copy.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    if gpus and strategy is tf.distribute.get_strategy():
+        return tf.distribute.OneDeviceStrategy(gpus[0].name)
+    return strategy
+
+
 def iterate(
     strategy: tf.distribute.Strategy,
     dataset: Dataset,
@@ -56,4 +68,4 @@ def iterate(
         # One element per replica, in the order of the replicas.
         return worker_batches.rebatch(replica_batch, drop_remainder=True).prefetch(2)
 
-    return iter(strategy.distribute_datasets_from_function(batches_of_worker))
+    return iter(_distributing(strategy).distribute_datasets_from_function(batches_of_worker))

@@ -47,6 +47,7 @@ class Stepper:
         self._noise = AdaptiveNoise(state.D, config.loss)
         self.augmentation = augmentation.build(config.augment, strategy)
         self._functions: dict[Stage, Callable[..., Any]] = {}
+        self._ran: set[Stage] = set()
         self._read_errors: list[Exception] = []
         self._iterator: Iterator[Any] | None = None
         self._iterator_at: tuple[tuple[int, int], int] | None = None
@@ -61,6 +62,7 @@ class Stepper:
         Raises:
             MemoryError: if the stage does not fit into the memory of a device.
             OSError, ValueError: if a record cannot be read, or is damaged; names it.
+            ValueError: if XLA cannot compile the stage.
         """
         try:
             return self._run(call)
@@ -69,6 +71,9 @@ class Stepper:
                 raise self._read_errors[0] from error
             if isinstance(error, tf.errors.ResourceExhaustedError):
                 raise MemoryError(memory.out_of_memory(call.now, self._config)) from error
+            is_compiled = compilation.is_used(self._config.training.jit)
+            if is_compiled and _stage(call) not in self._ran:
+                raise ValueError(compilation.failure(call.now.resolution, error)) from error
             raise
 
     def _run(self, call: Call) -> np.ndarray:
@@ -95,6 +100,7 @@ class Stepper:
             *(tf.constant(x, tf.float32) for x in numbers),
         )
         progress.noise_ema = float(noise_ema)
+        self._ran.add(stage)
         self._iterator_at = (shape, call.end_nimg)
         return rows.numpy().astype(np.float64)
 

@@ -128,7 +128,7 @@ def test_held_levels_and_levels_read_record_by_record_give_the_same(
 ):
     """Across blocks of the order and chunks of records, whose sizes divide nothing here."""
     monkeypatch.setattr(pipeline, "BLOCK_POSITIONS", 9)
-    monkeypatch.setattr(pipeline, "CHUNK_RECORDS", 4)
+    monkeypatch.setattr(pipeline, "CHUNK_RECORDS", 2)
     options = {"resolution_log2": 3, "minibatch": 6, "seed": 4, "channels_first": channels_first}
     options |= {"shard": (1, 2), "position": 5}
     held = take(pipeline.batches(dataset, **options), 9)
@@ -148,6 +148,29 @@ def test_small_images_are_read_once(dataset, monkeypatch):
     monkeypatch.setattr(RecordFile, "read", None)
     monkeypatch.setattr(pipeline, "_read_example", None)
     assert len(take(stream, 3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("side", "minibatch", "num"),
+    [(1024, 4, 4), (1024, 32, 1), (512, 4, 4), (256, 8, 16), (128, 16, 64), (64, 60, 60)],
+)
+def test_records_are_read_in_whole_minibatches_where_16_mib_hold_one(side, minibatch, num):
+    file = RecordFile("large-r00.tfrecords", (3, side, side), 100)
+    assert pipeline._chunk_size(file, minibatch) == num
+    assert num % minibatch == 0 or minibatch * file.record_size > 2**24
+
+
+def test_minibatches_of_chunks_larger_than_they_are_come_in_order(dataset, monkeypatch):
+    options = {"resolution_log2": 3, "minibatch": 3, "seed": 4}
+    expected = take(pipeline.batches(dataset, **options), 7)
+    monkeypatch.setattr(pipeline, "HELD_BYTES", 0)
+    assert pipeline._chunk_size(dataset.files[3], 3) == 63
+    for chunk in (7, 2):
+        monkeypatch.setattr(pipeline, "CHUNK_RECORDS", chunk)
+        for ours, theirs in zip(
+            take(pipeline.batches(dataset, **options), 7), expected, strict=True
+        ):
+            np.testing.assert_array_equal(ours[0], theirs[0])
 
 
 def test_a_damaged_record_stops_the_stream(dataset, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pgtf import ops
+from pgtf.ops import gpu, portable, training
 from pgtf.training import compilation, differentiation, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
@@ -32,8 +33,29 @@ def trained(config, dataset, strategy, jit, iterations, alpha):
     return arrays_of(state), rows[-1]
 
 
+def without_kinks(monkeypatch):
+    """Replaces leaky ReLU by a smooth function, in the operations of a GPU.
+
+    Where a value lies within rounding of a kink, its gradient is one of two, and 64x64 images have
+    values enough for that to happen in some of ten iterations. Whatever rounds otherwise then ends
+    elsewhere: op by op, one unit in the last place of the first weights moves statistics by 1e-3
+    after ten iterations with leaky ReLU, and by 2e-6 with this function (November 2026).
+    """
+
+    def smooth(x, slope):
+        return x * ((1 + slope) / 2 + (1 - slope) / 2 * tf.tanh(4 * x))
+
+    def pixel_norm(x, epsilon, slope=None):
+        return portable.pixel_norm(x if slope is None else smooth(x, slope), epsilon)
+
+    monkeypatch.setattr(gpu, "leaky_relu", smooth)
+    monkeypatch.setattr(gpu, "pixel_norm", pixel_norm)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("resolution", "alpha", "on_gpu"), [(8, 0.5, False), (8, 1.0, True)])
+@pytest.mark.parametrize(
+    ("resolution", "alpha", "on_gpu"), [(8, 0.5, False), (8, 1.0, True), (64, 0.5, True)]
+)
 def test_ten_whole_iterations_compiled_are_those_op_by_op(
     config, strategy, tmp_path, monkeypatch, resolution, alpha, on_gpu
 ):
@@ -48,11 +70,16 @@ def test_ten_whole_iterations_compiled_are_those_op_by_op(
     # At 1e-8 a first step of Adam is the sign of a gradient, and round-off may decide signs.
     changes |= {"training.adam_epsilon": 1e-3, "schedule.minibatch_dict": {}}
     changes |= {"schedule.minibatch_base": 4}
+    if resolution > 8:
+        without_kinks(monkeypatch)
+        # Of one map pixel norm is the sign; of few, pixels near zero get gradients of any size.
+        changes |= {f"{network}.fmap_base": 2048 for network in "GD"}
+        changes |= {f"{network}.fmap_max": 32 for network in "GD"}
     config = config.replace(changes).for_dataset(log2, 3, 0, 1)
     (plain, expected), (compiled, found) = (
         trained(config, open_dataset(tmp_path), strategy, jit, 10, alpha) for jit in ("off", "on")
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert plain.keys() == compiled.keys()
     for name, array in plain.items():
         largest = max(np.abs(array).max(), 1e-3)
@@ -113,6 +140,25 @@ def test_the_compiled_step_is_that_of_the_kernel(config, strategy, rng):
     for name, array in found[0].items():
         largest = max(np.abs(array).max(), 1e-6)
         np.testing.assert_allclose(found[1][name] / largest, array / largest, rtol=0, atol=1e-6)
+
+
+def test_what_xla_cannot_compile_is_one_line_that_says_what_helps(
+    config, dataset, strategy, monkeypatch
+):
+    def leaky_relu(x, slope):
+        number = tf.strings.to_number(tf.as_string(tf.stop_gradient(tf.reduce_max(x))))
+        return tf.nn.leaky_relu(x, slope) + 0 * number
+
+    monkeypatch.setattr(training, "leaky_relu", leaky_relu)
+    config = config.replace({"training.jit": "on"})
+    stepper = Stepper(TrainingState(config, strategy), config, dataset, strategy)
+    call = plan.next_call(config.schedule, config.training, 0, 0).split(1)[0]
+    with pytest.raises(ValueError, match=r"XLA could not compile training at 4x4") as caught:
+        stepper.run(call)
+    message = str(caught.value)
+    assert message.endswith("Train without XLA: --jit=off.")
+    assert len(message.splitlines()) == 1
+    assert "AsString" in message
 
 
 def test_all_gradients_of_a_network_are_one_all_reduce(monkeypatch):
