@@ -11,7 +11,7 @@ from absl import logging
 from pgtf.api import configuration
 from pgtf.api.machine import machine_warnings
 from pgtf.api.options import TrainOptions
-from pgtf.config import FORMER_FIELDS, GPU_PRESETS, PRESETS, Config
+from pgtf.config import FORMER_FIELDS, FORMER_VALUES, GPU_PRESETS, PRESETS, Config
 from pgtf.dataset import Dataset
 from pgtf.dataset.commands import print_summary
 from pgtf.dataset.description import default_mirror
@@ -168,15 +168,16 @@ def request(options: TrainOptions, preset: str, run: Prepared) -> Request:
 
 
 def _former_fields(options: TrainOptions, preset: str) -> list[dict[str, Any]]:
-    """Returns the values of a preset's earlier versions for fields that the options leave open."""
+    """Returns the values of earlier versions for fields that the options leave open."""
+    versions = FORMER_FIELDS.get(preset, ())
     if options.fit_schedule:  # The phases follow from the length.
-        return []
+        versions = ()
     stated = [*options.fields]
     if options.minibatch is not None:
         stated += ["schedule.minibatch_base", "schedule.minibatch_dict"]
     return [
-        {field: value for field, value in version.items() if field not in stated}
-        for version in FORMER_FIELDS.get(preset, ())
+        {field: x for field, x in (FORMER_VALUES | version).items() if field not in stated}
+        for version in ({}, *versions)
     ]
 
 

@@ -1,6 +1,14 @@
 """The configuration of a training run, and the presets."""
 
-from pgtf.config.config import Config, describe, documentation, fields, parse, value_of
+from pgtf.config.config import (
+    FORMER_VALUES,
+    Config,
+    describe,
+    documentation,
+    fields,
+    parse,
+    value_of,
+)
 from pgtf.config.experiments import EXPERIMENTS, Experiment
 from pgtf.config.presets import (
     FORMER_FIELDS,
@@ -14,6 +22,7 @@ from pgtf.config.presets import (
 __all__ = [
     "EXPERIMENTS",
     "FORMER_FIELDS",
+    "FORMER_VALUES",
     "GPU_PRESETS",
     "PRESETS",
     "Config",

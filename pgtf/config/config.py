@@ -24,6 +24,8 @@ from pgtf.training.config import TrainingConfig
 # 1e-8 is 0 in float16, and pixel norm of a zero pixel would be NaN. Original release, fp16.
 HALF_PIXELNORM_EPSILON = 1e-4
 HALF_PRECISIONS = ("bf16", "fp16")
+# Values that fields had before they existed, where these are not their defaults.
+FORMER_VALUES: dict[str, Any] = {"loss.label_kinds": "class"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,12 +119,13 @@ class Config:
 
     @classmethod
     def from_fields(cls, groups: Any, source: str) -> Config:
-        """Reads the parsed JSON of `to_json`; see `from_json`."""
+        """Reads the parsed JSON of `to_json`, also of an earlier version; see `from_json`."""
         if not isinstance(groups, dict) or not all(isinstance(v, dict) for v in groups.values()):
             raise ValueError(
                 f"{source}: a configuration must be a JSON object of objects of fields."
             )
-        changes = {}
+        former = FORMER_VALUES.items()
+        changes = {name: value for name, value in former if name.partition(".")[0] in groups}
         known = dict(fields(cls()))
         try:
             for group, values in groups.items():

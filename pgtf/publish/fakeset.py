@@ -60,7 +60,7 @@ class Job:
                 f"Received: {self.first}."
             )
         depth, channels = self.source.depth, self.source.Gs.config.num_channels
-        if not depth.is_8bit or not depth.has_png(channels):
+        if not depth.is_8bit or channels not in (1, 3):
             raise ValueError(
                 "a reference set holds PNG files of 8 bits and 1 or 3 channels. Received: "
                 f"{channels} channels of {depth.dtype}. `generate.py images` writes others."

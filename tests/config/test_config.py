@@ -69,6 +69,13 @@ def test_json_keeps_the_order_of_the_fields_and_the_integer_keys_of_tables():
     assert again.schedule.minibatch_dict == {256: 14, 512: 6, 1024: 3}
 
 
+def test_labels_of_runs_from_before_kinds_of_labels_were_known_are_classes():
+    written = json.loads(Config().to_json())
+    assert Config.from_fields(written, "x").loss.label_kinds == "dataset"
+    del written["loss"]["label_kinds"]
+    assert Config.from_fields(written, "x").loss.label_kinds == "class"
+
+
 def test_fields_that_json_leaves_out_get_their_defaults():
     config = Config.from_json('{"schedule": {"minibatch_base": 5}}')
     assert config == Config().replace({"schedule.minibatch_base": 5})
