@@ -5,6 +5,7 @@ import json
 import shutil
 import struct
 import subprocess
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -59,6 +60,7 @@ def test_a_png_keeps_its_pixels_and_all_other_bytes(image):
     assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(marked))), image)
     chunk = marks.png_chunk(MARK.packet)
     assert marked.count(chunk) == 1
+    assert int.from_bytes(chunk[-4:], "big") == zlib.crc32(chunk[4:-4])
     assert marked.replace(chunk, b"") == plain
     assert recipe.png_bytes(image, None) == plain
 
