@@ -108,10 +108,32 @@ def without_kinks(network):
                 layer.negative_slope = 1.0
 
 
+def counted_reductions(strategy):
+    """Makes a strategy count its all-reduces: -> list of how many tensors each one takes."""
+    counts, batch_reduce_to = [], strategy.extended.batch_reduce_to
+
+    def counting(reduce_op, pairs, *args):
+        counts.append(len(pairs))
+        return batch_reduce_to(reduce_op, pairs, *args)
+
+    strategy.extended.batch_reduce_to = counting
+    return counts
+
+
+def num_programs(stepper):
+    """Number of programs of XLA in the traced functions."""
+    return sum(
+        function.attr["_XlaMustCompile"].b
+        for traced in stepper._functions.values()
+        for function in traced.graph.as_graph_def().library.function
+    )
+
+
 def train(strategy, dataset, minibatch, changes):
     """Four iterations, of 8x8 with fading unless `changes` say otherwise.
 
-    Returns {"1/G/4x4/Conv/weight": array} after 1 and after 4.
+    Returns {"1/G/4x4/Conv/weight": array} after 1 and after 4, and the tensors of each all-reduce
+    and the number of programs of XLA in what was traced.
     """
     changes = CHANGES | changes | {"schedule.minibatch_base": minibatch}
     config = PRESETS["demo"].replace(changes)
@@ -119,6 +141,7 @@ def train(strategy, dataset, minibatch, changes):
     state, nimg, found = TrainingState(config, strategy), minibatch, {}
     without_kinks(state.D)
     stepper = Stepper(state, config, dataset, strategy)
+    reductions = counted_reductions(strategy)
     optimizers = {"G_opt": state.G_opt, "D_opt": state.D_opt}
     for done in (1, 4):
         call = plan.next_call(config.schedule, config.training, nimg, nimg)
@@ -130,7 +153,7 @@ def train(strategy, dataset, minibatch, changes):
         for kind, holder in (state.networks() | optimizers).items():
             for name, variable in holder.variables_by_name.items():
                 found[f"{done}/{kind}/{name}"] = tf.convert_to_tensor(variable).numpy()
-    return found
+    return found | {"reductions": reductions, "programs": num_programs(stepper)}
 
 
 def main(path, replicas, minibatch, variant="8x8"):

@@ -70,3 +70,15 @@ def test_statistics_are_means_over_the_global_minibatch(runs):
     for done in (1, 4):
         name = f"{done}/statistics"
         np.testing.assert_allclose(runs["several"][name], runs["one"][name], rtol=1e-4, atol=1e-5)
+
+
+def test_an_update_has_one_all_reduce_and_its_programs_are_cut_there(request, runs):
+    """One collective per update; a collective per weight would wait 40 times at 1024x1024."""
+    several, one = runs["several"], runs["one"]
+    assert one["reductions"].tolist() == []
+    _, _, *variant = request.node.callspec.params["runs"]
+    trained = {("4x4",): [8, 6], ("gpu",): [14, 12]}  # weights of D and of G
+    if tuple(variant) in trained:
+        assert several["reductions"].tolist() == trained[tuple(variant)]
+    # On each of two replicas the gradients of either network, and the step along them.
+    assert several["programs"] == (2 * 2 * 2 if variant == ["gpu"] else 0)
