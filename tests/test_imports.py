@@ -86,8 +86,8 @@ ALLOWED = {
         *("label_groups", "losses", "previews", "wording"),
     },
     "publish": {
-        *("dataset", "export", "files", "foreign", "images", "installation", "interop", "marks"),
-        *("networks", "wording"),
+        *("dataset", "export", "files", "foreign", "images", "installation", "interop"),
+        *("label_groups", "marks", "networks", "wording"),
     },
     "interop": {"files", "foreign", "label_groups", "networks"},
     "restoration": {"dataset", "files", "foreign", "graphs", "images"},
