@@ -46,9 +46,9 @@ def written(monkeypatch):
     """The frames of every film, as they reach the encoder."""
     films, write = [], film.write_film
 
-    def spy(path, frames, fps):
+    def spy(path, frames, fps, mark):
         films.append(list(frames))
-        return write(path, iter(films[-1]), fps)
+        return write(path, iter(films[-1]), fps, mark)
 
     monkeypatch.setattr(film, "write_film", spy)
     return films

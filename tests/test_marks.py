@@ -176,7 +176,7 @@ def test_a_box_that_claims_to_be_endless_is_damage(tmp_path):
 
 def test_other_formats_are_named(tmp_path):
     (tmp_path / "a.txt").write_text("hello, this is text")
-    with pytest.raises(ValueError, match="must be a PNG, JPEG, GIF, WebP or MP4 file"):
+    with pytest.raises(ValueError, match="must be a PNG, JPEG, GIF, WebP, TIFF or MP4 file"):
         marks.read_mark(tmp_path / "a.txt")
 
 

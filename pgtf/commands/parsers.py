@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from pgtf.foreign import hub
 from pgtf.foreign.terminal import printable
 from pgtf.installation import spelled
 
@@ -126,6 +125,8 @@ def resolve_hub(args: argparse.Namespace) -> None:
         ValueError: the address does not fit, or a package is missing.
         OSError: it cannot be reached.
     """
+    from pgtf.foreign import hub  # It needs packages, whose lack is reported later.
+
     for name in ("snapshot", "pkl"):
         if getattr(args, name, None) is not None:
             setattr(args, name, hub.local(getattr(args, name)))

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from pgtf.dataset import open_dataset
 from pgtf.dataset.description import num_held_out
@@ -156,6 +155,8 @@ def scores_of(
 
 def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
     """Area under the ROC curve: the share of pairs in the right order; equal scores count half."""
+    import scipy.stats  # here, because the command line lists the metrics
+
     ranks = scipy.stats.rankdata(scores)
     num = int(positive.sum())
     wins = ranks[positive].sum() - num * (num + 1) / 2

@@ -27,6 +27,7 @@ from pgtf.dataset import Dataset
 from pgtf.export import recipe, samples
 from pgtf.export.source import Source
 from pgtf.foreign.json_files import read_json
+from pgtf.installation import spelled
 from pgtf.marks import Mark
 from pgtf.networks import latents_from_seeds
 
@@ -63,7 +64,8 @@ class Job:
         if not depth.is_8bit or channels not in (1, 3):
             raise ValueError(
                 "a reference set holds PNG files of 8 bits and 1 or 3 channels. Received: "
-                f"{channels} channels of {depth.dtype}. `generate.py images` writes others."
+                f"{channels} channels of {depth.dtype}. {spelled('`generate.py images`')} writes "
+                "others."
             )
         size = self.header["resolution"]
         if self.reals is not None and (self.reals.resolution, self.reals.num_channels) != (

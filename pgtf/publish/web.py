@@ -17,6 +17,7 @@ from pgtf import images
 from pgtf.export import edge, recipe
 from pgtf.export.labels import one_hot
 from pgtf.export.source import Source
+from pgtf.installation import spelled
 from pgtf.label_groups import are_classes
 from pgtf.marks import Mark
 from pgtf.networks import latents_from_seeds
@@ -68,7 +69,7 @@ def export_web(
     if source.label_size and not are_classes(source.groups):
         raise ValueError(
             f"{source.path}: a page has a menu of classes, and the labels of this network are "
-            "findings or numbers. `generate.py explore` shows it."
+            f"findings or numbers. {spelled('`generate.py explore`')} shows it."
         )
     expected = _expected(source)
     with _new_folder(out, overwrite) as folder:

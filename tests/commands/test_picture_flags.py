@@ -21,8 +21,10 @@ from pgtf.dataset.faces.photographs import LoadPhotographs
 from pgtf.dataset.faces.ranking import rank_images
 from pgtf.dataset.sources import image_folder
 from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
+from pgtf.export.source import Source
 from pgtf.foreign import pictures
 from pgtf.restoration.photographs import Photographs
+from tests import tiny
 from tests.foreign.tiffs import tiff
 
 PARSERS = {
@@ -83,7 +85,8 @@ READERS = {
 def _target(folder, options):
     options = {"value_range": None, "max_pixels": 1 << 20} | options
     args = argparse.Namespace(target=os.path.join(folder, "a.tif"), **options)
-    return np.rint(generate._target(args, 64, 3) * 127.5 + 127.5).astype(np.uint8)
+    source = Source(tiny.generator(resolution=64), pathlib.Path("x.h5"), {})
+    return np.rint(generate._target(args, source) * 127.5 + 127.5).astype(np.uint8)
 
 
 def _face(folder, options):

@@ -212,7 +212,7 @@ def test_every_field_has_a_type_that_flags_can_express():
         *["wgan_gp or lsgan", "fake_scores or D_loss"],
         *["D_update or G_update", "alternating or simultaneous"],
         *["fp32 or tf32 or bf16 or fp16", "auto or on or off", "1080p or 4k or small"],
-        "none or diffaug or ada",
+        *["none or diffaug or ada", "dataset or class"],
     }
     assert {describe(kind) for kind in KINDS.values()} == expressible
 

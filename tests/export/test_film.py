@@ -231,7 +231,7 @@ def test_a_disk_that_fills_up_leaves_nothing_and_is_one_line(tmp_path, suffix, r
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("suffix", "width"), [(".mp4", 32768), (".webp", 32768), (".mp4", 5)])
+@pytest.mark.parametrize(("suffix", "width"), [(".mp4", 32768), (".webp", 32768)])
 def test_a_size_that_the_format_does_not_have_is_one_line(tmp_path, suffix, width):
     frames = iter([np.zeros([4, width, 3], np.uint8)] * 2)
     with pytest.raises(OSError, match=f"film{suffix}: cannot be written"):

@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+from pgtf import images
 from pgtf.export import Facts, export, export_generator, sha256
 from pgtf.export.model_card import write_model_card
 from pgtf.export.self_check import (
@@ -56,7 +57,7 @@ def test_a_stranger_gets_the_live_images(plain, tmp_path, rng):
     command = [sys.executable, "-c", STRANGER, plain.folder, "latents.npy", "images.npy"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    live = export.images.to_uint8(plain.Gs(latents).numpy())
+    live = images.to_uint8(plain.Gs(latents).numpy())
     assert np.abs(np.load(tmp_path / "images.npy").astype(int) - live).max() <= 1
 
 
@@ -198,12 +199,12 @@ def test_a_network_that_gives_nan_is_not_exported(tmp_path):
 
 
 def test_an_answer_two_levels_off_leaves_nothing(tmp_path, monkeypatch):
-    live = export._live_images
+    live = export._live
 
-    def darker(Gs, **rows):
-        return np.maximum(live(Gs, **rows), 2) - 2
+    def darker(*args, **rows):
+        return live(*args, **rows) - 2 * 2 / 255
 
-    monkeypatch.setattr(export, "_live_images", darker)
+    monkeypatch.setattr(export, "_live", darker)
     # In this process; what is said of a check that failed in its own: the bad row below.
     monkeypatch.setitem(sys.modules, "pgtf", sys.modules["pgtf"])  # It hides the package.
     monkeypatch.setattr(export, "self_check", lambda folder, given: _check(str(folder), given))
@@ -226,10 +227,10 @@ def test_one_pixel_of_one_row_decides(sign):
 
 def test_one_bad_row_of_four_fails_the_check(plain, rng):
     latents = rng.normal(size=[4, 8]).astype(np.float32)
-    images = export.images.to_uint8(plain.Gs(latents).numpy())
-    latents[2, 5], images[2] = np.inf, 0  # answered by a black image and its status
+    found = images.to_uint8(plain.Gs(latents).numpy())
+    latents[2, 5], found[2] = np.inf, 0  # answered by a black image and its status
     rows = {"latents": latents, "latents_end": latents, "t": np.zeros(4, np.float32)}
-    expected = {"images/serving_default": images}
+    expected = {"images/serving_default": found}
     for name, signature in plain.signatures.items():
         for key in signature.structured_input_signature[1]:
             expected[f"inputs/{name}/{key}"] = rows.get(key, np.arange(4))

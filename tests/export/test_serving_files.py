@@ -14,7 +14,7 @@ from tests.serving import server_protos
     [(4, [1, 2, 4, 8, 16, 32]), (512, [1, 2, 4, 8, 16, 32]), (1024, [1, 2, 4, 8]), (8192, [1])],
 )
 def test_batches_are_powers_of_two_that_fit(resolution, sizes):
-    assert batch_sizes(resolution) == sizes
+    assert batch_sizes(resolution, resolution) == sizes
 
 
 @pytest.mark.parametrize("name", ["plain", "labelled"])

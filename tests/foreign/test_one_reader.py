@@ -23,7 +23,8 @@ OWN = {
     "pgtf/distribution/all_reduce_check.py": "the argument of a process that this one started",
     "pgtf/export/self_check.py": "the report and the arrays of a process that this one started",
     "pgtf/runs/continuation.py": "the answer of the chief of this job",
-    "pgtf/training/callbacks.py": "a configuration turned into JSON and back",
+    "pgtf/training/overfitting.py": "the answer of the chief of this job",
+    "pgtf/training/watch.py": "a configuration turned into JSON and back",
 }
 
 

@@ -21,6 +21,7 @@ FACTS = {
     "kid": (10000, 2, 1000, "lower", "inception", "features", "all"),
     "pr": (50000, 4, 1000, None, "inception", "features", "all"),
     "modes": (25600, 1, 1000, "higher", "classifier", None, None),
+    "labels": (5000, 100, 1000, None, "labels", None, "same"),
 }
 
 
@@ -42,7 +43,7 @@ def test_each_metric_is_complete(kind):
     assert issubclass(kind, Measure)
     assert kind.title
     assert kind.needs is None or kind.needs in NEEDS
-    assert (kind.needs is None) == (not kind.network_fields)
+    assert (kind.needs in (None, "labels")) == (not kind.network_fields)
     for method in ("reals_state", "restore_reals"):
         assert (getattr(kind, method) is not getattr(Measure, method)) == bool(kind.state_name)
     assert (kind.feed_reals is not Measure.feed_reals) == kind.uses_reals

@@ -15,6 +15,7 @@ import tensorflow as tf
 from pgtf.config import Config
 from pgtf.dataset import pipeline
 from pgtf.interop import weights
+from pgtf.label_groups import one_class
 from pgtf.training import calls, plan, randomness
 from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
@@ -147,6 +148,7 @@ class StoredSource:
 
     def __init__(self, config, case, num_steps):
         self.label_size = config.D.label_size
+        self.label_groups = one_class(self.label_size)
         self._config = config
         self._steps = [
             {key.split("/")[1]: case[key] for key in case if key.startswith(f"step{n:03d}/")}

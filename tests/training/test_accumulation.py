@@ -9,6 +9,7 @@ import tensorflow as tf
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 from pgtf.training import differentiation, plan
+from pgtf.training.inputs import Inputs
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
 from pgtf.training.updates import Stage
@@ -90,7 +91,7 @@ def gradients(config, dataset, strategy):
     labels = tf.constant(dataset.read_labels(range(MINIBATCH)))
     numbers = (tf.constant(0, tf.int64), tf.constant(1.0), tf.constant(0.0))
     of_D, latents = updates.compute_D((tf.constant(images), labels), *numbers)
-    of_G = updates._compute_G(latents, labels, *numbers)
+    of_G = updates._compute_G(Inputs(latents, labels), *numbers)
     found = {}
     for kind, update in (("D", of_D), ("G", of_G)):
         found[f"{kind}/means"] = update.means.numpy()

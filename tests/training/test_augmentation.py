@@ -111,7 +111,7 @@ def test_the_generator_sees_scores_of_augmented_fakes(losses_at_8):
     G, D, inputs, augment, _ = losses_at_8
     numbers = augment.draw(Sampler(1, 4), tf.constant(64, tf.int64), augmentation.STREAMS_OF_G)
     args = (inputs["latents"], None, 8, inputs["alpha"], losses.LossConfig())
-    terms = objectives.generator_terms(G, D, *args, lambda x: augment.of_G(x, numbers))
+    terms = objectives.generator_terms(G, D, *args, augment=lambda x: augment.of_G(x, numbers))
     fakes = augment.of_G(G(inputs["latents"], None, lod=1.75), numbers)
     np.testing.assert_allclose(terms.loss, -D(fakes, 1.75)[0][:, 0], rtol=1e-4, atol=1e-4)
 

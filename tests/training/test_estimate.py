@@ -195,7 +195,7 @@ def test_sizes_have_two_or_three_digits(num_bytes, text):
 def test_few_images_are_warned_of_with_remedies():
     warning = advice.few_images_warning(300, mirrored=False)
     assert "the dataset has 300 images" in warning
-    for remedy in ("mirror_augment=true", "--resolution", "--resume_pkl", "Add images"):
+    for remedy in ("mirror_augment=true", "--resolution", "--aug=ada", "--transfer", "Add images"):
         assert remedy in warning
     assert "mirror" not in advice.few_images_warning(300, mirrored=True)
     assert advice.few_images_warning(1999, mirrored=True) is not None

@@ -29,7 +29,7 @@ def test_the_first_iteration_precedes_checkpoint_and_pictures(
     recorded(monkeypatch, Stepper, "run", "iterations", events)
     recorded(monkeypatch, Generator, "run", "images", events)
     recorded(monkeypatch, Checkpoints, "save", "checkpoint", events)
-    recorded(monkeypatch, images, "save_image_grid", "reals.png", events)
+    recorded(monkeypatch, images, "save_png", "reals.png", events)
     loop.run(config.replace({"training.total_kimg": 0.096}), dataset, strategy, tmp_path)
     assert events[:2] == ["iterations"] * 2  # one call, whose first iteration is timed apart
     assert events[2:5] == ["checkpoint", "images", "reals.png"]

@@ -15,12 +15,12 @@ from tests import tiny
 )
 def test_minibatches_of_small_maps_are_scored_jointly(shape, is_joint):
     D = Discriminator(resolution=16, num_channels=3)  # 512 maps: 4 MiB at 8 : 16x16
-    assert objectives._is_scored_jointly(D, shape) == is_joint
+    assert objectives._is_scored_jointly(D, shape, shape[1].bit_length() - 1) == is_joint
 
 
 def test_minibatches_that_would_change_each_others_scores_are_not_scored_jointly():
-    assert objectives._is_scored_jointly(tiny.discriminator(), (4, 16, 16, 3))
-    assert not objectives._is_scored_jointly(tiny.discriminator(), (2, 16, 16, 3))
+    assert objectives._is_scored_jointly(tiny.discriminator(), (4, 16, 16, 3), 4)
+    assert not objectives._is_scored_jointly(tiny.discriminator(), (2, 16, 16, 3), 4)
 
 
 @pytest.mark.parametrize("alpha", [None, 0.25])

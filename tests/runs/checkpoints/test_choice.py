@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pgtf import files
+from pgtf.augment.adaptation import AugmentProgress
 from pgtf.distribution.workers import Workers
 from pgtf.interop import hdf5
 from pgtf.runs.checkpoints import Checkpoints, ConfigChanged, newest_first
@@ -24,6 +25,8 @@ def test_everything_comes_back(checkpoints, state, config, strategy, rng):
             variable.assign(rng.uniform(size=variable.shape))
     state.G.lod = state.D.lod = state.Gs.lod = 0.5
     state.progress = Progress(96, 3, 64, (0, 1), 12.5, 2, {"G_loss": 0.1}, 7, 1, 0.25, 4)
+    state.progress.frozen_D = ("4x4/Dense0/weight",)
+    state.progress.augment = AugmentProgress(0.25, 0.5, 0.375, 3, {"train": 1.5})
     checkpoints.save(state)
     fresh = TrainingState(config, strategy)
     assert checkpoints.restore(fresh)
@@ -36,7 +39,7 @@ def test_everything_comes_back(checkpoints, state, config, strategy, rng):
     assert {network.lod for network in fresh.networks().values()} == {0.5}
     # A counter that this test forgets would be one that a resumed run forgets.
     assert all(
-        getattr(state.progress, field.name) != field.default
+        getattr(state.progress, field.name) != getattr(Progress(), field.name)
         for field in dataclasses.fields(Progress)
     )
 
