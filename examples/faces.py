@@ -21,23 +21,26 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-import PIL.Image
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # finds pgtf in this checkout
 
-from pgtf import images as image_functions
-from pgtf import lazy
 from pgtf.commands.command_line import (
     announce_tensorflow,
     import_tensorflow_quietly,
+    missing_packages_reported,
     one_line_errors,
 )
 from pgtf.commands.parsers import Parser
-from pgtf.config import Config
-from pgtf.dataset import pyramid
-from pgtf.dataset.sources import demo
-from pgtf.runs import run_folder
+
+with missing_packages_reported():
+    import numpy as np
+    import PIL.Image
+
+    from pgtf import images as image_functions
+    from pgtf import lazy
+    from pgtf.config import Config
+    from pgtf.dataset import pyramid
+    from pgtf.dataset.sources import demo
+    from pgtf.runs import run_folder
 
 if TYPE_CHECKING:
     from pgtf import interop

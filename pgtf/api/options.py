@@ -88,7 +88,7 @@ def from_keywords(**keywords: Any) -> TrainOptions:
         named = [x for x in kinds if name in (x, x.rpartition(".")[2])]
         if not named:
             known = [*options, *kinds, *(x.rpartition(".")[2] for x in kinds)]
-            near = difflib.get_close_matches(name, options, n=1, cutoff=0.55)  # total_kimg for kimg
+            near = [x for x in options if x == f"total_{name}"]
             near = near or difflib.get_close_matches(name, known, n=1, cutoff=0)
             raise ValueError(f"no option `{name}`. Did you mean `{near[0]}`?")
         fields |= {x: configs.value_of(x, value, kinds[x]) for x in named}

@@ -12,6 +12,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from pgtf import images
 from pgtf.config import Config
 from pgtf.dataset import pipeline
 from pgtf.interop import weights
@@ -149,6 +150,7 @@ class StoredSource:
     def __init__(self, config, case, num_steps):
         self.label_size = config.D.label_size
         self.label_groups = one_class(self.label_size)
+        self.value_range = images.UINT8_DRANGE
         self._config = config
         self._steps = [
             {key.split("/")[1]: case[key] for key in case if key.startswith(f"step{n:03d}/")}
