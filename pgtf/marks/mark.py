@@ -40,7 +40,7 @@ def software() -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """What a file says about its pixels."""
+    """Statement of a file about its pixels."""
 
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)  # {"Seeds": "7"}
     source_type: str = TRAINED

@@ -1,1 +1,1 @@
-"""What becomes of a finished generator: reference sets, directions, web pages, hubs."""
+"""Uses of a finished generator: reference sets, directions, web pages, hubs."""

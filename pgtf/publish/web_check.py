@@ -46,7 +46,7 @@ try {
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a browser generated."""
+    """Images that a browser generated."""
 
     images: np.ndarray  # uint8, all in a row
     ms: float  # per image

@@ -72,7 +72,7 @@ def test_ten_whole_iterations_compiled_are_those_op_by_op(
     changes |= {"schedule.minibatch_base": 4}
     if resolution > 8:
         without_kinks(monkeypatch)
-        # Of one map pixel norm is the sign; of few, pixels near zero get gradients of any size.
+        # Pixel norm of one map is the sign; with few, pixels near zero get gradients of any size.
         changes |= {f"{network}.fmap_base": 2048 for network in "GD"}
         changes |= {f"{network}.fmap_max": 32 for network in "GD"}
     config = config.replace(changes).for_dataset(log2, 3, 0, 1)
