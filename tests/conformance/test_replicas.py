@@ -77,8 +77,10 @@ def test_an_update_has_one_all_reduce_and_its_programs_are_cut_there(request, ru
     several, one = runs["several"], runs["one"]
     assert one["reductions"].tolist() == []
     _, _, *variant = request.node.callspec.params["runs"]
-    trained = {("4x4",): [8, 6], ("gpu",): [14, 12]}  # weights of D and of G
-    if tuple(variant) in trained:
-        assert several["reductions"].tolist() == trained[tuple(variant)]
-    # On each of two replicas the gradients of either network, and the step along them.
-    assert several["programs"] == (2 * 2 * 2 if variant == ["gpu"] else 0)
+    # Weights of D and of G. On each of two replicas a program for the gradients of either network,
+    # and one for the step along them. In wide layers operations for CPUs are programs of their own.
+    expected = {"4x4": ([8, 6], 0), "gpu": ([14, 12], 2 * 2 * 2)}
+    for name in variant:
+        if name in expected:
+            found = several["reductions"].tolist(), several["programs"].item()
+            assert found == expected[name]

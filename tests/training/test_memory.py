@@ -92,8 +92,12 @@ def test_the_probe_visits_every_stage_from_the_largest_and_projects_the_total(
     config, dataset, strategy
 ):
     costs = probe.probe(config, dataset, strategy)
-    stages = [(c.begin_kimg, c.end_kimg, c.resolution, c.fading) for c in costs]
-    assert stages == [(0.128, 0.288, 8, False), (0.064, 0.128, 8, True), (0, 0.064, 4, False)]
+    stages = [(c.begin_kimg, c.end_kimg, c.size, c.fading) for c in costs]
+    assert stages == [
+        (0.128, 0.288, "8x8", False),
+        (0.064, 0.128, "8x8", True),
+        (0, 0.064, "4x4", False),
+    ]
     for cost in costs:
         assert cost.sec_per_kimg > 0
         assert cost.peak_gib > 0.05
