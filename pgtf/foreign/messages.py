@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-_MAX_SHOWN = 80  # characters of a value, and lines of a list, in a message
+_MAX_SHOWN = 80  # characters of a value in a message
+_MAX_JOINED = 1000  # characters of many texts in one
 
 
 def shown(value: Any) -> str:
@@ -31,5 +33,7 @@ def plain(text: Any) -> str:
 def joined(texts: Iterable[str], separator: str = ", ") -> str:
     """Joins the first of many texts, and counts the rest."""
     texts = list(texts)
-    rest = len(texts) - _MAX_SHOWN
-    return separator.join(texts[:_MAX_SHOWN]) + (f"{separator}{rest} more" if rest > 0 else "")
+    ends = itertools.accumulate(len(text) + len(separator) for text in texts)
+    num = max(sum(end <= _MAX_JOINED for end in ends), 1)
+    rest = len(texts) - num
+    return separator.join(texts[:num]) + (f"{separator}{rest} more" if rest > 0 else "")
