@@ -154,6 +154,8 @@ def test_sigterm_during_a_metric_ends_train_py_and_the_same_command_measures(tmp
         "--config.schedule.lod_initial_resolution=4",
         "--config.schedule.lod_training_kimg=9",
         "--config.schedule.tick_kimg_base=1",
+        "--config.schedule.tick_kimg_dict=4:1",
+        "--config.schedule.minibatch_dict=4:8",
         "--config.training.network_snapshot_ticks=1",
         "--total_kimg=2",
         "--metrics=swd:4k,msssim:256",
