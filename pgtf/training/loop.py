@@ -271,8 +271,8 @@ def _watch_of(job: _Job, state: TrainingState) -> watch.Watch | None:
 
 
 def _begin(state: TrainingState, config: RunConfig, dataset: Dataset, options: RunOptions) -> None:
-    if options.start is not None:
-        state.load_networks(*options.start)
+    if (start := options.start) is not None:
+        state.load_networks(start.G, start.D, start.Gs, start.nimg, start.frozen)
     else:
         initialize_discrimination(state.D, config, dataset)
 

@@ -66,7 +66,7 @@ def prepare(
     config = config.replace({"G.pixelnorm_epsilon": fitted.G.pixelnorm_epsilon})
     if start is not None and (fitted.G, fitted.D) != (config.G, config.D):
         raise ValueError(
-            f"`--resume_pkl` must hold networks for {dataset.path}. Received: "
+            f"`--resume_pkl` must hold networks for {dataset.path}. Received: {start.path} with "
             f"{'; '.join(x for x in config.differences(fitted) if x.startswith(('G.', 'D.')))}."
         )
     if fit_schedule:

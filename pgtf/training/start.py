@@ -22,6 +22,7 @@ class Start(NamedTuple):
     D: Discriminator
     Gs: Generator
     nimg: int  # images that they have seen
+    path: str  # file that they come from
     frozen: tuple[str, ...] = ()  # weights of D that are not trained
 
 
@@ -40,7 +41,7 @@ def load(path: str, asked_kimg: float | None) -> tuple[Start, str]:
     G, D, Gs = load_networks(path)
     nimg, reason = first_nimg(path, asked_kimg)
     line = f"Networks at the start: {path}, at {nimg / 1000:g} kimg ({reason})"
-    return Start(G, D, Gs, nimg), line
+    return Start(G, D, Gs, nimg, path), line
 
 
 def first_nimg(path: str, asked_kimg: float | None) -> tuple[int, str]:

@@ -92,7 +92,8 @@ def begin(source: Source, config: RunConfig, dataset: Dataset) -> tuple[Start, l
         f"{_size(source.G.config, source.trained_log2)}; the schedule begins at {nimg / 1000:g} "
         f"kimg, lod {lod:g}"
     )
-    start = Start(G, D, Gs, nimg, tuple(name for name in names if name in frozen))
+    kept = tuple(name for name in names if name in frozen)
+    start = Start(G, D, Gs, nimg, source.path, kept)
     return start, [line, *transfer.table(shown).splitlines()]
 
 

@@ -103,3 +103,16 @@ def never_end():
 def say_something():
     os.write(2, b"Assertion failed\n")
     yield sorted(sys.modules)
+
+
+def done_to(what, value=None):
+    """Returns this process's number, dies, takes memory, fails or never ends."""
+    if what == "die":
+        os.kill(os.getpid(), value)
+    elif what == "allocate":
+        bytearray(value)
+    elif what == "fail":
+        raise value
+    while what == "never end":
+        pass
+    return os.getpid()

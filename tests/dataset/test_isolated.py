@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pgtf.dataset import isolated as isolated_module
-from pgtf.dataset.isolated import isolated
+from pgtf.dataset.isolated import Isolation, isolated
 from tests.dataset import loads
 
 MIB = 1 << 20
@@ -69,3 +69,41 @@ def _parent(process):
             return int(file.read().rpartition(")")[2].split()[1])
     except OSError:
         return None
+
+
+@pytest.fixture
+def isolation():
+    found = Isolation(loads.done_to, max_cpu_seconds=1)
+    yield found
+    found._end()
+
+
+def test_one_process_reads_all_files_that_do_not_end_it(isolation):
+    pid = isolation("live", max_bytes=MIB)
+    assert pid != os.getpid()
+    for error in (ValueError("x: no good"), FileNotFoundError("x")):
+        with pytest.raises(type(error), match="x"):
+            isolation("fail", error, max_bytes=MIB)
+    assert isolation("allocate", 64 * MIB, max_bytes=128 * MIB) == pid
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "message"),
+    [
+        ("die", signal.SIGSEGV, "^damaged: reading it ended with SIGSEGV$"),
+        ("allocate", 256 * MIB, "^damaged: reading it takes more than 128 MiB of memory$"),
+        ("never end", None, "^damaged: reading it ended with SIGXCPU$"),
+    ],
+)
+def test_after_a_file_that_ends_the_process_another_reads(what, value, message, isolation):
+    pid = isolation("live", max_bytes=MIB)
+    with pytest.raises(ValueError, match=message):
+        isolation(what, value, max_bytes=128 * MIB)
+    assert isolation("live", max_bytes=MIB) != pid
+
+
+def test_the_process_of_an_isolation_ends_with_it():
+    isolation = Isolation(loads.done_to)
+    pid = isolation("live", max_bytes=MIB)
+    del isolation
+    assert not os.path.exists(f"/proc/{pid}")

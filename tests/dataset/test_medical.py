@@ -4,11 +4,15 @@ import gzip
 import json
 import pathlib
 import re
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 
 from pgtf.dataset import inspection, open_dataset
+from pgtf.dataset.sources.nifti import open_nifti
+from pgtf.dataset.sources.stacks import Reading
 from tests.dataset.commands import run
 
 nibabel = pytest.importorskip("nibabel")
@@ -235,6 +239,7 @@ def test_the_patients_of_a_set_are_held_out_whole(tmp_path):
     [
         ("examples_palette.dcm", "gray or RGB, found PALETTE COLOR"),
         ("MR_small_jpeg_ls_lossless.dcm", "JPEG-LS Lossless.*needs a package: .*pylibjpeg"),
+        ("JPGExtended.dcm", "decodes its pixels, JPEG Extended.*: .*pylibjpeg"),
         ("MR_truncated.dcm", "truncated"),
         ("rtplan.dcm", "has no pixel data"),
         ("no_meta.dcm", "not a DICOM file, or damaged"),
@@ -261,3 +266,72 @@ def test_damaged_volumes_are_one_line(cut, tmp_path, capsys):
     assert "x.nii: " in fail(tmp_path, tmp_path / "x.nii", capsys, "--grid=4x3")
     (tmp_path / "y.nii.gz").write_bytes(EXAMPLE.read_bytes()[:cut])
     assert "y.nii.gz: " in fail(tmp_path, tmp_path / "y.nii.gz", capsys, "--grid=4x3")
+
+
+def dicom_with(path, **fields):
+    """Writes pydicom's run-length encoded example with other fields."""
+    header = pydicom.dcmread(SCANS / "MR_small_RLE.dcm")
+    for name, value in fields.items():
+        setattr(header, name, value)
+    header.save_as(path)
+    return path
+
+
+def nifti_with(path, *shape):
+    """Writes zeros; .nii.gz packs them a thousand times."""
+    content = bytearray(nibabel.Nifti1Image(np.zeros((1, 1, 1), np.uint8), np.eye(4)).to_bytes())
+    content[40:56] = np.array([len(shape), *shape, *[1] * (7 - len(shape))], "<i2").tobytes()
+    with gzip.open(path, "wb", 6) as file:
+        file.write(content[:352])
+        for _ in range(int(np.prod(shape, dtype=np.int64)) >> 20):
+            file.write(bytes(1 << 20))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1024, 1024, 260), "claims to hold 260 MiB, too much for its .* bytes; unpack it with"),
+        ((1, 1, 8192, 512), "claims to hold 4194304 images, too many for its .* bytes"),
+    ],
+)
+def test_a_small_file_cannot_claim_a_large_volume(shape, message, tmp_path, capsys):
+    line = fail(tmp_path, nifti_with(tmp_path / "x.nii.gz", *shape), capsys)
+    assert re.search(rf"x[.]nii[.]gz: {message}", line), line
+
+
+def test_a_small_scan_cannot_claim_much_memory(tmp_path, capsys):
+    path = dicom_with(tmp_path / "x.dcm", Rows=30000, Columns=30000)
+    line = fail(tmp_path, path, capsys)
+    assert re.search("x[.]dcm: damaged: reading it takes more than 256 MiB of memory", line), line
+
+
+def test_a_deflated_scan_is_read_and_one_of_a_gigabyte_of_zeros_is_not(tmp_path, capsys):
+    content = (SCANS / "image_dfl.dcm").read_bytes()
+    make(tmp_path / "whole", SCANS / "image_dfl.dcm")
+    start = 132 + 12 + int.from_bytes(content[140:144], "little")
+    packer = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(zlib.decompress(content[start:], -zlib.MAX_WBITS))
+    packed += b"".join(packer.compress(bytes(1 << 20)) for _ in range(1 << 10))
+    (tmp_path / "x.dcm").write_bytes(content[:start] + packed + packer.flush())
+    line = fail(tmp_path, tmp_path / "x.dcm", capsys)
+    assert re.search("x[.]dcm: damaged: reading it takes more than .* MiB of memory", line), line
+
+
+def test_a_file_of_version_2_is_read_and_the_xml_of_cifti_is_not(tmp_path, monkeypatch):
+    values = np.arange(64, dtype=np.int16).reshape(8, 8, 1)
+    nibabel.save(nibabel.Nifti2Image(values, np.eye(4)), tmp_path / "x.nii")
+    monkeypatch.setattr(nibabel, "load", None)  # It would look for CIFTI.
+    found = make(tmp_path, tmp_path / "x.nii").read_images([0])
+    np.testing.assert_array_equal(found[0, ..., 0], values[..., 0])
+
+
+def test_a_slice_is_read_without_the_rest_of_its_volume(tmp_path):
+    values = np.zeros((64, 64, 200), np.uint8)
+    stack = open_nifti(str(volume(tmp_path / "x.nii", values)), Reading())
+    stack.read(0)
+    tracemalloc.start()
+    stack.read(100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * 64 * 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 from collections.abc import Callable, Sequence
 
 from pgtf.foreign.pictures import formats
@@ -25,7 +26,7 @@ from tests.fuzz.kinds import (
     repaired,
     zip_edited,
 )
-from tests.fuzz.seeds import below, datasets, named, networks, pictures, tables
+from tests.fuzz.seeds import below, datasets, named, networks, pictures, scans, tables
 
 
 def one(make: Callable[[], Case]) -> Callable[[], list[Case]]:
@@ -101,6 +102,10 @@ def _latents() -> list[Case]:
     return [{f"z.{end}": content} for end in found for content in found[end]]
 
 
+def _packed_volumes() -> list[Case]:
+    return [{"in/a.nii.gz": gzip.compress(case["in/a.nii"])} for case in scans.volumes()]
+
+
 def _measured() -> Case:
     return networks.snapshot() | datasets.faces()
 
@@ -110,6 +115,19 @@ RECORDS = repaired(repairs.records, *NPY_WORDS)
 GRAPH = edited(b"ReadFile", b"PyFunc", b"WriteFile")
 MATLAB = edited(b"MATLAB", b"\x0e\0\0\0", b"\x0f\0\0\0", b"\x01\0\0\0")
 HDF5 = edited(b"TREE", b"SNOD", b"HEAP", b"OHDR", b"\x89HDF\r\n\x1a\n")
+NIFTI_WORDS = (
+    b"n+1\0",
+    b"n+2\0",
+    b"\xff\x7f",
+    b"\xff\xff\xff\x7f",
+    b"\0\0\x80\x7f",
+    b"\0\0\xc0\x7f",
+)
+DICOM_WORDS = (
+    *(b"DICM", b"\x28\0\x10\0US", b"\x28\0\x08\0IS", b"\xe0\x7f\x10\0OW", b"\xfe\xff\x00\xe0"),
+    *(b"\xfe\xff\xdd\xe0\0\0\0\0", b"SQ\0\0\xff\xff\xff\xff", b"UN\0\0", b"1.2.840.10008.1.2.1.99"),
+)
+DICOM = edited(*DICOM_WORDS)
 ARCHIVE = edited(b"ustar", b"pax_headers", b"././@LongLink")
 DELTAS = edited(b"PK\3\4", b"PK\1\2", b"PK\5\6", *CSV_WORDS)
 LABELS = edited(*NPY_WORDS, *JSON_WORDS)
@@ -156,6 +174,14 @@ def _plain() -> list[Kind]:
         Kind("HDF5 dataset", "hdf5", datasets.hdf5, HDF5, weight=20),
         Kind("LMDB", "bedrooms", datasets.lsun, edited(), weight=20),
         Kind("CelebA-HQ", "celebahq", one(datasets.celebahq), DELTAS, ends("txt", "zip"), 40),
+        Kind("arrays", "scans", scans.arrays, edited(*NPY_WORDS), weight=60),
+        Kind("NIfTI", "scans", scans.volumes, edited(*NIFTI_WORDS), weight=60),
+        Kind("NIfTI, gzip", "scans", _packed_volumes, kinds.gzip_edited, weight=40),
+        Kind("DICOM", "scans", functools.partial(scans.dicom, *scans.PLAIN), DICOM, weight=60),
+        Kind(
+            *("DICOM, compressed", "scans", functools.partial(scans.dicom, *scans.PACKED), DICOM),
+            weight=60,
+        ),
         Kind("network pickle", "networks", networks.network_pickles, pickle_edited),
         Kind("Theano pickle", "networks", networks.theano_pickles, pickle_edited, weight=40),
         Kind("snapshot", "snapshot", one(networks.snapshot), NETWORKS),

@@ -51,6 +51,12 @@ def rank(folder: Path) -> None:
     command("rank_images", folder / "in", "--keep=2", f"--out={folder / 'out'}", "--num_workers=1")
 
 
+def scans(folder: Path) -> None:
+    """Arrays, volumes and scans."""
+    flags = ("--dtype=float32", "--transform=center-crop", "--resolution=8", "--num_workers=1")
+    command("create_from_arrays", folder / "out", folder / "in", *flags)
+
+
 def faces(folder: Path) -> None:
     """Aligned faces."""
     flags = ("--resolution=16", "--min_face=0", "--keep=2", "--num_workers=1")

@@ -133,7 +133,7 @@ def test_given_networks_are_trained_in_any_precision(config, precision):
         for kind, options in ((Generator, config.G), (Discriminator, config.D))
     )
     asked = config.replace({"training.precision": precision, "dataset.max_label_size": 0})
-    fitted, _ = prepare.prepare(asked, 1, Start(G, D, G, 500))
+    fitted, _ = prepare.prepare(asked, 1, Start(G, D, G, 500, "begun.h5"))
     epsilon = 1e-8 if precision == "fp32" else 1e-4
     assert fitted.G == dataclasses.replace(G.config, pixelnorm_epsilon=epsilon)
     assert (fitted.D, fitted.training.precision) == (D.config, precision)
@@ -142,8 +142,9 @@ def test_given_networks_are_trained_in_any_precision(config, precision):
 def test_networks_of_another_size_than_the_datasets_are_refused_with_the_fields(config, dataset):
     options = dataclasses.replace(config.G, resolution=4), dataclasses.replace(config.D)
     G, D = (networks.build(each, seed=1) for each in options)
-    with pytest.raises(ValueError, match=r"`--resume_pkl` must hold .* G.resolution: 4 -> 8\."):
-        prepare.prepare(config, 1, Start(G, D, G, 0))
+    message = r"`--resume_pkl` must hold .* Received: begun.h5 with G.resolution: 4 -> 8\."
+    with pytest.raises(ValueError, match=message):
+        prepare.prepare(config, 1, Start(G, D, G, 0, "begun.h5"))
 
 
 def test_a_fitted_schedule_is_part_of_the_configuration_by_value(config, dataset):

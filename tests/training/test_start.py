@@ -81,7 +81,7 @@ def test_a_number_that_is_none_is_refused(kimg):
 
 
 def test_something_must_be_left_to_train(trained):
-    begun = start.Start(*trained, trained[0], 90_112)
+    begun = start.Start(*trained, trained[0], 90_112, "begun.h5")
     start.check_length(begun, 90.113)
     for total_kimg in (90, 90.112):
         with pytest.raises(ValueError, match=r"resume_kimg=90.112, total_kimg=90.*--total_kimg=N"):

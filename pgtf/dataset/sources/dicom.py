@@ -6,60 +6,79 @@ unit of the values. Messages name tags and types, never their values, which may 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import logging
-import warnings
-from collections.abc import Iterator
+import os
 from typing import Any
 
 import numpy as np
 
 from pgtf.dataset.exporter import SHUFFLE_SEED
+from pgtf.dataset.isolated import Isolation
 from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.sources.ranges import Range
-from pgtf.dataset.sources.stacks import MAX_BYTES, Reading, Stack
+from pgtf.dataset.sources.stacks import FREE_BYTES, MAX_BYTES, Reading, Stack, Unusable, errors_of
 
 COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
 MAGIC, MAGIC_AT = b"DICM", 128  # at the start of a file
 HASH_DIGITS = 16
 MAX_UNIT = 16  # letters of a unit
+BYTES_PER_BYTE = 64  # memory for reading, per byte of a file; JPEG 2000 packs up to 20 times
 
 
 def open_dicom(path: str, reading: Reading) -> Stack:
     """Opens the frames of a file, with its modality LUT: CT in Hounsfield units.
 
+    Another process reads it: decoders of JPEG 2000 and others are written in C, and small files
+    may unpack to any size.
+
     Raises:
         OSError, ValueError: it cannot be read, or has no pixels that can be.
     """
-    pydicom = import_optional("pydicom", "pydicom")
-    with _one_kind_of_error():
-        header = pydicom.dcmread(path)
-        if "PixelData" not in header:
-            raise _Unusable("has no pixel data")
-        photometric = str(header.get("PhotometricInterpretation", ""))
-        if photometric not in ("MONOCHROME1", "MONOCHROME2", *COLORS):
-            known = photometric if photometric == "PALETTE COLOR" else "of another kind"
-            raise _Unusable(f"must be gray or RGB, found {known} (PhotometricInterpretation)")
-        _check_decoder(pydicom, header)
-        _check_length(header)
-        frames = _frames(header)
-        values = np.stack([_in_units(header, x, i) for i, x in enumerate(frames)])
-        stack_window = _window(header)
-    if photometric not in COLORS:
-        values = values[..., np.newaxis]
+    import_optional("pydicom", "pydicom")
+    max_bytes = min(FREE_BYTES + BYTES_PER_BYTE * os.stat(path).st_size, 4 * MAX_BYTES)
+    values, facts = _ISOLATION(path, max_bytes=max_bytes)
     num, height, width, channels = values.shape
     return Stack(
         num=num,
         shape=(height, width, channels),
         read=lambda number: values[number],
         num_bytes=values.nbytes,
-        unit=_unit(header),
-        subject=_subject(header),
         is_volume=num > 1,
-        window=stack_window,
-        is_burned_in=str(header.get("BurnedInAnnotation", "")).strip().upper() == "YES",
+        **facts,
     )
+
+
+def read_dicom(path: str) -> tuple[np.ndarray, dict[str, Any]]:
+    """Reads a file: -> values of its frames [N, H, W, C], and some of the fields of its Stack.
+
+    Raises:
+        MemoryError, OSError, ValueError: it cannot be read, or has no pixels that can be.
+    """
+    pydicom = import_optional("pydicom", "pydicom")
+    with errors_of("DICOM", "pydicom"):
+        header = pydicom.dcmread(path)
+        if "PixelData" not in header:
+            raise Unusable("has no pixel data")
+        photometric = str(header.get("PhotometricInterpretation", ""))
+        if photometric not in ("MONOCHROME1", "MONOCHROME2", *COLORS):
+            known = photometric if photometric == "PALETTE COLOR" else "of another kind"
+            raise Unusable(f"must be gray or RGB, found {known} (PhotometricInterpretation)")
+        _check_decoder(pydicom, header)
+        _check_length(header)
+        frames = _frames(header)
+        values = np.stack([_in_units(header, x, i) for i, x in enumerate(frames)])
+        facts = {
+            "unit": _unit(header),
+            "subject": _subject(header),
+            "window": _window(header),
+            "is_burned_in": str(header.get("BurnedInAnnotation", "")).strip().upper() == "YES",
+        }
+    if photometric not in COLORS:
+        values = values[..., np.newaxis]
+    return values, facts
+
+
+_ISOLATION = Isolation(read_dicom)  # of this process
 
 
 def _check_decoder(pydicom: Any, header: Any) -> None:
@@ -70,12 +89,12 @@ def _check_decoder(pydicom: Any, header: Any) -> None:
     try:
         decoder = pydicom.pixels.get_decoder(syntax)
     except NotImplementedError:
-        raise _Unusable(f"nothing decodes its transfer syntax, {syntax.name}") from None
+        raise Unusable(f"nothing decodes its transfer syntax, {syntax.name}") from None
     if not decoder.is_available:
         packages = "; or ".join(
             text.split(" requires ")[-1] for text in decoder.missing_dependencies
         )
-        raise _Unusable(f"its transfer syntax, {syntax.name}, needs a package: {packages}")
+        raise Unusable(f"its transfer syntax, {syntax.name}, needs a package: {packages}")
 
 
 def _check_length(header: Any) -> None:
@@ -87,21 +106,28 @@ def _check_length(header: Any) -> None:
         * int(header.get("NumberOfFrames", 1) or 1)
     )
     if num_values * 8 > MAX_BYTES:
-        raise _Unusable(f"must have at most {MAX_BYTES >> 30} GiB of values")
+        raise Unusable(f"must have at most {MAX_BYTES >> 30} GiB of values")
     if header.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     num_bytes = num_values * int(header.BitsAllocated) // 8
     if header.get("PhotometricInterpretation") == "YBR_FULL_422":
         num_bytes = num_bytes * 2 // 3
     if len(header.PixelData) < num_bytes:
-        raise _Unusable(
+        raise Unusable(
             f"pixel data are truncated, found {len(header.PixelData)} of {num_bytes} bytes"
         )
 
 
 def _frames(header: Any) -> np.ndarray:
     """Stored values of all frames: [N, H, W], or RGB [N, H, W, 3]; MONOCHROME1 is inverted."""
-    pixels: np.ndarray = header.pixel_array
+    try:
+        pixels: np.ndarray = header.pixel_array
+    except RuntimeError:  # Every decoder that is installed has failed.
+        syntax = header.file_meta.TransferSyntaxUID.name
+        raise Unusable(
+            f"nothing installed decodes its pixels, {syntax}: they are damaged, or need another "
+            "package, such as pylibjpeg[all]"
+        ) from None
     is_color = header.PhotometricInterpretation in COLORS
     if pixels.ndim == (3 if is_color else 2):
         pixels = pixels[np.newaxis]
@@ -170,27 +196,3 @@ def _subject(header: Any) -> str | None:
     if not text:
         return None
     return hashlib.sha256(f"{SHUFFLE_SEED} {text}".encode()).hexdigest()[:HASH_DIGITS]
-
-
-class _Unusable(ValueError):
-    """Carries a text of ours, which holds nothing of the file."""
-
-
-@contextlib.contextmanager
-def _one_kind_of_error() -> Iterator[None]:
-    """Context manager that turns errors of pydicom into ones without content of the file."""
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # Its notes quote values.
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except _Unusable:
-        raise
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise ValueError("truncated or damaged") from None
-    except MemoryError:
-        raise ValueError("needs more memory than there is") from None
-    except Exception as error:
-        raise ValueError(f"not a DICOM file, or damaged ({type(error).__name__})") from None

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import warnings
-from collections.abc import Iterator
+import os
 from typing import Any
 
 import numpy as np
 import PIL.Image
 
 from pgtf.dataset.sources.optional import import_optional
-from pgtf.dataset.sources.stacks import MAX_BYTES, Reading, Stack
+from pgtf.dataset.sources.stacks import (
+    MAX_BYTES,
+    Reading,
+    Stack,
+    Unusable,
+    check_packing,
+    errors_of,
+)
 from pgtf.foreign.limits import MAX_PIXELS
 
 AXES = "xyz"  # from left to right, from back to front, from bottom to top
@@ -31,12 +36,9 @@ def open_nifti(path: str, reading: Reading) -> Stack:
         OSError, ValueError: it cannot be read, or is no volume of numbers.
     """
     nibabel = import_optional("nibabel", "nibabel")
-    with _one_kind_of_error():
-        image = nibabel.load(path)
-        shape = image.shape
-        num_bytes = int(np.prod(shape, dtype=np.float64)) * 8
-        if num_bytes > MAX_BYTES:
-            raise ValueError(f"must have at most {MAX_BYTES >> 30} GiB of values")
+    with _errors():
+        image = _header(nibabel, path)
+        _check_length(image, path)
         image = nibabel.as_closest_canonical(image)
         spacing = nibabel.affines.voxel_sizes(image.affine)
         values = _volumes(np.asanyarray(image.dataobj))
@@ -48,8 +50,9 @@ def open_nifti(path: str, reading: Reading) -> Stack:
 
     def read(number: int) -> np.ndarray:
         volume, place = divmod(number, per_volume)
-        with _one_kind_of_error():  # A mapped file is read now.
-            plane = np.take(values[:, :, :, volume], place, axis)
+        with _errors():  # A mapped file is read now.
+            where = tuple(place if other == axis else slice(None) for other in range(3))
+            plane = np.array(values[(*where, volume)])
         return _resampled(plane, size)
 
     return Stack(
@@ -61,6 +64,27 @@ def open_nifti(path: str, reading: Reading) -> Stack:
     )
 
 
+def _header(nibabel: Any, path: str) -> Any:
+    """Opens a file of either version, not what else has its extension: CIFTI holds XML."""
+    try:
+        return nibabel.Nifti1Image.from_filename(path)
+    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError):
+        return nibabel.Nifti2Image.from_filename(path)
+
+
+def _check_length(image: Any, path: str) -> None:
+    """Raises ValueError for more values than a file can hold."""
+    num_values = int(np.prod(image.shape, dtype=np.float64))
+    if num_values * 8 > MAX_BYTES:
+        raise Unusable(f"must have at most {MAX_BYTES >> 30} GiB of values")
+    slope, intercept = image.header.get_slope_inter()
+    is_scaled = (slope, intercept) not in ((None, None), (1, 0))
+    size = image.header.get_data_dtype().itemsize
+    if path.lower().endswith(".gz"):
+        num_bytes = num_values * max(size, 8 if is_scaled else 0)
+        check_packing(num_bytes, os.stat(path).st_size, "; unpack it with gunzip")
+
+
 def _volumes(values: np.ndarray) -> np.ndarray:
     """Arranges an image of any number of axes as [X, Y, Z, volumes, C].
 
@@ -69,17 +93,17 @@ def _volumes(values: np.ndarray) -> np.ndarray:
     """
     if values.dtype.names:
         if not {*COLORS} <= {*values.dtype.names}:
-            raise ValueError(f"must have numbers or colors, found {values.dtype.names}")
+            raise Unusable(f"must have numbers or colors, found {values.dtype.names}")
         values = np.stack([values[name] for name in COLORS], axis=-1)
     else:
         values = values[..., np.newaxis]
     if values.dtype.kind not in "fiu":
-        raise ValueError(f"must have real numbers, found {values.dtype}")
+        raise Unusable(f"must have real numbers, found {values.dtype}")
     *sides, channels = values.shape
     while len(sides) > 4 and sides[-1] == 1:
         sides.pop()
     if len(sides) > 4 or not values.size:
-        raise ValueError(f"must have up to 4 axes, found {[*sides]}")
+        raise Unusable(f"must have up to 4 axes, found {[*sides]}")
     return values.reshape(*sides, *(1,) * (4 - len(sides)), channels)
 
 
@@ -89,7 +113,7 @@ def _resampled_size(size: tuple[int, int], spacing: tuple[float, float]) -> tupl
         return size
     height, width = (round(n * step / smaller) for n, step in zip(size, spacing, strict=True))
     if height * width > MAX_PIXELS:
-        raise ValueError(
+        raise Unusable(
             f"must have pixels that are nearly square, found {spacing[0]:g}x{spacing[1]:g}"
         )
     return height, width
@@ -107,22 +131,6 @@ def _resampled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.rint(found).astype(plane.dtype) if plane.dtype.kind in "iu" else found
 
 
-@contextlib.contextmanager
-def _one_kind_of_error() -> Iterator[Any]:
-    """Context manager that turns errors of nibabel into ones without content of the file."""
-    logging.getLogger("nibabel").setLevel(logging.CRITICAL + 1)  # It repairs headers aloud.
-    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ValueError:
-        raise
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise ValueError("truncated or damaged") from None
-    except MemoryError:
-        raise ValueError("needs more memory than there is") from None
-    except Exception as error:
-        raise ValueError(f"not a NIfTI file, or damaged ({type(error).__name__})") from None
+def _errors() -> contextlib.AbstractContextManager[None]:
+    """Context manager for all that uses nibabel, which repairs headers aloud."""
+    return errors_of("NIfTI", "nibabel", "nibabel.global")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -17,6 +19,11 @@ from pgtf.grids import Grid
 KEPT_BYTES = 1 << 29  # of decoded files that a process keeps, besides the last one
 FEW_CHANNELS = 16  # A longer last axis is taken for columns where images may have any size.
 MAX_BYTES = 1 << 33  # of a decoded file
+# A compressed file may be any number of times as large when it is unpacked, up to so many bytes;
+# beyond them at most so many times, and it has no more images than bytes.
+FREE_BYTES = 1 << 28
+MAX_PACKING = 128
+FREE_IMAGES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +74,10 @@ class StackCache:
             self._stacks.move_to_end(key)
             return self._stacks[key]
         stack = self._open(path, reading)
+        if stack.num > max(FREE_IMAGES, found.st_size):
+            raise ValueError(
+                f"claims to hold {stack.num} images, too many for its {found.st_size} bytes"
+            )
         self._stacks[key] = stack
         while len(self._stacks) > 1 and self._num_bytes() > KEPT_BYTES:
             self._stacks.popitem(last=False)
@@ -90,6 +101,37 @@ def one_kind_of_error() -> Iterator[None]:
         raise ValueError(f"damaged ({type(error).__name__})") from None
 
 
+class Unusable(ValueError):
+    """Carries a text of ours, which holds nothing of the file."""
+
+
+@contextlib.contextmanager
+def errors_of(kind: str, *loggers: str) -> Iterator[None]:
+    """Context manager that silences a library and turns its errors into ones without content.
+
+    Args:
+        kind: of the file, for messages.
+        loggers: names of loggers whose notes quote values of the file.
+
+    Raises:
+        MemoryError, ValueError: as above. OSError: a disk does not recover.
+    """
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (MemoryError, Unusable):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ValueError("truncated or damaged") from None
+    except Exception as error:
+        raise ValueError(f"not a {kind} file, or damaged ({type(error).__name__})") from None
+
+
 def of_array(images: np.ndarray, num_bytes: int = 0) -> Stack:
     """Stack of an array [N, H, W, C]; bools become 0 and 255."""
 
@@ -99,6 +141,18 @@ def of_array(images: np.ndarray, num_bytes: int = 0) -> Stack:
 
     num, height, width, channels = images.shape
     return Stack(num, (height, width, channels), read, num_bytes)
+
+
+def check_packing(num_bytes: int, file_bytes: int, remedy: str = "") -> None:
+    """Refuses a compressed file of so many bytes that claims to hold too many.
+
+    Raises:
+        Unusable: it does.
+    """
+    if num_bytes > max(FREE_BYTES, MAX_PACKING * file_bytes):
+        raise Unusable(
+            f"claims to hold {num_bytes >> 20} MiB, too much for its {file_bytes} bytes{remedy}"
+        )
 
 
 def arranged(array: np.ndarray, reading: Reading) -> np.ndarray:
