@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ ROOM = 4096  # bytes, more than any of its structures needs
 ERROR_EXIT, EMIT_MESSAGE, FORMAT_MESSAGE = 0, 8, 24
 OUTPUT_WIDTH, OUTPUT_HEIGHT, OUTPUT_COMPONENTS, OUTPUT_SCANLINE = 136, 140, 148, 168
 INPUT_WIDTH, INPUT_HEIGHT, INPUT_COMPONENTS, INPUT_SPACE = 48, 52, 56, 60
-ARITHMETIC, OPTIMIZE, RESTART_INTERVAL = 260, 264, 280
+COMPONENTS, ARITHMETIC, OPTIMIZE, RESTART_INTERVAL = 88, 260, 264, 280
+FACTORS, COMPONENT_BYTES = (8, 12), 96
 SPACES = {1: 1, 3: 2, 4: 4}  # number of channels -> J_COLOR_SPACE: gray, RGB, CMYK
 MAX_PIXELS = 1 << 22  # of a file that is judged
 MAX_MESSAGES = 20
@@ -168,8 +170,23 @@ def _decode(library: Any, state: Any, content: bytes) -> int:
     return checksum
 
 
-def encode_arithmetic(pixels: np.ndarray, *, progressive: bool, restart_interval: int) -> bytes:
-    """Encodes uint8 [H, W, C] with arithmetic coding, which Pillow reads and does not write."""
+def encode(
+    pixels: np.ndarray,
+    *,
+    arithmetic: bool = False,
+    progressive: bool = False,
+    restart_interval: int = 0,
+    sampling: Sequence[tuple[int, int]] = (),
+) -> bytes:
+    """Encodes uint8 [H, W, C] in ways that Pillow can read, but not write.
+
+    Args:
+        pixels: gray, RGB or CMYK.
+        arithmetic: use arithmetic instead of Huffman coding.
+        progressive: write several scans.
+        restart_interval: blocks from one restart marker to the next; 0 = no markers.
+        sampling: horizontal and vertical factor of each component; () = the usual ones.
+    """
     library = ctypes.CDLL(path())
     errors, state = (ctypes.create_string_buffer(ROOM) for _ in range(2))
     library.jpeg_std_error.restype = ctypes.c_void_p
@@ -182,8 +199,14 @@ def encode_arithmetic(pixels: np.ndarray, *, progressive: bool, restart_interval
     for place, value in (fields | {INPUT_SPACE: SPACES[channels]}).items():
         _number(state, place).value = value
     library.jpeg_set_defaults(state)
-    for place, value in {ARITHMETIC: 1, OPTIMIZE: 0, RESTART_INTERVAL: restart_interval}.items():
-        _number(state, place).value = value
+    fields = {ARITHMETIC: arithmetic, OPTIMIZE: not arithmetic, RESTART_INTERVAL: restart_interval}
+    for place, value in fields.items():
+        _number(state, place).value = int(value)
+    component = _pointer(state, COMPONENTS).value or 0
+    for factors in sampling:
+        for place, factor in zip(FACTORS, factors, strict=True):
+            ctypes.c_int.from_address(component + place).value = factor
+        component += COMPONENT_BYTES
     if progressive:
         library.jpeg_simple_progression(state)
     library.jpeg_start_compress(state, 1)

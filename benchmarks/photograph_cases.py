@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import struct
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ from benchmarks.photograph_exif import MUTATIONS, orientation_of
 from benchmarks.photograph_files import Photograph, jpeg, photograph, tiff, with_metadata
 from pgtf.foreign.pictures import formats
 
-EXIF_SIDE, JPEG_SIDE = 32, 64  # pixels
+EXIF_SIDE, JPEG_SIDE, THUMBNAIL_SIDE = 32, 64, 16  # pixels
 # Damages around the EXIF data, and the kinds of file that can have them.
 AROUND = {
     "length of the segment wrong": ("JPEG",),
@@ -49,12 +50,18 @@ def exif_cases(count: int, seed: int) -> Iterator[Case]:
         possible = [kind for kind in kinds if _suits(damage, kind)]
         shares = np.array([SHARES[kind] for kind in possible])
         kind = str(rng.choice(possible, p=shares / shares.sum()))
-        block = photograph_exif.whole(rng, int(rng.integers(1, 9)))
+        thumbnail = _thumbnail() if rng.integers(2) else b""
+        block = photograph_exif.whole(rng, int(rng.integers(1, 9)), thumbnail)
         if kind == "TIFF":
             yield _tiff_case(rng, damage, block)
         else:
             photo = photograph(rng, kind, EXIF_SIDE)
             yield _exif_case(rng, damage, photo, block)
+
+
+@functools.cache
+def _thumbnail() -> bytes:
+    return jpeg(np.random.default_rng(0), THUMBNAIL_SIDE).content
 
 
 def _suits(damage: str, kind: str) -> bool:

@@ -59,7 +59,7 @@ def orientation_of(content: bytes) -> int:
     return 0
 
 
-def whole(rng: np.random.Generator, orientation: int) -> Block:
+def whole(rng: np.random.Generator, orientation: int, thumbnail: bytes = b"") -> Block:
     """EXIF data like those of a camera: four directories, and a thumbnail that lies otherwise."""
     order = "<>"[rng.integers(2)]
     short, long = order + "H", order + "I"
@@ -77,8 +77,6 @@ def whole(rng: np.random.Generator, orientation: int) -> Block:
     ]
     details = [(0x829A, RATIONAL, 1, rational), (0x9286, UNDEFINED, 12, b"ASCII\0\0\0good")]
     places = [(1, ASCII, 2, b"N\0"), (2, RATIONAL, 3, 3 * rational)]
-    noise = rng.integers(0, 256, int(rng.integers(20, 90))).astype(np.uint8).tobytes()
-    thumbnail = b"\xff\xd8\xff\xdb" + noise + b"\xff\xd9" if rng.integers(2) else bytes(20)
     small = [
         (259, SHORT, 1, struct.pack(short, 6)),
         (ORIENTATION, SHORT, 1, struct.pack(short, orientation % 8 + 1)),

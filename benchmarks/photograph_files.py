@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 
 from benchmarks.data import draw_photograph
-from benchmarks.libjpeg import encode_arithmetic
+from benchmarks.libjpeg import encode
 
 NUM_DISTINCT = 8  # pictures of one size
 CONTAINERS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "AVIF": "avif"}
@@ -53,11 +53,16 @@ def jpeg(rng: np.random.Generator, side: int) -> Photograph:
     restart = int(rng.choice([0, rng.integers(1, 20)], p=[0.65, 0.35]))
     progressive = bool(rng.integers(2))
     image = image.convert(mode)
-    if rng.integers(10) == 0:
+    rare = int(rng.integers(16))
+    if rare < 2:
+        options = {"arithmetic": rare == 0, "progressive": progressive}
+        if rare:  # factors that few decoders know
+            options["sampling"] = [(1, 1), (2, 2), (1, 1), (1, 2)][: len(mode)]
         shaped = np.asarray(image).reshape(side, side, -1)
-        restarts = {"progressive": progressive, "restart_interval": restart}
-        found = _decoded(image, "JPEG", encode_arithmetic(shaped, **restarts))
-        return dataclasses.replace(found, name=f"arithmetic {found.name}")
+        found = _decoded(image, "JPEG", encode(shaped, restart_interval=restart, **options))
+        return dataclasses.replace(
+            found, name=f"{'oddly sampled' if rare else 'arithmetic'} {found.name}"
+        )
     options = {"quality": int(rng.integers(60, 98)), "subsampling": int(rng.integers(3))}
     options |= {"optimize": bool(rng.integers(2)), "restart_marker_blocks": restart}
     return _encoded(image, "JPEG", progressive=progressive, **options)

@@ -17,6 +17,10 @@ from absl import logging
 # Messages about files that another version of libjpeg may decode; all others are about damage, such
 # as "bad arithmetic code".
 UNSUPPORTED = re.compile(r"^tj|not implemented|Unsupported (?:JPEG|color)")
+# Errors of `jpeg_check`: those, and that the library is of another make than it expects.
+NOT_CHECKED = re.compile(
+    f"{UNSUPPORTED.pattern}|struct mismatch|Wrong JPEG library|Traceback|Error"
+)
 MAX_KEPT = 1 << 26  # bytes of memory that a thread keeps for the next file
 _local = threading.local()
 COLOR_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's mode
@@ -64,9 +68,10 @@ def refuse_damaged(content: bytes) -> None:
         return
     program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("jpeg_check.py"))]
     done = subprocess.run([*program, library], input=content, capture_output=True)
-    warnings = done.stderr.decode(errors="replace").splitlines()
-    if not done.returncode and warnings:  # After an error there is a better message by Pillow.
-        raise _damaged(warnings[0])
+    lines = done.stderr.decode(errors="replace").splitlines()
+    # The first warning, or else the error, tells most.
+    if done.returncode in (0, 1) and lines and not NOT_CHECKED.search(lines[-1]):
+        raise _damaged(lines[0])
 
 
 def _damaged(message: str) -> ValueError:

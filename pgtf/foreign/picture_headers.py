@@ -69,27 +69,49 @@ def read_jpeg(file: IO[bytes], pixels: bool) -> Jpeg:
         found = _jpeg_header(content)
     if found is None:
         raise ValueError("damaged: it ends before its image")
-    header, scan = found
+    header, scan, num_extra = found
     if pixels:
+        if num_extra and _is_thumbnail(content, scan):
+            raise _extraneous(num_extra)
         check_scans(content, scan, header.size[0] * header.size[1])
         header = header._replace(content=header.content + content[scan:])
     return header
 
 
-def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
-    """Returns the header and the place of the first scan's data; None if there is no scan."""
+def _is_thumbnail(content: bytes, scan: int) -> bool:
+    """True if another scan follows the end of the picture, but no other file.
+
+    A wrong length of EXIF data may lay open the picture in them.
+    """
+    end = content.find(b"\xff\xd9", scan)
+    another, file = content.find(b"\xff\xda", end), content.find(JPEG_START, end)
+    return -1 < end < another and not -1 < file < another
+
+
+def _extraneous(num_bytes: int) -> ValueError:
+    return ValueError(f"damaged JPEG data ({num_bytes} extraneous bytes in its header)")
+
+
+def _jpeg_header(content: bytes) -> tuple[Jpeg, int, int] | None:
+    """Reads the header of a JPEG file.
+
+    Returns:
+        None if there is no scan; otherwise the header, the place of the first scan's data, and the
+        number of bytes that a wrong length of metadata leaves over.
+    """
     kept = [content[:2]]
     metadata: dict[bytes, list[bytes]] = {EXIF: [], XMP: []}
     at, size, num_components, is_sequential = 2, (0, 0), 0, False
-    is_needed = False  # the segment before
+    num_extra, is_needed = 0, False  # The latter is about the segment before.
     for _ in range(MAX_SEGMENTS):
         marker = MARKER.search(content, at)
         if marker is None or marker[1][0] == EOI:
             return None
         kind, begin = marker[1][0], marker.start()
-        # A wrong length of metadata leaves bytes over, which no pixel needs.
-        if is_needed and content[at:begin].strip(b"\xff"):
-            raise ValueError(f"damaged JPEG data ({begin - at} extraneous bytes in its header)")
+        if content[at:begin].strip(b"\xff"):
+            if is_needed:
+                raise _extraneous(begin - at)
+            num_extra += begin - at
         at = marker.end()
         if kind == SOI:
             raise ValueError("damaged JPEG data (another file begins in its header)")
@@ -104,7 +126,7 @@ def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
             if is_sequential:
                 segment = segment[:-3] + WHOLE_SPECTRUM
             header, (exif, xmp) = b"".join([*kept, segment]), map(_first, metadata.values())
-            return Jpeg(header, size, num_components, exif, xmp), end
+            return Jpeg(header, size, num_components, exif, xmp), end, num_extra
         if kind in FRAMES:
             is_sequential, num_components = kind in SEQUENTIAL, int.from_bytes(body[5:6], "big")
             size = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
