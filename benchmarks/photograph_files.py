@@ -33,6 +33,7 @@ class Photograph:
     pixels: np.ndarray  # as Pillow decodes it: uint8 [C, H, W], of one channel or three
     image: PIL.Image.Image  # before it was encoded
     name: str  # of the kind and the mode of its pixels
+    checksum: int  # of its pixels as libjpeg gives them
 
     @property
     def is_plain(self) -> bool:
@@ -86,9 +87,12 @@ def _encoded(image: PIL.Image.Image, kind: str, **options: object) -> Photograph
 
 def _decoded(image: PIL.Image.Image, kind: str, content: bytes) -> Photograph:
     with PIL.Image.open(io.BytesIO(content)) as file:
-        pixels = np.asarray(file.convert("RGB") if file.mode == "CMYK" else file)
-        name = f"{kind} {file.mode}"
-    return Photograph(kind, content, np.atleast_3d(pixels).transpose(2, 0, 1), image, name)
+        stored = np.asarray(file)
+        if file.mode == "CMYK":  # Pillow inverts these.
+            stored, file = 255 - stored, file.convert("RGB")
+        name = f"{kind} {image.mode}"
+        pixels = np.atleast_3d(np.asarray(file)).transpose(2, 0, 1)
+    return Photograph(kind, content, pixels, image, name, zlib.crc32(stored.tobytes()))
 
 
 def segment(marker: int, body: bytes, extra: int = 0) -> bytes:
