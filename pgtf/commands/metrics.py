@@ -97,8 +97,14 @@ def _measure_all(
     if args.run:
         sources = [s for i, s in enumerate(sources, 1) if i % plan.every == 0 or i == len(sources)]
     fields = {} if label is None else {"label": label}
+    # With --records the snapshots are in another folder. The best snapshot of one label, of a
+    # split or of other images is not that of the run.
+    keeps_best = bool(args.run and not args.records and label is None)
+    keeps_best = keeps_best and metrics_sources.are_of_training(args, dataset)
     failures = [
-        name for name, make in sources if not _measure(args, evaluator, name, make, folder, fields)
+        name
+        for name, make in sources
+        if not _measure(args, evaluator, name, make, folder, fields, keeps_best)
     ]
     if failures:
         raise ValueError(f"{len(failures)} of {len(sources)} were not measured: {failures[0]} ...")
@@ -134,6 +140,7 @@ def _measure(
     make: Callable[[], ImageSet],
     folder: str | os.PathLike[str] | None,
     fields: dict[str, Any],
+    keeps_best: bool,
 ) -> bool:
     """Measures one set of fakes. Returns False if a snapshot of a run cannot be measured."""
     if _is_snapshot(args):
@@ -158,8 +165,7 @@ def _measure(
         with deferred():
             Path(folder).mkdir(parents=True, exist_ok=True)
             records.append(folder, record)
-            # With --records the snapshots are in another folder; one label's best is not all's.
-            if args.run and not args.records and "label" not in record:
+            if keeps_best:
                 keep_best(folder, record)
     return True
 

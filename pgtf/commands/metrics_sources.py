@@ -24,7 +24,7 @@ from pgtf.label_groups import LabelGroup, cut, one_class, restored
 from pgtf.metrics import image_sets
 from pgtf.metrics.during_training import SNAPSHOTS
 from pgtf.metrics.image_sets import ImageSet
-from pgtf.runs import run_folder
+from pgtf.runs import identity, run_folder
 from pgtf.runs.datasets import open_dataset_of
 
 Source = tuple[str, Callable[[], ImageSet]]  # name of the fakes, and the function that makes them
@@ -82,6 +82,21 @@ def reals_of(args: argparse.Namespace) -> tuple[ImageSet, Dataset | None]:
     mirror = dataset.mirror if stated is None else stated
     mirror_seed = args.seed if mirror else None
     return image_sets.of_dataset(dataset, mirror_seed, args.split), dataset
+
+
+def are_of_training(args: argparse.Namespace, dataset: Dataset | None) -> bool:
+    """True if the reals of `reals_of` are the images on which the run was trained."""
+    if args.reals or args.split != "train" or dataset is None:
+        return False
+    if not args.dataset:
+        return True
+    folder = run_of(args)
+    source = identity.load(folder).source
+    if source is None:
+        source = identity.Source(
+            os.path.realpath(run_folder.read_config(folder, Config).dataset.path)
+        )
+    return source.is_near(identity.Source.of(dataset))
 
 
 def _mirror_of_snapshot(path: str) -> bool | None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
+from pgtf.foreign import tiff
 from pgtf.foreign.limits import check_scans
 
 JPEG_START = b"\xff\xd8\xff"
@@ -18,7 +20,7 @@ PREFIX_BYTES = 1 << 16  # read first if only the size of a JPEG image is wanted
 # Markers of JPEG, ITU-T T.81 table B.1.
 WITHOUT_BODY = {0x01, *range(0xD0, 0xD9)}
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-EOI, SOS, COMMENT = 0xD9, 0xDA, 0xFE
+SOI, EOI, SOS, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 APPLICATIONS = range(0xE0, 0xF0)
 JFIF = b"JFIF\0"
 KEPT = (JFIF, b"ICC_PROFILE\0", b"Adobe")  # application segments that pixels need
@@ -30,10 +32,12 @@ WHOLE_SPECTRUM = b"\0\x3f\0"
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 MAX_SEGMENTS = 8192  # before the first scan; an ICC profile takes 255 at most
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+UNNEEDED_CHUNKS = (b"eXIf", b"iTXt", b"tEXt", b"zTXt", b"tIME", b"pHYs")  # No pixel needs them.
+MAX_CHECKED = 1 << 24  # bytes of such a chunk
 MAX_CHUNKS = 1 << 18  # of a PNG file: 2 GiB in chunks of 8 KiB
-# EXIF data in an AVIF file: the length of what precedes them, that, and the first bytes.
-AVIF_EXIF = re.compile(rb"(\0\0\0\0|\0\0\0\x06Exif\0\0)(?:II\*\0|MM\0\*).{10}", re.DOTALL)
-EMPTY_EXIF = b"MM\0*\0\0\0\x08" + bytes(6)  # no values, no other directory
+# The entry of EXIF data in the list of parts of an AVIF file: version, number, type.
+AVIF_EXIF = re.compile(rb"(infe(?:\x02.{3}.{2}|\x03.{3}.{4}).{2})Exif", re.DOTALL)
 MAX_BLOCKS = 8192  # of 255 bytes each, before the first image of a GIF file
 # Bounds of JPEG 2000: a decoder keeps a record of each part, however small.
 FREE_TILES, MIN_TILE = 1024, 1 << 12  # number that any image may have; least pixels of more
@@ -65,58 +69,118 @@ def read_jpeg(file: IO[bytes], pixels: bool) -> Jpeg:
         found = _jpeg_header(content)
     if found is None:
         raise ValueError("damaged: it ends before its image")
-    header, scan = found
+    header, scan, num_extra = found
     if pixels:
+        if num_extra and _is_thumbnail(content, scan):
+            raise _extraneous(num_extra)
         check_scans(content, scan, header.size[0] * header.size[1])
         header = header._replace(content=header.content + content[scan:])
     return header
 
 
-def _jpeg_header(content: bytes) -> tuple[Jpeg, int] | None:
-    """Returns the header and the place of the first scan's data; None if there is no scan."""
+def _is_thumbnail(content: bytes, scan: int) -> bool:
+    """True if another scan follows the end of the picture, but no other file.
+
+    A wrong length of EXIF data may lay open the picture in them.
+    """
+    end = content.find(b"\xff\xd9", scan)
+    another, file = content.find(b"\xff\xda", end), content.find(JPEG_START, end)
+    return -1 < end < another and not -1 < file < another
+
+
+def _extraneous(num_bytes: int) -> ValueError:
+    return ValueError(f"damaged JPEG data ({num_bytes} extraneous bytes in its header)")
+
+
+def _jpeg_header(content: bytes) -> tuple[Jpeg, int, int] | None:
+    """Reads the header of a JPEG file.
+
+    Returns:
+        None if there is no scan; otherwise the header, the place of the first scan's data, and the
+        number of bytes that a wrong length of metadata leaves over.
+    """
     kept = [content[:2]]
-    metadata = {EXIF: b"", XMP: b""}
+    metadata: dict[bytes, list[bytes]] = {EXIF: [], XMP: []}
     at, size, num_components, is_sequential = 2, (0, 0), 0, False
+    num_extra, is_needed = 0, False  # The latter is about the segment before.
     for _ in range(MAX_SEGMENTS):
         marker = MARKER.search(content, at)
         if marker is None or marker[1][0] == EOI:
             return None
-        kind, at = marker[1][0], marker.end()
+        kind, begin = marker[1][0], marker.start()
+        if content[at:begin].strip(b"\xff"):
+            if is_needed:
+                raise _extraneous(begin - at)
+            num_extra += begin - at
+        at = marker.end()
+        if kind == SOI:
+            raise ValueError("damaged JPEG data (another file begins in its header)")
         if kind in WITHOUT_BODY:
             continue
         end = at + int.from_bytes(content[at : at + 2], "big")
         body = content[at + 2 : end]
         if end > len(content) or end < at + 2:
             return None
-        segment = content[marker.start() : end]
+        segment = content[begin:end]
         if kind == SOS:
             if is_sequential:
                 segment = segment[:-3] + WHOLE_SPECTRUM
-            return Jpeg(b"".join([*kept, segment]), size, num_components, *metadata.values()), end
+            header, (exif, xmp) = b"".join([*kept, segment]), map(_first, metadata.values())
+            return Jpeg(header, size, num_components, exif, xmp), end, num_extra
         if kind in FRAMES:
             is_sequential, num_components = kind in SEQUENTIAL, int.from_bytes(body[5:6], "big")
             size = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
         if body.startswith(JFIF):
             segment = segment[:9] + JFIF_VERSION + segment[11:]
-        if kind in APPLICATIONS or kind == COMMENT:
-            for name in metadata:
-                if body.startswith(name) and not metadata[name]:
-                    metadata[name] = body[len(name) :]
-        if kind not in (COMMENT, *APPLICATIONS) or body.startswith(KEPT):
+        is_needed = kind not in (COMMENT, *APPLICATIONS)
+        for name, blocks in metadata.items():
+            if not is_needed and len(body) > len(name) and body.startswith(name):
+                blocks.append(body[len(name) :])
+        if is_needed or body.startswith(KEPT):
             kept.append(segment)
         at = end
     raise ValueError("damaged: too many segments before its image")
 
 
-def check_png(file: IO[bytes]) -> None:
-    """Refuses a PNG file whose chunks would take minutes to walk."""
-    file.seek(8)
+def _first(blocks: list[bytes]) -> bytes:
+    """Returns the first block of metadata, or the first that gives an orientation as EXIF data."""
+    turning = (block for block in blocks if tiff.orientation_of(block))
+    return blocks[0] if len(blocks) == 1 else next(turning, (*blocks, b"")[0])
+
+
+def checked_png(file: IO[bytes]) -> IO[bytes]:
+    """Returns a PNG file without those metadata whose checksum is wrong, as libpng reads it.
+
+    Pillow refuses such a file, of which every pixel may be right.
+
+    Raises:
+        ValueError: walking its chunks would take minutes.
+    """
+    kept, start, at = [], 0, len(PNG_SIGNATURE)
     for _ in range(MAX_CHUNKS):
+        file.seek(at)
         head = file.read(8)
         if len(head) < 8 or head[4:] == b"IEND":
-            return
-        file.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)  # data and checksum
-    raise ValueError(f"must have at most {MAX_CHUNKS} chunks")
+            break
+        size = int.from_bytes(head[:4], "big")
+        end = at + 12 + size  # length, name, data and checksum
+        if head[4:] in UNNEEDED_CHUNKS and size <= MAX_CHECKED:
+            body = file.read(size + 4)
+            if len(body) == size + 4 and zlib.crc32(head[4:] + body[:-4]) != _number(body[-4:]):
+                kept.append((start, at))
+                start = end
+        at = end
+    else:
+        raise ValueError(f"must have at most {MAX_CHUNKS} chunks")
+    file.seek(0)
+    if not kept:
+        return file
+    content = file.read()
+    return io.BytesIO(b"".join(content[a:b] for a, b in [*kept, (start, len(content))]))
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
 
 
 def check_gif(file: IO[bytes]) -> None:
@@ -156,12 +220,13 @@ def webp_size(head: bytes) -> tuple[int, int] | None:
 
 
 def without_exif(content: bytes) -> bytes:
-    """Returns an AVIF file with an empty directory in place of its EXIF data.
+    """Returns an AVIF file whose EXIF data are of a type that nobody knows.
 
-    Pillow parses these when it opens the file, and writes them again if it is turned, which odd
-    values make impossible. The orientation of AVIF is stored elsewhere.
+    Pillow parses these when it opens the file, refuses it if they are damaged, and writes them
+    again if it is turned, which odd values make impossible. The orientation of AVIF is stored
+    elsewhere.
     """
-    return AVIF_EXIF.sub(lambda found: found[1] + EMPTY_EXIF, content)
+    return AVIF_EXIF.sub(rb"\1none", content)
 
 
 def check_jpeg2000(content: bytes) -> None:

@@ -20,7 +20,7 @@ import PIL.Image
 
 from pgtf.foreign import kinds, picture_headers, pnm, tiff
 from pgtf.foreign.files import PathLike, open_regular, size_of
-from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg
+from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg, refuse_damaged
 from pgtf.foreign.limits import (
     DEEP,
     MAX_FILE_BYTES,
@@ -40,7 +40,7 @@ OPENCV_FORMATS = ("PNG", "WEBP", "TIFF", "BMP")  # and JPEG
 HEAD_BYTES = 64  # enough to tell a kind of file from another
 NUM_PAGES, TURN = "pgtf-pages", "pgtf-orientation"  # keys in the `info` of a TIFF file
 TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from text.
-XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])\s*["'<]""")
 
 
 @functools.cache
@@ -123,6 +123,8 @@ def decode_encoded_jpeg(content: bytes) -> np.ndarray | None:
         jpeg = picture_headers.read_jpeg(io.BytesIO(content), pixels=True)
         check_size(jpeg.size, len(content))
         pixels = decode_jpeg(jpeg.content, "CMYK" if jpeg.num_components == 4 else "RGB")
+        if pixels is None:
+            refuse_damaged(jpeg.content)
         is_plain = jpeg.num_components != 4 and tiff.orientation_of(jpeg.exif) <= 1
         return pixels if is_plain else None
 
@@ -233,7 +235,7 @@ def _open(
     if kinds.is_heic(head):
         return _open_heic(file)
     if head.startswith(PNG_START):
-        picture_headers.check_png(file)
+        file = picture_headers.checked_png(file)
     elif head.startswith(b"GIF"):
         picture_headers.check_gif(file)
     elif head.startswith(b"RIFF"):

@@ -69,6 +69,12 @@ class Directory:
         """False for a smaller copy of another picture, and for a mask."""
         return not self.integer(SUBFILE, 0) & (REDUCED | MASK)
 
+    @property
+    def orientation(self) -> int:
+        """Orientation of the picture, 1 to 8; 0 if it is missing or out of range."""
+        found = (self.integer_of(entry) for entry in self.entries if entry.tag == ORIENTATION)
+        return next((value for value in found if value is not None and 1 <= value <= 8), 0)
+
     def first_of(self, content: Content, tag: int, default: int) -> int:
         """First of the integers of a tag, which may lie anywhere in the file."""
         found = self.numbers(content, tag, 1)
@@ -96,18 +102,26 @@ class Directory:
 
     def integer(self, tag: int, default: int) -> int:
         """Value of a tag that has one integer; the default if it is missing or of another type."""
-        for entry in self.entries:
-            if entry.tag == tag and entry.type in INTEGERS and entry.count == 1:
-                return self.number(entry.value[: TYPE_SIZES[entry.type]])
-        return default
+        found = (self.integer_of(entry) for entry in self.entries if entry.tag == tag)
+        return next((value for value in found if value is not None), default)
+
+    def integer_of(self, entry: Entry) -> int | None:
+        """Value of an entry that has one integer, stored in its record; None for any other."""
+        size = TYPE_SIZES.get(entry.type, 0)
+        if entry.type not in INTEGERS or entry.count != 1 or size > len(entry.value):
+            return None
+        return self.number(entry.value[:size])
 
 
-def read_directory(content: Content, start: int | None = None) -> Directory:
+def read_directory(
+    content: Content, start: int | None = None, *, is_whole: bool = True
+) -> Directory:
     """Reads a directory of a TIFF file or of EXIF data.
 
     Args:
         content: the file.
         start: place of the directory; None = the first one.
+        is_whole: False = EXIF data, of which those entries are returned that are there.
 
     Raises:
         ValueError: there is none.
@@ -116,19 +130,21 @@ def read_directory(content: Content, start: int | None = None) -> Directory:
     try:
         if order is None:
             raise ValueError("damaged: not a TIFF file")
-        is_big = 43 in content[2:4]
+        is_big = is_whole and 43 in content[2:4]
         offset = struct.Struct(order + ("Q" if is_big else "I"))
         if start is None:
             at = 8 if is_big else 4
             (start,) = offset.unpack(content[at : at + offset.size])
         place, width = start, 8 if is_big else 2
         (count,) = struct.unpack(order + ("Q" if is_big else "H"), content[start : start + width])
-        if count > MAX_ENTRIES:
+        if count > MAX_ENTRIES and is_whole:
             raise ValueError(f"damaged: its directory has {count} entries")
         head, size = struct.Struct(order + ("HHQ" if is_big else "HHI")), 20 if is_big else 12
         end = size * count
         block = content[start + width : start + width + end + offset.size]
         entries = []
+        if not is_whole:
+            end = min(end, len(block) - len(block) % size)
         for at in range(0, end, size):
             record = block[at : at + size]
             tag, kind, number = head.unpack_from(record)
@@ -175,9 +191,12 @@ def is_camera_raw(content: Content, found: Sequence[Directory]) -> bool:
 
 
 def orientation_of(exif: bytes) -> int:
-    """The orientation in EXIF data, 1 to 8; 0 if it is missing or the data are damaged."""
+    """The orientation in EXIF data, 1 to 8; 0 if it is missing.
+
+    The picture is good whatever else a camera or a program wrote there, so a directory may end
+    early, or claim any number of values.
+    """
     try:
-        found = read_directory(exif.removeprefix(b"Exif\0\0")).integer(ORIENTATION, 0)
+        return read_directory(exif.removeprefix(b"Exif\0\0"), is_whole=False).orientation
     except ValueError:
         return 0
-    return found if found <= 8 else 0

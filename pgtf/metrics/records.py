@@ -39,6 +39,7 @@ class _Stored(TypedDict, total=False):
     evaluations: Count
     order: str
     reals: str
+    reals_notes: dict[str, Any]
     seed: int
     mode: str
     value: Real
@@ -103,13 +104,17 @@ def load(folder: str | os.PathLike[str], metric: str) -> list[Record]:
 
 
 def of_snapshot(path: str | os.PathLike[str]) -> dict[str, Record]:
-    """Reads the last record of each metric that was measured for a snapshot: {"fid": {...}}."""
+    """Reads the last record of each metric that was measured for a snapshot: {"fid": {...}}.
+
+    Those of one label, or of images that training never saw, do not describe the snapshot.
+    """
     path = Path(path)
     found: dict[str, Record] = {}
     for file in sorted(path.parent.glob(path_of("", "*").name)):
         name = file.stem.removeprefix("metric-")
         for record in load(path.parent, name):
-            if record.get("snapshot") == path.name:
+            is_part = "label" in record or "split" in record.get("reals_notes", {})
+            if record.get("snapshot") == path.name and not is_part:
                 found[name] = record
     return found
 

@@ -1,8 +1,11 @@
 """JPEG files: the same pixels as Pillow's, and none that libjpeg only guesses."""
 
 import io
+import pathlib
 import re
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import PIL.Image
@@ -15,8 +18,8 @@ from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
 from pgtf.dataset.sources.pictures import Conversion, read_picture
 from pgtf.foreign import jpeg, pictures
 from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg
-from tests.foreign import damage
 
+ROOT = pathlib.Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 
 
@@ -69,21 +72,36 @@ def test_colors_stored_as_rgb_and_adobe_cmyk_are_those_of_pillow(tmp_path):
 ADOBE_YCCK = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x02"
 
 
-def with_sampling(content, *factors):
-    """Another subsampling in the header of a file that has none."""
-    at = content.index(b"\xff\xc0") + 11
-    for place, factor in enumerate(factors):
-        content = content[: at + 3 * place] + bytes([factor]) + content[at + 3 * place + 1 :]
-    return content
+RARE = """
+import sys
+import numpy as np
+from benchmarks.libjpeg import encode
+from benchmarks.photograph_files import picture
+pixels = np.asarray(picture(0, 128))
+found = [encode(pixels, sampling=[(1, 1), (2, 2), (1, 1)])]
+found.append(encode(pixels, arithmetic=True, progressive=True))
+sys.stdout.buffer.write(b"".join(len(x).to_bytes(4, "big") + x for x in found))
+"""
 
 
-def test_a_subsampling_that_only_pillow_knows_is_left_to_it(tmp_path):
-    content = with_sampling(encoded(size=(64, 64), subsampling=0), 0x11, 0x22, 0x11)
+@pytest.fixture(scope="module")
+def rare():
+    """A subsampling that few decoders know, and arithmetic codes; libjpeg may end the process."""
+    done = subprocess.run([sys.executable, "-c", RARE], cwd=ROOT, capture_output=True)
+    if done.returncode:
+        pytest.skip(done.stderr.decode().splitlines()[-1])
+    size = int.from_bytes(done.stdout[:4], "big")
+    return {"sampling": done.stdout[4:][:size], "arithmetic": done.stdout[8:][size:]}
+
+
+def test_a_subsampling_that_only_pillow_knows_is_left_to_it(rare, tmp_path):
+    content = rare["sampling"]
     assert decode_jpeg(content, "RGB") is None
     np.testing.assert_array_equal(by_us(tmp_path / "x", content), by_pillow(content))
 
 
 SMOOTH = encoded(size=(128, 128), quality=95)
+ORIENTATION_6 = b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 274, 3, 1, 6, 0) + bytes(4)
 SCAN = SMOOTH.index(b"\xff\xda") + 14
 MIDDLE = (SCAN + len(SMOOTH)) // 2
 NOISE = bytes([0x55]) * 200
@@ -162,25 +180,69 @@ def test_pillow_decodes_where_simplejpeg_is_not_installed(tmp_path, monkeypatch,
     jpeg._simplejpeg.cache_clear()
 
 
-def test_each_file_that_libjpeg_warns_about_is_refused(tmp_path):
-    """The whole set is `python -m tests.foreign.damage`."""
-    outcomes = list(damage.damaged_jpegs(240, 1, tmp_path))
-    num_warned = 0
-    for outcome in outcomes:
+CMYK = encoded("CMYK", (64, 64), subsampling=2)
+CMYK_PROGRESSIVE = encoded("CMYK", (64, 64), subsampling=2, progressive=True)
+
+
+@pytest.mark.parametrize("content", [CMYK, CMYK_PROGRESSIVE, None])
+def test_damage_is_found_in_what_only_pillow_decodes(content, request, tmp_path):
+    content = content or request.getfixturevalue("rare")["sampling"]
+    np.testing.assert_array_equal(by_us(tmp_path / "x", content), by_pillow(content))
+    place = (content.rindex(b"\xff\xda") + len(content)) // 2
+    damaged = content[:place] + b"\xff\xd9"
+    by_pillow(damaged)  # without an error
+    with pytest.raises(ValueError, match="damaged JPEG data .premature end of data segment"):
+        by_us(tmp_path / "x", damaged)
+    with pytest.raises(ValueError, match="damaged JPEG data"):
+        lsun.decode(damaged, 64)
+
+
+def test_damage_in_arithmetic_codes_is_found(rare, tmp_path):
+    """libjpeg says "bad arithmetic code", and "arithmetic coding is not implemented" elsewhere."""
+    content = rare["arithmetic"]
+    np.testing.assert_array_equal(by_us(tmp_path / "x", content), by_pillow(content))
+    errors = []
+    for place in range(content.index(b"\xff\xda") + 20, len(content) - 60, 40):
+        damaged = content[:place] + bytes(range(1, 31)) + content[place + 30 :]
         try:
-            simplejpeg.decode_jpeg(outcome.content, strict=True)
-        except ValueError:
-            num_warned += 1
-            assert outcome.error is not None, outcome.kind
-        else:
-            assert outcome.error is None, (outcome.kind, outcome.error)
-    assert num_warned > 150
-    assert all(x.error for x in outcomes if x.kind == "cut")
+            simplejpeg.decode_jpeg(damaged, strict=True)
+        except ValueError as error:
+            errors.append(str(error))
+            with pytest.raises(ValueError, match="damaged JPEG data"):
+                by_us(tmp_path / "x", damaged)
+    assert "Corrupt JPEG data: bad arithmetic code" in errors
 
 
-def test_good_pictures_are_upright_whatever_else_their_exif_data_say(tmp_path):
-    kinds = [kind for kind in damage.FORMATS if kind in pictures.formats()]
-    assert [x for x in damage.odd_exifs(120, 1, tmp_path, kinds) if not x[2]] == []
+def test_bytes_between_segments_are_damage_unless_they_are_metadata(tmp_path):
+    exif = SMOOTH[:2] + b"\xff\xe1\0\x0aExif\0\0II and more" + SMOOTH[2:]
+    np.testing.assert_array_equal(by_us(tmp_path / "x", exif), by_pillow(SMOOTH))
+    tables = SMOOTH.index(b"\xff\xc0")
+    for more in (b"\0", b"\xff\0", b"and more"):
+        damaged = SMOOTH[:tables] + more + SMOOTH[tables:]
+        with pytest.raises(ValueError, match="extraneous bytes"):
+            simplejpeg.decode_jpeg(damaged, strict=True)
+        with pytest.raises(ValueError, match=f"data .{len(more)} extraneous bytes in its header"):
+            by_us(tmp_path / "x", damaged)
+    filled = SMOOTH[:tables] + b"\xff\xff" + SMOOTH[tables:]  # as the standard allows
+    np.testing.assert_array_equal(by_us(tmp_path / "x", filled), by_pillow(SMOOTH))
+
+
+def test_a_thumbnail_that_a_wrong_length_lays_open_is_not_taken_for_the_picture(tmp_path):
+    thumbnail = encoded(size=(16, 16))
+    body = b"Exif\0\0" + ORIENTATION_6 + thumbnail
+    start = 2 + len(body) - len(thumbnail)  # The length counts its own two bytes.
+    messages = {start: "another file begins", start + 4: "16 extraneous bytes"}
+    for length, message in messages.items():
+        segment = b"\xff\xe1" + struct.pack(">H", length) + body
+        with pytest.raises(ValueError, match=f"damaged JPEG data .{message} in its header"):
+            by_us(tmp_path / "x", SMOOTH[:2] + segment + SMOOTH[2:])
+    whole = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    np.testing.assert_array_equal(
+        by_us(tmp_path / "x", SMOOTH[:2] + whole + SMOOTH[2:]), by_pillow(SMOOTH)
+    )
+    # Pictures for other purposes follow the first one, each as a file of its own.
+    several = SMOOTH[:2] + b"\xff\xe1\0\x0aExif\0\0II and more" + SMOOTH[2:] + thumbnail
+    np.testing.assert_array_equal(by_us(tmp_path / "x", several), by_pillow(SMOOTH))
 
 
 def test_an_odd_value_beside_the_orientation_of_a_tiff_file_does_no_harm(tmp_path):

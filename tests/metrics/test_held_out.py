@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -14,7 +15,9 @@ from pgtf.dataset import open_dataset
 from pgtf.dataset.exporter import Options
 from pgtf.dataset.sources import images
 from pgtf.dataset.sources.images import ImageOptions
+from pgtf.interop import save_snapshot
 from pgtf.metrics import records
+from pgtf.networks import Discriminator, Generator
 from pgtf.runs import identity
 from tests.metrics.test_main import error_of
 
@@ -71,6 +74,56 @@ def test_the_held_out_images_of_a_run_are_found_from_its_record_of_the_dataset(d
         reals, found = metrics_sources.reals_of(args)
         assert reals.num_images == found.num_images == number
         assert (reals.read(0, 2) == found.read_images([0, 1])).all()
+
+
+@pytest.fixture
+def run(dataset, tmp_path):
+    """A run of one snapshot, and copies of its dataset: moved, and with another split."""
+    folder = tmp_path / "results" / "000-set-demo"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(Config().replace({"dataset.path": str(dataset)}).to_json())
+    identity.store(folder, identity.Record("demo", identity.Source.of(open_dataset(dataset))))
+    small = {"num_channels": 3, "resolution": 16, "fmap_base": 32, "fmap_max": 8}
+    Gs = Generator(**small)
+    save_snapshot(folder / "network-snapshot-000001.h5", Gs, Discriminator(**small), Gs)
+    for name in ("moved", "others"):
+        shutil.copytree(dataset, tmp_path / name / "set")
+    description = tmp_path / "others" / "set" / "dataset.json"
+    meta = json.loads(description.read_text())
+    meta["split"]["held_out"] -= 1
+    description.write_text(json.dumps(meta))
+    return folder
+
+
+def test_reals_are_those_of_training_wherever_they_lie(run):
+    for flags, expected in (
+        ([], True),
+        (["--dataset=set"], True),
+        (["--dataset=moved/set"], True),
+        (["--dataset=others/set"], False),
+        (["--dataset=moved/set", "--split=held_out"], False),
+        (["--split=all"], False),
+        (["--reals=fakes"], False),
+    ):
+        args = metrics_flags.parse(["metrics", "--run=0", *flags])
+        _, found = metrics_sources.reals_of(args)
+        assert metrics_sources.are_of_training(args, found) == expected, flags
+    (run / identity.IDENTITY_FILE).unlink()  # as in runs of the first edition
+    args = metrics_flags.parse(["metrics", "--run=0", "--dataset=set"])
+    assert metrics_sources.are_of_training(args, open_dataset("set"))
+
+
+def test_held_out_images_neither_choose_the_best_snapshot_nor_describe_it(run):
+    (run / "best-swd.h5").write_bytes(b"chosen in training")
+    main(["--run=0", "--metrics=swd:16", "--split=held_out"])
+    assert (run / "best-swd.h5").read_bytes() == b"chosen in training"
+    snapshot = run / "network-snapshot-000001.h5"
+    assert records.of_snapshot(snapshot) == {}
+    main(["--run=0", "--metrics=swd:16"])
+    assert (run / "best-swd.h5").read_bytes() == snapshot.read_bytes()
+    main(["--run=0", "--metrics=swd:16", "--split=held_out", "--again"])
+    assert records.load(run, "swd")[-1]["reals"] == "set (split held_out)"
+    assert records.of_snapshot(snapshot)["swd"]["reals"] == "set"
 
 
 def test_a_split_that_is_not_there_is_one_line(dataset, tmp_path, capsys):
