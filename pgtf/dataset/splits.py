@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pgtf.wording import counted
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -75,7 +77,8 @@ def held_out(groups: Sequence[str], amount: int | float, seed: int) -> np.ndarra
     if count >= len(groups):
         raise ValueError(
             f"`held_out` must leave images for training. Received: held_out={amount} of "
-            f"{len(groups)} images in {len(sizes)} groups."
+            f"{counted(len(groups), 'image')} in {counted(len(sizes), 'group')}, which are held "
+            "out as wholes."
         )
     return np.array([group in chosen for group in groups])
 
