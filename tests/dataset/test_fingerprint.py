@@ -151,6 +151,11 @@ def test_the_range_of_other_values_and_the_meaning_of_labels_are_parts_of_their_
         assert difference(numbers, found) == "another `label_groups` in dataset.json"
     assert described(folder, **facts, label_groups=[group | {"names": list("abcdefgh")}]) == numbers
     assert difference(numbers, other | {"8x8": "x"}) == "other images"
+    findings = {"kind": "multilabel", "columns": [0, 8]}  # Moments of numbers alone are used.
+    plain, moments = ([findings], [group | findings])
+    assert described(folder, **facts, label_groups=plain) == described(
+        folder, **facts, label_groups=moments
+    )
 
 
 def test_one_class_that_becomes_findings_is_noticed_where_labels_are_used(folder):
