@@ -123,17 +123,18 @@ def sound(source: pathlib.Path, target: pathlib.Path) -> None:
     print(f"Wrote {len(paths)} sounds to {target}")
 
 
-def tones(target: pathlib.Path) -> None:
-    """Writes tones that rise or fall, with an overtone, and fade away."""
+def tones(target: pathlib.Path, num: int | None = None) -> None:
+    """Writes tones that rise or fall, with an overtone, and fade away; None = TONES of them."""
+    num = num or TONES
     target.mkdir(parents=True)
     rng = np.random.RandomState(0)
     time = np.arange(LENGTH) / RATE
-    for number in range(TONES):
+    for number in range(num):
         pitch, rise, decay = rng.uniform(200, 1200), rng.uniform(-2000, 2000), rng.uniform(2, 12)
         phase = 2 * np.pi * (pitch * time + rise * time**2 / 2)
         wave_ = (np.sin(phase) + 0.5 * np.sin(2 * phase)) * np.exp(-decay * time)
         write_wav(target / f"tone-{number:03d}.wav", wave_ / 2)
-    print(f"Wrote {TONES} tones to {target}")
+    print(f"Wrote {num} tones to {target}")
 
 
 def main() -> None:
@@ -148,6 +149,8 @@ def main() -> None:
         command = commands.add_parser(name, help=help)
         if run is not tones:
             command.add_argument("source", type=pathlib.Path, help="folder of files")
+        else:
+            command.add_argument("--num", type=int, help=f"number of tones (default: {TONES})")
         command.add_argument("target", type=pathlib.Path, help="folder to create")
         command.set_defaults(run=run)
     args = vars(parser.parse_args())

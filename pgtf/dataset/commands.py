@@ -18,6 +18,7 @@ from pgtf.foreign.terminal import one_line
 from pgtf.grids import Grid
 from pgtf.installation import command
 from pgtf.previews import check_mapping
+from pgtf.wording import counted
 
 PAD = "bars of --transform=pad: white, #20c0ff, ... (default: that of --alpha, or black)"
 RANGE = "values that become black and white (default: all of the type of number)"
@@ -153,9 +154,10 @@ def print_summary(summary: Summary) -> None:
         listed = summary.passed_over[:MAX_LISTED]
         counts = ", ".join(f"{count} {one_line(kind)}" for kind, count in listed)
         print(f"Skipped        {counts}")
-    channels = {1: "gray", 3: "RGB"}.get(
-        summary.num_channels, f"with {summary.num_channels} channels"
-    )
+    num = summary.num_channels - summary.num_masks
+    channels = {1: "gray", 3: "RGB"}.get(num, f"with {counted(num, 'channel')}")
+    if summary.num_masks:
+        channels += f" and {counted(summary.num_masks, 'mask')}"
     height, width = summary.size
     kind = "" if height == width else " (height x width)"
     if summary.dtype != DTYPE:

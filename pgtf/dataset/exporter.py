@@ -79,6 +79,7 @@ class Summary:
     seconds: float
     contact_sheet: str
     rejected: tuple[Rejected, ...]
+    num_masks: int = 0  # of the channels, the last ones
     num_held_out: int = 0  # of the images, which training never sees
     skipped: tuple[str, ...] = ()  # files of other kinds in the source
     # Names or kinds of what is no source of images, such as hidden files, and how many there are.
@@ -170,11 +171,8 @@ def export(
         check_disk_space(folder.path, num_missing * (sum(sizes.values()) + 4 * label_size))
         encoder = Encoder(load, shape, folder.record_paths, grid, dtype)
         _write_records(folder, items, num_items, encoder, limit, max_errors, options)
-        facts: dict[str, Any] = {
-            "source": job["command"],
-            "label_names": list(label_names),
-            **(meta or {}),
-        }
+        facts: dict[str, Any] = {"source": job["command"], "label_names": list(label_names)}
+        facts |= meta or {}
         if options.preview:
             facts["preview"] = check_mapping(options.preview, shape[0])
         meta = describe(shape, 0, facts, grid, dtype)
@@ -200,6 +198,7 @@ def _summarize(
         num_held_out=counts[1],
         resolution=meta["resolution"],
         num_channels=shape[0],
+        num_masks=len(meta.get("masks", ())),
         size=shape[1:],
         dtype=meta["dtype"],
         value_range=value_range_of(meta),

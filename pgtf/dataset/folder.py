@@ -10,12 +10,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from absl import logging
 
-from pgtf.dataset.absence import RECORDS_NAME, NoDataset, is_hidden
+from pgtf.dataset.absence import RECORDS_NAME, is_hidden
 from pgtf.dataset.description import (
     META_FILE,
     PAPER_GRID,
     default_mirror,
-    dtype_of,
     grid_of,
     label_names,
     mirror_source,
@@ -25,7 +24,8 @@ from pgtf.dataset.description import (
 )
 from pgtf.dataset.label_file import Labels, open_labels
 from pgtf.dataset.label_groups import groups_of_columns
-from pgtf.dataset.tfrecords import UINT8, RecordFile, open_records
+from pgtf.dataset.levels import level_of, open_levels
+from pgtf.dataset.tfrecords import UINT8, RecordFile
 from pgtf.files import retried
 from pgtf.grids import Grid
 from pgtf.images import UINT8_DRANGE
@@ -33,7 +33,6 @@ from pgtf.installation import spelled
 from pgtf.label_groups import LabelGroup
 from pgtf.previews import to_rgb
 
-MIN_RESOLUTION_LOG2 = 2  # the grid, 4x4 unless dataset.json says so, is where G and D start
 CONTACT_SHEET = "contact-sheet.png"
 Part = Literal["train", "held_out", "all"]
 
@@ -189,7 +188,7 @@ def open_dataset(
         raise FileNotFoundError(message) from None
     names = [name for name in names if not is_hidden(name)]
     meta = read_description(path)
-    files = _open_levels(path, names, meta)
+    files = open_levels(path, names, meta)
     top = files[max(files)]
     labels = open_labels(path, names, top.num_records)
     if meta.get("num_images", top.num_records) != top.num_records:
@@ -198,7 +197,7 @@ def open_dataset(
             f"Received: {top.num_records} records. Restore the files or create the dataset anew."
         )
     first, num_images = _part(path, top.num_records, num_held_out(meta), split)
-    level = _level_of(path, resolution, files)
+    level = level_of(path, resolution, files)
     label_size = _label_size(path, labels, max_label_size)
     return Dataset(
         path=path,
@@ -233,58 +232,6 @@ def _part(path: str, num_records: int, held_out: int, split: Part) -> tuple[int,
         )
     parts = {"train": (0, num_train), "held_out": (num_train, held_out), "all": (0, num_records)}
     return parts[split]
-
-
-def _open_levels(path: str, names: Sequence[str], meta: Mapping[str, Any]) -> dict[int, RecordFile]:
-    matches = [match for name in sorted(names) if (match := RECORDS_NAME.fullmatch(name))]
-    if not matches:
-        raise NoDataset(path)
-    if len(basenames := {match["name"] for match in matches}) > 1:
-        raise ValueError(f"{path}: must hold one dataset. Received: {sorted(basenames)}.")
-    dtype, channels, grid = dtype_of(meta), meta.get("channels"), grid_of(meta)
-    files = {
-        int(match["log2"]): open_records(f"{path}/{match[0]}", dtype, channels) for match in matches
-    }
-    top = files[max(files)]
-    for log2 in range(MIN_RESOLUTION_LOG2, max(files) + 1):
-        name = f"{matches[0]['name']}-r{log2:02d}.tfrecords"
-        if log2 not in files:
-            raise ValueError(
-                f"{path}: the file of resolution {1 << log2}, {name}, is missing. "
-                "Restore it or create the dataset anew."
-            )
-        expected = (top.shape[0], *grid.size_at(log2))
-        if files[log2].shape != expected:
-            raise ValueError(
-                f"{files[log2].path} record 0 (offset 0): must have shape {list(expected)}. "
-                f"Received: {list(files[log2].shape)}."
-            )
-        if files[log2].num_records != top.num_records:
-            raise ValueError(
-                f"{files[log2].path}: must hold as many records as {os.path.basename(top.path)}. "
-                f"Received: {files[log2].num_records}, not {top.num_records}. "
-                f"{_end_of_shorter(files[log2], top)}; restore it or create the dataset anew."
-            )
-    return {log2: files[log2] for log2 in sorted(files) if log2 >= MIN_RESOLUTION_LOG2}
-
-
-def _end_of_shorter(*files: RecordFile) -> str:
-    """Describes the end of the file with the fewest records."""
-    shorter = min(files, key=lambda file: file.num_records)
-    offset = shorter.num_records * shorter.record_size
-    return f"{shorter.path} ends at record {shorter.num_records} (offset {offset})"
-
-
-def _level_of(path: str, resolution: int | None, files: Mapping[int, RecordFile]) -> int:
-    if resolution is None:
-        return max(files)
-    levels = {1 << log2: log2 for log2 in files}
-    if resolution not in levels:
-        raise ValueError(
-            f"`resolution` must be one of those in {path}: {sorted(levels)}. "
-            f"Received: resolution={resolution}."
-        )
-    return levels[resolution]
 
 
 def _label_size(

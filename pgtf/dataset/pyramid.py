@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from pgtf.dataset.description import PAPER_GRID
-from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+from pgtf.dataset.levels import MIN_RESOLUTION_LOG2
 from pgtf.grids import MAX_SIDE, Grid
 
 UINT16_LEVELS = 4  # 255 * 4^4 < 2^16

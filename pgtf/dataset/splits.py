@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pgtf.wording import counted
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -38,6 +40,17 @@ def parse_held_out(text: str) -> int | float:
     )
 
 
+def check_split(held_out: str | None, split_by: str | None) -> None:
+    """Raises ValueError for options of a split that are wrong, or need each other."""
+    if held_out is not None:
+        parse_held_out(held_out)
+    elif split_by is not None:
+        raise ValueError(
+            f"`split_by` needs `held_out`. Received: split_by={split_by}. "
+            "Add, for example, --held_out=0.1."
+        )
+
+
 def held_out(groups: Sequence[str], amount: int | float, seed: int) -> np.ndarray:
     """Chooses groups that hold at least `amount` images together: -> bool [n].
 
@@ -64,7 +77,8 @@ def held_out(groups: Sequence[str], amount: int | float, seed: int) -> np.ndarra
     if count >= len(groups):
         raise ValueError(
             f"`held_out` must leave images for training. Received: held_out={amount} of "
-            f"{len(groups)} images in {len(sizes)} groups."
+            f"{counted(len(groups), 'image')} in {counted(len(sizes), 'group')}, which are held "
+            "out as wholes."
         )
     return np.array([group in chosen for group in groups])
 

@@ -19,6 +19,7 @@ import tensorflow as tf
 from pgtf import images
 from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.export import recipe
+from pgtf.export.batches import Specs, Tensors, concrete, rows_of
 from pgtf.export.directions import turned
 from pgtf.export.walk import interpolate
 from pgtf.interop.weights import sha256_of
@@ -32,9 +33,6 @@ STATUS_NO_SUCH_CLASS = 2  # class_id outside 0 ... label_size - 1
 STATUS_BROKEN_IMAGE = 3  # the network itself gave NaN or infinity
 FLOAT_DRANGE = (0.0, 1.0)  # range of `images_float`, as the published progan-128 module
 MAX_PNG_CHANNELS = 4
-
-Tensors = dict[str, tf.Tensor]
-Specs = Mapping[str, tf.TensorSpec]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,24 +74,24 @@ def make_module(Gs: Generator, facts: Facts) -> tuple[tf.Module, dict[str, Any]]
     mark = recipe.Marker("short" if facts.marked else "none", sha256)({})
     served = _Served(Gs, facts, b"" if mark is None else png_chunk(mark.packet))
     seeds, latents, labels = served.seed_inputs, served.latent_inputs, served.label_inputs
-    ends = {"latents": latents["latents"], "latents_end": latents["latents"], "t": _rows()}
+    ends = {"latents": latents["latents"], "latents_end": latents["latents"], "t": rows_of()}
     table: dict[str, tuple[Specs, Callable[..., Tensors]]] = {
         "serving_default": (latents | labels, lambda **x: served.stored(**x)),
         "images_float": (latents | labels, lambda **x: served.float(**x)),
         "seeds": (seeds, lambda **x: served.stored(**served.sample(**x))),
         "png": (seeds, lambda **x: served.png(**served.sample(**x))),
         "interpolate": (ends | labels, lambda **x: served.stored(**_between(**x))),
-        "info": ({"dummy": _rows(tf.int64)}, _info(Gs, facts, sha256)),
+        "info": ({"dummy": rows_of(tf.int64)}, _info(Gs, facts, sha256)),
     }
     if facts.directions:
         vectors = np.stack(list(facts.directions.values()))
-        turns = latents | {"strengths": _rows(size=len(vectors))} | labels
+        turns = latents | {"strengths": rows_of(size=len(vectors))} | labels
         table["edit"] = (turns, lambda **x: served.stored(**_turned(vectors, **x)))
     if Gs.config.num_channels > MAX_PNG_CHANNELS or facts.depth.dtype == "float32":
         del table["png"]
     module = tf.Module()
     module.variables_by_name = served.variables_by_name
-    return module, {name: _concrete(*row) for name, row in table.items()}
+    return module, {name: concrete(*row) for name, row in table.items()}
 
 
 class _Served:
@@ -106,13 +104,13 @@ class _Served:
         self._model, alpha = Gs.model_at(Gs.lod)
         self._alpha = float(alpha)
         self.variables_by_name = Gs.stored_at(Gs.stage(Gs.lod)[0])
-        self.latent_inputs = {"latents": _rows(size=Gs.latent_size)}
+        self.latent_inputs = {"latents": rows_of(size=Gs.latent_size)}
         self.label_inputs: dict[str, tf.TensorSpec] = {}
-        self.seed_inputs = {"seed": _rows(tf.int64)}
+        self.seed_inputs = {"seed": rows_of(tf.int64)}
         if self.label_size:
-            self.label_inputs = {"labels": _rows(size=self.label_size)}
+            self.label_inputs = {"labels": rows_of(size=self.label_size)}
             is_class = are_classes(self._groups)
-            self.seed_inputs |= {"class_id": _rows(tf.int64)} if is_class else self.label_inputs
+            self.seed_inputs |= {"class_id": rows_of(tf.int64)} if is_class else self.label_inputs
         # All signatures share one function, so that the file holds the network once.
         self._traced = tf.function(self._images, autograph=False)
 
@@ -247,46 +245,6 @@ def label_names(Gs: Generator, facts: Facts) -> list[str]:
             f"Received: {len(names)} names, label_size={Gs.config.label_size}."
         )
     return list(names)
-
-
-def _rows(dtype: tf.DType = tf.float32, size: int | None = None) -> tf.TensorSpec:
-    """Specifies an input: [N] or [N, size]."""
-    return tf.TensorSpec([None] if size is None else [None, size], dtype)
-
-
-def _concrete(specs: Specs, function: Callable[..., Tensors]) -> Any:
-    """Makes a signature, which checks its inputs against their specifications, then answers."""
-
-    def checked(**inputs: tf.Tensor) -> Tensors:
-        hidden = {name: _without_shape(value) for name, value in inputs.items()}
-        with tf.control_dependencies(_checks(hidden, specs)):
-            # An identity would not do: TensorFlow computes its shape before the checks.
-            rows = {name: tf.reshape(x, [-1, *specs[name].shape[1:]]) for name, x in hidden.items()}
-        return function(**rows)
-
-    named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
-    return tf.function(checked, autograph=False).get_concrete_function(**named)
-
-
-def _without_shape(x: tf.Tensor) -> tf.Tensor:
-    """Hides the declared shape from TensorFlow, which would take it for granted."""
-    return tf.raw_ops.PlaceholderWithDefault(input=x, shape=tf.TensorShape(None))
-
-
-def _checks(inputs: Tensors, specs: Specs) -> list[Any]:
-    """Asserts that the inputs are one batch of the declared shapes with at least one row."""
-    shapes = {name: tf.shape(x) for name, x in inputs.items()}
-    first, checks = shapes[next(iter(specs))], []
-    for name, shape in shapes.items():
-        inner = specs[name].shape[1:].as_list()
-        axes = ", ".join(["N", *map(str, inner)])
-        message = f"`{name}` must be [{axes}], N at least 1 and the same for every input. Received:"
-        expected = tf.concat([first[:1], tf.constant(inner, tf.int32)], 0)
-        rank = tf.debugging.Assert(tf.size(shape) == 1 + len(inner), [message, shape])
-        with tf.control_dependencies([rank]):  # Shapes of other ranks cannot be compared.
-            same = tf.reduce_all((shape == expected) & (shape > 0))
-            checks.append(tf.debugging.Assert(same, [message, shape]))
-    return checks
 
 
 def _finite(x: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pgtf.dataset import Dataset, DatasetConfig, open_dataset
-from pgtf.dataset.fingerprint import agree, fingerprint
+from pgtf.dataset.fingerprint import GROUPS, agree, difference, seen_by_networks
 from pgtf.dataset.folder import Part
 from pgtf.runs import identity
 
@@ -47,7 +47,11 @@ def open_dataset_of(
             continue
         if source is None or source.fingerprint is None:
             return wanted
-        if agree(source.fingerprint, fingerprint(dataset)):
+        # A run may have been told to see one class, whatever dataset.json says.
+        is_one_class = GROUPS not in source.fingerprint
+        seen = seen_by_networks(dataset.as_one_class() if is_one_class else dataset)
+        if agree(source.fingerprint, seen):
             return wanted
-        found.append(f"{path}: other images than those on which {folder} was trained.")
+        reason = difference(source.fingerprint, seen)
+        found.append(f"{path}: {reason} than when {folder} was trained.")
     raise ValueError(f"{' '.join(found)} Name the dataset with --dataset.")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from pgtf import files
 from pgtf.dataset import Dataset
-from pgtf.dataset.fingerprint import agree, fingerprint
+from pgtf.dataset.fingerprint import agree, difference, seen_by_networks
 from pgtf.foreign.files import NotRegular
 from pgtf.foreign.json_files import SMALL_BYTES, parse_json, read_json
 from pgtf.foreign.schema import Count, read_as
@@ -44,7 +44,7 @@ class Source:
     @classmethod
     def of(cls, dataset: Dataset) -> Source:
         """Describes an opened dataset."""
-        return cls(os.path.realpath(dataset.path), fingerprint(dataset))
+        return cls(os.path.realpath(dataset.path), seen_by_networks(dataset))
 
     @classmethod
     def from_json(cls, text: str | None, config: RunConfig, source: str) -> Source:
@@ -63,7 +63,7 @@ class Source:
         return json.dumps(dataclasses.asdict(self))
 
     def is_same(self, other: Source) -> bool:
-        """True if both hold the same images. Compares paths if a fingerprint is missing."""
+        """True if networks see the same images. Compares paths if a fingerprint is missing."""
         if self.fingerprint is None or other.fingerprint is None:
             return self.path == other.path
         return agree(self.fingerprint, other.fingerprint)
@@ -161,9 +161,11 @@ def differences(stored: Identity, asked: Identity) -> list[str]:
         lines = [f"the networks at the start: {before} -> {after}", *lines]
     if stored.source.is_same(asked.source):
         return lines
+    reason = "the run has no record of its images"
+    if stored.source.fingerprint and asked.source.fingerprint:
+        reason = difference(stored.source.fingerprint, asked.source.fingerprint)
     if stored.source.path == asked.source.path:
-        return [f"the content of the dataset {stored.source.path} was changed", *lines]
-    reason = "other images" if stored.source.fingerprint else "the run has no record of its images"
+        return [f"the content of the dataset {stored.source.path} was changed: {reason}", *lines]
     return [f"dataset.path: {stored.source.path!r} -> {asked.source.path!r} ({reason})", *lines]
 
 

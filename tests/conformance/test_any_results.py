@@ -12,7 +12,7 @@ from pgtf import depth as depths
 from pgtf.api.networks import Networks, ServedNetworks
 from pgtf.commands import generate, generate_flags
 from pgtf.depth import Depth
-from pgtf.export import export_generator
+from pgtf.export import edge, export_generator
 from pgtf.export.signatures import Facts, make_module
 from pgtf.export.source import Source
 from pgtf.interop import save_snapshot
@@ -130,17 +130,54 @@ def test_files_of_images_hold_the_values_and_previews_a_picture(tmp_path, capsys
     assert "a PNG file has 1 or 3 channels of uint8 or uint16" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_an_exported_model_is_loaded_with_its_type_size_and_labels(tmp_path):
-    options = options_of("5x4", 3, labelled=True)
+def exported(dtype, channels):
+    """A labelled generator of a 5x4 grid, and the facts of its export."""
+    options = options_of("5x4", channels, labelled=True)
     Gs = tiny.with_random_biases(tiny.generator(seed=3, **options), np.random.default_rng(0))
-    depth = Depth("uint16", (0.0, 4095.0))
-    folder = export_generator(Gs, tmp_path / "m", facts=Facts("m", depth=depth, groups=LABELS))
+    depth = Depth(dtype, any_data.RANGES[dtype])
+    return Gs, Facts("m", depth=depth, groups=LABELS)
+
+
+def assert_the_images_of(Gs, facts, found, latents, rows):
+    """Compares images with the live network's: one unit of rounding, and 1e-5 of the range."""
+    expected = facts.depth.from_model(Gs.run(latents, standardised(rows, LABELS)))
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    low, high = facts.depth.value_range
+    assert np.ptp(expected) > 0.5 * (high - low)
+    off = np.abs(found.astype(np.float64) - expected).max()
+    assert off <= 1e-5 * (high - low) + (found.dtype != np.float32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dtype", "channels", "kind"),
+    [("uint16", 3, "RGB"), ("uint16", 5, "5-channel"), ("float32", 5, "5-channel")],
+)
+def test_an_exported_model_is_loaded_with_its_type_size_and_labels(dtype, channels, kind, tmp_path):
+    Gs, facts = exported(dtype, channels)
+    folder = export_generator(Gs, tmp_path / "m", facts=facts)
     net = ServedNetworks(folder)
-    assert (net.size, net.depth, net.label_groups) == ((10, 8), depth, LABELS)
+    assert (net.size, net.depth, net.label_groups) == ((10, 8), facts.depth, LABELS)
     rows = any_data.labels(2)
     found = net.generate([5, 6], labels=rows)
-    live = Gs.run(net.latents([5, 6]), standardised(rows, LABELS))
-    np.testing.assert_allclose(found, depth.from_model(live), atol=2)
-    assert "10x8 (height x width) RGB images" in (folder / "README.md").read_text()
+    assert_the_images_of(Gs, facts, found, net.latents([5, 6]), rows)
+    assert f"10x8 (height x width) {kind} images" in (folder / "README.md").read_text()
     assert depths.EIGHT_BITS != net.depth
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("file_format", ["tflite", "onnx"])
+def test_an_onnx_or_tensorflow_lite_file_gives_the_live_values(file_format, dtype, tmp_path):
+    Gs, facts = exported(dtype, 5)
+    if file_format == "onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("tf2onnx")
+    edge.export_edge(Gs, tmp_path / "m", file_format, facts)
+    _, run_file = edge.FORMATS[file_format]
+    packages = edge._packages(file_format)
+    rows = any_data.labels(3)
+    latents = np.random.default_rng(1).normal(size=[3, Gs.latent_size]).astype(np.float32)
+    inputs = {"latents": latents, "labels": rows}
+    found = run_file((tmp_path / "m").read_bytes(), inputs, packages)
+    assert_the_images_of(Gs, facts, found, latents, rows)

@@ -9,6 +9,7 @@ import pytest
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import hdf5
 from pgtf.dataset.sources.annotations import read_labels
+from pgtf.dataset.sources.label_values import combine
 from tests.dataset.folders import create, save, shades
 
 
@@ -243,3 +244,13 @@ def test_bad_labels_are_refused(name, content, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         labels_of(tmp_path, labels=str(tmp_path / name))
     assert not (tmp_path / "out").exists()
+
+
+def test_whole_numbers_of_which_most_are_missing_are_said_to_be_classes(caplog):
+    names = [f"{i}.png" for i in range(4)]
+    ages = [[63, 41, 58, 63], [63.0, 41.0, 58.0, 63.0], [0, 4, 8, 9]]
+    found = [combine("x.csv", names, labels, ["age"]) for labels in ages]
+    (message,) = caplog.messages
+    assert "64 label columns, one for each of 0 to 63, though only 3 numbers occur" in message
+    assert "with a decimal point: 63.0." in message
+    assert [labels.values.shape for labels in found] == [(4,), (4, 1), (4,)]

@@ -136,7 +136,7 @@ def test_8_bits_are_stretched_from_the_range(tmp_path):
     assert dataset.meta["range"] == [-1, 1]
 
 
-def test_masks_are_channels_that_reach_the_ends_of_the_range(tmp_path):
+def test_masks_are_channels_that_reach_the_ends_of_the_range(tmp_path, capsys):
     values = noise(2, 3, 8, 8)
     masks = np.random.default_rng(1).integers(0, 3, (2, 3, 8, 8))  # 2 files of 3 images
     for folder, arrays in (("in", values), ("masks", masks.astype(np.uint8))):
@@ -150,6 +150,8 @@ def test_masks_are_channels_that_reach_the_ends_of_the_range(tmp_path):
     for channel in (1, 2):
         np.testing.assert_array_equal(found[..., channel], np.where(masks == channel, 4000, 10))
     assert dataset.meta["masks"] == [1, 2]
+    assert dataset.meta["preview"] == "0"
+    assert "8x8 gray and 2 masks" in capsys.readouterr().out
     np.testing.assert_array_equal(
         dataset.read_images([0], 2)[0, 0, 0, 1],
         np.rint(np.where(masks[0, 0, :2, :2] == 1, 4000, 10).mean()),

@@ -1,5 +1,6 @@
 """Fingerprints: equal for equal content wherever it lies, different for other content."""
 
+import json
 import os
 import shutil
 
@@ -8,7 +9,7 @@ import pytest
 
 from pgtf.dataset import fingerprint as fingerprints
 from pgtf.dataset import open_dataset
-from pgtf.dataset.fingerprint import agree, fingerprint
+from pgtf.dataset.fingerprint import agree, difference, fingerprint, seen_by_networks
 from pgtf.dataset.tfrecords import open_records, to_records
 
 NUM_IMAGES = 300
@@ -103,3 +104,70 @@ def test_only_parts_in_common_are_compared_and_at_least_one(folder):
     assert agree(of(folder), of(folder, resolution=4, max_label_size=0))
     assert not agree({"4x4": "a"}, {"8x8": "a"})
     assert not agree({}, {})
+
+
+def described(path, **facts):
+    """What networks see of a dataset whose dataset.json states these facts."""
+    (path / "dataset.json").write_text(json.dumps(facts))
+    return seen_by_networks(open_dataset(path, max_label_size="full"))
+
+
+def test_datasets_of_8_bits_and_one_class_have_no_other_parts_than_those_of_their_files(folder):
+    for facts in (
+        {},
+        {"range": [0, 4095]},
+        {"label_groups": [{"kind": "class", "columns": [0, 8]}]},
+    ):
+        assert described(folder, **facts) == of(folder)
+    assert {name: value[:8] for name, value in of(folder).items()} == {
+        "4x4": "4c31f0ef",
+        "8x8": "8e9c163f",
+        "labels": "0d255d7e",
+    }
+
+
+def test_the_range_of_other_values_and_the_meaning_of_labels_are_parts_of_their_own(folder):
+    for log2 in (2, 3):
+        edit(folder / f"random-r{log2:02d}.tfrecords", lambda images: images.astype(np.float32))
+    facts = {"dtype": "float32", "range": [0, 255]}
+    group = {"kind": "continuous", "columns": [0, 8], "mean": [0.5] * 8, "deviation": [2] * 8}
+    before = described(folder, **facts)
+    assert before == of(folder) | {"range": "[0.0, 255.0]"}
+    assert described(folder, **facts | {"range": [0.0, 255.0], "preview": "0"}) == before
+    other = described(folder, **facts | {"range": [0, 100]})
+    assert not agree(before, other)
+    assert difference(before, other) == (
+        "another `range` in dataset.json (now [0.0, 100.0], then [0.0, 255.0])"
+    )
+    numbers = described(folder, **facts, label_groups=[group])
+    assert numbers.keys() - before.keys() == {"label_groups"}
+    changed = [
+        {"kind": "multilabel"},
+        {"mean": [0.5] * 7 + [0.25]},
+        {"deviation": [2] * 7 + [1]},
+    ]
+    for change in changed:
+        found = described(folder, **facts, label_groups=[group | change])
+        assert difference(numbers, found) == "another `label_groups` in dataset.json"
+    assert described(folder, **facts, label_groups=[group | {"names": list("abcdefgh")}]) == numbers
+    assert difference(numbers, other | {"8x8": "x"}) == "other images"
+    findings = {"kind": "multilabel", "columns": [0, 8]}  # Moments of numbers alone are used.
+    plain, moments = ([findings], [group | findings])
+    assert described(folder, **facts, label_groups=plain) == described(
+        folder, **facts, label_groups=moments
+    )
+
+
+def test_one_class_that_becomes_findings_is_noticed_where_labels_are_used(folder):
+    before, without = described(folder), of(folder, max_label_size=0)
+    after = described(folder, label_groups=[{"kind": "multilabel", "columns": [0, 8]}])
+    assert difference(before, after) == "another `label_groups` in dataset.json"
+    assert difference(after, before) == "another `label_groups` in dataset.json"
+    assert not agree(before, after)
+    assert agree(without, after)
+
+
+def test_facts_and_labels_in_common_do_not_make_two_grids_one_dataset():
+    assert not agree(
+        {"4x4": "a", "range": "r", "labels": "l"}, {"5x4": "b", "range": "r", "labels": "l"}
+    )

@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import io
 import os
@@ -14,6 +15,7 @@ import scipy.io
 from pgtf.dataset import open_dataset
 from pgtf.dataset.exporter import Options, shuffled
 from pgtf.dataset.sources import cifar, hdf5, lsun, mnist, svhn
+from pgtf.grids import Grid
 from tests.dataset import recipes
 
 ONE = Options(num_workers=1)
@@ -107,6 +109,28 @@ def test_lsun_objects_may_be_webp():
     webp, png = (lsun.decode(encoded(kind), 16) for kind in ("webp", "png"))
     assert webp.shape == (3, 16, 16)
     np.testing.assert_array_equal(webp, png)
+
+
+def test_lsun_of_a_grid_is_the_largest_crop_of_its_shape():
+    file = encoded("png", (40, 30))
+    found = lsun.decode(file, 16, Grid(2, 4))  # 8x16 of 40x20 in the middle
+    with PIL.Image.open(io.BytesIO(file)) as picture:
+        crop = picture.crop((0, 5, 40, 25)).resize((16, 8), PIL.Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(found, np.asarray(crop).transpose(2, 0, 1))
+
+
+def test_lsun_of_a_grid_takes_the_resolution_that_has_its_longer_side(tmp_path):
+    entries = {}
+    for side, gray in ((8, 10), (16, 20)):
+        file = io.BytesIO()
+        PIL.Image.new("RGB", (side, side), (gray,) * 3).save(file, "PNG")
+        entries[b"%d-00000" % side] = file.getvalue()
+    lmdb_of(tmp_path / "in", entries)
+    options = dataclasses.replace(ONE, grid=Grid(5, 4))
+    lsun.create(str(tmp_path / "out"), str(tmp_path / "in"), 8, options=options)
+    pictures = open_dataset(tmp_path / "out").read_images([0])
+    assert pictures.shape == (1, 10, 8, 3)
+    assert set(pictures.flat) == {20}
 
 
 def lmdb_of(folder, entries):

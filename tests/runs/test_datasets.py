@@ -8,7 +8,7 @@ from pgtf.dataset import open_dataset
 from pgtf.runs import continuation
 from pgtf.runs.choice import Request
 from pgtf.runs.datasets import open_dataset_of
-from tests.runs.test_run_identity import brighten
+from tests.runs.test_run_identity import brighten, describe, with_values
 
 
 @pytest.fixture
@@ -27,6 +27,10 @@ def options(config):
 @pytest.fixture
 def run(there, config):
     """A run that was trained there with a relative path."""
+    return begin(there, config)
+
+
+def begin(there, config):
     dataset = open_dataset("datasets/blocks", max_label_size=0)
     config = config.replace({"dataset.path": "datasets/blocks"})
     request = Request.of(there / "results", "demo", config, dataset)
@@ -78,6 +82,15 @@ def test_other_images_in_its_place_are_refused(run, options):
     with pytest.raises(
         ValueError, match=f"datasets/blocks: other images than .* {run} .*--dataset"
     ):
+        open_dataset_of(run, options, 0)
+
+
+def test_values_on_another_scale_in_its_place_are_refused(there, config, options):
+    with_values("datasets/blocks")
+    run = begin(there, config)
+    assert open_dataset_of(run, options, 0).value_range == (0, 65535)
+    describe("datasets/blocks", range=[0, 4095])
+    with pytest.raises(ValueError, match=f"another `range` in dataset.json .* {run} was trained"):
         open_dataset_of(run, options, 0)
 
 

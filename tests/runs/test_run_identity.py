@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pgtf.dataset import open_dataset
@@ -32,10 +33,10 @@ class Command:
         self.outdir, self.preset, self.options = root / "results", "demo", {}
         self.networks = root / "networks.h5"
         self.networks.write_bytes(b"networks")
-        self.run = None
+        self.run, self.label_size = None, 0
 
     def open(self):
-        dataset = open_dataset(self.path, max_label_size=0)
+        dataset = open_dataset(self.path, max_label_size=self.label_size)
         config = self.config.replace({"dataset.path": str(self.path)})
         request = Request.of(self.outdir, self.preset, config, dataset, **self.options)
         return continuation.open_run(request)
@@ -53,15 +54,31 @@ def brighten(folder, index=3):
         path.write_bytes(to_records(images).tobytes())
 
 
-def row(description, unfinished, finished, says="", preset="demo", nimg=None):
+def with_values(folder, dtype="uint16", factor=257):
+    """Makes a dataset one of another type; describe() then states its facts."""
+    for path in Path(folder).glob("*.tfrecords"):
+        file = open_records(str(path))
+        images = file.read(range(file.num_records)).astype(dtype) * np.array(factor, dtype)
+        path.write_bytes(to_records(images).tobytes())
+    describe(folder, dtype=dtype)
+
+
+def describe(folder, **facts):
+    """Changes fields of dataset.json."""
+    path = Path(folder) / "dataset.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(before | facts))
+
+
+def row(description, unfinished, finished, says="", preset="demo", nimg=None, first=None):
     """Decorator: the function makes the difference that this row of the table describes.
 
-    `says` is a pattern of the note or refusal; the run was begun with `preset`, and with the
-    networks of a file if `nimg` is given.
+    `says` is a pattern of the note or refusal; the run was begun with `preset`, with the networks
+    of a file if `nimg` is given, and after a call of `first`.
     """
 
     def add(function):
-        ROWS[description] = (function, unfinished, finished, says, preset, nimg)
+        ROWS[description] = (function, unfinished, finished, says, preset, nimg, first)
         return function
 
     return add
@@ -104,6 +121,42 @@ def _(command):
 )
 def _(command):
     brighten(command.path)
+
+
+@row(
+    "`range` of `dataset.json`, of values that are not of 8 bits",
+    "refused",
+    "refused",
+    says=r"dataset .*/blocks was changed: another `range` in dataset.json "
+    r".now \[0.0, 4095.0\], then \[0.0, 65535.0\]",
+    first=lambda command: with_values(command.path),
+)
+def _(command):
+    describe(command.path, range=[0, 4095])
+
+
+def with_numbers(command):
+    """Describes the label columns in use as numbers."""
+    group = {"kind": "continuous", "columns": [0, 4], "mean": [0.25] * 4, "deviation": [0.4] * 4}
+    describe(command.path, label_groups=[group])
+    command.label_size = "full"
+
+
+@row(
+    "kinds, means or deviations of labels in `dataset.json`",
+    "refused",
+    "refused",
+    says=r"dataset .*/blocks was changed: another `label_groups` in dataset.json",
+    first=with_numbers,
+)
+def _(command):
+    group = {"kind": "continuous", "columns": [0, 4], "mean": [0.25] * 4, "deviation": [0.5] * 4}
+    describe(command.path, label_groups=[group])
+
+
+@row("the rest of `dataset.json`, but for the split", "continues", "finished")
+def _(command):
+    describe(command.path, source="x", preview="0", range=[0, 4095], mine=[1])
 
 
 @row(
@@ -372,9 +425,11 @@ def outcome(command):
 def test_a_command_does_what_its_cell_of_the_table_says(
     tmp_path, dataset_folder, config, description, is_finished
 ):
-    change, *cells, says, preset, nimg = ROWS[description]
+    change, *cells, says, preset, nimg, first = ROWS[description]
     shutil.copytree(dataset_folder, tmp_path / "blocks")
     command = Command(tmp_path, config)
+    if first is not None:
+        first(command)
     command.preset = preset
     if nimg is not None:
         command.options["beginning"] = Beginning.of(command.networks, nimg)

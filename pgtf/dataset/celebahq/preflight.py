@@ -23,7 +23,7 @@ from pgtf.dataset.celebahq.inputs import (
 )
 from pgtf.dataset.celebahq.jpeg import decode
 from pgtf.dataset.celebahq.maker import MAX_JPEG, SKIP, Item, Maker
-from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+from pgtf.dataset.levels import MIN_RESOLUTION_LOG2
 from pgtf.foreign.files import read_bytes
 from pgtf.foreign.messages import plain
 

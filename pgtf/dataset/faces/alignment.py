@@ -7,6 +7,7 @@ that repeat the rounding of 2016.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Protocol
 
 import numpy as np
@@ -24,7 +25,10 @@ from pgtf.dataset.celebahq.geometry import (
     shrink,
     with_border,
 )
+from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.faces.landmarks import POINTS
+from pgtf.dataset.pyramid import size_of
+from pgtf.grids import Grid
 
 OVERSAMPLING = 4  # 4096 pixels for an image of 1024
 MIN_SPREAD = 0.05  # least area that eyes and mouth span; a square face has 1, a profile about 0.3
@@ -70,6 +74,7 @@ def align(
     landmarks: np.ndarray,
     side: int,
     *,
+    grid: Grid = PAPER_GRID,
     clean: Network | None = None,
     upscale: Network | None = None,
     lanczos: bool = True,
@@ -80,26 +85,32 @@ def align(
     Args:
         photograph: uint8 [3, H, W].
         landmarks: float32 [5, 2], x and y in pixels; see `find_face`.
-        side: side of the finished image in pixels.
+        side: side of the finished image in pixels; with another grid than 4x4, the sides are so
+            many quarters of it. The shorter one shows the square of CelebA-HQ, and the longer one
+            as much more on either side.
+        grid: size of the coarsest level.
         clean: removes JPEG artifacts; None = keep them.
         upscale: enlarges a face that has fewer pixels than the finished image; None = do not.
         lanczos: enlarge a face that is still too small before it is warped.
         min_face: least side in pixels of the square around the face in the photograph.
 
     Returns:
-        uint8 [3, side, side].
+        uint8 [3, H, W].
 
     Raises:
         ValueError: the landmarks are not those of a face in the photograph, or it is too small.
     """
     check_landmarks(landmarks, photograph.shape[2], photograph.shape[1])
-    view = find_face(photograph, landmarks, side)
-    found = side / view.zoom
+    height, width = size_of(side, grid)
+    view = find_face(photograph, landmarks, min(height, width))
+    found = view.side / view.zoom
     if found < min_face:
         raise ValueError(
             f"the face is too small: the square around it must be at least {min_face} pixels wide. "
             f"Received: {found:.0f}."
         )
+    if height != width:
+        view = extended(view, height / view.side, width / view.side)
     view = crop(with_border(view))  # first, because photographs may be large
     if clean is not None:
         view = enlarged(view, clean(view.image), clean.scale)
@@ -108,7 +119,16 @@ def align(
         view = enlarged(view, upscale(view.image), upscale.scale)
     if lanczos:
         view = enlarge(view, resize)
-    return warp(pad(view, soft_blur))
+    return warp(pad(view, soft_blur), (height, width))
+
+
+def extended(view: View, down: float, across: float) -> View:
+    """Extends the square of a view to a rectangle around the same center, by two factors."""
+    northwest, southwest, _, northeast = view.quad.astype(np.float64)
+    center = (southwest + northeast) / 2
+    x, y = (northeast - northwest) / 2 * across, (southwest - northwest) / 2 * down
+    corners = np.stack([center - x - y, center - x + y, center + x + y, center + x - y])
+    return dataclasses.replace(view, quad=corners.astype(np.float32))
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -123,16 +143,16 @@ def soft_blur(plane: np.ndarray, rows: Axis, columns: Axis, sigma: float) -> np.
     return np.asarray(blurred[rows.distinct].take(columns.distinct, axis=1), np.float32)
 
 
-def warp(view: View) -> np.ndarray:
-    """Warps the square to four times the finished side and reduces it: -> uint8 [3, side, side]."""
-    size = view.side * OVERSAMPLING
+def warp(view: View, size: tuple[int, int]) -> np.ndarray:
+    """Warps the view to four times the finished size and reduces it: -> uint8 [3, H, W]."""
+    height, width = size
     large = _picture(view.image).transform(
-        (size, size),
+        (width * OVERSAMPLING, height * OVERSAMPLING),
         PIL.Image.Transform.QUAD,
         tuple(view.quad.astype(np.float64).ravel().tolist()),
         PIL.Image.Resampling.BILINEAR,
     )
-    return _planes(large.resize((view.side, view.side), PIL.Image.Resampling.LANCZOS))
+    return _planes(large.resize((width, height), PIL.Image.Resampling.LANCZOS))
 
 
 def _picture(image: np.ndarray) -> PIL.Image.Image:

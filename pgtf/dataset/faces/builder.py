@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.faces.landmarks import Face, read_landmarks
 from pgtf.dataset.faces.maker import Maker, read_report
@@ -26,7 +27,7 @@ from pgtf.dataset.faces.ranking import (
 from pgtf.dataset.folder import open_dataset
 from pgtf.dataset.ownership import refuse_existing, refuse_foreign
 from pgtf.dataset.partial import SUFFIX, PartialFolder
-from pgtf.dataset.pyramid import check_size, size_of
+from pgtf.dataset.pyramid import size_of
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.survey import known_range, survey, warn
 
@@ -74,15 +75,18 @@ def create(
     refuse_foreign(target + SUFFIX)  # now, not after all faces have been ranked
     if faces.keep < 1:
         raise ValueError(f"`keep` must be at least 1. Received: keep={faces.keep}.")
-    check_size(*size_of(faces.resolution), options.grid)
+    size_of(faces.resolution, options.grid)  # refuses other numbers than powers of two
     names, others = list_images(image_dir)
     found = read_landmarks(landmark_file, image_dir, names)
     warn(survey(image_dir, names, faces.max_pixels), faces.value_range is not None, takes_all=True)
     places = image_dir, names, faces.max_pixels, options.num_workers
     faces = dataclasses.replace(faces, value_range=known_range(faces.value_range, *places))
     job = _job(image_dir, landmark_file, found, faces, names_of_models or {})
+    if options.grid != PAPER_GRID:
+        job |= {"grid": str(options.grid)}
     build = _build_all if len(found) <= faces.keep else _build_best
-    summary = build(target, found, Maker(image_dir, landmark_file, faces), job, options)
+    maker = Maker(image_dir, landmark_file, faces, grid=options.grid)
+    summary = build(target, found, maker, job, options)
     return Built(
         dataclasses.replace(summary, skipped=tuple(others)),
         len(found),
@@ -101,7 +105,7 @@ def _build_all(
         items=ordered,
         num_items=len(ordered),
         load=dataclasses.replace(maker, report=os.path.join(target + SUFFIX, REPORT_FILE)),
-        shape=(3, maker.options.resolution, maker.options.resolution),
+        shape=(3, *size_of(maker.options.resolution, options.grid)),
         job=job,
         meta=_facts(maker.options),
         max_errors=maker.options.max_errors,
@@ -136,7 +140,7 @@ def _build_best(
             items=chosen,
             num_items=len(chosen),
             load=maker,
-            shape=(3, faces.resolution, faces.resolution),
+            shape=(3, *size_of(faces.resolution, options.grid)),
             job=job,
             meta=_facts(faces),
             options=options,

@@ -52,7 +52,10 @@ def _add_create_faces(commands: Any, open_restorer: OpenRestorer) -> None:
         help="five points per face: a .csv or .json file, or text in CelebA's format",
     )
     default = FaceOptions()
-    help = "side of a face in pixels, a power of two (default: %(default)s)"
+    help = (
+        "side of a face in pixels, a power of two; with --grid, a face is so many quarters of it "
+        "(default: %(default)s)"
+    )
     p.add_argument("--resolution", type=positive, default=default.resolution, help=help)
     help = "number of faces, those of the highest quality (default: %(default)s)"
     p.add_argument("--keep", type=positive, default=default.keep, help=help)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from pgtf.dataset.appending import append_line
+from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.faces.alignment import align
 from pgtf.dataset.faces.landmarks import Face
@@ -20,6 +21,7 @@ from pgtf.dataset.faces.quality import quality
 from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.foreign.json_files import read_lines
 from pgtf.foreign.schema import Count, read_as
+from pgtf.grids import Grid
 
 MAX_REPORT_BYTES = 1 << 29  # a million faces, of which each has a path of hundreds of bytes
 MAX_REPORT_LINES = 4_000_000
@@ -34,9 +36,10 @@ class Maker:
     landmark_file: str
     options: FaceOptions
     report: str | None = None  # file that receives the quality of each face
+    grid: Grid = PAPER_GRID  # size of the coarsest level
 
     def __call__(self, faces: Iterable[Face]) -> Iterator[np.ndarray | Rejected]:
-        """Makes faces: uint8 [3, R, R] each, or the reason why a face cannot be used."""
+        """Makes faces: uint8 [3, H, W] each, or the reason why a face cannot be used."""
         for face in faces:
             path = os.path.join(self.image_dir, face.file)
             number = f" (face {face.number})" if face.number else ""
@@ -46,7 +49,7 @@ class Maker:
             yield image
 
     def make(self, face: Face) -> np.ndarray:
-        """Makes one face -> uint8 [3, R, R].
+        """Makes one face -> uint8 [3, H, W].
 
         Raises:
             ValueError, OSError: the face cannot be made; `reason` makes one line of it.
@@ -69,6 +72,7 @@ class Maker:
             photograph,
             face.landmarks,
             options.resolution,
+            grid=self.grid,
             clean=options.clean,
             upscale=options.upscale,
             lanczos=options.lanczos,

@@ -86,7 +86,8 @@ def read_column(
     """
     if source is None or os.path.splitext(source)[1].lower() not in TABLES:
         raise ValueError(
-            "`split_by` must be folder, or a column of a .csv file that --labels names. "
+            "`split_by` must be folder, or a column of a .csv file that --labels names (of scans "
+            "and volumes also subject). "
             f"Received: split_by={column}."
         )
     source = located(source, image_dir)

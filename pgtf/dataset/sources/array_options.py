@@ -13,7 +13,7 @@ from pgtf.dataset.sources.label_tables import LabelOptions
 from pgtf.dataset.sources.nifti import AXES
 from pgtf.dataset.sources.pictures import Transform
 from pgtf.dataset.sources.ranges import Range, parse_range_or_auto
-from pgtf.dataset.splits import parse_held_out
+from pgtf.dataset.splits import check_split
 from pgtf.dataset.tfrecords import DTYPES
 
 LAYOUTS = ("NHWC", "NCHW", "NHW", "HWC", "CHW")
@@ -45,13 +45,7 @@ class ArrayOptions:
                 f"`transform` needs a resolution. Received: transform={self.transform}. "
                 "Add, for example, --resolution=256."
             )
-        if self.held_out is not None:
-            parse_held_out(self.held_out)
-        elif self.split_by is not None:
-            raise ValueError(
-                f"`split_by` needs `held_out`. Received: split_by={self.split_by}. "
-                "Add, for example, --held_out=0.1."
-            )
+        check_split(self.held_out, self.split_by)
 
 
 def add_flags(p: argparse.ArgumentParser) -> None:

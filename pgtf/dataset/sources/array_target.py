@@ -17,6 +17,8 @@ from pgtf.dataset.sources.deep import full_range, percentile_range
 from pgtf.dataset.sources.ranges import Range
 from pgtf.foreign.samples import UINT16_MAX
 
+RGB = 3  # channels of color pictures
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
@@ -94,4 +96,6 @@ def facts_of(facts: Sequence[Facts], target: Target) -> dict[str, Any]:
         meta["preview_range"] = [float(bound) for bound in np.median(windows, axis=0)]
     if target.masks:
         meta["masks"] = list(target.masks)  # Value i of the masks is channel i of the last ones.
+        if target.channels < RGB <= target.channels + len(target.masks):
+            meta["preview"] = "0"  # Masks are no colors.
     return meta

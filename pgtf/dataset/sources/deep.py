@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 
 from pgtf.dataset.sources.pictures import Transform, fit
-from pgtf.dataset.sources.ranges import Range, scaled
+from pgtf.dataset.sources.ranges import Range, scaled, two_numbers
 from pgtf.foreign.samples import UINT16_MAX
 
 # Values at these percentiles of a whole set become -1 and 1: a few hot pixels set no range.
@@ -26,10 +26,7 @@ def parse_percentiles(text: str) -> Range:
     Raises:
         argparse.ArgumentTypeError: it is something else.
     """
-    try:
-        low, high = map(float, text.split(","))
-    except ValueError:
-        low = high = 0.0
+    low, high = two_numbers(text)
     if not 0 <= low < high <= 100:
         raise argparse.ArgumentTypeError(
             "must be LOW,HIGH, two numbers of 0 to 100 with LOW < HIGH, such as 0.1,99.9. "

@@ -12,7 +12,7 @@ from pgtf.dataset.sources.deep import PERCENTILES, parse_percentiles
 from pgtf.dataset.sources.label_tables import LabelOptions
 from pgtf.dataset.sources.pictures import Alpha, Transform
 from pgtf.dataset.sources.ranges import Range
-from pgtf.dataset.splits import parse_held_out
+from pgtf.dataset.splits import check_split
 from pgtf.dataset.tfrecords import DTYPES
 from pgtf.foreign.limits import MAX_PIXELS
 
@@ -40,13 +40,7 @@ class ImageOptions:
     percentiles: Range = PERCENTILES  # of all values, which are the range of such a dataset
 
     def __post_init__(self) -> None:
-        if self.held_out is not None:
-            parse_held_out(self.held_out)
-        elif self.split_by is not None:
-            raise ValueError(
-                f"`split_by` needs `held_out`. Received: split_by={self.split_by}. "
-                "Add, for example, --held_out=0.1."
-            )
+        check_split(self.held_out, self.split_by)
 
     @property
     def strict(self) -> bool:

@@ -185,8 +185,8 @@ def _number(table: Table, row: int, column: str, cell: str) -> float:
     if len(table.columns) > 2:
         raise ValueError(
             f"{table.path}: more than one label column must hold numbers (line "
-            f"{table.lines[row]}: {column} {what}). Change it, or choose columns with "
-            f"--label_columns; there are {table.describe_columns()}."
+            f"{table.lines[row]}: {column} {what}). Write 0 and 1 for yes and no, or "
+            f"choose columns with --label_columns; there are {table.describe_columns()}."
         )
     raise ValueError(
         f"{table.path} line {table.lines[row]}: {column} {what}, which is no number with a decimal "

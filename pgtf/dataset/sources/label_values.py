@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from pgtf.foreign.arrays import read_npy
+from pgtf.wording import counted
 
+FEW_CLASSES = 10  # Digits of which some are missing are classes all the same.
 MAX_CLASSES = 1_000_000  # A one-hot code takes 4 bytes per class, so higher numbers are errors.
 
 
@@ -30,6 +33,7 @@ def combine(source: str, names: Sequence[str], labels: list[Any], columns: list[
     if all(type(label) is int for label in labels):  # `type`, because bool is a subclass of int
         # Check Python's numbers: a file may hold some that are too large for NumPy.
         check_range(source, min(labels), max(labels))
+        _warn_of_numbers(source, labels)
         return FileLabels(np.array(labels), [])
     if all(type(label) in (int, float) for label in labels):
         return FileLabels(_matrix(source, [[label] for label in labels], names), columns)
@@ -40,6 +44,22 @@ def combine(source: str, names: Sequence[str], labels: list[Any], columns: list[
         f"{source}: labels must all be class names, numbers, or lists of numbers. "
         f"Received, for example: {', '.join(shown(label) for label in list(kinds.values())[:2])}."
     )
+
+
+def _warn_of_numbers(source: str, labels: Sequence[int]) -> None:
+    """Warns if class numbers look like ages or other quantities: most classes have no image."""
+    num_classes, num_used = max(labels) + 1, len(set(labels))
+    if num_used > 1 and num_classes > max(2 * num_used, FEW_CLASSES):
+        logging.warning(
+            "%s: whole numbers are class numbers: %d label columns, one for each of 0 to %d, "
+            "though only %s occur. If they are quantities, such as ages, write them with a decimal "
+            "point: %d.0.",
+            source,
+            num_classes,
+            num_classes - 1,
+            counted(num_used, "number"),
+            max(labels),
+        )
 
 
 def classes(labels: Sequence[str]) -> FileLabels:

@@ -17,14 +17,16 @@ import PIL.Image
 from absl import logging
 
 from pgtf.dataset.commands import Commands, positive
+from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export
 from pgtf.dataset.isolated import isolated
-from pgtf.dataset.pyramid import has_pyramid
+from pgtf.dataset.pyramid import has_pyramid, size_of
 from pgtf.dataset.sources.optional import import_optional
-from pgtf.dataset.sources.pictures import FILE_ERRORS, converted
+from pgtf.dataset.sources.pictures import FILE_ERRORS, converted, fit
 from pgtf.foreign.files import open_regular
 from pgtf.foreign.pictures import decode_encoded_jpeg, open_encoded, reason, suits_opencv
+from pgtf.grids import Grid
 
 RESOLUTION = 256  # default of the original release
 DATA_FILE = "data.mdb"
@@ -52,8 +54,9 @@ def create(
     import_optional("cv2", "opencv-python-headless")
     if not os.path.isdir(lmdb_dir):
         raise FileNotFoundError(f"{lmdb_dir}: no such LMDB folder.")
+    size = size_of(resolution, options.grid)
     with contextlib.closing(  # type: ignore[type-var]
-        isolated(lmdb_dir, _read, lmdb_dir, resolution, max_bytes=MAX_BYTES)
+        isolated(lmdb_dir, _read, lmdb_dir, max(size), max_bytes=MAX_BYTES)
     ) as stream:
         num_items, side = next(stream)
         if not num_items:
@@ -64,8 +67,8 @@ def create(
             tfrecord_dir,
             items=_entries(lmdb_dir, stream, num_items),
             num_items=num_items,
-            load=_Decode(resolution),
-            shape=(3, resolution, resolution),
+            load=_Decode(resolution, options.grid),
+            shape=(3, *size),
             job={"command": "create_lsun", "lmdb_dir": os.path.abspath(lmdb_dir)},
             meta={"mirror": max_images is not None},
             max_images=max_images,
@@ -88,7 +91,7 @@ def _chunk(entries: list[Entry]) -> _Chunk:
     return _Chunk(keys, list(map(len, images)), np.frombuffer(b"".join(images), np.uint8))
 
 
-def _read(lmdb_dir: str, resolution: int) -> Iterator[tuple[int, int] | _Chunk]:
+def _read(lmdb_dir: str, longer_side: int) -> Iterator[tuple[int, int] | _Chunk]:
     """Yields the number of entries, then the entries; runs in a process of its own.
 
     If the keys name several resolutions, only the entries of one are yielded, whose side comes with
@@ -112,7 +115,7 @@ def _read(lmdb_dir: str, resolution: int) -> Iterator[tuple[int, int] | _Chunk]:
                     f"{lmdb_dir}: {DATA_FILE} is truncated. Received: {size} bytes, not {needed}. "
                     "Download it again."
                 )
-            side, count = _one_resolution(transaction.cursor(), resolution)
+            side, count = _one_resolution(transaction.cursor(), longer_side)
             yield count or transaction.stat()["entries"], side
             start = b"%d-" % side if side else b""
             cursor = transaction.cursor()
@@ -130,7 +133,7 @@ def _read(lmdb_dir: str, resolution: int) -> Iterator[tuple[int, int] | _Chunk]:
         raise ValueError(f"{lmdb_dir}: damaged ({error}). Download it again.") from None
 
 
-def _one_resolution(cursor: Any, resolution: int) -> tuple[int, int]:
+def _one_resolution(cursor: Any, longer_side: int) -> tuple[int, int]:
     """Chooses one of several resolutions that all keys name, as in 256-00012.
 
     Returns its side and the number of its entries: the smallest that need not be enlarged, or the
@@ -145,7 +148,7 @@ def _one_resolution(cursor: Any, resolution: int) -> tuple[int, int]:
             return 0, 0
     if not counts:
         return 0, 0
-    side = min((x for x in counts if x >= resolution), default=max(counts))
+    side = min((x for x in counts if x >= longer_side), default=max(counts))
     return side, counts[side]
 
 
@@ -170,17 +173,21 @@ class _Decode:
     """The `load` of LSUN; items are (key, encoded image)."""
 
     resolution: int
+    grid: Grid = PAPER_GRID
 
     def __call__(self, items: list[tuple[bytes, bytes]]) -> Iterator[np.ndarray | Rejected]:
         for key, encoded in items:
             try:
-                yield decode(encoded, self.resolution)
+                yield decode(encoded, self.resolution, self.grid)
             except FILE_ERRORS as error:
                 yield Rejected(key.decode("latin1"), reason(error))
 
 
-def decode(encoded: bytes, resolution: int) -> np.ndarray:
-    """Decodes JPEG, PNG, WebP and others, crops the center, resizes: -> uint8 [3, R, R]."""
+def decode(encoded: bytes, resolution: int, grid: Grid = PAPER_GRID) -> np.ndarray:
+    """Decodes JPEG, PNG, WebP and others, crops the center, resizes: -> uint8 [3, H, W].
+
+    The size is that of a resolution of the grid; the crop is the largest of its shape.
+    """
     if not encoded:
         raise ValueError("the entry is empty")
     # As the original: OpenCV first, which drops alpha and converts 16 bits to 8, then Pillow. JPEG
@@ -191,12 +198,8 @@ def decode(encoded: bytes, resolution: int) -> np.ndarray:
     if image is None:
         with open_encoded(encoded) as file:
             image = np.asarray(converted(file, "RGB"))
-    height, width = image.shape[:2]
-    crop = min(height, width)
-    top, left = (height - crop) // 2, (width - crop) // 2
-    square = PIL.Image.fromarray(image[top : top + crop, left : left + crop])
-    square = square.resize((resolution, resolution), PIL.Image.Resampling.LANCZOS)
-    return np.asarray(square).transpose(2, 0, 1)
+    fitted = fit(PIL.Image.fromarray(image), size_of(resolution, grid), "center-crop")
+    return np.asarray(fitted).transpose(2, 0, 1)
 
 
 def _decode_by_opencv(encoded: bytes) -> np.ndarray | None:
@@ -219,7 +222,7 @@ def add_command(commands: Commands) -> None:
         "lmdb_dir",
         "folder with data.mdb",
     )
-    help = "pixels (default: %(default)s)"
+    help = "pixels; with --grid, the images are so many quarters of it (default: %(default)s)"
     p.add_argument("--resolution", type=positive, default=RESOLUTION, help=help)
     p.add_argument("--max_images", type=positive, help="images to write at most (default: all)")
 

@@ -24,14 +24,20 @@ def parse_range(text: str) -> Range:
     Raises:
         argparse.ArgumentTypeError: it is something else.
     """
-    try:
-        low, high = map(float, text.split(","))
-    except ValueError:
-        low = high = 0.0
+    low, high = two_numbers(text)
     if not (np.isfinite([low, high]).all() and low < high):
         raise argparse.ArgumentTypeError(
             f"must be LOW,HIGH, two numbers with LOW < HIGH, such as 0,4095. Received: {text!r}"
         )
+    return low, high
+
+
+def two_numbers(text: str) -> Range:
+    """Parses two numbers with a comma; (nan, nan), which no comparison accepts, for other texts."""
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        return np.nan, np.nan
     return low, high
 
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 
 from pgtf.dataset.encoder import Rejected
-from pgtf.dataset.folder import MIN_RESOLUTION_LOG2
+from pgtf.dataset.levels import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid, suggested_grid
 from pgtf.dataset.sources.pictures import GRAY_MODES, PLAIN_MODES
 from pgtf.dataset.sources.reading import read_or_reject

@@ -15,6 +15,7 @@ from pgtf.dataset.exporter import Options, shuffled
 from pgtf.dataset.faces import FaceOptions, builder, create
 from pgtf.dataset.faces.alignment import align
 from pgtf.dataset.faces.maker import read_report
+from pgtf.grids import Grid
 from tests.dataset.faces import synthetic
 
 SIDE = 128
@@ -66,6 +67,30 @@ def test_eyes_land_where_the_geometry_says(photographs, lanczos):
         image = align(photo.pixels.transpose(2, 0, 1), photo.landmarks, SIDE, lanczos=lanczos)
         expected = synthetic.expected_eyes(photo.landmarks, SIDE)
         assert np.abs(synthetic.found_eyes(image, expected) - expected).max() < 0.01 * SIDE
+
+
+@pytest.mark.parametrize(("grid", "size"), [("5x4", (160, 128)), ("3x4", (96, 128))])
+def test_a_face_of_another_grid_shows_more_on_two_sides_of_its_square(
+    photographs, folder, tmp_path, grid, size
+):
+    table = folder / "landmarks.csv"
+    flags = ("--resolution=128", f"--grid={grid}")
+    assert run(tmp_path / "faces", folder, table, *flags) == 0
+    assert run(tmp_path / "best", folder, table, *flags, "--keep=3") == 0
+    found = images_of(tmp_path / "faces")
+    assert found.shape == (6, 3, *size)
+    assert images_of(tmp_path / "best").shape == (3, 3, *size)
+    top, left = ((side - min(size)) // 2 for side in size)
+    for image, number in zip(found, shuffled(6), strict=True):
+        landmarks = photographs[number].landmarks
+        expected = synthetic.expected_eyes(landmarks, min(size)) + [left, top]
+        assert np.abs(synthetic.found_eyes(image, expected) - expected).max() < 0.01 * SIDE
+    pixels = photographs[0].pixels.transpose(2, 0, 1)
+    landmarks = photographs[0].landmarks
+    square = align(pixels, landmarks, 64).astype(int)
+    portrait = align(pixels, landmarks, 64, grid=Grid(8, 4)).astype(int)
+    assert np.abs(portrait[:, 32:96] - square).mean() < 1  # gray levels: other places of samples
+    assert align(pixels, landmarks, 64, grid=Grid(8, 8)).shape == (3, 128, 128)
 
 
 def test_the_dataset_holds_every_face_in_shuffled_order(folder, photographs, tmp_path):
