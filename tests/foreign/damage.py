@@ -3,7 +3,6 @@
 python -m tests.foreign.damage --count=3000 prints a table; quick tests take a slice of it.
 """
 
-import argparse
 import collections
 import dataclasses
 import io
@@ -12,6 +11,7 @@ import struct
 import numpy as np
 import PIL.Image
 
+from pgtf.commands.parsers import Parser
 from pgtf.dataset.sources.pictures import Conversion, read_picture
 from pgtf.foreign.pictures import reason
 
@@ -168,7 +168,7 @@ def main():
     import pathlib
     import tempfile
 
-    parser = argparse.ArgumentParser()
+    parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
