@@ -7,24 +7,27 @@ pictures bleach. A tenth of the faces is held out. Trains with these labels, and
 the WGAN terms of both; prints one line of JSON for each.
 """
 
-import argparse
 import json
 import pathlib
 import tempfile
 
 import numpy as np
-import tensorflow as tf
 
+from pgtf import lazy
+from pgtf.commands.parsers import Parser
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
 from pgtf.dataset.tfrecords import to_records
-from pgtf.interop import load_snapshot
 from pgtf.metrics import image_sets
 from pgtf.metrics.evaluator import Evaluator
 from pgtf.metrics.label_scores import label_data
 from pgtf.metrics.plan import parse_plan
-from pgtf.training import loop
+
+# The command line does without them.
+tf = lazy.Module("tensorflow")
+interop = lazy.Module("pgtf.interop")
+loop = lazy.Module("pgtf.training.loop")
 
 FINDINGS = ("glasses=dark", "hairstyle=long", "skin=dark")
 AGE, DEVIATION = 50.0, 15.0
@@ -95,7 +98,7 @@ def train(dataset, folder, total_kimg):
 
 def measure(dataset, snapshot, num_fakes=2000, seed=1):
     """Scores the labels of fakes: {name: value}."""
-    _, D, Gs = load_snapshot(snapshot)
+    _, D, Gs = interop.load_snapshot(snapshot)
     reals = image_sets.of_dataset(dataset)
     evaluator = Evaluator(parse_plan(f"labels:{num_fakes}"), reals, labels=label_data(dataset))
     labels = image_sets.labels_of(dataset)
@@ -115,7 +118,7 @@ def main(total_kimg, num_images, folder):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kimg", type=float, default=40, help="default: %(default)s")
     parser.add_argument("--images", type=int, default=6000, help="default: %(default)s")
     parser.add_argument(

@@ -5,19 +5,22 @@ import json
 import pathlib
 import time
 
-from pgtf import files, images
+from pgtf import files, images, lazy
 from pgtf.config import PRESETS, Config
-from pgtf.distribution.workers import Workers
 from pgtf.metrics import image_sets
 from pgtf.metrics.modes import CLASSIFIER
 from pgtf.metrics.plan import parse_plan
-from pgtf.metrics.setup import MetricOptions, make_evaluator
 from pgtf.runs import run_folder
-from pgtf.runs.checkpoints import Checkpoints
 from pgtf.runs.identity import Source
-from pgtf.training import loop, plan
-from pgtf.training.state import TrainingState
-from pgtf.training.stepper import Stepper
+from pgtf.training import plan
+
+# The command line of benchmarks.paper does without them.
+checkpoints = lazy.Module("pgtf.runs.checkpoints")
+loop = lazy.Module("pgtf.training.loop")
+setup = lazy.Module("pgtf.metrics.setup")
+states = lazy.Module("pgtf.training.state")
+steppers = lazy.Module("pgtf.training.stepper")
+workers = lazy.Module("pgtf.distribution.workers")
 
 SMOOTHING_POWER = 10  # Gs forgets so much faster: 0.999 would span most of a short run
 _ENDLESS_KIMG = 1e9
@@ -74,9 +77,9 @@ def scaled(row, dataset, scale):
 
 def evaluator_of(dataset, text, seed):
     """An evaluator of `text` ("swd:1024,modes:2048") against a dataset."""
-    options = MetricOptions(seed=seed)
+    options = setup.MetricOptions(seed=seed)
     reals = image_sets.of_dataset(dataset)
-    return make_evaluator(parse_plan(text), reals, options, dataset_folder=dataset.path)
+    return setup.make_evaluator(parse_plan(text), reals, options, dataset_folder=dataset.path)
 
 
 def has_classifier(dataset):
@@ -115,9 +118,14 @@ def train(config, dataset, strategy, folder):
     if signum is not None:
         raise KeyboardInterrupt
     if not ended:  # it had been trained, but not measured
-        state = TrainingState(config, strategy)
-        checkpoints = folder / run_folder.CHECKPOINT_FOLDER
-        Checkpoints(checkpoints, config, Source.of(dataset), Workers(strategy)).restore(state)
+        state = states.TrainingState(config, strategy)
+        stored = checkpoints.Checkpoints(
+            folder / run_folder.CHECKPOINT_FOLDER,
+            config,
+            Source.of(dataset),
+            workers.Workers(strategy),
+        )
+        stored.restore(state)
         ended.append(state)
     state = ended[-1]
     return state, state.progress.train_sec, state.progress.cur_nimg / 1000
@@ -135,8 +143,8 @@ def train_for(config, dataset, strategy, seconds, num_looks, look):
             end.
         look: function of (TrainingState, seconds trained).
     """
-    state = TrainingState(config, strategy)
-    stepper = Stepper(state, config, dataset, strategy)
+    state = states.TrainingState(config, strategy)
+    stepper = steppers.Stepper(state, config, dataset, strategy)
     training = dataclasses.replace(config.training, total_kimg=_ENDLESS_KIMG)
     spent, seen, looks = 0.0, set(), 0
     while looks < num_looks:

@@ -22,6 +22,7 @@ if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
 from benchmarks.gpu_program import KIMG, STAGES
+from pgtf.commands.parsers import Parser
 
 # fmap_max of both networks, their resolution, the generator's minibatch.
 NETWORKS = {"paper": (512, 1024, 8), "tiny": (8, 16, 2)}
@@ -152,7 +153,7 @@ def projected(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", default=STAGES, help="(default: %(default)s)")
     parser.add_argument("--precision", default="bf16", help="as of train.py (default: %(default)s)")
     parser.add_argument("--jit", default="on,off", help="(default: %(default)s)")

@@ -4,10 +4,10 @@ It needs what requirements-gpu-program.txt names, and no TensorFlow. JAX compile
 a described device; its function is replaced by ours, for which it has no public way.
 """
 
+import argparse
 import os
 import pathlib
 import re
-import sys
 
 _TYPES = {
     "bf16": "bfloat16",
@@ -68,8 +68,15 @@ def _signature(ir, module):
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("source", type=pathlib.Path, help="serialized HLO module to read")
+    parser.add_argument("target", type=pathlib.Path, help="text file to write")
+    args = parser.parse_args()
+    try:
+        module = args.source.read_bytes()
+    except OSError as error:
+        parser.error(str(error))
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["JAX_SKIP_CUDA_CONSTRAINTS_CHECK"] = "1"
     os.environ["XLA_FLAGS"] = "--xla_gpu_autotune_level=0"  # nothing can be timed
-    source, target = map(pathlib.Path, sys.argv[1:])
-    target.write_text(compile_for_gpu(source.read_bytes()))
+    args.target.write_text(compile_for_gpu(module))

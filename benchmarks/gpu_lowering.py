@@ -6,8 +6,9 @@ with CPUs until November 2026.
 """
 
 import pathlib
-import sys
 import tempfile
+
+from pgtf.commands.parsers import Parser
 
 PARTS = ("D", "G", "iteration", "before")
 _COPY, _REAL = b"\x12\x04copy", b"\x12\x04real"  # HLO's opcodes: field 2 and 4 characters
@@ -72,4 +73,11 @@ def _pretend_a_gpu(before):
 
 
 if __name__ == "__main__":
-    pathlib.Path(sys.argv[5]).write_bytes(lower(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5]))
+    parser = Parser(description=__doc__.partition("\n")[0])
+    parser.add_argument("resolution", type=int)
+    parser.add_argument("minibatch", type=int)
+    parser.add_argument("precision", choices=("fp32", "tf32", "bf16", "fp16"))
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("out", type=pathlib.Path, help="file to write")
+    args = parser.parse_args()
+    args.out.write_bytes(lower(args.resolution, args.minibatch, args.precision, args.part))

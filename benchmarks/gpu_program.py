@@ -11,7 +11,6 @@ FLOPS, whichever is longer, over the share of the peak that such kernels reach, 
 LAUNCH_SEC. Nothing of it has been measured on a card since.
 """
 
-import argparse
 import collections
 import json
 import os
@@ -21,6 +20,7 @@ import sys
 import tempfile
 
 from benchmarks.gpu_hlo import kernels_of
+from pgtf.commands.parsers import Parser
 
 STAGES = "4:128,8:128,16:128,32:64,64:32,128:16,256:8,512:4,1024:4"
 KIMG = {4: 600, 1024: 3000}  # of v2-1gpu, fades with the stage that follows; 1200 for all others
@@ -87,7 +87,7 @@ def hours(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", default=STAGES, help="(default: %(default)s)")
     parser.add_argument("--precision", default="bf16", help="as of train.py (default: %(default)s)")
     parser.add_argument("--parts", default="before,iteration", help="(default: %(default)s)")

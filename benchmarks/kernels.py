@@ -11,11 +11,13 @@ import os
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
-import tensorflow as tf
-
 from benchmarks.machine import best_seconds, compiled, random_tensor
+from pgtf import lazy
 from pgtf.commands.parsers import Parser
-from pgtf.ops import training
+
+# The command line does without them.
+tf = lazy.Module("tensorflow")
+training = lazy.Module("pgtf.ops.training")
 
 DIRECTIONS = ("forward", "input_gradient", "weight_gradient")
 LAYERS = "up:512:512:16,down:512:512:16,up:256:128:128,down:128:256:128"
@@ -25,6 +27,11 @@ def smeared(kernel):
     """Sums the four copies of a kernel shifted by 0 or 1: [3, 3, ...] -> [4, 4, ...]."""
     shifts = ([0, 1], [1, 0])
     return tf.add_n([tf.pad(kernel, [y, x, [0, 0], [0, 0]]) for y in shifts for x in shifts])
+
+
+def up_box(x, kernel):
+    """Ours."""
+    return training.conv2d_up(x, kernel)
 
 
 def up_plain(x, kernel):
@@ -57,6 +64,11 @@ def up_phases(x, kernel):
     return tf.reshape(y, [x.shape[0], 2 * size, 2 * size, kernel.shape[3]])
 
 
+def down_box(x, kernel):
+    """Ours."""
+    return training.conv2d_down(x, kernel)
+
+
 def down_plain(x, kernel):
     """3x3 at the larger size, then means."""
     return tf.nn.avg_pool2d(tf.nn.conv2d(x, kernel, 1, "SAME"), 2, 2, "VALID")
@@ -76,6 +88,10 @@ def down_space_to_depth(x, kernel):
     return tf.nn.conv2d(blocks, kernel, 1, "VALID")
 
 
+def conv_ours(x, kernel):
+    return training.conv2d(x, kernel)
+
+
 def conv_direct(x, kernel):
     return tf.nn.conv2d(x, kernel, 1, "SAME")
 
@@ -88,25 +104,29 @@ def conv_product(x, kernel):
     return tf.reshape(y, [*x.shape[:3], outputs])
 
 
+def dense_product(x, weight):
+    return tf.matmul(x, weight)
+
+
 FORMS = {
     "up": {
-        "box": training.conv2d_up,
+        "box": up_box,
         "transposed": up_transposed,
         "phases": up_phases,
         "plain": up_plain,
     },
     "down": {
-        "box": training.conv2d_down,
+        "box": down_box,
         "strided": down_strided,
         "space_to_depth": down_space_to_depth,
         "plain": down_plain,
     },
     "conv": {
-        "ours": training.conv2d,
+        "ours": conv_ours,
         "direct": conv_direct,
         "product": conv_product,
     },
-    "dense": {"product": tf.matmul},
+    "dense": {"product": dense_product},
 }
 
 
@@ -137,7 +157,7 @@ def seconds_of(form, direction, x, weight, min_seconds=0.2):
     return best_seconds(compiled(gradient, x, weight, form(x, weight)), min_seconds)
 
 
-def fastest_sum(work, minibatch, dtype=tf.float32):
+def fastest_sum(work, minibatch, dtype="float32"):
     """Seconds of all passes of an iteration, each in its fastest form: [flops.LayerWork] -> s."""
     known, total = {}, 0.0
     for layer in work:

@@ -2,7 +2,9 @@
 
 import time
 
-import tensorflow as tf
+from pgtf import lazy
+
+tf = lazy.Module("tensorflow")  # The command lines of its users do without it.
 
 PEAK_SHAPES = ((512, 32, 4), (256, 64, 4), (128, 128, 2))  # maps, side and minibatch of 3x3 layers
 GEMM_SIZE = 2048
@@ -36,7 +38,7 @@ def random_tensor(shape, dtype):
     return tf.cast(tf.random.stateless_normal(shape, [1, 2]), dtype)
 
 
-def peak_gflops(dtype=tf.float32):
+def peak_gflops(dtype="float32"):
     """GFLOP/s of matrix products and 3x3 convolutions: -> {"gemm": ..., "conv": ...}."""
     square = random_tensor([GEMM_SIZE, GEMM_SIZE], dtype)
     rates = {"gemm": 2 * GEMM_SIZE**3 / best_seconds(compiled(tf.matmul, square, square)) / 1e9}

@@ -21,15 +21,16 @@ import sys
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
-import tensorflow as tf
-
 from benchmarks import experiments
 from benchmarks.experiments import Row, Scale
+from pgtf import lazy
 from pgtf.commands.command_line import one_line_errors
 from pgtf.commands.parsers import Parser
 from pgtf.config import EXPERIMENTS
 from pgtf.dataset import open_dataset
 from pgtf.metrics import inception, plot
+
+tf = lazy.Module("tensorflow")  # The command line does without it.
 
 ABLATION = "ablation-celeba128"
 FIXED = {
@@ -177,7 +178,6 @@ def _chosen(rows, names):
 
 def _parser():
     parser = Parser(
-        prog="python -m benchmarks.paper",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -10,9 +10,11 @@ import json
 
 import numpy as np
 
+from pgtf import lazy
 from pgtf.commands.parsers import Parser
 from pgtf.dataset.faces.quality import quality
-from tests.dataset import photographs
+
+photographs = lazy.Module("tests.dataset.photographs")  # The command line does without it.
 
 
 def score(image):

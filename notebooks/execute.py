@@ -17,7 +17,13 @@ import re
 import sys
 from typing import Any
 
-import PIL.Image
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # finds pgtf in this checkout
+
+from pgtf.commands.command_line import missing_packages_reported, one_line_errors
+from pgtf.commands.parsers import Parser
+
+with missing_packages_reported():
+    import PIL.Image
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -122,16 +128,21 @@ def _make_small(data: dict[str, Any]) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the notebooks that the arguments name; all without arguments."""
-    import nbformat
-
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=pathlib.Path, help="(default: all)")
     text = "folder in which results/ and datasets/ lie (default: that of the notebooks)"
     parser.add_argument("--folder", type=pathlib.Path, default=HERE, help=text)
     args = parser.parse_args(argv)
     address = repository((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    for path in args.notebooks or sorted(HERE.glob("*.ipynb")):
-        content = json.loads(path.read_text(encoding="utf-8"))
+    with one_line_errors():
+        if not args.folder.is_dir():
+            raise FileNotFoundError(f"{args.folder}: no such folder.")
+        paths = args.notebooks or sorted(HERE.glob("*.ipynb"))
+        contents = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    with missing_packages_reported():
+        import nbclient  # noqa: F401
+        import nbformat
+    for path, content in zip(paths, contents, strict=True):
         executed = execute(with_links(content, path.name, address), args.folder)
         nbformat.write(executed, path)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")

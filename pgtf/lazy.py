@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ def names_of(module: str) -> Callable[[str], Any]:
             names = importlib.import_module(module)
             if name in names.__all__:
                 return getattr(names, name)
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        raise _missing(package, name)
 
     return get
 
@@ -51,9 +52,15 @@ def names_in(
             return getattr(importlib.import_module(modules_by_name[name]), name)
         if name in offered:
             return importlib.import_module(f"{package}.{name}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        raise _missing(package, name)
 
     return get
+
+
+def _missing(package: str, name: str) -> AttributeError:
+    """Makes the error of a name that no module has; Python adds the name that was meant."""
+    text = f"module {package!r} has no attribute {name!r}"
+    return AttributeError(text, name=name, obj=sys.modules.get(package))
 
 
 class Module:

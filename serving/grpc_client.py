@@ -6,24 +6,17 @@ Needs tensorflow-serving-api, pillow and numpy. Writes seed0000.png and so on.
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-try:
-    import grpc
+if TYPE_CHECKING:  # Importing packages takes seconds: arguments are read before.
     import numpy as np
-    import PIL.Image
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-except ModuleNotFoundError as error:
-    if __name__ != "__main__":
-        raise
-    remedy = "Install what is needed: python -m pip install tensorflow-serving-api pillow numpy"
-    print(f"error: missing Python packages: {error.name}. {remedy}", file=sys.stderr)
-    sys.exit(2)
 
+PACKAGES = ("grpc", "numpy", "PIL", "tensorflow", "tensorflow_serving")
 # The client's own limit is 4 MiB, less than two images of 1024x1024; the server's is 2 GiB.
 MAX_MESSAGE_BYTES = 2**31 - 1
 
@@ -32,6 +25,9 @@ class Client:
     """A connection to the model server."""
 
     def __init__(self, target: str) -> None:
+        import grpc
+        from tensorflow_serving.apis import prediction_service_pb2_grpc
+
         options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
         self._channel = grpc.insecure_channel(target, options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
@@ -44,6 +40,9 @@ class Client:
         Raises:
             grpc.RpcError: if the server refuses the request or cannot be reached.
         """
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = model, signature
         for name, value in inputs.items():
@@ -64,6 +63,8 @@ def fetch(
     Raises:
         ValueError: if the server says that a row is bad.
     """
+    import numpy as np
+
     inputs = {"seed": np.array(seeds, np.int64)}
     if class_id is not None:
         inputs["class_id"] = np.full(len(seeds), class_id, np.int64)
@@ -74,9 +75,18 @@ def fetch(
     return answer["images"]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A mistake is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with code 2."""
+        print(f"error: {message} ({self.prog} --help lists the flags)", file=sys.stderr)
+        sys.exit(2)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line. Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
+    parser = _Parser(description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
     parser.add_argument("model", help="name of the model")
     parser.add_argument("seeds", type=int, nargs="+", help="seeds, one image each")
     parser.add_argument(
@@ -85,6 +95,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--target", default="localhost:8500", help="address (default: %(default)s)")
     parser.add_argument("--out", default=".", help="folder for the images (default: %(default)s)")
     args = parser.parse_args(argv)
+    if not Path(args.out).is_dir():
+        print(f"error: {args.out}: no such folder.", file=sys.stderr)
+        return 2
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        remedy = "Install what is needed: python -m pip install tensorflow-serving-api pillow numpy"
+        print(f"error: missing Python packages: {', '.join(missing)}. {remedy}", file=sys.stderr)
+        return 2
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+    return _fetch_and_save(args)
+
+
+def _fetch_and_save(args: argparse.Namespace) -> int:
+    """Does what the arguments say. Returns the exit code."""
+    import grpc
+    import PIL.Image
+
     client = Client(args.target)
     try:
         images = fetch(client, args.model, args.seeds, args.class_id)

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 
 def fetch(
@@ -46,9 +47,18 @@ def fetch(
     return [base64.b64decode(image["b64"]) for image in outputs["image_bytes"]]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A mistake is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with code 2."""
+        print(f"error: {message} ({self.prog} --help lists the flags)", file=sys.stderr)
+        sys.exit(2)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line. Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
+    parser = _Parser(description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
     parser.add_argument("model", help="name of the model")
     parser.add_argument("seeds", type=int, nargs="+", help="seeds, one image each")
     parser.add_argument(
@@ -59,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", default=".", help="folder for the images (default: %(default)s)")
     args = parser.parse_args(argv)
+    if not Path(args.out).is_dir():
+        print(f"error: {args.out}: no such folder.", file=sys.stderr)
+        return 2
     try:
         files = fetch(args.url, args.model, args.seeds, args.class_id)
         for seed, content in zip(args.seeds, files, strict=True):

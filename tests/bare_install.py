@@ -1,12 +1,12 @@
 """Installs the package with pip into a new environment, and uses it from another folder.
 
-    python tests/bare_install.py [SOURCE]
+    python tests/bare_install.py
 
-SOURCE is what pip installs: by default this checkout; git+file:///... or an address works as well.
 Trains the demo for a few thousand images, makes a grid, and runs a short script with the Python
 interface. Prints how long each step takes; exit code 1 if one fails. `make test-install` runs it.
 """
 
+import argparse
 import os
 import pathlib
 import subprocess
@@ -77,4 +77,7 @@ def _run(title: str, command: tuple[str, ...], folder: pathlib.Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if sys.argv[1:] else str(ROOT)))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    text = "what pip installs: a checkout, git+file:///..., or an address (default: this checkout)"
+    parser.add_argument("source", nargs="?", default=str(ROOT), help=text)
+    sys.exit(main(parser.parse_args().source))

@@ -24,15 +24,17 @@ from pgtf.commands.parsers import Parser
 with missing_packages_reported():
     from tqdm import tqdm
 
-    from pgtf.runs.checkpoints import newest_first
-    from pgtf.training.ticks import TIME_FIELDS
+    from pgtf import lazy
     from tests import faults
-    from tests.training import jobs
+
+# The command line does without them.
+checkpoints = lazy.Module("pgtf.runs.checkpoints")
+jobs = lazy.Module("tests.training.jobs")
+ticks = lazy.Module("pgtf.training.ticks")
 
 FIRST = "checkpoint-000000000.h5"  # written before the first iteration
 KIMG_PER_KILL = 0.4  # length of the run per kill: every life trains a little
 OPTIONS = (
-    *jobs.TINY,
     "--config.schedule.lod_initial_resolution=4",
     "--config.schedule.minibatch_base=8",
     "--config.schedule.tick_kimg_base=0.1",
@@ -116,6 +118,7 @@ def torment(folder, kills, seed, cpu_replicas=0, disks=({},)):
 def _arguments(folder, kills):
     total_kimg = KIMG_PER_KILL * kills
     return (
+        *jobs.TINY,
         *OPTIONS,
         f"--dataset={folder / 'blocks'}",
         f"--total_kimg={total_kimg}",
@@ -176,7 +179,7 @@ def _one_life(arguments, outdir, seconds, trains, disk):
 
 def _position(outdir):
     """Returns the newest checkpoint's name, None before the first."""
-    newest = [newest_first(folder) for folder in outdir.glob("*/checkpoint")]
+    newest = [checkpoints.newest_first(folder) for folder in outdir.glob("*/checkpoint")]
     return newest[0][0].name if newest and newest[0] else None
 
 
@@ -187,8 +190,8 @@ def _contents(outdir):
     found |= {path.name: path.read_bytes() for path in folder.glob("*.h5")}
     found["config.json"] = (folder / "config.json").read_bytes()
     lines = map(json.loads, (folder / "stats.jsonl").read_text().splitlines())
-    rows = [{k: v for k, v in line.items() if k not in TIME_FIELDS} for line in lines]
-    curves = {k: v for k, v in jobs.curves(folder).items() if k not in TIME_FIELDS}
+    rows = [{k: v for k, v in line.items() if k not in ticks.TIME_FIELDS} for line in lines]
+    curves = {k: v for k, v in jobs.curves(folder).items() if k not in ticks.TIME_FIELDS}
     found |= {"events": curves}
     return found | {"stats.jsonl": rows, "finished": (folder / "finished").exists()}
 

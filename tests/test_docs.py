@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import subprocess
 
 import pytest
 
@@ -14,6 +15,7 @@ PAGES += [*sorted((ROOT / "docs").glob("*.md")), ROOT / "notebooks" / "README.md
 PRESENT = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names what is gone, too
 FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|config|yml))`")
 FOLDER = re.compile(r"`((?:pgtf|tests|docs|benchmarks|examples)/[\w/-]+)`")
+OUTPUT = re.compile(r"--(?:out|save|plot|picture)=([\w.-]+)(?![\w./-])")
 MODULE = re.compile(
     r"`?(?:(?<=`)|(?<=-m )|(?<=from ))((?:pgtf|benchmarks|metrics|tests)(?:\.\w+)+)"
 )
@@ -119,3 +121,13 @@ def test_every_required_and_optional_package_is_in_the_readme():
             names += re.findall(r"^[\w-]+", line.replace("types-tqdm", ""))
     assert len(names) > 20
     assert [name for name in names if name.lower() not in table.lower() and name[0] != "-"] == []
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout of git")
+def test_what_the_lines_of_the_pages_write_does_not_dirty_the_checkout():
+    written = {name for page in PRESENT for name in OUTPUT.findall(page.read_text())}
+    assert {"demo-fakes", "grid.png", "me"} <= written
+    names = "\n".join(sorted(f"{name}/x" if "." not in name else name for name in written))
+    command = ["git", "check-ignore", "--no-index", "--stdin"]
+    done = subprocess.run(command, cwd=ROOT, input=names, stdout=subprocess.PIPE, text=True)
+    assert done.stdout.split() == names.split()

@@ -81,6 +81,12 @@ def check_files(options: TrainOptions, config: Config) -> None:
         holds_images(config)
     if options.resume_pkl is not None and not os.path.exists(options.resume_pkl):
         raise FileNotFoundError(f"{options.resume_pkl}: no such file.")
+    if options.resume_pkl is not None and os.path.isdir(options.resume_pkl):
+        raise IsADirectoryError(
+            f"{options.resume_pkl}: Is a directory. `resume_pkl` must be a snapshot or a pickle."
+        )
+    if os.path.exists(options.outdir) and not os.path.isdir(options.outdir):
+        raise NotADirectoryError(f"{options.outdir}: `outdir` must be a folder.")
     if options.transfer is not None:
         run_folder.network_file(options.outdir, os.fspath(options.transfer))
     if options.metrics is not None:

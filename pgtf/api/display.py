@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tqdm import tqdm
@@ -48,12 +49,24 @@ class NotebookLine:
 
     def on_tick(self, tick: Tick, state: TrainingState, final: bool) -> None:
         """Shows the losses of a tick. A callback of the loop."""
-        losses = (tick.statistics[name] for name in ("G_loss", "D_loss"))
-        self._losses = ", loss of G {:.2f}, of D {:.2f}".format(*losses)
+        self._losses = _losses(tick.statistics)
         if final:
-            minutes = tqdm.format_interval(tick.train_hours * 3600)
             where = state.Gs.config.base.size_text(tick.resolution)
-            self._write(state.progress.cur_nimg, f"{where}{self._losses}, trained for {minutes}")
+            self._write_end(state.progress.cur_nimg, where, tick.train_hours)
+
+    def show_end(self, stats: Mapping[str, Any], grid: Grid) -> None:
+        """Shows a run that was finished before.
+
+        Args:
+            stats: its last line of statistics.
+            grid: size of the smallest images.
+        """
+        self._losses, nimg = _losses(stats), round(stats["kimg"] * 1000)
+        self._write_end(nimg, grid.size_text(stats["resolution"]), stats["train_hours"])
+
+    def _write_end(self, nimg: int, where: str, train_hours: float) -> None:
+        minutes = tqdm.format_interval(train_hours * 3600)
+        self._write(nimg, f"{where}{self._losses}, trained for {minutes}")
 
     def _write(self, nimg: int, rest: str) -> None:
         display = importlib.import_module("IPython.display").display
@@ -65,6 +78,11 @@ class NotebookLine:
             self._handle = display(data, raw=True, display_id=True)
         else:
             self._handle.update(data, raw=True)
+
+
+def _losses(stats: Mapping[str, Any]) -> str:
+    names = {"G_loss": "loss of G", "D_loss": "of D"}
+    return "".join(f", {text} {stats[name]:.2f}" for name, text in names.items() if name in stats)
 
 
 class Silence:

@@ -72,6 +72,7 @@ def train(
         outcome = training.run(options, observer)
     run = Run(outcome.folder)
     if outcome.nothing_left and progress:
+        observer.show_end(run)
         remedy = "Train it longer with a larger total_kimg, or another with new=True."
         print(f"{one_line(run.folder)} is finished. {remedy}")
     if outcome.signum == signal.SIGTERM:
@@ -100,3 +101,10 @@ class _Observer:
             self._line.total_kimg = config.training.total_kimg
             for note in notes:
                 print(one_line(note))
+
+    def show_end(self, run: Run) -> None:
+        """Shows the end of a run that was finished before."""
+        if self._line is not None and (stats := run.stats):
+            config = run.config
+            self._line.total_kimg = config.training.total_kimg
+            self._line.show_end(stats[-1], config.G.base)

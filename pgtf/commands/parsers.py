@@ -136,11 +136,19 @@ def resolve_hub(args: argparse.Namespace) -> None:
         args.run = None
 
 
+def _typed() -> str:
+    """Returns the program of this process as users type it: python -m NAME, or python FILE."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None:
+        return f"python {sys.argv[0]}"
+    return f"python -m {spec.name.removesuffix('.__main__')}"
+
+
 class Parser(argparse.ArgumentParser):
     """argparse's parser without abbreviations, with one-line errors, sub-parsers included."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs, allow_abbrev=False)
+        super().__init__(**{"prog": _typed()} | kwargs, allow_abbrev=False)
         if self.add_help:  # train.py, whose flags are absl's, has both.
             self.add_argument("--helpfull", action="help", help=argparse.SUPPRESS)
 

@@ -17,6 +17,7 @@ from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.commands.parsers import Parser
 from pgtf.dataset.commands import add_depth
 from pgtf.restoration import config
+from pgtf.restoration.restorer import Restorer
 
 # Flags of `train` that are fields of Config with the same default.
 HELP = {
@@ -37,6 +38,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             if path is not None and not os.path.isdir(os.path.expanduser(path)):
                 what = "restoration network" if name == "model" else "folder of images"
                 raise FileNotFoundError(f"{path}: no such {what}.")
+        if args.command == "evaluate":
+            Restorer.open(args.model, args.task)
     announce_tensorflow()
     return args
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
@@ -26,6 +27,7 @@ FIRST = [
     *("seed", "new", "resume_pkl", "list_presets"),
 ]
 # Titles of the fields of the configuration in the help, by group.
+_NO_BOOLEAN = re.compile(r"\('Non-boolean argument to boolean flag', ('.*')\)")  # absl's words
 _FIELD_TITLES = {
     "dataset": "fields of the configuration, dataset",
     "G": "fields of the configuration, generator",
@@ -305,7 +307,11 @@ def parse(argv: Sequence[str], description: str) -> list[str]:
         names = [f"--{name}" for name in (*FIRST, *known)]
         mistake(unknown_flag(f"--{error.flagname}", names), command("train"))
     except (flags.Error, ValueError) as error:
-        mistake(f"{error}{_nearest_value(str(error))}", command("train"))
+        text = _NO_BOOLEAN.sub(r"must be true or false. Received: \1.", str(error))
+        mistake(f"{text}{_nearest_value(str(error))}", command("train"))
+    for name in ("dataset", "preset", "outdir", "resume_pkl", "transfer"):
+        if FLAGS[name].value == "":  # as of an unset variable of the shell
+            mistake(f"--{name} must not be empty", command("train"))
     return rest
 
 

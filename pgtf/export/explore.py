@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from pgtf.export import explore_style, listening, shown_files
 from pgtf.export.explorable import LiveModel, Model
@@ -15,6 +17,7 @@ from pgtf.foreign.terminal import printable
 MIN_GRADIO = 6  # the first version that takes the theme when it launches
 MAX_NAME = 80  # characters of a name in the page
 MAX_WAITING = 256  # events of all visitors
+_T = TypeVar("_T")
 
 
 def explore(
@@ -38,22 +41,27 @@ def explore(
         from starlette.middleware import Middleware
 
         port = listening.free_port(host, port)
-        app = build(gr, model, shown)
-        app.queue(max_size=MAX_WAITING)
-        _, address, _ = app.launch(
-            server_name=host,
-            server_port=port,
-            inbrowser=open_browser,
-            prevent_thread_lock=True,
-            share=False,
-            ssr_mode=False,
-            quiet=True,
-            max_file_size=MAX_BODY,
-            app_kwargs={"middleware": [Middleware(Gate, host)]},
-            footer_links=[],
-            theme=explore_style.theme(gr),
-            css=explore_style.CSS,
-        )
+        options = {
+            "server_name": host,
+            "server_port": port,
+            "inbrowser": open_browser,
+            "prevent_thread_lock": True,
+            "share": False,
+            "ssr_mode": False,
+            "quiet": True,
+            "max_file_size": MAX_BODY,
+            "app_kwargs": {"middleware": [Middleware(Gate, host)]},
+            "footer_links": [],
+            "theme": explore_style.theme(gr),
+            "css": explore_style.CSS,
+        }
+
+        def launch() -> tuple[Any, str]:
+            app = build(gr, model, shown)
+            app.queue(max_size=MAX_WAITING)
+            return app, app.launch(**options)[1]
+
+        app, address = _in_event_loop(launch)
     except BaseException:
         shown.remove()
         raise
@@ -61,6 +69,27 @@ def explore(
     if wait:
         _wait(app, shown)
     return app, address
+
+
+def _in_event_loop(function: Callable[[], _T]) -> _T:
+    """Calls a function while an event loop runs, which is closed afterwards.
+
+    Without a running one, gradio makes an event loop for each of its locks, and closes none.
+    """
+
+    async def call() -> _T:
+        return function()
+
+    try:
+        asyncio.get_running_loop()  # that of a notebook
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+    else:
+        return function()
+    try:
+        return loop.run_until_complete(call())
+    finally:
+        loop.close()
 
 
 def _wait(app: Any, shown: shown_files.ShownFiles) -> None:

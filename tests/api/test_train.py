@@ -241,6 +241,9 @@ def test_progress_in_a_notebook_is_one_line_that_changes(train, capsys, monkeypa
     assert "0.1 of 0.128 kimg, 8x8, fading in" not in shown[-1]
     assert "trained for" in shown[-1]
     assert "tick" not in capsys.readouterr().out
+    train(total_kimg=0.128)  # The same cell, run again, shows the same line.
+    assert shown[-1] == shown[-2]
+    assert lines == [True, True]
 
 
 def test_training_works_in_a_thread_which_has_no_signals(train):

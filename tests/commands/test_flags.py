@@ -22,6 +22,8 @@ def answer(argv):
     for name in ("train_flags", "train_config"):  # which keep the flags of the line before
         if sys.modules.pop(f"pgtf.commands.{name}", None):
             delattr(sys.modules["pgtf.commands"], name)
+    if argv[0].startswith("benchmarks."):  # Another one may have imported it.
+        sys.modules.pop(argv[0], None)
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -31,7 +33,7 @@ def answer(argv):
                 runpy.run_module(argv[0], run_name="__main__")
         except SystemExit as end:
             code = end.code
-    heavy = {"tensorflow", "keras", "h5py", "scipy"} & set(sys.modules)
+    heavy = {"tensorflow", "keras", "h5py", "scipy", "sklearn", "skimage"} & set(sys.modules)
     return code, out.getvalue(), err.getvalue(), sorted(heavy)
 
 print(json.dumps([answer(argv) for argv in json.load(sys.stdin)]))
@@ -51,6 +53,27 @@ def answers(command_lines, setup=""):
     return json.loads(done.stdout)
 
 
+ENTRY = re.compile(r"^if __name__ == .__main__.:", re.MULTILINE)
+SLOW = "benchmarks/small_data.py"
+FOLDERS = ("benchmarks", "examples", "metrics", "notebooks", "pgtf", "serving", "tests")
+BENCHMARKS = [
+    path
+    for path in sorted((ROOT / "benchmarks").glob("*.py"))
+    if ENTRY.search(path.read_text()) and path != ROOT / SLOW
+]
+# Processes that the package and the tests start, and two tools that import what they measure.
+NOT_FOR_USERS = {
+    SLOW,
+    "pgtf/distribution/all_reduce_check.py",
+    "pgtf/export/self_check.py",
+    "tests/foreign/bounded.py",
+    "tests/addons/test_reference_values.py",
+    "tests/conformance/replicas.py",
+    "tests/fuzz/__main__.py",
+    "tests/fuzz/bad_readers.py",
+    "tests/training/fed_ahead.py",
+    "tests/training/two_logical_gpus.py",
+}
 HELP = [
     "train.py --help",
     "train.py --helpfull",
@@ -66,7 +89,14 @@ HELP = [
     "metrics train_classifier --help",
     "pgtf.restoration --help",
     "pgtf.restoration train --help",
-    "examples/faces.py --help",
+    "pgtf.restoration evaluate --help",
+    *(f"examples/{name}.py --help" for name in ("digits", "faces", "photographs", "spectrograms")),
+    "notebooks/execute.py --help",
+    "serving/grpc_client.py --help",
+    "serving/rest_client.py --help",
+    "tests/bare_install.py --help",
+    *(f"tests.{name} --help" for name in ("chaos", "reference.fidelity")),
+    *(f"benchmarks.{path.stem} --help" for path in BENCHMARKS),
 ]
 
 
@@ -74,6 +104,18 @@ def test_help_is_on_standard_output_with_code_0_and_imports_nothing_heavy():
     for line, (code, out, err, heavy) in zip(HELP, answers(HELP), strict=True):
         assert (code, err, heavy) == (0, "", []), line
         assert len(out.splitlines()) > 5, line
+
+
+def test_every_program_of_the_checkout_is_among_those_whose_help_is_read():
+    names = {line.split()[0].removesuffix(".py").replace(".", "/") for line in HELP}
+    known = {f"{name}{end}" for name in names for end in (".py", "/__main__.py")}
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("*.py", *(f"{x}/**/*.py" for x in FOLDERS))
+        for path in ROOT.glob(folder)
+        if ENTRY.search(path.read_text())
+    }
+    assert found - known - {"dataset_tool.py"} == NOT_FOR_USERS
 
 
 MISTAKES = {
@@ -95,6 +137,10 @@ MISTAKES = {
     "train.py --total=3": "unknown flag --total. Did you mean --total_kimg?",
     "train.py --batch=3": "Did you mean --minibatch?",
     "train.py --precision=fp3": "Did you mean fp32?",
+    "train.py --dataset=": "--dataset must not be empty",
+    "train.py --outdir=README.md": "README.md: `outdir` must be a folder",
+    "train.py --resume_pkl=docs": "docs: Is a directory. `resume_pkl` must be a snapshot",
+    "train.py --new=maybe": "must be true or false. Received: 'maybe'.",
     "train.py --trunc=1": "a truncation would change nothing",
     "generate.py": "required: COMMAND",
     "generate.py imags": "Did you mean images?",
@@ -131,6 +177,7 @@ MISTAKES = {
     "pgtf.restoration train": "required: --task, --images",
     "pgtf.restoration train --task=sr --images=/nowhere": "/nowhere: no such folder of images",
     "pgtf.restoration evaluate --images=docs --model=/no": "/no: no such restoration network",
+    "pgtf.restoration evaluate --images=docs --model=docs": "docs: not a restoration network",
     "dataset_tool.py": "required: COMMAND",
     "dataset_tool.py create_dmo x": "Did you mean create_demo?",
     "dataset_tool.py create_from_image x y": "Did you mean create_from_images?",
@@ -140,6 +187,25 @@ MISTAKES = {
     "examples/faces.py docs": "no PNG files in docs",
     "examples/faces.py --run=/nowhere": "no run '/nowhere' in results",
     "examples/faces.py docs --resolutoin=16": "Did you mean --resolution?",
+    "examples/digits.py jugde x": "Did you mean judge?",
+    "examples/digits.py judge /nowhere": "no PNG files in /nowhere",
+    "examples/digits.py export docs": "docs exists",
+    "examples/photographs.py docs": "docs exists",
+    "examples/spectrograms.py mak x y": "Did you mean make?",
+    "examples/spectrograms.py make /nowhere y": "/nowhere: no .wav files",
+    "notebooks/execute.py /nowhere.ipynb": "/nowhere.ipynb",
+    "notebooks/execute.py --folder=/nowhere": "/nowhere: no such folder",
+    "notebooks/execute.py --foldr=3": "Did you mean --folder?",
+    "serving/grpc_client.py demo x": "invalid int value: 'x'",
+    "serving/grpc_client.py demo 1 --out=/nowhere": "/nowhere: no such folder",
+    "serving/rest_client.py demo 1 --out=/nowhere": "/nowhere: no such folder",
+    "serving/rest_client.py demo 1 --uot=.": "unrecognized arguments: --uot=.",
+    "tests.chaos --kill=3": "Did you mean --kills?",
+    "tests.reference.fidelity devations": "Did you mean deviations?",
+    "benchmarks.paper --table=mnist": "Did you mean mnist1k?",
+    "benchmarks.paper --table=1 --dataset=/nowhere": "/nowhere: no such dataset folder",
+    "benchmarks.conditioning --kmg=3": "Did you mean --kimg?",
+    "benchmarks.gpu_lowering 64 32 bf166 D x": "Did you mean bf16?",
 }
 
 

@@ -25,7 +25,7 @@ SCRIPTS = {
     "examples/photographs.py x": f"{BASIC}, tensorflow, keras",
     "-m tests.chaos": f"{BASIC}, tensorflow, keras",
     "-m tests.fuzz": f"{BASIC}, tensorflow, keras",
-    "serving/grpc_client.py demo 0": "grpc",
+    "serving/grpc_client.py demo 0": "grpc, numpy, PIL, tensorflow, tensorflow_serving",
 }
 
 

@@ -1,5 +1,6 @@
 """The models behind the page; the page itself where there is gradio, and in a real browser."""
 
+import asyncio
 import gc
 import http.client
 import io
@@ -144,6 +145,21 @@ def test_networks_of_one_level_have_a_page_too(opened, resolution, tabs):
     for event in shows[3:]:
         assert "at growth 1" in str(trigger(host, event, "7", 1, 0)[0])
     assert ask(host, "GET", "/")[0] == 200
+
+
+@pytest.mark.filterwarnings("default")  # gradio's own
+def test_a_closed_page_leaves_no_event_loop_open(opened, monkeypatch):
+    made, new_event_loop = [], asyncio.new_event_loop
+
+    def recorded():
+        made.append(new_event_loop())
+        return made[-1]
+
+    monkeypatch.setattr(asyncio, "new_event_loop", recorded)
+    monkeypatch.setattr(asyncio.events, "new_event_loop", recorded)
+    opened(resolution=4)
+    assert len(made) >= 1
+    assert sum(not loop.is_closed() for loop in made) <= 1  # the server's, until it is closed
 
 
 @pytest.mark.filterwarnings("default")  # gradio's own

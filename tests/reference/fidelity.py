@@ -12,12 +12,16 @@ import re
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
-import pytest
-import tensorflow as tf
 
-from tests.reference import cases
+from pgtf import lazy
+from pgtf.commands.parsers import Parser
+
+# The command line does without them.
+cases = lazy.Module("tests.reference.cases")
+keras = lazy.Module("keras")
+pytest = lazy.Module("pytest")
+tf = lazy.Module("tensorflow")
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "fidelity.md"
@@ -68,8 +72,12 @@ def replaced(page, name, text):
 
 
 def main():
+    parser = Parser(description=__doc__.partition("\n")[0])
+    text = "deviations: write the list of deviations only (default: the table too)"
+    parser.add_argument("part", nargs="?", choices=["deviations"], help=text)
+    part = parser.parse_args().part
     page = replaced(PAGE.read_text(), "deviations", deviations())
-    if sys.argv[1:] != ["deviations"]:
+    if part is None:
         failed = pytest.main([str(Path(__file__).parent)])
         if failed:
             return int(failed)
