@@ -223,7 +223,7 @@ def transfer(args):
             kimg = args.kimg if is_new else args.kimg / 2
             config, start = config_of(dataset, kimg, 1, changes), None
             if not is_new:
-                start, _ = transfers.begin(source, config, dataset)
+                start, _ = transfers.begin(source, config, dataset.label_names)
             looks = [x for x in np.linspace(0, args.kimg, 9)[1:].tolist() if x <= kimg]
             looks = [x for x in looks if config.schedule.lod(round(1000 * x)) < 1]
             _, values, sec = trained(config, dataset, looks, judge, start)
