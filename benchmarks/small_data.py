@@ -132,14 +132,14 @@ def config_of(dataset, kimg, seed, changes):
     return PRESETS["demo"].for_dataset(*shape, 1).replace(fields | changes)
 
 
-def trained(config, dataset, looks=(), judge=None, start=None):
+def trained(config, dataset, looks=(), judge=None, start=None, parts=None):
     """Trains without files: -> state, values of the judge at each of `looks` kimg, CPU seconds."""
     strategy, began = tf.distribute.get_strategy(), time.process_time()
     state = TrainingState(config, strategy)
     if start is not None:
         state.load_networks(*start)
         state.progress.stage = None
-    parts = held_out.split(dataset, config)
+    parts = parts or held_out.split(dataset, config)
     steps = stepper = Stepper(state, config, parts.train, strategy)
     if parts.held_out is not None:
         datasets = (parts.train, parts.held_out)
@@ -244,7 +244,7 @@ def cost(args):
         images = np.random.RandomState(0).randint(0, 256, (64, resolution, resolution, 3), np.uint8)
         dataset, steppers = dataset_of(root / f"noise-{resolution}", images), {}
         for kind in ("none", "diffaug", "ada"):
-            changes = {f"{n}.fmap_base": 256 for n in "GD"} | {f"{n}.fmap_max": 64 for n in "GD"}
+            changes = {f"{n}.{name}": getattr(args, name) for n in "GD" for name in FMAPS}
             changes |= {"schedule.minibatch_base": minibatch, "augment.aug": kind}
             if kind == "ada":
                 changes["augment.aug_p"] = 0.3
@@ -289,6 +289,8 @@ def main():
     p = commands.add_parser("cost", help=cost.__doc__)
     p.add_argument("--outdir", default="small-data")
     p.add_argument("--turns", type=int, default=5)
+    p.add_argument("--fmap_base", type=int, default=256, help="8192 and 512: the paper's networks")
+    p.add_argument("--fmap_max", type=int, default=64)
     p.set_defaults(run=cost)
     args = parser.parse_args()
     args.run(args)

@@ -18,8 +18,8 @@ from tests.training.test_precision import arrays_of
 LRATE = 1e-3
 
 
-def config_of(config, dataset, **augment):
-    config = config.for_dataset(dataset.resolution_log2, dataset.num_channels, 0, 1)
+def config_of(config, dataset, replicas=1, **augment):
+    config = config.for_dataset(dataset.resolution_log2, dataset.num_channels, 0, replicas)
     changes = {
         "dataset.path": dataset.path,
         "schedule.lod_initial_resolution": dataset.resolution,
