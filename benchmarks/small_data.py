@@ -192,24 +192,21 @@ def augment(args):
 
 
 def transfer(args):
-    """Networks of 16x16 faces carried on, against new ones that see twice as many images."""
+    """Networks of 16x16 faces carried on, and new ones that see twice as many images."""
     root = pathlib.Path(args.outdir)
     large, _ = face_images(NUM_TRAINED + NUM_JUDGED, 32, 1)
     small = large.reshape(len(large), 16, 2, 16, 2, 3).mean((2, 4)).round().astype(np.uint8)
     gray = small.mean(3, keepdims=True).round().astype(np.uint8)
     hair = demo.factor_values(demo.sample_faces(len(large), 1))[:, _HAIR]
     hair = np.eye(4, dtype=np.float32)[hair]
-    dataset = dataset_of(root / "faces-16", small[:NUM_TRAINED])
-    state, values, _ = trained(
-        config_of(dataset, args.source_kimg, 1, {}),
-        dataset,
-        [args.source_kimg],
-        Judge(small[NUM_TRAINED:]),
-    )
+    dataset, judge = dataset_of(root / "faces-16", small[:NUM_TRAINED]), Judge(small[NUM_TRAINED:])
+    config = config_of(dataset, args.source_kimg, 1, {})
+    state, values, _ = trained(config, dataset, [args.source_kimg], judge)
     print(json.dumps({"source": values}), flush=True)
     source = transfers.Source("source", state.G, state.D, state.Gs, ())
     targets = {"32": (large, None), "labels": (small, hair), "gray": (gray, None)}
-    for name, (images, labels) in targets.items():
+    for name in args.targets.split(","):
+        images, labels = targets[name]
         rest = None if labels is None else labels[NUM_TRAINED:]
         own = None if labels is None else labels[:NUM_TRAINED]
         dataset = dataset_of(root / f"faces-{name}", images[:NUM_TRAINED], own)
@@ -284,6 +281,7 @@ def main():
     p = commands.add_parser("transfer", help=transfer.__doc__)
     p.add_argument("--outdir", default="small-data")
     p.add_argument("--source_kimg", type=float, default=8)
+    p.add_argument("--targets", default="32,labels,gray")
     p.add_argument("--kimg", type=float, default=5, help="of new networks; others see half of it")
     p.set_defaults(run=transfer)
     p = commands.add_parser("cost", help=cost.__doc__)
