@@ -132,14 +132,14 @@ def config_of(dataset, kimg, seed, changes):
     return PRESETS["demo"].for_dataset(*shape, 1).replace(fields | changes)
 
 
-def trained(config, dataset, looks=(), judge=None, start=None):
+def trained(config, dataset, looks=(), judge=None, start=None, parts=None):
     """Trains without files: -> state, values of the judge at each of `looks` kimg, CPU seconds."""
     strategy, began = tf.distribute.get_strategy(), time.process_time()
     state = TrainingState(config, strategy)
     if start is not None:
         state.load_networks(*start)
         state.progress.stage = None
-    parts = held_out.split(dataset, config)
+    parts = parts or held_out.split(dataset, config)
     steps = stepper = Stepper(state, config, parts.train, strategy)
     if parts.held_out is not None:
         datasets = (parts.train, parts.held_out)
@@ -192,24 +192,21 @@ def augment(args):
 
 
 def transfer(args):
-    """Networks of 16x16 faces carried on, against new ones that see twice as many images."""
+    """Networks of 16x16 faces carried on, and new ones that see twice as many images."""
     root = pathlib.Path(args.outdir)
     large, _ = face_images(NUM_TRAINED + NUM_JUDGED, 32, 1)
     small = large.reshape(len(large), 16, 2, 16, 2, 3).mean((2, 4)).round().astype(np.uint8)
     gray = small.mean(3, keepdims=True).round().astype(np.uint8)
     hair = demo.factor_values(demo.sample_faces(len(large), 1))[:, _HAIR]
     hair = np.eye(4, dtype=np.float32)[hair]
-    dataset = dataset_of(root / "faces-16", small[:NUM_TRAINED])
-    state, values, _ = trained(
-        config_of(dataset, args.source_kimg, 1, {}),
-        dataset,
-        [args.source_kimg],
-        Judge(small[NUM_TRAINED:]),
-    )
+    dataset, judge = dataset_of(root / "faces-16", small[:NUM_TRAINED]), Judge(small[NUM_TRAINED:])
+    config = config_of(dataset, args.source_kimg, 1, {})
+    state, values, _ = trained(config, dataset, [args.source_kimg], judge)
     print(json.dumps({"source": values}), flush=True)
     source = transfers.Source("source", state.G, state.D, state.Gs, ())
     targets = {"32": (large, None), "labels": (small, hair), "gray": (gray, None)}
-    for name, (images, labels) in targets.items():
+    for name in args.targets.split(","):
+        images, labels = targets[name]
         rest = None if labels is None else labels[NUM_TRAINED:]
         own = None if labels is None else labels[:NUM_TRAINED]
         dataset = dataset_of(root / f"faces-{name}", images[:NUM_TRAINED], own)
@@ -223,7 +220,7 @@ def transfer(args):
             kimg = args.kimg if is_new else args.kimg / 2
             config, start = config_of(dataset, kimg, 1, changes), None
             if not is_new:
-                start, _ = transfers.begin(source, config, dataset)
+                start, _ = transfers.begin(source, config, dataset.label_names)
             looks = [x for x in np.linspace(0, args.kimg, 9)[1:].tolist() if x <= kimg]
             looks = [x for x in looks if config.schedule.lod(round(1000 * x)) < 1]
             _, values, sec = trained(config, dataset, looks, judge, start)
@@ -244,7 +241,7 @@ def cost(args):
         images = np.random.RandomState(0).randint(0, 256, (64, resolution, resolution, 3), np.uint8)
         dataset, steppers = dataset_of(root / f"noise-{resolution}", images), {}
         for kind in ("none", "diffaug", "ada"):
-            changes = {f"{n}.fmap_base": 256 for n in "GD"} | {f"{n}.fmap_max": 64 for n in "GD"}
+            changes = {f"{n}.{name}": getattr(args, name) for n in "GD" for name in FMAPS}
             changes |= {"schedule.minibatch_base": minibatch, "augment.aug": kind}
             if kind == "ada":
                 changes["augment.aug_p"] = 0.3
@@ -284,11 +281,14 @@ def main():
     p = commands.add_parser("transfer", help=transfer.__doc__)
     p.add_argument("--outdir", default="small-data")
     p.add_argument("--source_kimg", type=float, default=8)
+    p.add_argument("--targets", default="32,labels,gray")
     p.add_argument("--kimg", type=float, default=5, help="of new networks; others see half of it")
     p.set_defaults(run=transfer)
     p = commands.add_parser("cost", help=cost.__doc__)
     p.add_argument("--outdir", default="small-data")
     p.add_argument("--turns", type=int, default=5)
+    p.add_argument("--fmap_base", type=int, default=256, help="8192 and 512: the paper's networks")
+    p.add_argument("--fmap_max", type=int, default=64)
     p.set_defaults(run=cost)
     args = parser.parse_args()
     args.run(args)

@@ -56,47 +56,84 @@ def prepared(
         made_path = _made_of_images(options, config, workers)
         config = config.replace({"dataset.path": made_path})
         remarks.append(f"Dataset: {made_path}, made of the images in {path}.")
-    file, kimg = options.resume_pkl, options.resume_kimg
-    start, source, asked = None, None, config
-    if options.transfer is not None:
-        if file is not None:
-            raise ValueError("`--transfer` and --resume_pkl exclude each other. Give one of them.")
-        source = transfers.load(os.fspath(options.transfer), os.fspath(options.outdir))
-        config = cast(Config, transfers.with_networks(config, source))
-    elif config.training.freeze_D:
-        raise ValueError(
-            f"`--freeze_D` needs --transfer. Received: freeze_D={config.training.freeze_D}."
-        )
-    if file is not None:
-        start, line = starts.load(os.fspath(file), kimg)
-        starts.check_length(start, config.training.total_kimg)
-        remarks.append(line)
-    elif kimg is not None:
-        raise ValueError(f"`--resume_kimg` needs --resume_pkl. Received: resume_kimg={kimg:g}.")
+    asked = _asked_networks(options, config)
     made, dataset = prepare.prepare(
-        config,
+        asked.config,
         replicas,
-        start,
+        asked.start,
         # A preset's resolution is meant for its own dataset; another one may lack finer levels.
         may_shrink=not options.states_resolution,
         fit_schedule=options.fit_schedule,
     )
-    if file is not None:
-        starts.check_stated(config, options.fields, made, os.fspath(file))
-    if source is not None:
-        starts.check_stated(asked, options.fields, made, source.path, "--transfer")
-        start, taken = transfers.begin(source, made, dataset)
-        starts.check_length(start, made.training.total_kimg, "the beginning of --transfer")
-        remarks += taken
+    if asked.start is not None:
+        starts.check_stated(config, options.fields, made, asked.path)
+    start, lines = _filled(options, config, asked, made, dataset.label_names)
+    remarks += lines
     if (kept_apart := held_out.split(dataset, made).line) is not None:
         remarks.append(kept_apart)
     found = advice.warnings(made, dataset)
     found += machine_warnings(options, made, dataset.num_images, dataset)
     remarks += [f"Warning: {text}" for text in found]
-    beginning = NEW_NETWORKS
-    if start is not None and (begun_with := file if source is None else source.path):
-        beginning = Beginning.of(begun_with, start.nimg)
+    beginning = NEW_NETWORKS if start is None else Beginning.of(asked.path, start.nimg)
     return Prepared(made, dataset, start, remarks, beginning)
+
+
+class _Asked(NamedTuple):
+    """Networks of a file that options ask for."""
+
+    config: Config  # with the options of networks to transfer
+    start: starts.Start | None = None  # of --resume_pkl
+    source: transfers.Source | None = None  # of --transfer
+    path: str = ""  # file
+    lines: tuple[str, ...] = ()  # for the user
+
+
+def _asked_networks(options: TrainOptions, config: Config) -> _Asked:
+    """Reads the networks that options ask for.
+
+    Raises:
+        OSError, ValueError: if they cannot be read, or options exclude each other.
+    """
+    file, kimg = options.resume_pkl, options.resume_kimg
+    if options.transfer is not None:
+        if file is not None:
+            raise ValueError("`--transfer` and --resume_pkl exclude each other. Give one of them.")
+        source = transfers.load(os.fspath(options.transfer), os.fspath(options.outdir))
+        with_theirs = cast(Config, transfers.with_networks(config, source))
+        found = _Asked(with_theirs, source=source, path=source.path)
+    elif config.training.freeze_D:
+        raise ValueError(
+            f"`--freeze_D` needs --transfer. Received: freeze_D={config.training.freeze_D}."
+        )
+    else:
+        found = _Asked(config)
+    if file is not None:
+        start, line = starts.load(os.fspath(file), kimg)
+        starts.check_length(start, config.training.total_kimg)
+        return found._replace(start=start, path=os.fspath(file), lines=(line,))
+    if kimg is not None:
+        raise ValueError(f"`--resume_kimg` needs --resume_pkl. Received: resume_kimg={kimg:g}.")
+    return found
+
+
+def _filled(
+    options: TrainOptions,
+    config: Config,
+    asked: _Asked,
+    made: RunConfig,
+    label_names: Sequence[str],
+) -> tuple[starts.Start | None, list[str]]:
+    """Fills the networks of a run with those asked for. Returns them, and lines about them.
+
+    Raises:
+        ValueError: if they do not fit, or are not those that other options state.
+    """
+    if asked.source is None:
+        return asked.start, [*asked.lines]
+    starts.check_stated(config, options.fields, made, asked.path, "--transfer")
+    start, taken = transfers.begin(asked.source, made, label_names)
+    starts.check_length(start, made.training.total_kimg, "the beginning of --transfer")
+    return start, taken
 
 
 def plan_images(options: TrainOptions, config: Config) -> automatic.Plan | None:
@@ -107,12 +144,18 @@ def plan_images(options: TrainOptions, config: Config) -> automatic.Plan | None:
     return automatic.plan(config.dataset.path, config.dataset.resolution if stated else None)
 
 
-def expected(config: Config, planned: automatic.Plan, replicas: int) -> Config:
-    """Makes a configuration for a dataset that does not exist yet."""
-    images = planned.images
+def expected(
+    options: TrainOptions, config: Config, planned: automatic.Plan, replicas: int
+) -> tuple[Config, list[str]]:
+    """Makes a configuration for a dataset that does not exist yet. Returns it, and remarks.
+
+    Raises:
+        OSError, ValueError: if something cannot be opened, or will not fit.
+    """
+    asked, images = _asked_networks(options, config), planned.images
     side, channels = images.resolution or 0, images.channels or 0
     wanted = config.dataset.resolution or side
-    made = config.replace(
+    made = asked.config.replace(
         {
             "dataset.path": planned.target,
             "dataset.resolution": config.dataset.resolution if wanted <= side else None,
@@ -125,7 +168,12 @@ def expected(config: Config, planned: automatic.Plan, replicas: int) -> Config:
         mirror=default_mirror([os.path.basename(planned.target)], {}),
     )
     made.check()
-    return made
+    _, remarks = _filled(options, config, asked, made, ())
+    num_images = planned.num_files - len(planned.rejected)
+    if (kept_apart := held_out.outlook(planned.target, num_images, made)) is not None:
+        remarks.append(kept_apart)
+    remarks += [f"Warning: {x}" for x in machine_warnings(options, made, planned.num_files)]
+    return made, remarks
 
 
 def _made_of_images(options: TrainOptions, config: Config, workers: Workers | None) -> str:

@@ -40,7 +40,9 @@ class AdaDraws(Draws):
         return tf.cast(self.uniform(f"if_{operation}") < p, tf.float32)
 
 
-def augment(images: tf.Tensor, draws: AdaDraws, p: tf.Tensor | float) -> tf.Tensor:
+def augment(
+    images: tf.Tensor, draws: AdaDraws, p: tf.Tensor | float, by_selection: bool = False
+) -> tf.Tensor:
     """Augments images [N, H, W, C] in about [-1, 1]; those that no operation hits stay.
 
     Args:
@@ -48,12 +50,17 @@ def augment(images: tf.Tensor, draws: AdaDraws, p: tf.Tensor | float) -> tf.Tens
             turns. Below 16 pixels nothing is moved or resampled.
         draws: random numbers, one row per image.
         p: [] probability of each operation.
+        by_selection: use the form for CPUs, which XLA cannot compile: same values but for rounding.
     """
     _, height, width, channels = images.shape
     images = resampling.blit(images, _pixel_maps(images, draws, p))
     if min(height, width) >= LEAST_SIDE:
         maps, is_hit = _geometric_maps(images, draws, p)
-        images = tf.where(is_hit[:, None, None, None], resampling.warp(images, maps), images)
+        if by_selection:
+            images = resampling.warp_some(images, maps, is_hit)
+        else:
+            warped = resampling.warp(images, maps)
+            images = tf.where(is_hit[:, None, None, None], warped, images)
     return _colours(draws, p, channels)(images)
 
 

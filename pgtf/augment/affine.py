@@ -44,16 +44,21 @@ def moved(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 def positions(maps: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Column and row in the image of each pixel of the result: [N, 3, 3] -> two [N, H * W].
+    """Column and row in the image of each pixel of the result: [N, 3, 3] -> two [N, H, W].
 
     Columns are counted from 0 at the centre of the first pixel; they may lie outside of the image.
     """
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
-    rows, columns = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
-    x = tf.cast(tf.reshape(columns, [1, -1]), tf.float32) - centre_x
-    y = tf.cast(tf.reshape(rows, [1, -1]), tf.float32) - centre_y
-    at = [maps[:, i, 0, None] * x + maps[:, i, 1, None] * y + maps[:, i, 2, None] for i in (0, 1)]
-    return at[0] + centre_x, at[1] + centre_y
+    x = tf.range(width, dtype=tf.float32) - centre_x
+    y = tf.range(height, dtype=tf.float32) - centre_y
+
+    def position(i: int, centre: float) -> tf.Tensor:
+        """The sum of a part that varies along rows, and one along columns with all constants."""
+        along_x = maps[:, i, 0, None] * x
+        along_y = maps[:, i, 1, None] * y + (maps[:, i, 2, None] + centre)
+        return along_x[:, None, :] + along_y[:, :, None]
+
+    return position(0, centre_x), position(1, centre_y)
 
 
 def _rows(*rows: list[tf.Tensor]) -> tf.Tensor:

@@ -1,17 +1,18 @@
 """Images under affine maps, continued beyond their edges by reflection.
 
-Both functions are linear in the images, and TensorFlow differentiates them exactly: gathering
-pixels becomes adding them up, and a matrix becomes its transpose.
+All functions are linear in the images, and their gradients are the exact adjoints.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from pgtf.augment import affine
+from pgtf.augment import affine, interpolation
+from pgtf.augment.interpolation import Interpolate
 
 # Low-pass filter at twice the resolution: a sinc under a Kaiser window. It is symmetric, so that
 # reflected images stay reflected; ADA's wavelet (sym6, as long) is not. Cutoff (1 = the highest
@@ -20,6 +21,8 @@ from pgtf.augment import affine
 NUM_TAPS = 12
 CUTOFF = 1.14
 KAISER_BETA = 4.8
+# Rows of a filter matrix that are multiplied at a time: only the columns that they use.
+BLOCK = 128
 
 
 def blit(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
@@ -27,22 +30,48 @@ def blit(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
 
     The maps must lead from pixels to pixels: flips, quarter turns (of squares) and integer moves.
     """
-    _, height, width, _ = images.shape
-    columns, rows = affine.positions(maps, height, width)
-    return _gather(images, *(tf.cast(tf.round(x), tf.int32) for x in (columns, rows)))
+    _, height, width, channels = images.shape
+    x, y = (tf.range(size, dtype=tf.float32) - (size - 1) / 2 for size in (width, height))
+
+    def part(at: tf.Tensor, axis: int) -> tf.Tensor:
+        """The part of a pixel's index that depends on its column (axis 0) or row: -> [N, size]."""
+        total = tf.constant(0)
+        for i, (size, stride) in enumerate(((width, 1), (height, width))):
+            factor, offset = maps[:, i, axis, None], maps[:, i, 2, None]
+            index = tf.cast(tf.round(factor * at + offset + (size - 1) / 2), tf.int32)
+            total += tf.where(tf.abs(factor) > 0.5, _reflected(index, size) * stride, 0)
+        return total
+
+    at = part(x, 0)[:, None, :] + part(y, 1)[:, :, None]
+    pixels = tf.reshape(images, [-1, height * width, channels])
+    return tf.gather(pixels, at, batch_dims=1)
 
 
-def warp(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+def warp(
+    images: tf.Tensor, maps: tf.Tensor, interpolate: Interpolate = interpolation.gathered
+) -> tf.Tensor:
     """Resamples under any map: [N, H, W, C], maps [N, 3, 3] -> [N, H, W, C].
 
     Images are enlarged twofold, interpolated linearly there, and shrunk again, with a low-pass
     filter both times. Karras et al. 2020, App. B.
     """
     _, height, width, _ = images.shape
-    large = _filtered(images, enlarging(height), enlarging(width))
+    large = _columns_filtered(images, bordered(enlarging, width))
+    large = _rows_filtered(large, bordered(enlarging, height))
     doubled = maps * tf.constant([[1.0, 1.0, 2.0], [1.0, 1.0, 2.0], [1.0, 1.0, 1.0]])
-    large = _interpolated(large, *affine.positions(doubled, 2 * height, 2 * width))
-    return _filtered(large, shrinking(height), shrinking(width))
+    large = interpolate(large, *affine.positions(doubled, 2 * height, 2 * width))
+    return _columns_filtered(_rows_filtered(large, shrinking(height)), shrinking(width))
+
+
+def warp_some(images: tf.Tensor, maps: tf.Tensor, is_warped: tf.Tensor) -> tf.Tensor:
+    """Resamples some of the images, which are selected while the graph runs; others stay.
+
+    Faster on CPUs; XLA cannot compile it.
+    """
+    where = tf.where(is_warped)
+    some, their_maps = (tf.gather(x, where[:, 0]) for x in (images, maps))
+    warped = warp(some, their_maps, interpolation.multiplied)
+    return tf.tensor_scatter_nd_update(images, where, warped)
 
 
 @functools.cache
@@ -76,41 +105,36 @@ def low_pass() -> np.ndarray:
     return taps / taps.sum()
 
 
-def _filtered(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
-    """Multiplies both axes by a matrix: [N, H, W, C] -> [N, rows, columns, C]."""
-    images = tf.einsum("ih,nhwc->niwc", rows, images)
-    return tf.einsum("jw,niwc->nijc", columns, images)
+@functools.cache
+def bordered(matrix: Callable[[int], np.ndarray], size: int) -> np.ndarray:
+    """Matrix whose result has one more reflected pixel at both ends."""
+    return np.pad(matrix(size), [(1, 1), (0, 0)], "symmetric")
 
 
-def _interpolated(images: tf.Tensor, columns: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Interpolates linearly at positions [N, H * W]: [N, H, W, C] -> same."""
+def _rows_filtered(images: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:
+    """Multiplies columns of pixels by a matrix [I, H]: [N, H, W, C] -> [N, I, W, C]."""
     _, height, width, channels = images.shape
-    columns, rows = _reflected_position(columns, width), _reflected_position(rows, height)
-    left, top = tf.floor(columns), tf.floor(rows)
-    right_share, lower_share = (columns - left)[..., None], (rows - top)[..., None]
-    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")  # positions from -1 on
-    quads = tf.concat(
-        [padded[:, y : y + height + 1, x : x + width + 1] for y in (0, 1) for x in (0, 1)], axis=3
-    )
-    quads = tf.reshape(quads, [-1, (height + 1) * (width + 1), 4 * channels])
-    at = tf.cast((top + 1) * (width + 1) + (left + 1), tf.int32)
-    both = tf.split(tf.gather(quads, at, batch_dims=1), 4, axis=2)
-    upper, lower = (both[i] + right_share * (both[i + 1] - both[i]) for i in (0, 2))
-    return tf.reshape(upper + lower_share * (lower - upper), [-1, height, width, channels])
+    flat = tf.reshape(images, [-1, height, width * channels])
+    parts = [tf.matmul(rows, flat[:, used]) for rows, used in _blocks(matrix)]
+    return tf.reshape(tf.concat(parts, axis=1), [-1, len(matrix), width, channels])
 
 
-def _reflected_position(position: tf.Tensor, size: int) -> tf.Tensor:
-    """Position between pixels, -0.5 to size - 0.5, of an image that repeats mirrored."""
-    position = tf.math.floormod(position + 0.5, 2.0 * size)
-    return tf.minimum(position, 2.0 * size - position) - 0.5
-
-
-def _gather(images: tf.Tensor, columns: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Pixels at int32 [N, H * W] columns and rows, which may lie outside: -> [N, H, W, C]."""
+def _columns_filtered(images: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:
+    """Multiplies rows of pixels by a matrix [J, W]: [N, H, W, C] -> [N, H, J, C]."""
     _, height, width, channels = images.shape
-    at = _reflected(rows, height) * width + _reflected(columns, width)
-    pixels = tf.reshape(images, [-1, height * width, channels])
-    return tf.reshape(tf.gather(pixels, at, batch_dims=1), [-1, height, width, channels])
+    flat = tf.reshape(tf.transpose(images, [0, 1, 3, 2]), [-1, width])
+    parts = [tf.matmul(flat[:, used], rows.T) for rows, used in _blocks(matrix)]
+    found = tf.reshape(tf.concat(parts, axis=1), [-1, height, channels, len(matrix)])
+    return tf.transpose(found, [0, 1, 3, 2])
+
+
+def _blocks(matrix: np.ndarray) -> Iterator[tuple[np.ndarray, slice]]:
+    """Yields blocks of rows without the zeros to both sides, and the columns that they use."""
+    for start in range(0, len(matrix), BLOCK):
+        rows = matrix[start : start + BLOCK]
+        used = np.flatnonzero(rows.any(axis=0))
+        columns = slice(int(used[0]), int(used[-1]) + 1)
+        yield rows[:, columns], columns
 
 
 def _reflected(index: tf.Tensor | int, size: int) -> tf.Tensor | int:

@@ -17,7 +17,7 @@ from absl import logging
 
 from pgtf.api import preparation, training
 from pgtf.api.configuration import configured
-from pgtf.api.machine import machine, machine_warnings
+from pgtf.api.machine import machine
 from pgtf.api.options import TrainOptions
 from pgtf.commands import train_config, train_flags
 from pgtf.commands.command_line import one_line_errors
@@ -86,15 +86,12 @@ def _dry_run(options: TrainOptions) -> None:
         replicas = num_replicas(options.gpus, options.cpu_replicas)
         planned = preparation.plan_images(options, config)
         if planned and not planned.is_made:
-            planned_for = preparation.expected(config, planned, replicas)
+            planned_for, remarks = preparation.expected(options, config, planned, replicas)
             print(f"{planned_for.to_json()}\n{stage_table(planned_for)}")
             _print_lines(
                 f"Dataset: to be made: {planned}",
                 f"Run: a new one in {os.path.realpath(options.outdir)}",
-                *(
-                    f"Warning: {x}"
-                    for x in machine_warnings(options, planned_for, planned.num_files)
-                ),
+                *remarks,
                 *estimate.lines(planned_for, machine(options, planned_for)),
             )
             return

@@ -199,13 +199,20 @@ def _place(name: str, config: Any) -> tuple[int, str]:
 
 def _check(theirs: Config, mine: Config) -> None:
     """Raises ValueError unless all blocks that both networks have are of the same shape."""
+    # Weights of as many pixels in another arrangement would fit and mean nothing.
+    if theirs.grid != mine.grid:
+        raise ValueError(
+            "`transfer` needs networks of the dataset's grid, because dense layers have weights "
+            f"per pixel of it. Received: grid={theirs.grid} in the file, grid={mine.grid} in the "
+            f"dataset. What fits is a dataset made with --grid={theirs.grid}."
+        )
     problems = list(_differences(theirs, mine))
     if problems:
         raise ValueError(
             "`transfer` needs networks whose common blocks have the same shape. Received: "
             f"{'; '.join(problems[:3])}{' ...' if len(problems) > 3 else ''}. What fits is "
-            f"fmap_base={theirs.fmap_base}, fmap_max={theirs.fmap_max}, grid={theirs.grid}, as in "
-            "the file."
+            f"fmap_base={theirs.fmap_base}, fmap_max={theirs.fmap_max}, as in the "
+            "file."
         )
 
 

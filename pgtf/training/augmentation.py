@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from pgtf import ops
 from pgtf.augment import AugmentConfig, ada, diffaug
 from pgtf.augment.draws import Draws
+from pgtf.training import compilation
+from pgtf.training.config import RunConfig
 from pgtf.training.randomness import Sampler, Stream
 
 STREAMS_OF_D = (Stream.D_AUGMENT_UNIFORM, Stream.D_AUGMENT_NORMAL)
@@ -28,7 +31,14 @@ class AugmentInputs(NamedTuple):
 class Augmentation:
     """Augments images for D, with the probability of a run."""
 
-    def __init__(self, config: AugmentConfig, strategy: tf.distribute.Strategy) -> None:
+    def __init__(
+        self,
+        config: AugmentConfig,
+        strategy: tf.distribute.Strategy,
+        by_selection: bool = False,
+    ) -> None:
+        """Stores the arguments; `by_selection` as in `ada.augment`."""
+        self._by_selection = by_selection
         self._is_ada, self._fixed_p = config.aug == "ada", config.aug_p
         self._draws: type[Draws] = ada.AdaDraws if self._is_ada else diffaug.DiffAugDraws
         # A variable, so that a traced iteration follows it.
@@ -78,12 +88,15 @@ class Augmentation:
         self, images: tf.Tensor, uniforms: tf.Tensor, normals: tf.Tensor, p: tf.Tensor
     ) -> tf.Tensor:
         if self._is_ada:
-            found = ada.augment(images, ada.AdaDraws(uniforms, normals), p)
+            found = ada.augment(images, ada.AdaDraws(uniforms, normals), p, self._by_selection)
         else:
             found = diffaug.augment(images, diffaug.DiffAugDraws(uniforms, normals))
         return tf.ensure_shape(found, images.shape)
 
 
-def build(config: AugmentConfig, strategy: tf.distribute.Strategy) -> Augmentation | None:
+def build(config: RunConfig, strategy: tf.distribute.Strategy) -> Augmentation | None:
     """Returns the augmentation of a run; None if D sees images as they are."""
-    return Augmentation(config, strategy) if config.is_used else None
+    if not config.augment.is_used:
+        return None
+    by_selection = not (ops.has_gpu() or compilation.is_used(config.training.jit))
+    return Augmentation(config.augment, strategy, by_selection)

@@ -60,16 +60,29 @@ def split(dataset: Dataset, config: RunConfig) -> Parts:
         )
         held_out = dataset.subset(np.sort(order[:num]))
         dataset = dataset.subset(np.sort(order[num:]))
-        source = (
-            f"{dataset.path} has no split, so {num:,} of {num_records:,} images, chosen by the "
-            "seed, are held out"
-        )
+        source = _without_split(dataset.path, num, f"{num_records:,}", "are")
     if held_out.num_images < FEWEST:
         raise ValueError(
             f"{dataset.path}: must hold out {FEWEST} images or more to measure overfitting. "
             f"Received: {held_out.num_images}. {_REMEDY}"
         )
     return Parts(dataset, held_out, f"Held out: {source}")
+
+
+def outlook(path: str, num_images: int, config: RunConfig) -> str | None:
+    """Returns one line about a dataset without a split, still to be made of some images.
+
+    Raises:
+        ValueError: if the images are too few to hold out any.
+    """
+    if not config.augment.needs_held_out:
+        return None
+    text = _without_split(path, number_of(num_images), f"up to {num_images:,}", "will be")
+    return f"Held out: {text}"
+
+
+def _without_split(path: str, num: int, total: str, verb: str) -> str:
+    return f"{path} has no split, so {num:,} of {total} images, chosen by the seed, {verb} held out"
 
 
 _REMEDY = "Fix the probability with --aug_p, and set --config.augment.watch=false."

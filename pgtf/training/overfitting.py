@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,8 +13,8 @@ from pgtf.augment.adaptation import SETS, Scores, next_p
 from pgtf.dataset import Dataset, pipeline
 from pgtf.dataset.order import record_order
 from pgtf.distribution.workers import Workers
-from pgtf.training import augmentation, randomness
-from pgtf.training.augmentation import Augmentation, AugmentInputs
+from pgtf.training import randomness
+from pgtf.training.augmentation import STREAMS_OF_D, Augmentation
 from pgtf.training.config import RunConfig
 from pgtf.training.plan import Call
 from pgtf.training.randomness import Sampler, Stream
@@ -109,21 +108,22 @@ class Measurement:
     ) -> None:
         self._state, self._config, self._augmentation = state, config, augments
         self._datasets = datasets
-        self._functions: dict[tuple[int, bool], Callable[..., tf.Tensor]] = {}
+        self._functions: dict[tuple[int, bool, int], Callable[..., tf.Tensor]] = {}
 
     def __call__(self, call: Call) -> dict[str, Scores]:
         """Scores images after a call, whose last image decides all random numbers."""
-        key = (call.now.resolution.bit_length() - 1, call.alphas[-1] < 1)
+        size = self._batch_size(call)
+        key = (call.now.resolution.bit_length() - 1, call.alphas[-1] < 1, size)
         if key not in self._functions:
             self._functions[key] = tf.function(self._scores(*key), autograph=False)
-        size = self._batch_size(call)
-        alpha = tf.constant(call.alphas[-1], tf.float32)
-        parts = range(-(-NUM_IMAGES // size))
-        rows = [
-            self._functions[key](*self._inputs(key[0], size, call.end_nimg, part), alpha)
-            for part in parts
-        ]
-        scores = np.concatenate([row.numpy() for row in rows], axis=1)
+        num_parts = -(-NUM_IMAGES // size)
+        reals = [self._reals(x, key[0], size, call.end_nimg, num_parts) for x in self._datasets]
+        alpha, rows = tf.constant(call.alphas[-1], tf.float32), []
+        for part in range(num_parts):
+            position = tf.constant(_POSITION + part * _PART + call.end_nimg, tf.int64)
+            (train, labels), (held_out, _) = ((x[part], y[part]) for x, y in reals)
+            rows.append(self._functions[key](train, held_out, labels, position, alpha).numpy())
+        scores = np.concatenate(rows, axis=1)
         return {name: Scores.of(values) for name, values in zip(SETS, scores, strict=True)}
 
     def _batch_size(self, call: Call) -> int:
@@ -133,44 +133,46 @@ class Measurement:
         size = min(size, NUM_IMAGES, self._datasets[1].num_images)
         return size - size % self._config.D.group_of(size)
 
-    def _inputs(self, resolution_log2: int, size: int, nimg: int, part: int) -> list[Any]:
-        """Images, labels, and everything random of one batch."""
-        seed, position = self._config.training.seed, _POSITION + part * _PART + nimg
-        images, labels = [], []
-        for dataset in self._datasets:
-            # Another order of the images in each batch.
-            first = (nimg + part) % _PERIOD * dataset.num_images
-            where = record_order(seed + _SEEDS, first + np.arange(size), dataset.num_images)
-            images.append(dataset.read_images(where.numpy(), resolution_log2))
-            labels.append(dataset.read_labels(where.numpy()))
-        shape = [size, self._state.G.latent_size]
-        latents = randomness.normal(shape, seed, position, Stream.D_LATENTS)
-        augment = None
-        if self._augmentation is not None:
-            sampler = Sampler(seed, size)
-            augment = self._augmentation.draw(sampler, position, augmentation.STREAMS_OF_D)
-        return [*images, labels[0], latents, augment]
+    def _reals(
+        self, dataset: Dataset, resolution_log2: int, size: int, nimg: int, num_parts: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Reads images and labels of all batches: -> [parts, size, ...] both."""
+        # Another order of the images in each batch.
+        firsts = (nimg + np.arange(num_parts)[:, None]) % _PERIOD * dataset.num_images
+        positions = (firsts + np.arange(size)).reshape(-1)
+        seed = self._config.training.seed + _SEEDS
+        where = record_order(seed, positions, dataset.num_images).numpy()
+        found = (dataset.read_images(where, resolution_log2), dataset.read_labels(where))
+        images, labels = (x.reshape(num_parts, size, *x.shape[1:]) for x in found)
+        return images, labels
 
-    def _scores(self, resolution_log2: int, fading: bool) -> Callable[..., tf.Tensor]:
-        G, D = self._state.G, self._state.D
-        strict = self._config.dataset.strict_uint8_fade
+    def _scores(self, resolution_log2: int, fading: bool, size: int) -> Callable[..., tf.Tensor]:
+        G, D, augmentation = self._state.G, self._state.D, self._augmentation
+        seed = self._config.training.seed
+        options = {
+            "strict_uint8": self._config.dataset.strict_uint8_fade,
+            "value_range": self._datasets[0].value_range,
+        }
 
         def scores(
             train: tf.Tensor,
             held_out: tf.Tensor,
             labels: tf.Tensor,
-            latents: tf.Tensor,
-            augment: AugmentInputs | None,
+            position: tf.Tensor,
             alpha: tf.Tensor,
         ) -> tf.Tensor:
             """Scores [3, N]; both kinds of reals are augmented with the same numbers."""
+            latents = randomness.normal([size, G.latent_size], seed, position, Stream.D_LATENTS)
+            numbers = None
+            if augmentation is not None:
+                numbers = augmentation.draw(Sampler(seed, size), position, STREAMS_OF_D)
             with ops.implementation("inference"):
                 fakes = G.model(resolution_log2, fading)(G.inputs(latents, labels, alpha))
-                found = []
+                found, y = [], fakes
                 for reals in (train, held_out):
-                    x, y = pipeline.process_reals(reals, alpha, strict_uint8=strict), fakes
-                    if self._augmentation is not None and augment is not None:
-                        x, y = self._augmentation.of_D(x, y, augment)
+                    x = pipeline.process_reals(reals, alpha, **options)
+                    if augmentation is not None and numbers is not None:
+                        x, y = augmentation.of_D(x, fakes, numbers)
                     found.append(x)
                 model = D.model(resolution_log2, fading)
                 return tf.stack([model([x, alpha])[0][:, 0] for x in (*found, y)])

@@ -45,7 +45,7 @@ class Stepper:
         self._dataset, self._strategy = dataset, strategy
         self._labels = LabelTable(dataset)
         self._noise = AdaptiveNoise(state.D, config.loss)
-        self.augmentation = augmentation.build(config.augment, strategy)
+        self.augmentation = augmentation.build(config, strategy)
         self._functions: dict[Stage, Callable[..., Any]] = {}
         self._ran: set[Stage] = set()
         self._read_errors: list[Exception] = []

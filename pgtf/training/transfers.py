@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pgtf import interop, networks
-from pgtf.dataset import Dataset
 from pgtf.interop import transfer
 from pgtf.networks import Discriminator, Generator, Network, NetworkConfig
 from pgtf.runs import run_folder
@@ -63,19 +63,19 @@ def with_networks(config: RunConfig, source: Source) -> RunConfig:
     return config.replace(changes)
 
 
-def begin(source: Source, config: RunConfig, dataset: Dataset) -> tuple[Start, list[str]]:
+def begin(source: Source, config: RunConfig, label_names: Sequence[str]) -> tuple[Start, list[str]]:
     """Fills the networks of a run. Returns them, and lines that say what was taken.
 
     Args:
         source: trained networks.
         config: whole configuration, made for the dataset.
-        dataset: opened dataset.
+        label_names: names of the dataset's label columns, () if unknown.
 
     Raises:
         ValueError: if blocks that both have differ in shape, or fewer were taken than should be
             frozen.
     """
-    same_labels = source.label_names == dataset.label_names
+    same_labels = source.label_names == tuple(label_names)
     nimg = first_nimg(source.trained_log2, config.schedule)
     lod, seed = config.schedule.lod(nimg), config.training.seed
     G, D = networks.build(config.G, seed=seed), networks.build(config.D, seed=seed)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from pgtf import images
 from pgtf.dataset import Dataset
 from pgtf.depth import Depth
 from pgtf.foreign.json_files import read_lines
@@ -31,7 +30,9 @@ MOST_PIXELS = 1 << 22  # of them together, but at least 16 images
 BEST_SNAPSHOT = "best-held-out.h5"
 _POSITION = 1 << 59  # latents that training never reaches
 
-Distance = Callable[[np.ndarray], float]  # fakes, uint8 [N, H, W, C], to the images it was made for
+Distance = Callable[
+    [np.ndarray], float
+]  # fakes [N, H, W, C] of 0 ... 255 to the images it was made for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Watch:
     ) -> None:
         """Stores the arguments, and reads the best value of the run from its statistics."""
         self._folder, self._held_out, self._measures = folder, held_out, measures
+        self._depth = Depth.of(held_out)
         self._meta = meta
         shape = [MOST_IMAGES, state.G.latent_size]
         position = _POSITION
@@ -69,7 +71,8 @@ class Watch:
         num = min(MOST_IMAGES, max(MOST_PIXELS // tick.resolution**2, 16))
         num = min(num, self._held_out.num_images)
         labels = self._held_out.read_labels(range(num))
-        fakes = images.to_uint8(state.Gs.run(self._latents[:num], labels))
+        generated = state.Gs.run(self._latents[:num], labels)
+        fakes = self._depth.levels(self._depth.from_model(generated))
         found: dict[str, float] = {}
         similarity = self._measures.similarity(fakes[: 2 * NUM_PAIRS])
         if similarity is not None:
@@ -85,7 +88,7 @@ class Watch:
     def _distance_at(self, resolution: int, num: int) -> Distance | None:
         if resolution not in self._distances:
             level = resolution.bit_length() - 1
-            reals = self._held_out.read_images(range(num), level)
+            reals = self._depth.levels(self._held_out.read_images(range(num), level))
             self._distances = {resolution: self._measures.distance_to(reals)}
         return self._distances[resolution]
 

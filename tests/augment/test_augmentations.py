@@ -5,7 +5,7 @@ import tensorflow as tf
 from pgtf.augment import ada, diffaug, resampling
 from tests.augment import oracle
 
-SHAPES = [(32, 32, 3), (16, 24, 5), (8, 8, 1), (16, 16, 1), (4, 4, 3)]
+SHAPES = [(16, 16, 3), (16, 24, 5), (8, 8, 1), (4, 4, 3)]
 
 
 def draws(kind, num=64, seed=0, **columns):
@@ -39,30 +39,51 @@ def augmented(image, operation, **columns):
     return ada.augment(image, only(operation, **columns), 0.5).numpy()[0]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_ada_with_probability_0_changes_no_bit(shape):
-    images = random_images(64, shape)
-    np.testing.assert_array_equal(ada.augment(images, draws(ada.AdaDraws), 0.0), images)
+def function_of(kind, num, p=0.8):
+    """Augmentation of `num` images with fixed draws; "selected" is ADA's form for CPUs."""
+    if kind == "diffaug":
+        return lambda images: diffaug.augment(images, draws(diffaug.DiffAugDraws, num))
+    drawn = draws(ada.AdaDraws, num)
+    return lambda images: ada.augment(images, drawn, p, by_selection=kind == "selected")
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("kind", ["ada", "diffaug"])
+@pytest.mark.parametrize("kind", ["ada", "selected"])
+def test_ada_with_probability_0_changes_no_bit(kind, shape):
+    images = random_images(8, shape)
+    np.testing.assert_array_equal(function_of(kind, 8, p=0.0)(images), images)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", ["ada", "selected", "diffaug"])
 def test_the_gradient_is_the_exact_adjoint(kind, shape):
-    x, y = random_images(64, shape), random_images(64, shape, seed=6)
-
-    def function(images):
-        if kind == "ada":
-            return ada.augment(images, draws(ada.AdaDraws), 0.8)
-        return diffaug.augment(images, draws(diffaug.DiffAugDraws))
-
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        result = function(x)
-    adjoint = tape.gradient(result, x, output_gradients=y).numpy().astype(float)
+    x, y = random_images(16, shape), random_images(16, shape, seed=6)
+    function = function_of(kind, 16)
+    with tf.GradientTape() as outer:
+        outer.watch(y)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = function(x)
+        adjoint = tape.gradient(result, x, output_gradients=y)
     linear = (result - function(tf.zeros_like(x))).numpy().astype(float)  # without brightness
-    forward, backward = np.sum(linear * y), np.sum(adjoint * x)
+    forward, backward = np.sum(linear * y), np.sum(adjoint.numpy().astype(float) * x)
     size = np.linalg.norm(linear) * np.linalg.norm(y)
     assert forward == pytest.approx(backward, abs=1e-6 * size)
+    again = outer.gradient(adjoint, y, output_gradients=x)  # the adjoint of the adjoint
+    np.testing.assert_allclose(again, linear, atol=1e-5)
+
+
+@pytest.mark.parametrize("p", [0.3, 1.0])
+def test_the_form_for_cpus_gives_the_same_values_and_gradients(p):
+    x, y = random_images(16, (16, 24, 3)), random_images(16, (16, 24, 3), seed=6)
+    found = []
+    for kind in ("ada", "selected"):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = function_of(kind, 16, p)(x)
+        found.append((result, tape.gradient(result, x, output_gradients=y)))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6 * np.abs(one).max())
 
 
 def test_ada_flips_turns_and_shifts_whole_pixels():
@@ -203,15 +224,8 @@ def test_diffaug_colours():
     np.testing.assert_allclose(diffaug.augment(image, drawn)[0], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["ada", "diffaug"])
+@pytest.mark.parametrize("kind", [pytest.param("ada", marks=pytest.mark.slow), "diffaug"])
 def test_compiled_augmentation_equals_plain(kind):
-    images = random_images(8, (16, 16, 3))
-    drawn = draws(ada.AdaDraws if kind == "ada" else diffaug.DiffAugDraws, 8)
-
-    def function(images):
-        if kind == "ada":
-            return ada.augment(images, drawn, 0.7)
-        return diffaug.augment(images, drawn)
-
+    images, function = random_images(4, (16, 16, 3)), function_of(kind, 4)
     compiled = tf.function(function, jit_compile=True, autograph=False)
     np.testing.assert_allclose(compiled(images), function(images), atol=1e-4)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pgtf.augment import affine, resampling
+from pgtf.augment import affine, interpolation, resampling
 from tests.augment import oracle
 
 
@@ -17,10 +17,12 @@ def maps():
     return scale @ affine.rotated(tf.constant([0.0, 0.3, -2.0])) @ move
 
 
-@pytest.mark.parametrize("shape", [(16, 16, 3), (8, 12, 1), (10, 4, 5)], ids=str)
-def test_warp_is_enlarge_interpolate_shrink_pixel_by_pixel(maps, shape):
+@pytest.mark.parametrize("form", [interpolation.gathered, interpolation.multiplied])
+@pytest.mark.parametrize("shape", [(8, 12, 1), (10, 4, 5)], ids=str)
+def test_warp_is_enlarge_interpolate_shrink_pixel_by_pixel(maps, shape, form, monkeypatch):
+    monkeypatch.setattr(resampling, "BLOCK", 6)  # Several blocks, the last one smaller.
     images = images_of(np.random.default_rng(1), 3, *shape)
-    found = resampling.warp(tf.constant(images), maps).numpy()
+    found = resampling.warp(tf.constant(images), maps, form).numpy()
     for image, matrix, result in zip(images, maps.numpy(), found, strict=True):
         expected = oracle.warped(image.astype(float), matrix.astype(float), resampling.low_pass())
         np.testing.assert_allclose(result, expected, atol=2e-5)
@@ -40,6 +42,18 @@ def test_enlarging_and_shrinking_give_an_image_back(size):
     both = resampling.shrinking(size) @ resampling.enlarging(size)
     np.testing.assert_allclose(both, np.eye(size), atol=0.005)
     np.testing.assert_allclose(both.sum(axis=1), 1, atol=1e-6)
+
+
+def test_images_that_are_not_selected_keep_every_bit(maps):
+    images = tf.constant(images_of(np.random.default_rng(1), 3, 8, 12, 2))
+    warped = resampling.warp(images, maps, interpolation.multiplied).numpy()
+    for hits in ([False, True, True], [False] * 3):
+        found = resampling.warp_some(images, maps, tf.constant(hits))
+        for image, result, expected, is_hit in zip(images, found, warped, hits, strict=True):
+            if is_hit:
+                np.testing.assert_allclose(result, expected, atol=1e-6)
+            else:
+                np.testing.assert_array_equal(result, image)
 
 
 @pytest.mark.parametrize("quarters", range(4))
@@ -64,7 +78,8 @@ def test_rotating_by_a_quarter_turn_is_turning_but_for_the_filter():
     np.testing.assert_allclose(rotated[0, ..., 0], np.rot90(smooth, -1), atol=0.02)
 
 
-def test_a_gray_image_stays_gray_far_outside_of_its_edges():
+@pytest.mark.parametrize("form", [interpolation.gathered, interpolation.multiplied])
+def test_a_gray_image_stays_gray_far_outside_of_its_edges(form):
     gray = tf.fill([1, 16, 16, 1], 0.5)
     far = affine.moved(tf.constant([1e4]), tf.constant([-3e3]))
-    np.testing.assert_allclose(resampling.warp(gray, far), 0.5, atol=1e-6)
+    np.testing.assert_allclose(resampling.warp(gray, far, form), 0.5, atol=1e-6)

@@ -2,9 +2,9 @@
 
     python -m tests.conformance.replicas F N M [VARIANT]
 
-M is the global minibatch; VARIANT is one of VARIANTS: 4x4, noise, gpu, wide. The logical devices
-of N replicas must be made before TensorFlow starts, hence a process of its own. Writes the weights,
-Adam's state and the statistics of both runs to the .npz file F.
+M is the global minibatch; VARIANT is one of VARIANTS: 4x4, noise, gpu, aug, wide. The logical
+devices of N replicas must be made before TensorFlow starts, hence a process of its own. Writes the
+weights, Adam's state and the statistics of both runs to the .npz file F.
 """
 
 import pathlib
@@ -57,6 +57,7 @@ VARIANTS = {
     },
     # As on GPUs: XLA compiles what lies between the all-reduces.
     "gpu": {"training.jit": "on"},
+    "aug": {"augment.aug": "ada", "augment.aug_p": 0.5, "augment.watch": False},
     # Winograd's convolutions, which XLA is a part of.
     "wide": {
         "G.fmap_base": 2048,

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 # Replicas of (4, 16) and (8, 32) have one group of D, those of the others two.
-SLOW_CASES = [(4, 16), (8, 32), (2, 16, "noise"), (2, 16, "gpu"), (2, 16, "wide")]
+SLOW_CASES = [(4, 16), (8, 32), (2, 16, "noise"), (2, 16, "gpu"), (2, 16, "aug"), (2, 16, "wide")]
 CASES = [(2, 16, "4x4"), *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW_CASES)]
 
 

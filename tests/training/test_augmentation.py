@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from pgtf import losses
 from pgtf.augment import AugmentConfig, ada
+from pgtf.dataset import open_dataset
 from pgtf.distribution.workers import Workers
 from pgtf.training import augmentation, held_out, objectives, overfitting, plan, randomness
 from pgtf.training.randomness import Sampler
@@ -17,8 +18,8 @@ from tests.training.test_precision import arrays_of
 LRATE = 1e-3
 
 
-def config_of(config, dataset, **augment):
-    config = config.for_dataset(dataset.resolution_log2, dataset.num_channels, 0, 1)
+def config_of(config, dataset, replicas=1, **augment):
+    config = config.for_dataset(dataset.resolution_log2, dataset.num_channels, 0, replicas)
     changes = {
         "dataset.path": dataset.path,
         "schedule.lod_initial_resolution": dataset.resolution,
@@ -44,24 +45,40 @@ def weights_after(config, dataset, strategy, num=1):
 
 
 @pytest.fixture(scope="module")
-def plain(config, dataset, strategy):
+def coarse(dataset_folder):
+    """The dataset at 4x4, where an iteration is traced in a second."""
+    return open_dataset(dataset_folder, resolution=4, max_label_size=0)
+
+
+@pytest.fixture(scope="module")
+def plain(config, coarse, strategy):
     """Weights and statistics after an iteration without augmentation."""
-    return weights_after(config_of(config, dataset), dataset, strategy)
+    return weights_after(config_of(config, coarse), coarse, strategy)
 
 
-def test_a_probability_of_0_gives_the_bits_of_no_augmentation(plain, config, dataset, strategy):
+def test_a_probability_of_0_builds_no_augmentation_and_holds_nothing_out(config, coarse, strategy):
+    never = config_of(config, coarse, aug="ada", aug_p=0.0)
+    assert augmentation.build(never, strategy) is None
+    assert held_out.split(coarse, never) == (coarse, None, None)
+    for options in ({"aug": "ada"}, {"aug": "ada", "aug_p": 0.1}, {"aug": "diffaug"}):
+        assert augmentation.build(config_of(config, coarse, **options), strategy) is not None
+
+
+@pytest.mark.slow  # traces two iterations
+def test_a_probability_of_0_gives_the_bits_of_no_augmentation(plain, config, coarse, strategy):
     options = {"aug": "ada", "aug_p": 0.0}
-    same, same_rows = weights_after(config_of(config, dataset, **options), dataset, strategy)
+    same, same_rows = weights_after(config_of(config, coarse, **options), coarse, strategy)
     np.testing.assert_array_equal(plain[1], same_rows)
     for name, array in plain[0].items():
         np.testing.assert_array_equal(array, same[name], err_msg=name)
 
 
+@pytest.mark.slow  # traces two iterations, and the one without
 @pytest.mark.parametrize(("kind", "changes"), [("ada", False), ("diffaug", True)])
 def test_an_adapted_probability_begins_without_changes_and_diffaug_with_them(
-    plain, config, dataset, strategy, kind, changes
+    plain, config, coarse, strategy, kind, changes
 ):
-    _, rows = weights_after(config_of(config, dataset, aug=kind), dataset, strategy)
+    _, rows = weights_after(config_of(config, coarse, aug=kind), coarse, strategy)
     is_same = np.allclose(plain[1], rows, rtol=1e-3, atol=1e-4)
     assert is_same is not changes
 
@@ -148,11 +165,11 @@ def adapting(config, dataset, strategy):
 
 
 def test_p_follows_the_signal_at_fixed_images_however_calls_are_cut(
-    config, dataset, strategy, monkeypatch
+    config, coarse, strategy, monkeypatch
 ):
     """Measured each 8 images, adapted each 32; in one call, or in three that end between."""
-    config = config_of(config, dataset, aug="ada", aug_interval=32, aug_kimg=0.128)
-    stepper, state = adapting(config, dataset, strategy)
+    config = config_of(config, coarse, aug="ada", aug_interval=32, aug_kimg=0.128)
+    stepper, state = adapting(config, coarse, strategy)
     real, measured = overfitting.Measurement.__call__, []
 
     def shifted(self, call):
@@ -162,6 +179,7 @@ def test_p_follows_the_signal_at_fixed_images_however_calls_are_cut(
         return {k: x._replace(mean=x.mean + shift[k]) for k, x in real(self, call).items()}
 
     monkeypatch.setattr(overfitting.Measurement, "__call__", shifted)
+    monkeypatch.setattr(overfitting, "NUM_IMAGES", 8)
     initial, courses = state.pack(), []
     for cuts in ([18], [3, 5, 10]):
         state.unpack(*initial, "memory")

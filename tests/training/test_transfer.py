@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pgtf import interop, networks
+from pgtf.dataset.tfrecords import to_records
 from pgtf.schedule import Schedule
 from pgtf.training import transfers
 from tests.training.jobs import arrays
@@ -81,6 +82,37 @@ def test_what_does_not_fit_is_one_line_and_begins_nothing(
     assert (code, len(lines)) == (2, 1)
     assert message in lines[0]
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow  # two runs
+def test_networks_are_carried_on_to_labels_and_to_gray(run, dataset_folder, config, tmp_path):
+    """Two iterations at 4x4 each: layers that fit stay close to theirs, the others are trained."""
+    planes = np.random.default_rng(0).integers(0, 256, (16, 1, 4, 4), np.uint8)
+    (tmp_path / "gray").mkdir()
+    (tmp_path / "gray" / "gray-r02.tfrecords").write_bytes(to_records(planes).tobytes())
+    options = config.replace({f"{n}.resolution": 4 for n in "GD"})
+    trained = networks.build(options.G, seed=1), networks.build(options.D, seed=2)
+    path = tmp_path / "rgb.h5"
+    interop.save_snapshot(path, *trained, trained[0], cur_nimg=48_000)
+    flags = [*TINY, "--config.schedule.lod_initial_resolution=4", "--total_kimg=0.016"]
+    before = arrays(path)
+    for name, dataset, layers in (
+        ("labels", dataset_folder, {"G/4x4/Dense", "D/4x4/Dense1"}),
+        ("gray", tmp_path / "gray", {"G/ToRGB_lod0", "D/FromRGB_lod0"}),
+    ):
+        results = tmp_path / f"{name}-results"
+        where = [f"--dataset={dataset}", "--resolution=4", f"--outdir={results}"]
+        where.append("--config.dataset.max_label_size=full")
+        code, _, err = run(*where, *flags, f"--transfer={path}")
+        assert code == 0, err
+        (folder,) = results.iterdir()
+        after = arrays(*folder.glob("network-snapshot-000000.h5"))
+        new = {key for key in before if after[key].shape != before[key].shape}
+        assert {key.rpartition("/")[0] for key in new if key.startswith(("G/", "D/"))} == layers
+        for key in before.keys() - new:
+            if key.startswith(("G/", "D/")) and key.endswith("weight"):
+                moved = np.linalg.norm(after[key] - before[key]) / np.linalg.norm(before[key])
+                assert 0 < moved < 0.1, key
 
 
 def test_frozen_weights_stay_and_others_learn(run, dataset_folder, snapshot, tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from pgtf.dataset import open_dataset
 from pgtf.dataset.labels import LabelTable
 from pgtf.dataset.pipeline import batches
 from pgtf.metrics import watching
-from pgtf.training import held_out, watch
+from pgtf.training import held_out, overfitting, watch
 from pgtf.training.state import TrainingState
-from tests.training.test_augmentation import config_of
+from tests.training.test_augmentation import call_of, config_of
 
 
 def tick_of(kimg, lod=0.0):
@@ -96,6 +97,41 @@ def test_the_best_snapshot_is_that_of_the_tick_closest_to_held_out_images(
     assert interop.load_meta(best)["cur_nimg"] == 3000
     np.testing.assert_array_equal(seen[0], seen[2])  # the same latents
     assert (seen[0].shape, seen[0].dtype) == ((16, 8, 8, 3), np.uint8)
+
+
+def doubled(dataset):
+    """The same images as a dataset of uint16, whose range is 0 ... 510."""
+    return types.SimpleNamespace(
+        num_images=dataset.num_images,
+        dtype=np.dtype(np.uint16),
+        value_range=(0, 510),
+        meta={},
+        read_images=lambda *where: dataset.read_images(*where).astype(np.uint16) * 2,
+        read_labels=dataset.read_labels,
+    )
+
+
+def test_deep_images_are_measured_on_the_scale_of_their_range(config, dataset, strategy, tmp_path):
+    config = config_of(config, dataset, aug="none", watch=True)
+    parts, state = held_out.split(dataset, config), TrainingState(config, strategy)
+    seen, found = {}, {}
+    for name, change in (("uint8", lambda x: x), ("uint16", doubled)):
+        train, kept = change(parts.train), change(parts.kept_apart)
+        measurement = overfitting.Measurement(state, config, (train, kept), None)
+        found[name] = measurement(call_of(config, 64, 1))
+
+        def distance_to(reals, name=name):
+            return lambda fakes: seen.update({name: (reals, fakes)}) or 1.0
+
+        measures = watch.Measures(lambda fakes: None, distance_to)
+        watch.Watch(tmp_path, kept, state, config, measures, {})(tick_of(3.0, lod=1.0), state)
+    for kind in ("train", "held_out", "fakes"):
+        assert found["uint16"][kind].mean == pytest.approx(found["uint8"][kind].mean, rel=1e-4)
+    assert found["uint8"]["train"].mean != found["uint8"]["held_out"].mean
+    for deep, plain in zip(seen["uint16"], seen["uint8"], strict=True):
+        assert (deep.dtype, plain.dtype) == (np.float32, np.uint8)
+        np.testing.assert_allclose(deep, plain, atol=0.51)  # fakes are rounded to halves
+    np.testing.assert_allclose(seen["uint16"][0], seen["uint8"][0], atol=1e-4)
 
 
 def test_ticks_have_the_probability_and_the_signals_that_are_known(config, dataset, strategy):
