@@ -107,13 +107,12 @@ def _judge(path: str, source: Source) -> direction_judge.Judge:
     from pgtf.metrics.classifier import load_classifier, resized
 
     classifier = load_classifier(path)
-    latents = np.ones([1, source.Gs.latent_size], np.float32)
-    shape = source.Gs.run(latents, source.labels(None, [0])).shape[1:]
-    classifier.check(shape)
-    if classifier.num_channels != shape[2]:
+    channels = source.Gs.config.num_channels
+    classifier.check((*pictures.size_of(source.Gs), channels))
+    if classifier.num_channels != channels:
         raise ValueError(
             f"{path}: reads images of {classifier.num_channels} channels. "
-            f"Received: {shape[2]} channels."
+            f"Received: {channels} channels."
         )
 
     def logits(fakes: Any) -> Any:

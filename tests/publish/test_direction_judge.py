@@ -14,6 +14,7 @@ from pgtf.publish import direction_judge
 from pgtf.publish.direction_judge import Judge, Reader, Trial, Value, cautious, choose
 from tests.commands.generating import refusal, run
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 SIZE = 16
 FACTORS = {"skin": ["light", "dark"], "hair": ["fair", "black"], "hat": ["none", "round", "flat"]}
 
