@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from pgtf import images
 from pgtf.commands import generate_networks as networks
 from pgtf.dataset.sources.tables import Table, parse_table
 from pgtf.export import directions, pictures
@@ -18,10 +19,16 @@ from pgtf.foreign.files import open_regular
 from pgtf.foreign.terminal import one_line
 from pgtf.installation import spelled
 from pgtf.networks import latents_from_seeds
-from pgtf.publish import direction_search, direction_sheet
+from pgtf.publish import (
+    direction_boundaries,
+    direction_judge,
+    direction_search,
+    direction_sheet,
+)
 from pgtf.wording import counted
 
-BATCH = 64
+# Images after the first --num_images: for sensitivities, for the choice of turns, for the table.
+NUM_JUDGED = (300, 200, 500)
 MAX_CSV_BYTES = 2**28
 Scores = tuple[np.ndarray, dict[str, np.ndarray]]  # seeds [N]; name -> [N]
 
@@ -33,51 +40,85 @@ def find(args: argparse.Namespace) -> None:
     sheet = path.with_suffix(".png")
     for file in (path, sheet):
         pictures.prepare_file(file, args.overwrite)
-    num = min(args.num, source.Gs.latent_size)
+    num, usual = min(args.num, source.Gs.latent_size), {}
     if args.method == "sefa":
         vectors = direction_search.sefa(source.Gs, num)
     elif args.method == "pca":
-        vectors = direction_search.pca(source.Gs, num, args.num_images)
-    else:
-        seeds, scores, factors = _scores(args, source)
+        labels = source.labels(None, np.arange(args.num_images))
+        vectors = direction_search.pca(source.Gs, num, args.num_images, labels)
+    elif (args.scores is None) == (args.classifier is None):
+        raise ValueError("`--method=boundary` needs either `--scores` or `--classifier`.")
+    elif args.scores is not None:
+        seeds, scores = read_scores(args.scores)
         latents = latents_from_seeds(seeds, source.Gs.latent_size).numpy()
-        vectors = direction_search.boundaries(latents, scores, factors)
-    directions.Directions(source.sha256, args.method, vectors).save(path)
+        vectors = direction_boundaries.orthogonal(direction_boundaries.normals(latents, scores))
+    else:
+        turns = _judged(args, source)
+        vectors = {name: turn.vector for name, turn in turns.items()}
+        usual = {name: turn.angle for name, turn in turns.items()}
+    directions.Directions(source.sha256, args.method, vectors, usual).save(path)
     if source.Gs.config.num_channels in (1, 3):
-        direction_sheet.save_sheet(source, vectors, sheet, seed=args.seed, largest=args.angle)
+        direction_sheet.save_sheet(
+            source, vectors, sheet, seed=args.seed, largest=args.angle, usual=usual
+        )
     print(f"{counted(len(vectors), 'direction')} in {one_line(path)}: {', '.join(vectors)}")
 
 
-def _scores(
-    args: argparse.Namespace, source: Source
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, str] | None]:
-    """Reads the scores of a table, or lets a classifier score generated images.
+def _judged(args: argparse.Namespace, source: Source) -> dict[str, direction_judge.Turn]:
+    """Lets a classifier read generated images. Finds a direction for each of its values.
 
-    Returns seeds, scores by name, and the factor of each name, None without.
+    Normals, sensitivities, the choice of a turn and the table that is printed have images of their
+    own.
     """
-    if (args.scores is None) == (args.classifier is None):
-        raise ValueError("`--method=boundary` needs either `--scores` or `--classifier`.")
-    if args.scores is not None:
-        return *read_scores(args.scores), None
-    from pgtf.metrics.classifier import load_classifier, resize, split
-
-    classifier = load_classifier(args.classifier)
-    seeds = np.arange(args.num_images)
-    found = []
-    for begin in tqdm(range(0, len(seeds), BATCH), unit="batch", disable=None):
-        part = seeds[begin : begin + BATCH]
-        latents = latents_from_seeds(part, source.Gs.latent_size).numpy()
-        fakes = images.to_uint8(source.Gs.run(latents, source.labels(None, part)))
-        classifier.check(fakes.shape[1:])
-        found.append(np.asarray(classifier.model(resize(fakes), training=False)))
-    scores, factors = {}, {}
-    parts = split(np.concatenate(found), classifier.factors)
-    for (factor, values), logits in zip(classifier.factors.items(), parts, strict=True):
-        for i, value in enumerate(values[1:] if len(values) == 2 else values, len(values) == 2):
+    judge = _judge(args.classifier, source)
+    reader = direction_judge.Reader(source, judge)
+    ends = np.cumsum([0, args.num_images, *NUM_JUDGED])
+    parts = [np.arange(begin, end) for begin, end in itertools.pairwise(ends)]
+    trial, sensitive, tried, measured = (direction_judge.Trial(reader, part) for part in parts)
+    values, scores = {}, {}
+    for (factor, names), logits in zip(judge.factors.items(), trial.logits(), strict=True):
+        for i, value in enumerate(names):
+            if len(names) == 2 and i == 0:
+                continue  # the opposite of the other one
             name = f"{factor}-{value}".replace(" ", "-")
-            rest = np.delete(logits, i, axis=1).max(axis=1)
-            scores[name], factors[name] = logits[:, i] - rest, factor
-    return seeds, scores, factors
+            values[name] = direction_judge.Value(factor, i)
+            scores[name] = logits[:, i] - np.delete(logits, i, axis=1).max(axis=1)
+    normals = direction_boundaries.normals(trial.latents, scores)
+    turns = direction_judge.choose(normals, values, sensitive.sensitivities(), tried)
+    print(f"{'direction':20}  angle  asked  others")
+    for name, turn in turns.items():
+        moved = measured.moved(turn.vector, turn.angle, values[name])
+        print(f"{name:20}  {turn.angle:5.2f}  {moved.asked:5.2f}  {_shares(moved.others)}")
+    angle = float(np.median([turn.angle for turn in turns.values()]))
+    print(f"{'a random one':20}  {angle:5.2f}  {'':5}  {_shares(measured.moved_at_random(angle))}")
+    return turns
+
+
+def _shares(others: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {share:.2f}" for name, share in others.items())
+
+
+def _judge(path: str, source: Source) -> direction_judge.Judge:
+    """Loads a classifier that reads the network's images.
+
+    Raises:
+        ValueError: it reads other images.
+    """
+    from pgtf.metrics.classifier import load_classifier, resized
+
+    classifier = load_classifier(path)
+    channels = source.Gs.config.num_channels
+    classifier.check((*pictures.size_of(source.Gs), channels))
+    if classifier.num_channels != channels:
+        raise ValueError(
+            f"{path}: reads images of {classifier.num_channels} channels. "
+            f"Received: {channels} channels."
+        )
+
+    def logits(fakes: Any) -> Any:
+        return classifier.model(resized(fakes), training=False)
+
+    return direction_judge.Judge(logits, classifier.factors)
 
 
 def read_scores(path: str) -> Scores:

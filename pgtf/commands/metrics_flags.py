@@ -142,10 +142,17 @@ def add_privacy_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", help=_RUN)
     parser.add_argument("--outdir", default="results", help=_OUTDIR)
     text = "number of generated images (default: %(default)s)"
-    parser.add_argument("--num", type=int, default=2000, help=text)
+    parser.add_argument("--num", type=_positive, default=2000, help=text)
     text = "at most so many training images, and so many held-out ones (default: %(default)s)"
-    parser.add_argument("--num_reals", type=int, default=20_000, help=text)
-    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+    parser.add_argument("--num_reals", type=_positive, default=20_000, help=text)
+    text = "search for the latents of so many training and held-out images, 0 = none (default: "
+    parser.add_argument("--num_projected", type=_natural, default=100, help=f"{text}%(default)s)")
+    text = "steps of each search (default: %(default)s)"
+    parser.add_argument("--projection_steps", type=_positive, default=60, help=text)
+    text = f"file {inception.GRAPH_NAME}: compare its features too (default: pixels and shapes)"
+    parser.add_argument("--inception", metavar="FILE", help=text)
+    text = "random seed (default: %(default)s)"
+    parser.add_argument("--seed", type=_natural, default=0, help=text)
     parser.add_argument(
         "--out", type=Path, help="page to write (default: privacy.html in the run's folder)"
     )
@@ -231,4 +238,11 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
+    return number
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more. Received: {text}")
     return number

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,7 @@ from pgtf import files
 from pgtf.export.samples import Samples
 from pgtf.export.source import Source
 from pgtf.foreign.json_files import read_json
-from pgtf.foreign.schema import read_as, resolved
+from pgtf.foreign.schema import Between, read_as, resolved
 
 FORMAT = "pgtf-directions-1"
 METHODS = ("sefa", "pca", "boundary")
@@ -36,7 +36,13 @@ class _File(TypedDict):
     directions: dict[str, list[float]]
 
 
-_FILE = resolved(_File)
+class _FileWithAngles(_File, total=False):
+    """A file of directions, some of which have an angle of their own."""
+
+    angles: dict[str, Annotated[float, Between(-np.pi, np.pi)]]
+
+
+_FILE = resolved(_FileWithAngles)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,28 +52,32 @@ class Directions:
     network: str  # SHA-256 of its weights
     method: str
     vectors: Mapping[str, np.ndarray]  # name -> float32 [latent_size] of length 1
+    usual: Mapping[str, float] = dataclasses.field(default_factory=dict)  # name -> angle of its own
 
     def save(self, path: Path) -> None:
         """Writes a JSON file."""
         vectors = {name: list(map(float, x)) for name, x in self.vectors.items()}
-        content = {"format": FORMAT, "network": self.network, "method": self.method}
-        text = json.dumps(content | {"directions": vectors}) + "\n"
+        content: dict[str, Any] = {"format": FORMAT, "network": self.network}
+        content |= {"method": self.method, "directions": vectors}
+        content |= {"angles": dict(self.usual)} if self.usual else {}
+        text = json.dumps(content) + "\n"
         files.write_atomically(path, text.encode())
 
-    def angles(self, texts: Sequence[str]) -> np.ndarray:
-        """Reads flags such as smile=0.3 into angles of all directions: -> float32 [K].
+    def pairs(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """Reads flags such as smile=0.3, or smile if it has an angle of its own.
 
         Raises:
             ValueError: a flag is malformed, or there is no such direction.
         """
-        found = np.zeros(len(self.vectors), np.float32)
-        names = list(self.vectors)
+        found = []
         for text in texts:
             name, _, number = text.rpartition("=")
-            if name not in names:
+            if text in self.usual:
+                name, number = text, repr(self.usual[text])
+            if name not in self.vectors:
+                names = ", ".join(list(self.vectors)[:20])
                 raise ValueError(
-                    f"`--direction` must be NAME=ANGLE with a name of {', '.join(names[:20])}. "
-                    f"Received: {text!r}."
+                    f"`--direction` must be NAME=ANGLE with a name of {names}. Received: {text!r}."
                 )
             try:
                 angle = float(number)
@@ -77,17 +87,22 @@ class Directions:
                 raise ValueError(
                     f"`--direction` must be NAME=ANGLE, an angle in radians. Received: {text!r}."
                 )
-            found[names.index(name)] += angle
+            found.append((name, angle))
         return found
 
     def of(self, sampled: Samples, texts: Sequence[str]) -> Samples:
         """Turns samples along the directions that flags name, when they are read."""
-        angles, matrix = self.angles(texts), self.matrix
+        pairs, matrix, names = self.pairs(texts), self.matrix, list(self.vectors)
+        angles = np.zeros(len(names), np.float32)
+        for name, angle in pairs:
+            angles[names.index(name)] += angle
+
+        edits = [f"{name}={angle:g}" for name, angle in pairs]
 
         def sample(numbers: np.ndarray) -> np.ndarray:
             return edit(sampled.sample(numbers), matrix, np.tile(angles, (len(numbers), 1)))
 
-        return dataclasses.replace(sampled, sample=sample, edit=" ".join(texts))
+        return dataclasses.replace(sampled, sample=sample, edit=" ".join(edits))
 
     @property
     def matrix(self) -> np.ndarray:
@@ -120,7 +135,10 @@ def load(path: str | os.PathLike[str], source: Source) -> Directions:
                 f"Received: {name[:20]!r}, {len(values)} numbers."
             )
         vectors[name] = vector / norm
-    return Directions(found["network"], found["method"], vectors)
+    usual = found.get("angles", {})
+    if unknown := usual.keys() - vectors.keys():
+        raise ValueError(f"{path}: has an angle of no direction: {min(unknown)[:20]!r}.")
+    return Directions(found["network"], found["method"], vectors, usual)
 
 
 def beside(source: Source) -> Path:

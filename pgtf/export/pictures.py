@@ -76,7 +76,7 @@ def save_images(
 
 def check_zoom(Gs: Generator, lod: float | None, zoom: int) -> None:
     """Raises ValueError if a single image would be too large."""
-    height, width = _size(Gs, lod)
+    height, width = size_of(Gs, lod)
     if height * width * zoom**2 > MAX_GRID_PIXELS:
         most = math.isqrt(MAX_GRID_PIXELS // (height * width))
         raise ValueError(
@@ -87,7 +87,10 @@ def check_zoom(Gs: Generator, lod: float | None, zoom: int) -> None:
 
 def check_grid(Gs: Generator, num: int, lod: float | None, zoom: int | None = None) -> None:
     """Raises ValueError if a grid of this many images would be too large."""
-    (height, width), zoom = _size(Gs, lod), zoom or 1  # Without one, only small grids are enlarged.
+    (height, width), zoom = (
+        size_of(Gs, lod),
+        zoom or 1,
+    )  # Without one, only small grids are enlarged.
     check_zoom(Gs, lod, zoom)
     num_pixels = height * width * zoom**2
     if num * num_pixels > MAX_GRID_PIXELS:
@@ -100,7 +103,8 @@ def check_grid(Gs: Generator, num: int, lod: float | None, zoom: int | None = No
         )
 
 
-def _size(Gs: Generator, lod: float | None) -> tuple[int, int]:
+def size_of(Gs: Generator, lod: float | None = None) -> tuple[int, int]:
+    """Height and width of a generator's images, by default at its own level of detail."""
     size: tuple[int, int] = Gs.config.base.size_at(Gs.stage(Gs.lod if lod is None else lod)[0])
     return size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Projection:
 
 
 def multi_scale_loss(fakes: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Averages the mean square difference over halved resolutions: [N, R, R, C], [R, R, C] -> [N].
+    """Averages the mean square difference over halved resolutions: 2 x [N, R, R, C] -> [N].
 
     The fine scales see edges; the coarse scales guide the search while edges do not overlap yet.
     """
@@ -81,50 +81,66 @@ def project(
         depth: type and range of the images, for the pictures.
     """
     groups = one_class(Gs.config.label_size) if groups is None else groups
-    search = _Search(Gs, target)
-    latents, labels = _best_candidates(search, label, seed, groups)
-    z = tf.Variable(latents)
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(LEARNING_RATE, num_steps)
-    )
-    optimizer.build([z])
+    search = Search(Gs)
+    latents, labels = _best_candidates(search, target, label, seed, groups)
     best: Any = (np.inf, None, None)  # loss, (latents, label), image
     history = []
-    for step in tqdm(range(num_steps + 1), unit="step", disable=None):
-        losses, fakes, gradients = search.gradients(z, labels)
+    states = search.descend(latents, labels, target, num_steps)
+    for step, (losses, fakes, z) in enumerate(
+        tqdm(states, total=num_steps + 1, unit="step", disable=None)
+    ):
         i = int(np.argmin(losses))
         if losses[i] < best[0]:
-            best = float(losses[i]), (z.numpy()[i], _row(labels, i)), fakes[i].numpy()
+            best = float(losses[i]), (z[i], _row(labels, i)), fakes[i].numpy()
         if step % EVERY == 0:
             history.append(depth.shown(best[2]))
-        if step < num_steps:
-            optimizer.apply([gradients])
-            z.assign(_on_sphere(z))
     loss, (latents, label), image = best
     return Projection(latents, label, image, loss, history)
 
 
-class _Search:
-    """Computes the loss of latents and its gradient in one traced function."""
+class Search:
+    """Computes the loss of latents and its gradient in one traced function.
 
-    def __init__(self, Gs: Generator, target: np.ndarray) -> None:
+    A target is one image for all latents, [H, W, C], or one for each, [N, H, W, C].
+    """
+
+    def __init__(self, Gs: Generator) -> None:
         self.Gs = Gs
         self._model, self._alpha = Gs.model_at(Gs.lod)
-        self._target = tf.constant(target, tf.float32)
-        self.gradients = tf.function(self._gradients, reduce_retracing=True)
+        self._traced = tf.function(self._gradients, reduce_retracing=True)
 
-    def losses(self, latents: Any, labels: np.ndarray | None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Computes the loss per latent and the images: [N, latent_size] -> [N], [N, R, R, C]."""
-        inputs = self.Gs.inputs(latents, labels, self._alpha)
-        with ops.implementation("training"):  # its gradients are faster
-            fakes = self._model(inputs)
-        return multi_scale_loss(fakes, self._target), fakes
+    def gradients(
+        self, latents: Any, labels: np.ndarray | None, target: np.ndarray
+    ) -> tuple[tf.Tensor, ...]:
+        """Computes losses [N], images [N, H, W, C] and the losses' gradients [N, latent_size]."""
+        return self._traced(latents, labels, tf.constant(target, tf.float32))
 
-    def _gradients(self, latents: Any, labels: np.ndarray | None) -> tuple[tf.Tensor, ...]:
+    def descend(
+        self, latents: np.ndarray, labels: np.ndarray | None, target: np.ndarray, num_steps: int
+    ) -> Iterator[tuple[np.ndarray, tf.Tensor, np.ndarray]]:
+        """Yields losses, images and latents of the start and of each step of Adam."""
+        z = tf.Variable(latents)
+        optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(LEARNING_RATE, num_steps)
+        )
+        optimizer.build([z])
+        for step in range(num_steps + 1):
+            losses, fakes, gradients = self.gradients(z, labels, target)
+            yield losses.numpy(), fakes, z.numpy()
+            if step < num_steps:
+                optimizer.apply([gradients])
+                z.assign(_on_sphere(z))
+
+    def _gradients(
+        self, latents: Any, labels: np.ndarray | None, target: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
             latents = tf.convert_to_tensor(latents)
             tape.watch(latents)
-            losses, fakes = self.losses(latents, labels)
+            inputs = self.Gs.inputs(latents, labels, self._alpha)
+            with ops.implementation("training"):  # its gradients are faster
+                fakes = self._model(inputs)
+            losses = multi_scale_loss(fakes, target)
         return losses, fakes, tape.gradient(losses, latents)
 
 
@@ -167,7 +183,11 @@ def save_projection(
 
 
 def _best_candidates(
-    search: _Search, label: np.ndarray | None, seed: int, groups: Sequence[LabelGroup]
+    search: Search,
+    target: np.ndarray,
+    label: np.ndarray | None,
+    seed: int,
+    groups: Sequence[LabelGroup],
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns the random latents (and labels) with the smallest losses."""
     config, rng = search.Gs.config, np.random.RandomState(seed)
@@ -177,7 +197,7 @@ def _best_candidates(
         labels = default_rows(np.arange(NUM_CANDIDATES), groups)
         labels = labels if label is None else np.tile(label, (NUM_CANDIDATES, 1))
     losses = [
-        search.gradients(latents[part], _row(labels, part))[0]
+        search.gradients(latents[part], _row(labels, part), target)[0]
         for part in (slice(i, i + MINIBATCH) for i in range(0, NUM_CANDIDATES, MINIBATCH))
     ]
     best = np.argsort(np.concatenate(losses), kind="stable")[:NUM_STARTS]

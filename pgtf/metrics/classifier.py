@@ -99,6 +99,14 @@ def resize(images: np.ndarray) -> np.ndarray:
     return means
 
 
+def resized(images: tf.Tensor) -> tf.Tensor:
+    """Does `resize` for tensors [n, R, R, C] in [-1, 1], with gradients."""
+    side = images.shape[1]
+    if side < SIDE:
+        return tf.repeat(tf.repeat(images, SIDE // side, axis=1), SIDE // side, axis=2)
+    return tf.nn.avg_pool2d(images, side // SIDE, side // SIDE, "VALID")
+
+
 def split(logits: np.ndarray, factors: Mapping[str, Sequence[str]]) -> list[np.ndarray]:
     """Splits logits by factor: [n, sum of sizes] -> list of [n, size]."""
     ends = np.cumsum([len(values) for values in factors.values()])

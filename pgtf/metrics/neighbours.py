@@ -46,13 +46,13 @@ def nearest_neighbours(
         )
     num_reals = reals.num_images
     num_neighbours = min(num_neighbours, num_reals)
-    queries = _vectors(fakes)
+    queries = vectors(fakes)
     indices = np.zeros((len(fakes), 0), np.int64)
     distances = np.zeros((len(fakes), 0), np.float32)
     begin = 0
     with tqdm(total=num_reals, desc=one_line(reals.name), unit="img", disable=not progress) as bar:
         for batch in reals.batches(num_reals):
-            (found,) = (block for _, block in squared_distances(queries, _vectors(batch)))
+            (found,) = (block for _, block in squared_distances(queries, vectors(batch)))
             numbers = np.broadcast_to(np.arange(begin, begin + len(batch)), found.shape)
             indices = np.concatenate([indices, numbers], axis=1)
             distances = np.concatenate([distances, found], axis=1)
@@ -87,7 +87,7 @@ def neighbour_sheet(
     return sheet, distances
 
 
-def _vectors(images: np.ndarray) -> np.ndarray:
+def vectors(images: np.ndarray) -> np.ndarray:
     """Flat float32 vectors: [n, H, W, C] -> [n, D], box means if larger than 64 pixels."""
     n, height, width, channels = images.shape
     factor = max(min(height, width) // _MAX_SIDE, 1)

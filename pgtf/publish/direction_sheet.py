@@ -28,9 +28,12 @@ def save_sheet(
     *,
     seed: int,
     largest: float,
+    usual: Mapping[str, float] | None = None,
     class_id: int = 0,
 ) -> None:
     """Writes a PNG file with the image of one seed, turned along every direction.
+
+    Angles are written above the columns, or, where directions differ in them, below the names.
 
     Args:
         source: the network.
@@ -38,13 +41,15 @@ def save_sheet(
         path: file.
         seed: seed of the image in the middle.
         largest: angle of the last column in radians; the first has its negative.
+        usual: angles of the last column by name, for directions with one of their own.
         class_id: class of the image.
     """
-    angles = np.linspace(-largest, largest, STEPS, dtype=np.float32)
+    usual, steps = usual or {}, np.linspace(-1, 1, STEPS, dtype=np.float32)
     start = np.tile(latents_from_seeds([seed], source.Gs.latent_size).numpy(), (STEPS, 1))
     labels = source.labels(None, [class_id] * STEPS)
     rows = []
-    for vector in vectors.values():
+    for name, vector in vectors.items():
+        angles = usual.get(name, largest) * steps
         latents = edit(start, vector[np.newaxis], angles[:, np.newaxis])
         fakes = source.depth.shown(source.Gs.run(latents, labels))
         rows.append(film.zoomed(fakes, max(CELL_SIDE // fakes.shape[1], 1)))
@@ -57,8 +62,14 @@ def save_sheet(
     sheet.paste(PIL.Image.fromarray(grid), (LABEL_WIDTH, HEAD_HEIGHT))
     pen, font = PIL.ImageDraw.Draw(sheet), PIL.ImageFont.load_default(14)
     for i, name in enumerate(vectors):
-        pen.text((6, HEAD_HEIGHT + (i + 0.5) * height), name[:16], FOREGROUND, font, anchor="lm")
-    for i, angle in enumerate(angles):
-        place = (LABEL_WIDTH + (i + 0.5) * width, HEAD_HEIGHT / 2)
-        pen.text(place, f"{angle:+.2f}", FOREGROUND, font, anchor="mm")
+        middle = HEAD_HEIGHT + (i + 0.5) * height
+        shift = 8 if name in usual else 0
+        pen.text((6, middle - shift), name[:16], FOREGROUND, font, anchor="lm")
+        if shift:
+            pen.text((6, middle + shift), f"\u00b1{usual[name]:g}", FOREGROUND, font, anchor="lm")
+    for i, step in enumerate(steps):
+        text = f"{step:+.2f}" if usual else f"{step * largest:+.2f}"
+        pen.text(
+            (LABEL_WIDTH + (i + 0.5) * width, HEAD_HEIGHT / 2), text, FOREGROUND, font, anchor="mm"
+        )
     images.save_png(path, np.asarray(sheet))

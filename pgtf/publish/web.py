@@ -88,11 +88,9 @@ def export_web(
         facts["network"] = {"url": NETWORK, "integrity": web_runtime.integrity(content)}
         (folder / MODEL).write_text(json.dumps(facts) + "\n", encoding="utf-8")
         _write_page(folder, web_runtime.CDN if is_cdn else "")
-        if is_cdn:
-            return "not checked in a browser: its runtime is on a CDN"
         found = web_check.in_browser(folder, NUM_CHECKED)
-        if found is None:
-            return "not checked in a browser: there is no Chromium"
+        if isinstance(found, str):
+            return f"not checked in a browser: {found}"
         return _compared(found, expected, precision)
 
 

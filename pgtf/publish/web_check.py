@@ -1,4 +1,4 @@
-"""Opens the page's network in headless Chromium and returns the images of the first seeds."""
+"""Opens the page in headless Chromium and returns the images of the first seeds."""
 
 from __future__ import annotations
 
@@ -21,27 +21,63 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-firs
 TIMEOUT_SEC = 300.0
 MAX_POST = 2**28  # bytes of an answer of the browser
 _CHECK = "check.html"
+# The page itself is in a frame, under its own policy, and must show the image of seed 0.
 _PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
 <script type="module">
 import { facts, Generator } from "./generator.js";
 import { latentsOf } from "./philox.js";
 const post = (name, body) => fetch(name, { method: "POST", body });
-try {
-  const model = await facts();
-  const generator = await Generator.load(model);
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+async function generated(model, generator) {
   const all = [];
-  const begin = performance.now();
   for (let seed = 0; seed < @NUM@; seed++) {
     all.push(await generator.pixels(latentsOf(seed, model.latent_size), seed));
   }
+  return all;
+}
+
+async function check_page(model, expected) {
+  const frame = document.createElement("iframe");
+  frame.src = "index.html";
+  document.body.append(frame);
+  while (!frame.contentDocument?.body?.dataset.shown) await pause();
+  if (frame.contentDocument.body.dataset.shown === "no") {
+    throw new Error(frame.contentDocument.getElementById("status").textContent);
+  }
+  const canvas = frame.contentDocument.getElementById("image");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, model.width, model.height);
+  const c = model.channels;
+  if (expected.some((x, i) => Math.abs(x - data[4 * Math.floor(i / c) + (i % c)]) > 1)) {
+    throw new Error("the page shows other pixels than the network makes");
+  }
+}
+
+async function is_reached(url) {
+  try {
+    return (await fetch(url, { method: "HEAD" })).ok;
+  } catch {
+    return false;
+  }
+}
+
+let model = null;
+try {
+  model = await facts();
+  const generator = await Generator.load(model);
+  const begin = performance.now();
+  const all = await generated(model, generator);
   const ms = (performance.now() - begin) / all.length;
+  await check_page(model, all[0]);
   await post("/images", new Blob(all));
   const version = (navigator.userAgent.match(/Chrom[a-z]*\\/[0-9]+/) || ["a browser"])[0];
   await post("/done", JSON.stringify({ ms, kind: generator.kind, browser: version }));
 } catch (error) {
-  await post("/failed", String(error));
+  const files = Object.values(model?.runtime?.wasm ?? {});
+  const reached = await Promise.all(files.map((file) => is_reached(file.url)));
+  await post(reached.every(Boolean) ? "/failed" : "/unreachable", String(error));
 }
-</script>"""
+</script><body>"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,15 +90,18 @@ class Found:
     browser: str
 
 
-def in_browser(folder: Path, num: int) -> Found | None:
-    """Generates the images of seeds 0, 1, ... in a browser; None if there is no Chromium.
+def in_browser(folder: Path, num: int) -> Found | str:
+    """Generates the images of seeds 0, 1, ... in a browser.
+
+    Returns:
+        what was found, or the reason why nothing could be.
 
     Raises:
         ValueError: the page fails, or takes too long.
     """
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        return None
+        return "there is no Chromium"
     answers: dict[str, bytes] = {}
     finished = threading.Event()
     handler = functools.partial(_Handler, num, answers, finished, directory=str(folder))
@@ -86,6 +125,8 @@ def in_browser(folder: Path, num: int) -> Found | None:
             server.shutdown()
     if not in_time:
         raise ValueError(f"the page was not written: no answer in {program} for {TIMEOUT_SEC:g} s.")
+    if "unreachable" in answers:
+        return "the files of its runtime cannot be reached from here"
     if "failed" in answers:
         reason = answers["failed"].decode(errors="replace").splitlines()[0][:200]
         raise ValueError(f"the page was not written: it fails in {program}: {reason}")
@@ -130,7 +171,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self._answers[name] = self.rfile.read(size)
         self.send_response(204)
         self.end_headers()
-        if name in ("done", "failed"):
+        if name in ("done", "failed", "unreachable"):
             self._finished.set()
 
     def log_message(self, *args: Any) -> None:

@@ -12,7 +12,7 @@ from pgtf.export import Facts, directions
 from pgtf.export.signatures import make_module
 from pgtf.export.source import Source
 from pgtf.networks import latents_from_seeds
-from pgtf.publish import direction_search
+from pgtf.publish import direction_boundaries, direction_search
 from tests import tiny
 from tests.commands.generating import pixels, refusal, run
 
@@ -74,7 +74,9 @@ def test_boundaries_separate_what_was_scored_and_leave_the_others(rng):
     truth[1] = unit(truth[0] + truth[1])  # not orthogonal
     margins = unit(latents) @ truth.T
     scores = {"smile": margins[:, 0], "glasses": (margins[:, 1] > 0).astype(float)}
-    found = direction_search.boundaries(latents, scores)
+    normals = direction_boundaries.normals(latents, scores)
+    assert np.abs([normals[name] @ x for name, x in zip(scores, truth, strict=True)]).min() > 0.97
+    found = direction_boundaries.orthogonal(normals)
     fresh = rng.normal(size=[500, 32]).astype(np.float32)
     matrix = np.stack(list(found.values()))
     for k in range(2):
@@ -87,20 +89,10 @@ def test_boundaries_separate_what_was_scored_and_leave_the_others(rng):
         assert ((after[:, 1 - k] > 0) != (before[:, 1 - k] > 0)).mean() < 0.15
 
 
-def test_values_of_one_factor_keep_their_own_normals(rng):
-    latents = rng.normal(size=[2000, 16]).astype(np.float32)
-    scores = {"a-1": latents[:, 0], "a-2": -latents[:, 0] + latents[:, 1], "b": latents[:, 1]}
-    factors = {"a-1": "a", "a-2": "a", "b": "b"}
-    found = direction_search.boundaries(latents, scores, factors)
-    assert found["a-1"][0] > 0.95
-    assert found["a-2"][0] < -0.95  # without the part of b
-    assert abs(found["a-2"][1]) < 0.1
-
-
 @pytest.mark.parametrize("values", [np.zeros(100), np.repeat([0, 1], [97, 3])])
 def test_a_score_without_two_sides_is_refused(values, rng):
     with pytest.raises(ValueError, match="`smile`: at least 10 images"):
-        direction_search.boundaries(rng.normal(size=[100, 8]), {"smile": values})
+        direction_boundaries.normals(rng.normal(size=[100, 8]), {"smile": values})
 
 
 @pytest.fixture
@@ -162,6 +154,7 @@ def test_wrong_directions_are_one_line(found, snapshot, labelled_snapshot, tmp_p
     own = (*base, f"--snapshot={snapshot}")
     assert "with a name of sefa0, sefa1, sefa2" in refusal(capsys, *own, "--direction=smile=1")
     assert "an angle in radians" in refusal(capsys, *own, "--direction=sefa0=much")
+    assert "must be NAME=ANGLE" in refusal(capsys, *own, "--direction=sefa0")
     other = (*base, f"--snapshot={labelled_snapshot}", "--direction=sefa0=1")
     assert "holds directions of the network" in refusal(capsys, *other)
     without = ("images", f"--snapshot={snapshot}", "--direction=sefa0=1", f"--out={tmp_path}/x")
@@ -181,6 +174,9 @@ def test_wrong_directions_are_one_line(found, snapshot, labelled_snapshot, tmp_p
         {"directions": {"../a": [1.0] * 8}},
         {"directions": {"a": [float("nan")] * 8}},
         {"directions": {"a": ["1"] * 8}},
+        {"angles": {"b": 0.5}},
+        {"angles": {"sefa0": 40.0}},
+        {"angles": {"sefa0": "0.5"}},
         {"network": 7},
     ],
 )

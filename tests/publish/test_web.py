@@ -1,9 +1,11 @@
 """The page that generates images in the browser."""
 
+import http.server
 import json
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -160,9 +162,8 @@ def test_half_precision_halves_the_weights_and_hardly_moves_the_pixels(
     assert off(tmp_path / "fp16", latents, source) <= web.MAX_LEVELS["fp16"]
 
 
-def test_a_cdn_is_pinned_and_each_file_has_a_hash(snapshot, tmp_path):
-    found = web.export_web(Source.from_snapshot(snapshot), tmp_path / "x", "cdn")
-    assert found == "not checked in a browser: its runtime is on a CDN"
+def test_a_cdn_is_pinned_and_each_file_has_a_hash(snapshot, unchecked, tmp_path):
+    web.export_web(Source.from_snapshot(snapshot), tmp_path / "x", "cdn")
     runtime = json.loads((tmp_path / "x" / "model.json").read_text())["runtime"]
     for files in runtime.values():
         for file in files.values():
@@ -209,6 +210,57 @@ def test_the_browser_generates_the_images_of_generate(name, request, tmp_path):
         pytest.skip("the page is not tested in a browser: no package chromium")
     assert "16 seeds in Chrome/" in found
     assert any(f"at most {levels} of 255" in found for levels in (0, 1))
+
+
+class _Cdn(http.server.SimpleHTTPRequestHandler):
+    """Serves the npm package's scripts to pages from elsewhere, as jsDelivr does."""
+
+    extensions_map = web_check._Handler.extensions_map
+
+    def translate_path(self, path):
+        return str(Path(PACKAGE) / "dist" / path.rpartition("/")[2])
+
+    def end_headers(self):
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.skipif(PACKAGE is None, reason="PGTF_ONNXRUNTIME_WEB names no npm package")
+@pytest.mark.parametrize("wrong", [None, "ort.wasm.min.js", "ort-wasm-simd-threaded.wasm"])
+def test_files_of_a_cdn_are_loaded_and_compared_with_their_hashes(
+    wrong, snapshot, tmp_path, monkeypatch
+):
+    if not any(map(shutil.which, web_check.BROWSERS)):
+        pytest.skip("the page is not tested in a browser: no package chromium")
+    source = Source.from_snapshot(snapshot)
+    if wrong:
+        other = web_runtime.integrity(b"other")
+        monkeypatch.setitem(web_runtime.CDN_HASHES, wrong, other)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Cdn) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(web_runtime, "CDN", f"http://127.0.0.1:{server.server_address[1]}")
+        try:
+            if wrong:
+                with pytest.raises(ValueError, match="it fails in"):
+                    web.export_web(source, tmp_path / "x", "cdn")
+            else:
+                assert "16 seeds in Chrome/" in web.export_web(source, tmp_path / "x", "cdn")
+        finally:
+            server.shutdown()
+
+
+def test_a_cdn_that_cannot_be_reached_is_told(snapshot, tmp_path, monkeypatch):
+    if not any(map(shutil.which, web_check.BROWSERS)):
+        pytest.skip("the check is not tested in a browser: no package chromium")
+    monkeypatch.setattr(web_runtime, "CDN", "http://127.0.0.1:9")
+    found = web.export_web(Source.from_snapshot(snapshot), tmp_path / "x", "cdn")
+    assert found == (
+        "not checked in a browser: the files of its runtime cannot be reached from here"
+    )
+    assert (tmp_path / "x" / "index.html").exists()
 
 
 def test_a_page_that_fails_is_told(tmp_path):

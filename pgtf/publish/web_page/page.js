@@ -173,8 +173,10 @@ say("Loading the network ...");
 try {
   generator = await Generator.load(model);
   await show();
+  document.body.dataset.shown = "yes";
   await showGrid();
 } catch (error) {
+  document.body.dataset.shown ??= "no";
   say(`The network could not be loaded: ${error.message}`);
 }
 document.body.dataset.ready = generator ? "yes" : "no";

@@ -1,0 +1,166 @@
+"""Directions that give images the values of a classifier, and change its other answers little."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pgtf import marks
+from pgtf.export import directions
+from pgtf.export.source import Source
+from pgtf.metrics import classifier
+from pgtf.publish import direction_judge
+from pgtf.publish.direction_judge import Judge, Reader, Trial, Value, cautious, choose
+from tests.commands.generating import refusal, run
+
+pytestmark = pytest.mark.usefixtures("loaded_once")
+SIZE = 16
+FACTORS = {"skin": ["light", "dark"], "hair": ["fair", "black"], "hat": ["none", "round", "flat"]}
+
+
+class Mirror:
+    """A generator whose images are its latents, of unit mean square."""
+
+    lod, latent_size = 0.0, SIZE
+    config = types.SimpleNamespace(label_size=0)
+
+    def model_at(self, lod):
+        return lambda inputs: inputs[:, np.newaxis, np.newaxis], 1.0
+
+    def inputs(self, latents, labels, alpha):
+        return latents * tf.math.rsqrt(tf.reduce_mean(latents**2, axis=1, keepdims=True)) / 8
+
+
+def logits(images):
+    """Skin depends on the first number, hair on the first two, in a curve; the hat on others."""
+    x = 8 * tf.convert_to_tensor(images)[:, 0, 0]
+    skin = 3 * x[:, 0] + x[:, 2]
+    hair = x[:, 1] + 2 * x[:, 2] ** 2 - 2
+    hats = [0 * skin, 3 * x[:, 3] - 2, 3 * x[:, 4] - 2]
+    return tf.stack([skin, -skin, hair, -hair, *hats], axis=1)
+
+
+READER = Reader(Source(Mirror(), "x", {}), Judge(logits, FACTORS))
+
+
+@pytest.fixture(scope="module")
+def trial():
+    return Trial(READER, np.arange(400))
+
+
+def test_a_trial_reads_turned_images(trial):
+    before = trial.values()
+    rows = trial.latents / np.sqrt(np.mean(trial.latents**2, axis=1, keepdims=True))
+    assert np.array_equal(before["skin"], 3 * rows[:, 0] + rows[:, 2] < 0)
+    vector = np.eye(SIZE, dtype=np.float32)[0]
+    moved = trial.moved(vector, -1.2, Value("skin", 1))
+    assert moved.asked > 0.95
+    assert moved.others.keys() == {"hair", "hat"}
+    none = trial.moved(vector, 0.0, Value("skin", 1))
+    assert none.asked == np.mean(before["skin"] == 1)
+    assert set(none.others.values()) == {0.0}
+    assert 0.05 < trial.moved_at_random(0.3)["hair"] < 0.6
+
+
+def test_sensitivities_are_second_moments_of_slopes(trial):
+    found = trial.sensitivities()
+    line = np.zeros(SIZE)
+    line[[0, 2]] = 3, 1
+    values, vectors = np.linalg.eigh(found["skin"])
+    assert values[-1] > 0.9  # But for the normalisation of latents, the slope is the same anywhere.
+    assert abs(vectors[:, -1] @ line / np.linalg.norm(line)) > 0.98
+    # Hair depends on the third number by its square, whose slopes are 0 on average.
+    assert found["hair"][2, 2] > 0.8
+    assert np.abs(found["hat"])[:3, :3].max() < 0.1
+    for matrix in found.values():
+        assert np.trace(matrix) == pytest.approx(1)
+
+
+def test_a_cautious_normal_avoids_what_others_are_sensitive_to():
+    normal = np.array([3.0, 0, 1, 0])
+    others = [np.diag([0, 0, 1.0, 0])]
+    angles = [abs(cautious(normal, others, x)[2]) for x in (np.inf, 3.0, 0.1)]
+    assert angles[0] == pytest.approx(1 / np.sqrt(10))
+    assert angles[0] > 1.8 * angles[1] > 10 * angles[2]
+    assert np.linalg.norm(cautious(normal, others, 0.3)) == pytest.approx(1)
+    np.testing.assert_allclose(cautious(normal, [], 0.3), normal / np.sqrt(10), rtol=1e-6)
+
+
+def test_the_turn_that_is_chosen_gives_the_value_and_changes_others_least(trial):
+    fresh = Trial(READER, np.arange(1000, 1400))
+    value = Value("skin", 0)
+    normal = np.zeros(SIZE)
+    normal[[0, 2]] = 3, 1
+    normal /= np.linalg.norm(normal)
+    turn = choose({"light": normal}, {"light": value}, trial.sensitivities(), trial)["light"]
+    assert abs(turn.vector[2]) < 0.5 * normal[2]
+    found = fresh.moved(turn.vector, turn.angle, value)
+    assert found.asked >= 0.9
+    plain = fresh.moved(normal.astype(np.float32), turn.angle, value)
+    assert found.others["hair"] < plain.others["hair"]
+    smaller = max(x for x in (0, *direction_judge.ANGLES) if x < turn.angle)
+    assert trial.moved(turn.vector, smaller, value).asked < direction_judge.WANTED
+
+
+def test_a_value_that_no_turn_gives_has_the_best_one(trial):
+    normal = np.eye(SIZE)[9]
+    turn = choose({"x": normal}, {"x": Value("hat", 1)}, {}, trial)["x"]
+    assert turn.angle in direction_judge.ANGLES
+    assert trial.moved(turn.vector, turn.angle, Value("hat", 1)).asked < 0.9
+
+
+@pytest.mark.parametrize("side", [8, 32, 64])
+def test_a_classifier_reads_tensors_as_it_reads_images(side, rng):
+    images = rng.integers(256, size=[3, side, side, 3]).astype(np.uint8)
+    expected = classifier.resize(images)
+    found = classifier.resized(tf.constant(images.astype(np.float32) / 127.5 - 1))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A classifier file, not trained."""
+    model = classifier.build_model(3, 5, seed=1)
+    factors = {"hair": ["black", "light blue"], "hat": ["none", "round", "flat"]}
+    path = tmp_path / "classifier.npz"
+    classifier.save_classifier(path, classifier._finished(model, factors, {"hair": 1, "hat": 1}))
+    return path
+
+
+def test_the_command_prints_a_table_and_its_directions_have_angles(
+    judged, snapshot, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(direction_judge, "CAUTIONS", (np.inf, 0.3))
+    monkeypatch.setattr("pgtf.commands.generate_directions.NUM_JUDGED", (50, 50, 50))
+    flags = (f"--snapshot={snapshot}", "--method=boundary", f"--classifier={judged}")
+    run("directions", *flags, "--num_images=100", f"--out={tmp_path}/d.json")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["direction", "angle", "asked", "others"]
+    assert [line.split()[0] for line in lines[1:5]] == [
+        "hair-light-blue", "hat-none", "hat-round", "hat-flat"
+    ]  # fmt: skip
+    assert lines[5].startswith("a random one")
+    assert lines[1].count("hat ") == 1
+    loaded = directions.load(tmp_path / "d.json", Source.from_snapshot(snapshot))
+    angle = loaded.usual["hair-light-blue"]
+    assert f"{angle:5.2f}" in lines[1]
+    images = ("images", f"--snapshot={snapshot}", f"--directions={tmp_path}/d.json", "--seeds=3")
+    run(*images, "--direction=hair-light-blue", f"--out={tmp_path}/a")
+    run(*images, f"--direction=hair-light-blue={angle:g}", f"--out={tmp_path}/b")
+    a, b = (tmp_path / name / "seed0003.png" for name in "ab")
+    assert a.read_bytes() == b.read_bytes()
+    assert marks.read_mark(a).facts["Edit"] == f"hair-light-blue={angle:g}"
+
+
+def test_a_classifier_of_other_images_is_one_line(snapshot, tmp_path, capsys):
+    model = classifier.build_model(1, 2, seed=1)
+    path = tmp_path / "gray.npz"
+    classifier.save_classifier(path, classifier._finished(model, {"a": ["b", "c"]}, {"a": 1}))
+    flags = (f"--snapshot={snapshot}", "--method=boundary", f"--classifier={path}")
+    text = refusal(capsys, "directions", *flags, f"--out={tmp_path}/d.json")
+    assert "reads images of 1 channels. Received: 3 channels" in text
+    for name in ("missing.npz", "wrong.npz"):
+        (tmp_path / "wrong.npz").write_bytes(b"PK")
+        flags = (*flags[:2], f"--classifier={tmp_path / name}", f"--out={tmp_path}/d.json")
+        assert name in refusal(capsys, "directions", *flags)
