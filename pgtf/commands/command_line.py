@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from pgtf.commands import compilation_cache
 from pgtf.commands.programs import Program
 from pgtf.distribution import signals
-from pgtf.foreign.terminal import PrintableFormatter, guard, printable
+from pgtf.foreign.terminal import PrintableFormatter, brief, guard, printable
 from pgtf.installation import OPTIONAL, PACKAGES, WITH_TENSORFLOW, missing, missing_message
 
 # Notes (severity I) of TensorFlow's libraries, absl's line before the first of them, and a message
@@ -192,12 +192,16 @@ def one_line_errors(kinds: tuple[type[Exception], ...] = (ValueError, OSError)) 
     try:
         yield
     except kinds as error:
-        message = printable(" ".join(_describe(error).split())) or type(error).__name__
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {line_of(error)}", file=sys.stderr)
         sys.exit(2)
 
 
-def _describe(error: BaseException) -> str:
+def line_of(error: BaseException) -> str:
+    """Describes an error in one line, which no content of a file can make long or change."""
+    return brief(printable(" ".join(_message(error).split()))) or type(error).__name__
+
+
+def _message(error: BaseException) -> str:
     """Returns the message; for a folder of images in place of a dataset, the command it needs."""
     from pgtf.dataset import NoDataset  # `prepare` must run before NumPy is imported
     from pgtf.dataset.sources.images import suggested_command

@@ -19,6 +19,7 @@ ESCAPED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 JOINERS = "\u200c\u200d"  # Persian words and many emoji need them.
 CURSOR_UP = re.compile("(\x1b\\[A)+")  # written by progress bars, alone
 STREAMS = ("stdout", "stderr")
+MAX_LINE, END = 1400, 300  # characters of a line, and of its end if its middle is left out
 
 
 def printable(text: str) -> str:
@@ -99,3 +100,10 @@ def guard() -> None:
 def _safe(value: Any) -> Any:
     is_text = isinstance(value, (str, os.PathLike, BaseException))
     return printable(str(value)) if is_text else value
+
+
+def brief(line: str) -> str:
+    """Leaves out the middle of a line that nobody would read to the end."""
+    if len(line) <= MAX_LINE:
+        return line
+    return f"{line[: MAX_LINE - END]} ... {line[-END:]}"

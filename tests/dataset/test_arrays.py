@@ -1,5 +1,6 @@
 """create_from_arrays: NumPy and TIFF files of any type and number of channels."""
 
+import io
 import json
 import os
 import re
@@ -294,3 +295,25 @@ def test_an_interrupted_job_is_the_same_job_when_it_is_resumed(tmp_path):
     assert first.read_bytes() == second.read_bytes()
     meta = json.loads((tmp_path / "a" / "dataset.json").read_text())
     assert meta["split"] == {"held_out": 2, "seed": 123, "by": None}
+
+
+def test_a_small_tiff_file_cannot_claim_much_memory(tmp_path, capsys):
+    tifffile = pytest.importorskip("tifffile")
+    zeros = np.zeros((1 << 14, 1 << 15), np.uint8)
+    tifffile.imwrite(tmp_path / "x.tif", zeros, compression="zlib", rowsperstrip=1 << 10)
+    assert run("create_from_arrays", tmp_path / "out", tmp_path / "x.tif") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert re.search("x[.]tif: damaged: reading it takes more than .* MiB of memory", line), line
+
+
+def test_a_damaged_archive_is_named_once_in_a_line_that_is_not_long(tmp_path, capsys):
+    content = io.BytesIO()
+    np.savez(content, images=np.zeros((2, 4, 4), np.uint8))
+    name = b"images.npy"
+    changed = content.getvalue().replace(name, bytes(range(200, 210)), 1)
+    changed = changed.replace((10).to_bytes(2, "little"), (4000).to_bytes(2, "little"), 1)
+    (tmp_path / "x.npz").write_bytes(changed + bytes(5000))
+    assert run("create_from_arrays", tmp_path / "out", tmp_path / "x.npz") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.count("x.npz") == 1
+    assert len(line) < 1500

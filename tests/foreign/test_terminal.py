@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from pgtf.commands.command_line import one_line_errors
-from pgtf.foreign.terminal import PrintableFormatter, PrintableStream, one_line, printable
+from pgtf.foreign.terminal import PrintableFormatter, PrintableStream, brief, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,13 @@ def test_a_stream_passes_lines_and_bars_of_progress_only(text, expected):
 def test_one_line_has_no_line_break():
     assert one_line("a\r\nb\u2028c\x85d\x0be\x1b") == "a b c d e\\x1b"
     assert one_line(pathlib.Path("a\nb")) == "a b"
+
+
+@pytest.mark.parametrize("length", [0, 1400, 1401, 100_000])
+def test_the_middle_of_a_long_line_is_left_out(length):
+    line = ("beginning" + "x" * length)[: max(length - 3, 0)] + "end"[:length]
+    found = brief(line)
+    assert len(found) <= 1405
+    assert (found == line) is (length <= 1400)
+    assert found[:1100] == line[:1100]
+    assert found[-300:] == line[-300:]

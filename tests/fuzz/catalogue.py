@@ -115,6 +115,16 @@ RECORDS = repaired(repairs.records, *NPY_WORDS)
 GRAPH = edited(b"ReadFile", b"PyFunc", b"WriteFile")
 MATLAB = edited(b"MATLAB", b"\x0e\0\0\0", b"\x0f\0\0\0", b"\x01\0\0\0")
 HDF5 = edited(b"TREE", b"SNOD", b"HEAP", b"OHDR", b"\x89HDF\r\n\x1a\n")
+TIFF_WORDS = (
+    b"II*\0",
+    b"II+\0",
+    b"\x00\x01\x04\0",
+    b"\x11\x01",
+    b'{"shape": [',
+    b"OME",
+    b"<",
+    b">",
+)
 NIFTI_WORDS = (
     b"n+1\0",
     b"n+2\0",
@@ -175,6 +185,7 @@ def _plain() -> list[Kind]:
         Kind("LMDB", "bedrooms", datasets.lsun, edited(), weight=20),
         Kind("CelebA-HQ", "celebahq", one(datasets.celebahq), DELTAS, ends("txt", "zip"), 40),
         Kind("arrays", "scans", scans.arrays, edited(*NPY_WORDS), weight=60),
+        Kind("TIFF of arrays", "scans", scans.tiff, edited(*TIFF_WORDS), weight=60),
         Kind("NIfTI", "scans", scans.volumes, edited(*NIFTI_WORDS), weight=60),
         Kind("NIfTI, gzip", "scans", _packed_volumes, kinds.gzip_edited, weight=40),
         Kind("DICOM", "scans", functools.partial(scans.dicom, *scans.PLAIN), DICOM, weight=60),

@@ -24,8 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pgtf.commands.command_line import _describe
-from pgtf.foreign.terminal import printable
+from pgtf.commands.command_line import line_of
 from tests.fuzz.cases import Case, left_behind, write
 
 MAX_SECONDS = 5.0  # of CPU time per input
@@ -229,7 +228,7 @@ def _read_one(read: Read, folder: Path) -> Outcome:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
             read(folder)
     except (ValueError, OSError) as error:
-        line = printable(" ".join(_describe(error).split()))
+        line = line_of(error)
         return _refusal(line, folder) or Outcome(REFUSED, line)
     except SystemExit as end:
         lines = [line for line in said.getvalue().splitlines() if line]

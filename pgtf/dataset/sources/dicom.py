@@ -7,7 +7,6 @@ unit of the values. Messages name tags and types, never their values, which may 
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,19 @@ from pgtf.dataset.exporter import SHUFFLE_SEED
 from pgtf.dataset.isolated import Isolation
 from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.sources.ranges import Range
-from pgtf.dataset.sources.stacks import FREE_BYTES, MAX_BYTES, Reading, Stack, Unusable, errors_of
+from pgtf.dataset.sources.stacks import (
+    MAX_BYTES,
+    Reading,
+    Stack,
+    Unusable,
+    errors_of,
+    memory_for,
+)
 
 COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
 MAGIC, MAGIC_AT = b"DICM", 128  # at the start of a file
 HASH_DIGITS = 16
 MAX_UNIT = 16  # letters of a unit
-BYTES_PER_BYTE = 64  # memory for reading, per byte of a file; JPEG 2000 packs up to 20 times
 
 
 def open_dicom(path: str, reading: Reading) -> Stack:
@@ -35,8 +40,7 @@ def open_dicom(path: str, reading: Reading) -> Stack:
         OSError, ValueError: it cannot be read, or has no pixels that can be.
     """
     import_optional("pydicom", "pydicom")
-    max_bytes = min(FREE_BYTES + BYTES_PER_BYTE * os.stat(path).st_size, 4 * MAX_BYTES)
-    values, facts = _ISOLATION(path, max_bytes=max_bytes)
+    values, facts = _ISOLATION(path, max_bytes=memory_for(path))
     num, height, width, channels = values.shape
     return Stack(
         num=num,

@@ -35,9 +35,9 @@ def read_or_refuse(path: str, read: Callable[[], T], remedy: str = "") -> T:
     except OSError as error:
         if error.errno in PASSING:
             raise
-        what = reason(error)
+        what = _reason(error, path)
     except ValueError as error:
-        what = reason(error)
+        what = _reason(error, path)
     names_flag = "; --" in what
     raise ValueError(f"{path}: {what.rstrip('.')}. {'' if names_flag else remedy}".rstrip())
 
@@ -58,6 +58,10 @@ def read_or_reject(path: str, read: Callable[[], T], part: str = "") -> T | Reje
     except OSError as error:
         if error.errno in PASSING:
             raise
-        return Rejected(path + part, reason(error))
+        return Rejected(path + part, _reason(error, path))
     except ValueError as error:
-        return Rejected(path + part, reason(error))
+        return Rejected(path + part, _reason(error, path))
+
+
+def _reason(error: Exception, path: str) -> str:
+    return reason(error).removeprefix(f"{path}: ")

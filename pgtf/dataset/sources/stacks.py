@@ -24,6 +24,7 @@ MAX_BYTES = 1 << 33  # of a decoded file
 FREE_BYTES = 1 << 28
 MAX_PACKING = 128
 FREE_IMAGES = 1 << 16
+BYTES_PER_BYTE = 64  # of memory of a process that unpacks a file, beyond FREE_BYTES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +154,11 @@ def check_packing(num_bytes: int, file_bytes: int, remedy: str = "") -> None:
         raise Unusable(
             f"claims to hold {num_bytes >> 20} MiB, too much for its {file_bytes} bytes{remedy}"
         )
+
+
+def memory_for(path: str) -> int:
+    """Returns the bytes that a process may take to read a file."""
+    return min(FREE_BYTES + BYTES_PER_BYTE * os.stat(path).st_size, 4 * MAX_BYTES)
 
 
 def arranged(array: np.ndarray, reading: Reading) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pydicom
+import tifffile
 
 from tests.fuzz.cases import Case
 from tests.fuzz.seeds import files
@@ -51,3 +52,23 @@ def arrays() -> list[Case]:
         {"in/a.npy": npy(values.astype(np.float32)), "in/b.npy": npy(values.astype(np.uint8))},
         {"in/a.npz": packed.getvalue()},
     ]
+
+
+def tiff() -> list[Case]:
+    """TIFF files of pages or planes, packed or not, small or big, with what programs note."""
+    values = np.random.RandomState(4).randint(0, 1000, (3, 16, 16)).astype(np.uint16)
+    zeros = np.zeros((3, 16, 16), np.float32) + np.eye(16, dtype=np.float32)
+    kinds = [
+        (values, {}),
+        (values, {"bigtiff": True, "metadata": None}),
+        (zeros, {"compression": "zlib", "tile": (16, 16)}),
+        (values, {"photometric": "minisblack", "planarconfig": "separate"}),
+        (values, {"ome": True}),
+        (values, {"imagej": True}),
+    ]
+    found = []
+    for array, options in kinds:
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, array, **options)
+        found.append({"in/a.tif": buffer.getvalue()})
+    return found
