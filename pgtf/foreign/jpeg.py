@@ -69,9 +69,8 @@ def refuse_damaged(content: bytes) -> None:
     program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("jpeg_check.py"))]
     done = subprocess.run([*program, library], input=content, capture_output=True)
     lines = done.stderr.decode(errors="replace").splitlines()
-    # The first warning, or else the error, tells most.
-    if done.returncode in (0, 1) and lines and not NOT_CHECKED.search(lines[-1]):
-        raise _damaged(lines[0])
+    if done.returncode in (1, 2) and lines and not NOT_CHECKED.search(lines[-1]):
+        raise _damaged(lines[-1])
 
 
 def _damaged(message: str) -> ValueError:

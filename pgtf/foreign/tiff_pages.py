@@ -17,7 +17,6 @@ from pgtf.foreign.tiff import (
     COMPRESSION,
     HEIGHT,
     MAX_VALUES,
-    ORIENTATION,
     PHOTOMETRIC,
     SAMPLE_FORMAT,
     UNSIGNED,
@@ -112,8 +111,7 @@ def plain_tiff(content: Content, page: int = 0) -> Plain:
     kept = _checked(content, found)
     plain = _extracted(content, found, kept) if len(pages) > 1 else None
     plain = plain or _with_one_directory(content[0 : len(content)], found, kept)
-    turned = found.integer(ORIENTATION, 1)
-    turned = turned if 1 <= turned <= 8 else 1
+    turned = found.orientation or 1
     return Plain(plain, len(pages), bits, sample_format, is_inverted, turned)
 
 

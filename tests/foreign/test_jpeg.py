@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 import simplejpeg
 
+from benchmarks import photograph_files
 from pgtf.dataset.faces.photographs import read_photograph
 from pgtf.dataset.sources import lsun
 from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
@@ -243,6 +244,27 @@ def test_a_thumbnail_that_a_wrong_length_lays_open_is_not_taken_for_the_picture(
     # Pictures for other purposes follow the first one, each as a file of its own.
     several = SMOOTH[:2] + b"\xff\xe1\0\x0aExif\0\0II and more" + SMOOTH[2:] + thumbnail
     np.testing.assert_array_equal(by_us(tmp_path / "x", several), by_pillow(SMOOTH))
+
+
+def test_what_the_system_says_beside_libjpeg_is_no_damage(tmp_path, monkeypatch):
+    """The loader complains about a library that is not there, for every process."""
+    monkeypatch.setenv("LD_PRELOAD", "/gone.so")
+    np.testing.assert_array_equal(by_us(tmp_path / "x", CMYK), by_pillow(CMYK))
+    with pytest.raises(ValueError, match="damaged JPEG data .premature end of data segment"):
+        by_us(tmp_path / "x", CMYK[: len(CMYK) - 300] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("first", [(0, 3, 1), (9, 3, 1), (6, 3, 2), (6, 2, 1)])
+def test_the_first_orientation_of_a_tiff_file_that_can_be_one_counts(first, tmp_path):
+    pixels = RNG.integers(0, 256, (1, 8, 8)).astype(np.uint8)
+    value, kind, count = first
+    records = [
+        struct.pack("<HHIHH", 274, kind, count, value, 0),
+        struct.pack("<HHIHH", 274, 3, 1, 6, 0),
+    ]
+    (tmp_path / "x.tif").write_bytes(photograph_files.tiff("<", pixels, records))
+    found = read_picture(str(tmp_path / "x.tif"), Conversion(1, 8))
+    np.testing.assert_array_equal(found, np.rot90(pixels, -1, (1, 2)))
 
 
 def test_an_odd_value_beside_the_orientation_of_a_tiff_file_does_no_harm(tmp_path):
