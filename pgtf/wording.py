@@ -1,6 +1,12 @@
-"""Numbers in messages: counts with the right plural, and times in the unit that fits."""
+"""Words of messages: counts with the right plural, times in the unit that fits, paths meant."""
 
 from __future__ import annotations
+
+import difflib
+import itertools
+import os
+
+MAX_NAMES = 1000  # of a folder that are compared with a misspelled one
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -29,3 +35,24 @@ def _two(large: int, small: int, *units: str) -> str:
     """Leaves out a unit of which there is none: 2, 0, "h", "min" -> "2 h"."""
     pairs = zip((large, small), units, strict=True)
     return " ".join(f"{number} {unit}" for number, unit in pairs if number)
+
+
+def meant(path: str | os.PathLike[str], folders_only: bool = False) -> str:
+    """Returns " Did you mean X?" for what lies where `path` should, with a similar name; else "".
+
+    Args:
+        path: path at which nothing is.
+        folders_only: names folders and archives of one only.
+    """
+    folder, name = os.path.split(os.path.normpath(path))
+    try:
+        with os.scandir(folder or ".") as found:
+            names = [
+                entry.name
+                for entry in itertools.islice(found, MAX_NAMES)
+                if not folders_only or entry.is_dir() or entry.name.endswith(".zip")
+            ]
+    except (OSError, ValueError):  # A null character is no part of a path.
+        return ""
+    near = difflib.get_close_matches(name, sorted(names), n=1)
+    return f" Did you mean {os.path.join(folder, near[0])}?" if near else ""

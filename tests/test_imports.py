@@ -38,7 +38,7 @@ ALLOWED = {
     },
     "api": {
         *("config", "dataset", "depth", "distribution", "export", "foreign", "grids", "images"),
-        *("label_groups", "metrics", "networks", "runs", "schedule", "training"),
+        *("label_groups", "metrics", "networks", "runs", "schedule", "training", "wording"),
     },
     "commands": {
         *("api", "config", "dataset", "depth", "distribution", "export", "files", "foreign"),
@@ -57,7 +57,7 @@ ALLOWED = {
         *("images", "installation", "interop", "label_groups", "losses", "marks", "networks"),
         *("ops", "runs", "schedule", "wording"),
     },
-    "runs": {"dataset", "files", "foreign", "installation", "interop"},
+    "runs": {"dataset", "files", "foreign", "installation", "interop", "wording"},
     "distribution": {"foreign"},
     "dataset": {
         *("files", "foreign", "grids", "images", "installation", "label_groups", "previews"),

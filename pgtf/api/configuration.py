@@ -13,6 +13,7 @@ from pgtf.dataset.sources import automatic
 from pgtf.distribution.cluster import num_workers
 from pgtf.metrics.plan import parse_plan
 from pgtf.runs import run_folder
+from pgtf.wording import meant
 
 _AUGMENT = ("aug", "aug_p", "aug_target", "aug_kimg", "aug_interval")  # flags that are fields
 
@@ -80,7 +81,8 @@ def check_files(options: TrainOptions, config: Config) -> None:
     if config.dataset != PRESETS["demo"].dataset:  # The demo dataset is drawn if it is missing.
         holds_images(config)
     if options.resume_pkl is not None and not os.path.exists(options.resume_pkl):
-        raise FileNotFoundError(f"{options.resume_pkl}: no such file.")
+        remedy = meant(options.resume_pkl)
+        raise FileNotFoundError(f"{options.resume_pkl}: no such file.{remedy}")
     if options.resume_pkl is not None and os.path.isdir(options.resume_pkl):
         raise IsADirectoryError(
             f"{options.resume_pkl}: Is a directory. `resume_pkl` must be a snapshot or a pickle."

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from pgtf.foreign.terminal import printable
 from pgtf.installation import spelled
+from pgtf.wording import meant
 
 CUTOFF = 0.6  # Less alike words are no misspellings of each other.
 # Flags of other programs of this field, with those that do the same here.
@@ -113,7 +114,7 @@ def check_files(args: argparse.Namespace, *names: str, folders: Iterable[str] = 
         path = getattr(args, name, None)
         path = "." if path == "" else path  # as pathlib takes it
         if path is not None and not os.path.exists(path):
-            raise FileNotFoundError(f"{path}: no such file.")
+            raise FileNotFoundError(f"{path}: no such file.{meant(path, name in folders)}")
         if path is not None and name in names and os.path.isdir(path):
             raise IsADirectoryError(f"{path}: Is a directory. `--{name}` must be a file.")
 

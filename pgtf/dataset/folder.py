@@ -32,6 +32,7 @@ from pgtf.images import UINT8_DRANGE
 from pgtf.installation import spelled
 from pgtf.label_groups import LabelGroup
 from pgtf.previews import to_rgb
+from pgtf.wording import meant
 
 CONTACT_SHEET = "contact-sheet.png"
 Part = Literal["train", "held_out", "all"]
@@ -184,8 +185,8 @@ def open_dataset(
     try:
         names = retried(lambda: os.listdir(path), path)
     except (FileNotFoundError, NotADirectoryError):
-        message = f"{path}: no such dataset folder. {spelled('Create it with dataset_tool.py.')}"
-        raise FileNotFoundError(message) from None
+        remedy = meant(path, folders_only=True) or spelled(" Create it with dataset_tool.py.")
+        raise FileNotFoundError(f"{path}: no such dataset folder.{remedy}") from None
     names = [name for name in names if not is_hidden(name)]
     meta = read_description(path)
     files = open_levels(path, names, meta)

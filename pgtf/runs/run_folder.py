@@ -12,6 +12,7 @@ from pgtf.foreign.json_files import SMALL_BYTES, read_json
 from pgtf.installation import spelled
 from pgtf.runs import identity
 from pgtf.runs.interfaces import RunConfig
+from pgtf.wording import meant
 
 CONFIG_FILE = "config.json"
 STATS_FILE = "stats.jsonl"
@@ -132,7 +133,7 @@ def network_file(outdir: str | os.PathLike[str], name: str) -> Path:
     if os.path.isdir(name) or (name.isdecimal() and not os.path.exists(name)):
         return newest_snapshot(locate(outdir, name))
     if not os.path.exists(name):
-        raise FileNotFoundError(f"{name}: no such file or run.")
+        raise FileNotFoundError(f"{name}: no such file or run.{meant(name)}")
     return Path(name)
 
 
