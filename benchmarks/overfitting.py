@@ -1,10 +1,12 @@
 """Training that overfits, with and without augmentation: a very small dataset seen very often.
 
     python -m benchmarks.overfitting --images=64 --kimg=60 --kinds=none,ada --seeds=1
+    python -m benchmarks.overfitting --emoji=package --images=64 --kimg=25
 
-Demo faces at 16x16. At each look one line of JSON: the overfitting signal r_v over the last 1,000
-images, from 64 images that nothing is trained on, p of the augmentations, and values of the fakes
-against 900 others: SWD x 10^3, KID x 10^3 and modes by a classifier of faces (small_data.py).
+Demo faces at 16x16, or emoji (small_data.py). At each look one line of JSON: the overfitting signal
+r_v over the last 1,000 images, from 64 images that nothing is trained on, p of the augmentations,
+and values of the fakes against 900 others: SWD x 10^3, and for faces KID x 10^3 and modes by a
+classifier.
 """
 
 import argparse
@@ -33,23 +35,26 @@ OPTIONS = {
 }
 
 
-def judge_of(num_trained):
-    """A judge of fakes with a classifier, and the images to train on and to hold out."""
-    kept = num_trained + NUM_HELD_OUT
-    images, _ = small_data.face_images(kept + small_data.NUM_JUDGED, RESOLUTION, 1)
+def images_of(args):
+    """Images to train on, to hold out and to judge by, and a classifier of them or None."""
+    num = args.images + NUM_HELD_OUT + small_data.NUM_JUDGED
+    if args.emoji is not None:
+        return small_data.emoji_images(args.emoji, RESOLUTION)[0][:num], None
+    images, _ = small_data.face_images(num, RESOLUTION, 1)
     more, labels = small_data.face_images(NUM_CLASSIFIED, RESOLUTION, 2)
     factors = {name: list(values) for name, values in demo.FACTORS.items()}
     epochs = small_data.CLASSIFIER_EPOCHS["faces"]
-    classifier = train(lambda x: more[x], labels, factors, 3, epochs=epochs)
-    return small_data.Judge(images[kept:], classifier), images[:kept]
+    return images, train(lambda x: more[x], labels, factors, 3, epochs=epochs)
 
 
 def run(args):
     """Every kind of augmentation with every seed, in turns."""
-    judge, images = judge_of(args.images)
-    folder = pathlib.Path(args.outdir) / f"faces-{args.images}-{NUM_HELD_OUT}"
-    dataset = small_data.dataset_of(folder, images)
-    numbers = np.arange(len(images))
+    images, classifier = images_of(args)
+    numbers = np.arange(args.images + NUM_HELD_OUT)
+    judge = small_data.Judge(images[len(numbers) :], classifier)
+    name = "faces" if args.emoji is None else "emoji"
+    folder = pathlib.Path(args.outdir) / f"{name}-{args.images}-{NUM_HELD_OUT}"
+    dataset = small_data.dataset_of(folder, images[numbers])
     train_part, kept_part = np.split(numbers, [args.images])
     parts = held_out.Parts(dataset.subset(train_part), dataset.subset(kept_part), None)
     looks = [look for look in args.looks if look <= args.kimg]
@@ -79,6 +84,7 @@ def main():
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=["none", "ada"])
     parser.add_argument("--seeds", type=lambda text: [*map(int, text.split(","))], default=[1])
     parser.add_argument("--target", type=float, default=0.6, help="aug_target")
+    parser.add_argument("--emoji", help="unpacked emoji-datasource-google; none = faces")
     parser.add_argument("--outdir", default="small-data")
     run(parser.parse_args())
 

@@ -149,10 +149,8 @@ class Measurement:
     def _scores(self, resolution_log2: int, fading: bool, size: int) -> Callable[..., tf.Tensor]:
         G, D, augmentation = self._state.G, self._state.D, self._augmentation
         seed = self._config.training.seed
-        options = {
-            "strict_uint8": self._config.dataset.strict_uint8_fade,
-            "value_range": self._datasets[0].value_range,
-        }
+        strict = self._config.dataset.strict_uint8_fade
+        value_range = self._datasets[0].value_range
 
         def scores(
             train: tf.Tensor,
@@ -170,7 +168,9 @@ class Measurement:
                 fakes = G.model(resolution_log2, fading)(G.inputs(latents, labels, alpha))
                 found, y = [], fakes
                 for reals in (train, held_out):
-                    x = pipeline.process_reals(reals, alpha, **options)
+                    x = pipeline.process_reals(
+                        reals, alpha, strict_uint8=strict, value_range=value_range
+                    )
                     if augmentation is not None and numbers is not None:
                         x, y = augmentation.of_D(x, fakes, numbers)
                     found.append(x)
