@@ -116,6 +116,8 @@ def test_whatis_needs_no_network_and_reads_what_is_short(plain, tmp_path, capsys
     run("whatis", tmp_path / "short" / "seed0003.png")
     assert "pgtf" in capsys.readouterr().out
     assert "has no mark" in refusal(capsys, "whatis", tmp_path / "none" / "seed0003.png")
+    text = refusal(capsys, "whatis", tmp_path / "none" / "seed0003.png", f"--out={tmp_path}/a.png")
+    assert "`--out` needs the network" in text
     short = ("whatis", tmp_path / "short" / "seed0003.png", f"--snapshot={plain}")
     assert "does not say from what" in refusal_after_output(capsys, *short)
 
@@ -149,7 +151,7 @@ def test_another_network_and_changed_pixels_are_told(plain, labelled, tmp_path, 
         ({"Zoom": "16000"}, "must be at most"),
         ({"Grid": "2000000000x1"}, "in place of a number"),
         ({"Lod": "nan"}, "lod"),
-        ({"Lod": "x"}, "float"),
+        ({"Lod": "x"}, "in place of a number"),
         ({"Latents": "AAAA"}, "not rows of 8 numbers"),
         ({"Latents": "not base64"}, "not rows of 8 numbers"),
         ({"RandomState": "1", "Indices": "999999999"}, "must be in 1"),

@@ -35,27 +35,18 @@ Scores = tuple[np.ndarray, dict[str, np.ndarray]]  # seeds [N]; name -> [N]
 
 def find(args: argparse.Namespace) -> None:
     """Finds directions; writes them as named vectors, and a sheet."""
+    if args.scores is not None and args.method != "boundary":
+        raise ValueError("`--scores` needs `--method=boundary`.")
+    if args.method == "boundary" and (args.scores is None) == (args.classifier is None):
+        raise ValueError("`--method=boundary` needs either `--scores` or `--classifier`.")
     source = networks.source(args)
     path = Path(args.out or directions.beside(source))
     sheet = path.with_suffix(".png")
+    if path == sheet:
+        raise ValueError(f"`--out` must be a .json file. Received: {path}; the sheet is beside it.")
     for file in (path, sheet):
         pictures.prepare_file(file, args.overwrite)
-    num, usual = min(args.num, source.Gs.latent_size), {}
-    if args.method == "sefa":
-        vectors = direction_search.sefa(source.Gs, num)
-    elif args.method == "pca":
-        labels = source.labels(None, np.arange(args.num_images))
-        vectors = direction_search.pca(source.Gs, num, args.num_images, labels)
-    elif (args.scores is None) == (args.classifier is None):
-        raise ValueError("`--method=boundary` needs either `--scores` or `--classifier`.")
-    elif args.scores is not None:
-        seeds, scores = read_scores(args.scores)
-        latents = latents_from_seeds(seeds, source.Gs.latent_size).numpy()
-        vectors = direction_boundaries.orthogonal(direction_boundaries.normals(latents, scores))
-    else:
-        turns = _judged(args, source)
-        vectors = {name: turn.vector for name, turn in turns.items()}
-        usual = {name: turn.angle for name, turn in turns.items()}
+    vectors, usual = _found(args, source)
     directions.Directions(source.sha256, args.method, vectors, usual).save(path)
     if source.Gs.config.num_channels in (1, 3):
         direction_sheet.save_sheet(
@@ -64,11 +55,44 @@ def find(args: argparse.Namespace) -> None:
     print(f"{counted(len(vectors), 'direction')} in {one_line(path)}: {', '.join(vectors)}")
 
 
-def _judged(args: argparse.Namespace, source: Source) -> dict[str, direction_judge.Turn]:
+def _found(
+    args: argparse.Namespace, source: Source
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Finds the directions of a method. Returns them, and the angles of those that have one."""
+    if args.method == "boundary":
+        if args.classifier is not None:
+            return _judged(args, source)
+        seeds, scores = read_scores(args.scores)
+        latents = latents_from_seeds(seeds, source.Gs.latent_size).numpy()
+        normals = direction_boundaries.normals(latents, scores)
+        return direction_boundaries.orthogonal(normals), {}
+    num = min(args.num, source.Gs.latent_size)
+    if args.method == "sefa":
+        vectors = direction_search.sefa(source.Gs, num)
+    else:
+        if args.num_images <= num:
+            raise ValueError(
+                f"`--method=pca` needs more images than directions. Received: {args.num_images} "
+                f"images, {num} directions."
+            )
+        labels = source.labels(None, np.arange(args.num_images))
+        vectors = direction_search.pca(source.Gs, num, args.num_images, labels)
+    if args.classifier is not None:
+        reader = direction_judge.Reader(source, _judge(args.classifier, source))
+        trial = direction_judge.Trial(reader, np.arange(NUM_JUDGED[-1]))
+        print(f"{'direction':20}  angle  images that changed")
+        for name, vector in vectors.items():
+            print(f"{name:20}  {args.angle:5.2f}  {_shares(trial.changed(vector, args.angle))}")
+    return vectors, {}
+
+
+def _judged(
+    args: argparse.Namespace, source: Source
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Lets a classifier read generated images. Finds a direction for each of its values.
 
     Normals, sensitivities, the choice of a turn and the table that is printed have images of their
-    own.
+    own. Returns the directions and their angles.
     """
     judge = _judge(args.classifier, source)
     reader = direction_judge.Reader(source, judge)
@@ -80,18 +104,20 @@ def _judged(args: argparse.Namespace, source: Source) -> dict[str, direction_jud
         for i, value in enumerate(names):
             if len(names) == 2 and i == 0:
                 continue  # the opposite of the other one
-            name = f"{factor}-{value}".replace(" ", "-")
+            name = directions.name_of(f"{factor}-{value}")
             values[name] = direction_judge.Value(factor, i)
             scores[name] = logits[:, i] - np.delete(logits, i, axis=1).max(axis=1)
     normals = direction_boundaries.normals(trial.latents, scores)
     turns = direction_judge.choose(normals, values, sensitive.sensitivities(), tried)
-    print(f"{'direction':20}  angle  asked  others")
+    print(f"{'direction':20}  angle  asked  other factors that changed")
     for name, turn in turns.items():
         moved = measured.moved(turn.vector, turn.angle, values[name])
         print(f"{name:20}  {turn.angle:5.2f}  {moved.asked:5.2f}  {_shares(moved.others)}")
     angle = float(np.median([turn.angle for turn in turns.values()]))
-    print(f"{'a random one':20}  {angle:5.2f}  {'':5}  {_shares(measured.moved_at_random(angle))}")
-    return turns
+    changed = measured.changed_at_random(angle)
+    print(f"{'a random one':20}  {angle:5.2f}  {'':5}  {_shares(changed)}")
+    vectors = {name: turn.vector for name, turn in turns.items()}
+    return vectors, {name: turn.angle for name, turn in turns.items()}
 
 
 def _shares(others: Mapping[str, float]) -> str:
@@ -137,7 +163,10 @@ def read_scores(path: str) -> Scores:
         raise ValueError(f"{path}: column `seed` must hold seeds.")
     for number, name in enumerate(table.columns):
         if number != seed_column and not table.is_unnamed(number):
-            scores[name.replace(" ", "-")] = _column(table, number)
+            shown = directions.name_of(name)
+            if shown in scores:
+                raise ValueError(f"{path}: has two columns of scores named `{shown}`.")
+            scores[shown] = _column(table, number)
     if not scores:
         raise ValueError(f"{path}: must have a column of scores beside `seed`.")
     return np.array([int(x) for x in table.column(seed_column)], np.int64), scores

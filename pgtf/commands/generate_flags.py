@@ -58,6 +58,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             "target",
             "latents",
             "file",
+            "scores",
+            "classifier",
+            "directions",
             "check",
             folders=["saved_model", "reals"],
         )

@@ -98,6 +98,17 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     return parse
 
 
+def natural(text: str) -> int:
+    """Parses a whole number of 0 or more."""
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+natural.__name__ = "int of 0 or more"  # argparse names it in the error.
+
+
 def grid_size(text: str) -> tuple[int, int]:
     """Parses a grid size: "3x2" -> (3, 2)."""
     columns, rows = (int(number) for number in text.split("x"))

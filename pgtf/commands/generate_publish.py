@@ -26,13 +26,16 @@ MAX_SHOWN = 60  # characters of a fact that `whatis` prints
 
 def whatis(args: argparse.Namespace) -> None:
     """Prints the mark of a file; with a network, generates the picture again and compares."""
+    named = args.run is not None or args.snapshot is not None or args.pkl is not None
+    if args.out is not None and not named:
+        raise ValueError("`--out` needs the network: `--run`, `--snapshot` or `--pkl`.")
     if (mark := read_mark(args.file)) is None:
         raise ValueError(f"{args.file}: has no mark. Its pixels may be anything.")
     print(one_line(f"{args.file}: {mark.sentence}"))
     for name, value in mark.facts.items():
         shown = value if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]}... ({len(value)})"
         print(one_line(f"  {name}: {shown}"))
-    if args.run is None and args.snapshot is None and args.pkl is None:
+    if not named:
         return
     again = remake.make_again(networks.source(args), mark, args.file)
     off = remake.difference(again, args.file)

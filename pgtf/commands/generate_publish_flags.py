@@ -11,6 +11,7 @@ from pgtf.commands.generate_parts import (
     add_mark,
     add_network_flags,
     add_out,
+    natural,
     positive,
 )
 
@@ -55,15 +56,18 @@ def add_find(p: argparse.ArgumentParser) -> None:
     p.add_argument("--method", choices=METHODS, default="sefa", help=text)
     text = "sefa and pca: number of directions (default: %(default)s)"
     p.add_argument("--num", type=positive(int), default=10, help=text)
-    text = "pca and --classifier: number of images that are generated (default: %(default)s)"
+    text = "pca and boundary with --classifier: number of images (default: %(default)s)"
     p.add_argument("--num_images", type=positive(int), default=4000, help=text)
     text = "boundary: CSV with a column `seed` and a column per score"
     p.add_argument("--scores", metavar="FILE", help=text)
-    text = "boundary: classifier of the metric modes, which scores generated images"
+    text = (
+        "classifier of the metric modes. boundary: find a direction for each of its values; sefa, "
+        "pca: print what each direction changes"
+    )
     p.add_argument("--classifier", metavar="FILE", help=text)
     text = "sheet: seed of the image in the middle (default: %(default)s)"
-    p.add_argument("--seed", type=int, default=0, help=text)
-    text = "sheet: angle of the last column in radians (default: %(default)s)"
+    p.add_argument("--seed", type=natural, default=0, help=text)
+    text = "angle of the sheet's last column, and of the table, in radians (default: %(default)s)"
     p.add_argument("--angle", type=positive(float), default=0.6, help=text)
     text = "file.json; the sheet is beside it (default: <snapshot>-directions.json)"
     add_out(p, text)

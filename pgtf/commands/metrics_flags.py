@@ -235,14 +235,19 @@ def _positive_or_all(text: str) -> int | str:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
-    return number
+    return _at_least(text, 1, "above 0")
 
 
 def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more. Received: {text}")
+    return _at_least(text, 0, "0 or more")
+
+
+def _at_least(text: str, least: int, words: str) -> int:
+    """Parses a whole number."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"must be {words}. Received: {text}")
     return number

@@ -141,6 +141,18 @@ def load(path: str | os.PathLike[str], source: Source) -> Directions:
     return Directions(found["network"], found["method"], vectors, usual)
 
 
+def name_of(text: str) -> str:
+    """Makes the name of a direction of a column or a value: other signs become hyphens.
+
+    Raises:
+        ValueError: no letter or digit is left.
+    """
+    name = re.sub(r"[^\w.+-]+", "-", text).strip("-")[:64]
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a direction must have a name of letters and digits. Received: {text!r}.")
+    return name
+
+
 def beside(source: Source) -> Path:
     """Path of the directions of a network unless a flag names another."""
     return source.beside("-directions.json")

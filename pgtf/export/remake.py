@@ -52,7 +52,7 @@ def make_again(source: Source, mark: Mark, path: str) -> np.ndarray:
             f"{path}: its mark does not say from what the pixels were made (no {error.args[0]})."
         ) from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: its mark is damaged: {error}") from None
 
 
 def difference(again: np.ndarray, path: str) -> int:
@@ -89,7 +89,7 @@ def _span(values: np.ndarray) -> float:
 def _generated(source: Source, facts: Mapping[str, str]) -> np.ndarray:
     """Generates what the facts of a mark describe. Raises KeyError for one that is missing."""
     sampled, labels = _read(source, facts)
-    zoom, lod = _integer(facts["Zoom"]), float(facts["Lod"])
+    zoom, lod = _integer(facts["Zoom"]), _float(facts["Lod"])
     cells = facts.get("Grid", "1x1").split("x")
     columns, rows = (_integer(number, len(sampled)) for number in (*cells, "1")[:2])
     pictures.check_grid(source.Gs, columns * rows, lod, zoom)
@@ -128,6 +128,13 @@ def _integer(text: str, largest: int = MAX_ZOOM) -> int:
     if not (text.isdecimal() and text.isascii() and int(text[:12]) <= largest):
         raise ValueError(f"the mark holds {text[:20]!r} in place of a number up to {largest}")
     return int(text)
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"the mark holds {text[:20]!r} in place of a number") from None
 
 
 def _decoded(name: str, text: str, num_columns: int) -> np.ndarray:

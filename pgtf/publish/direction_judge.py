@@ -22,8 +22,8 @@ from pgtf.publish.direction_search import unit
 
 BATCH = 50
 NUM_RANDOM = 5  # random directions
-WANTED = 0.92  # share of the tried images that a turn must give the value; 90% of others have it
-ANGLES = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.75, 0.9, 1.1)
+WANTED = 0.93  # share of the tried images that a turn must give the value; 90% of others have it
+ANGLES = (*(i / 20 for i in range(2, 13)), 0.7, 0.8, 0.9, 1.0, 1.1)  # radians
 # Smaller values avoid more of what other factors are sensitive to; infinity is the normal itself.
 CAUTIONS = (np.inf, 3.0, 1.0, 0.3, 0.1)
 
@@ -117,26 +117,29 @@ class Trial:
 
     def moved(self, vector: np.ndarray, angle: float, value: Value) -> Moved:
         """Turns all images and reads them again."""
-        changed, after = self._turned(vector, angle)
-        others = {name: share for name, share in changed.items() if name != value.factor}
+        after = self._turned(vector, angle)
+        others = {name: x for name, x in self._changed(after).items() if name != value.factor}
         return Moved(float(np.mean(after[value.factor] == value.index)), others)
 
-    def moved_at_random(self, angle: float) -> dict[str, float]:
+    def changed_at_random(self, angle: float) -> dict[str, float]:
         """Computes the share of images of which random turns change each factor, on average.
 
         It tells how much of `Moved.others` is any turn, and a judge who is unsure.
         """
         vectors = np.random.default_rng(0).normal(size=[NUM_RANDOM, self.latents.shape[1]])
-        found = [self._turned(x, angle)[0] for x in unit(vectors).astype(np.float32)]
+        found = [self.changed(x, angle) for x in unit(vectors).astype(np.float32)]
         return {name: float(np.mean([x[name] for x in found])) for name in self._judge.factors}
 
-    def _turned(
-        self, vector: np.ndarray, angle: float
-    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Turns all images. Returns the share that changed in each factor, and the values."""
+    def changed(self, vector: np.ndarray, angle: float) -> dict[str, float]:
+        """Turns all images. Returns the share of them that changed in each factor."""
+        return self._changed(self._turned(vector, angle))
+
+    def _turned(self, vector: np.ndarray, angle: float) -> dict[str, np.ndarray]:
         angles = np.full([len(self.latents), 1], angle, np.float32)
-        after = self.values(edit(self.latents, vector[np.newaxis], angles))
-        return {name: float(np.mean(x != self._before[name])) for name, x in after.items()}, after
+        return self.values(edit(self.latents, vector[np.newaxis], angles))
+
+    def _changed(self, after: Mapping[str, np.ndarray]) -> dict[str, float]:
+        return {name: float(np.mean(x != self._before[name])) for name, x in after.items()}
 
     def sensitivities(self) -> dict[str, np.ndarray]:
         """Computes the latent directions that change each factor: -> [L, L] by factor.

@@ -85,7 +85,7 @@ def check(manifest: Path, source: Source | None) -> Report:
     lines = iter(read_lines(manifest, max_bytes=MAX_BYTES, max_lines=2 * MAX_IMAGES + 1))
     first = next(lines, None)
     if first is None or first.is_torn:
-        raise ValueError(f"{manifest}: must be a manifest of fakeset. Received: an empty file.")
+        raise ValueError(f"{manifest}: must be a manifest of fakeset. It has no complete line.")
     header = read_as(_HEADER, first.value, str(manifest))
     if (header["format"], header["version"]) != (FORMAT, VERSION):
         raise ValueError(f"{manifest}: must be a manifest of fakeset, version {VERSION}.")

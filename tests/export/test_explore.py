@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -19,9 +20,11 @@ import pytest
 
 from pgtf.commands import generate_runs
 from pgtf.export import explore, explore_tabs, walk
+from pgtf.export.directions import edit
 from pgtf.export.explorable import LiveModel, ServedModel, latents_of
 from pgtf.export.source import Source
 from pgtf.interop import save_snapshot
+from pgtf.marks import read_packet
 from tests import tiny
 
 
@@ -217,6 +220,37 @@ def test_a_run_shows_the_network_as_it_was(opened, tmp_path):
     error = trigger(host, shows_of(host)[3], "7", 1, 0)
     assert "network-snapshot-000004.h5" in error
     assert "<b>" not in error
+
+
+@pytest.mark.filterwarnings("default")  # gradio's own
+def test_a_slider_for_each_direction_turns_the_image_and_is_in_its_mark(opened, rng):
+    vectors = {
+        name: np.float32(x / np.linalg.norm(x))
+        for name, x in zip(("smile", "hair-blue"), rng.normal(size=[2, 8]), strict=True)
+    }
+    source = Source(tiny.generator(), Path("x.h5"), {})
+    model = LiveModel(source, vectors=vectors)
+    host, _ = opened(model)
+    page = json.loads(ask(host, "GET", "/config")[1])
+    sliders = [x["props"] for x in page["components"] if x["type"] == "slider"]
+    sliders = [x for x in sliders if str(x.get("elem_id")).startswith("direction")]
+    assert [x["label"] for x in sliders] == ["smile", "hair-blue"]
+    assert {(x["minimum"], x["maximum"], x["value"]) for x in sliders} == {(-1, 1, 0)}
+    show = shows_of(host)[0]
+    for sent, angles in (((0, 0), (0, 0)), ((0.5, -0.2), (0.5, -0.2)), ((7, 0), (1, 0))):
+        _, png, latent = trigger(host, show, "7", 0, *sent)
+        turned = edit(latents_of(model, [7]), np.stack(list(vectors.values())), [angles])
+        content, saved = (
+            ask(host, "GET", f"/gradio_api/file={x['path']}")[1] for x in (png, latent)
+        )
+        np.testing.assert_array_equal(np.load(io.BytesIO(saved)), turned)
+        found = np.asarray(PIL.Image.open(io.BytesIO(content))).astype(int)
+        assert np.abs(found - model.generate(turned, 0, 0)[0]).max() <= 1
+        (packet,) = re.findall(rb"<\?xpacket begin.*?end=\"r\"\?>", content, re.DOTALL)
+        facts = read_packet(packet, "x").facts
+        expected = " ".join(f"{n}={a:g}" for n, a in zip(vectors, angles, strict=True) if a)
+        assert facts.get("Edit", "") == expected
+        assert ("Seeds" in facts) == (not any(angles))
 
 
 @pytest.mark.filterwarnings("default")  # gradio's own

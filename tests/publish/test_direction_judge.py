@@ -60,7 +60,7 @@ def test_a_trial_reads_turned_images(trial):
     none = trial.moved(vector, 0.0, Value("skin", 1))
     assert none.asked == np.mean(before["skin"] == 1)
     assert set(none.others.values()) == {0.0}
-    assert 0.05 < trial.moved_at_random(0.3)["hair"] < 0.6
+    assert 0.05 < trial.changed_at_random(0.3)["hair"] < 0.6
 
 
 def test_sensitivities_are_second_moments_of_slopes(trial):
@@ -136,7 +136,7 @@ def test_the_command_prints_a_table_and_its_directions_have_angles(
     flags = (f"--snapshot={snapshot}", "--method=boundary", f"--classifier={judged}")
     run("directions", *flags, "--num_images=100", f"--out={tmp_path}/d.json")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["direction", "angle", "asked", "others"]
+    assert lines[0].split()[:4] == ["direction", "angle", "asked", "other"]
     assert [line.split()[0] for line in lines[1:5]] == [
         "hair-light-blue", "hat-none", "hat-round", "hat-flat"
     ]  # fmt: skip
@@ -153,6 +153,17 @@ def test_the_command_prints_a_table_and_its_directions_have_angles(
     assert marks.read_mark(a).facts["Edit"] == f"hair-light-blue={angle:g}"
 
 
+def test_directions_without_names_are_read_by_a_classifier(
+    judged, snapshot, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("pgtf.commands.generate_directions.NUM_JUDGED", (50,))
+    flags = (f"--snapshot={snapshot}", "--num=2", f"--classifier={judged}")
+    run("directions", *flags, f"--out={tmp_path}/d.json")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[1:3]] == [["sefa0", "0.60"], ["sefa1", "0.60"]]
+    assert "hair 0." in lines[1]
+
+
 def test_a_classifier_of_other_images_is_one_line(snapshot, tmp_path, capsys):
     model = classifier.build_model(1, 2, seed=1)
     path = tmp_path / "gray.npz"
@@ -160,6 +171,9 @@ def test_a_classifier_of_other_images_is_one_line(snapshot, tmp_path, capsys):
     flags = (f"--snapshot={snapshot}", "--method=boundary", f"--classifier={path}")
     text = refusal(capsys, "directions", *flags, f"--out={tmp_path}/d.json")
     assert "reads images of 1 channels. Received: 3 channels" in text
+    scores = ("--method=pca", f"--scores={path}", f"--out={tmp_path}/d.json")
+    text = refusal(capsys, "directions", f"--snapshot={snapshot}", *scores)
+    assert "`--scores` needs `--method=boundary`" in text
     for name in ("missing.npz", "wrong.npz"):
         (tmp_path / "wrong.npz").write_bytes(b"PK")
         flags = (*flags[:2], f"--classifier={tmp_path / name}", f"--out={tmp_path}/d.json")

@@ -203,6 +203,35 @@ def test_scores_of_a_table_become_boundaries(snapshot, tmp_path, capsys):
     )
 
 
+ROWS = "".join(f"{seed},{seed},{-seed}\n" for seed in range(40))
+
+
+def test_names_of_columns_become_names_of_directions(snapshot, tmp_path, capsys):
+    (tmp_path / "s.csv").write_text(f"seed,my/score (1=yes),Größe\n{ROWS}")
+    flags = ("directions", f"--snapshot={snapshot}", "--method=boundary")
+    run(*flags, f"--scores={tmp_path}/s.csv", f"--out={tmp_path}/d.json")
+    loaded = directions.load(tmp_path / "d.json", Source.from_snapshot(snapshot))
+    assert list(loaded.vectors) == ["my-score-1-yes", "Größe"]
+    (tmp_path / "s.csv").write_text(f"seed,a b,a-b\n{ROWS}")
+    text = refusal(capsys, *flags, f"--scores={tmp_path}/s.csv", f"--out={tmp_path}/e.json")
+    assert "has two columns of scores named `a-b`" in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--method=pca", "--num_images=3"), "needs more images than directions. Received: 3"),
+        (("--out=OUT/x.png",), "must be a .json file"),
+        (("--seed=-1",), "invalid int of 0 or more value: '-1'"),
+        (("--method=boundary", "--scores=none.csv"), "none.csv: no such file."),
+    ],
+)
+def test_wrong_flags_of_directions_are_one_line(flags, words, snapshot, tmp_path, capsys):
+    flags = [f"--out={tmp_path}/d.json", *(x.replace("OUT", str(tmp_path)) for x in flags)]
+    assert words in refusal(capsys, "directions", f"--snapshot={snapshot}", *flags)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("label_size", [0, 3])
 def test_the_signature_edit_turns_latents(label_size, rng):
     Gs = tiny.generator(label_size=label_size)
