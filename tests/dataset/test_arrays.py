@@ -206,6 +206,7 @@ def test_values_are_shuffled_as_those_of_pictures_are(tmp_path):
 BAD = {
     "NaN": (np.array([[[np.nan] * 4] * 4] * 2, np.float32), r"not numbers \(NaN\)"),
     "infinite": (np.array([[[np.inf] * 4] * 4] * 2, np.float32), "infinite"),
+    "large": (np.array([[[1, -1e31] * 2] * 4] * 2), "values beyond 1e.30, as marks of missing"),
     "constant": (np.full((2, 4, 4), 7, np.uint16), "is constant, all its values are 7"),
     "shape": (noise(2, 12, 10), "4x4 times a power of two .*--grid=6x5 takes these"),
     "text": (np.array(["a", "b"]), "must be numbers"),

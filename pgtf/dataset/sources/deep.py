@@ -18,6 +18,7 @@ POOLED = 1 << 24  # values of a whole set that its percentiles are taken from, a
 SAMPLED, MIN_SAMPLED = 1 << 14, 64  # values per image: at most, and at least if there are so many
 DIGITS = 6  # of a range; machines may differ in those that follow
 UINT8_MAX = 255
+LARGEST = 1e30  # differences and products of such values are finite in float32
 
 
 def parse_percentiles(text: str) -> Range:
@@ -36,10 +37,14 @@ def parse_percentiles(text: str) -> Range:
 
 
 def check_finite(values: np.ndarray) -> None:
-    """Raises ValueError for values that are no numbers, or infinite."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    """Raises ValueError for values that are no numbers, infinite, or too large to compute with."""
+    if values.dtype.kind != "f":
+        return
+    if not np.isfinite(values).all():
         what = "not numbers (NaN)" if np.isnan(values).any() else "infinite"
         raise ValueError(f"has values that are {what}")
+    if values.size and max(values.max(), -values.min()) > LARGEST:
+        raise ValueError(f"has values beyond {LARGEST:g}, as marks of missing pixels are")
 
 
 def sampled(values: np.ndarray, num_images: int) -> np.ndarray:
