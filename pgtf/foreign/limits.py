@@ -9,9 +9,11 @@ MAX_PIXELS = 178_956_970  # Pillow refuses more: RGB takes 4 bytes per pixel, to
 # at any quality.
 FREE_PIXELS = 1 << 25
 PIXELS_PER_BYTE = 128
+# A GIF file is decoded in many steps, and never packs photographs as tightly.
+GIF_PIXELS_PER_BYTE = 16
 # Their decoders take twice as much, so half the pixels; DEEP is our own name for colors of 16 bits.
 DEEP = "16-bit RGB"
-HEAVY = ("WEBP", "AVIF", "HEIF", "JPEG2000", DEEP)
+HEAVY = ("WEBP", "AVIF", "HEIF", "JPEG2000", "GIF", DEEP)
 # A progressive JPEG file has about 10 scans. Each takes about 2 ns per pixel even if it is empty.
 FREE_SCANS = 20
 MAX_SCANNED = 1 << 29  # scans * pixels of a file with more scans
@@ -48,7 +50,8 @@ def check_size(
     free = FREE_PIXELS // 2 if kind in HEAVY else FREE_PIXELS
     if pixels > max_pixels:
         raise TooManyPixels(size, max_pixels)
-    if max_pixels == MAX_PIXELS and pixels > max(free, PIXELS_PER_BYTE * num_bytes):
+    per_byte = GIF_PIXELS_PER_BYTE if kind == "GIF" else PIXELS_PER_BYTE
+    if max_pixels == MAX_PIXELS and pixels > max(free, per_byte * num_bytes):
         raise ValueError(f"claims to be {width}x{height}, too large for its {num_bytes} bytes")
 
 

@@ -58,6 +58,10 @@ def bombs():
     after_palette = 13 + (6 << (gif[10] & 7))
     return {
         "pic-memory.gif": ((HOSTILE / "pic-memory.bin").read_bytes(), "claims to be 9494x12740"),
+        "padded.gif": (
+            (HOSTILE / "pic-memory.bin").read_bytes().ljust(1 << 20, b"\0"),
+            "claims to be 9494x12740",
+        ),
         "pic-assert.png": ((HOSTILE / "pic-assert.bin").read_bytes(), "broken data stream|damaged"),
         "pic-type.tif": ((HOSTILE / "pic-typeerror.bin").read_bytes(), r"damaged \(TypeError"),
         "16-bit.png": (png(13_377, 16), "claims to be 13377x13377, too large for its"),
