@@ -1,6 +1,7 @@
 """Training on images of any grid, type and number of channels, and with any kinds of labels."""
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -117,9 +118,9 @@ def test_a_resumed_run_has_the_bits_of_an_undisturbed_one(case, tmp_path):
             np.testing.assert_array_equal(array, resumed[key], key)
     assert (meta["dtype"], meta["range"]) == (dtype, any_data.RANGES[dtype])
     assert [dict(g, columns=[*g["columns"]]) for g in meta["label_groups"]] == any_data.GROUPS
-    shape = images.PIL.Image.open(folder / "reals.png").size
-    assert shape[0] % dataset.size[1] == 0
-    assert shape[1] % dataset.size[0] == 0
+    with PIL.Image.open(folder / "reals.png") as file:
+        assert file.width % dataset.size[1] == 0
+        assert file.height % dataset.size[0] == 0
 
 
 def test_labels_of_networks_are_those_of_the_file_with_standardised_numbers(tmp_path):
