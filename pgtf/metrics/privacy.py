@@ -16,7 +16,9 @@ import scipy.stats
 from pgtf.metrics.precision_recall import squared_distances
 
 NUM_SPLITS = 99_999  # random splits that a p-value comes from
-QUANTILE = 0.01  # of the distances between real images, below which a fake counts as a copy
+QUANTILE = 0.01  # of the distances between real images, below which a fake may be a copy
+# A copy is clearly closer to one image than to the next; a blurred image is about as far from many.
+RATIO = 0.8
 NUM_FOR_LIMIT = 2000  # real images whose distances are that quantile's, at most
 MIN_IMAGES = 20  # of each set
 ALARM, DOUBT = 0.001, 0.05  # p-values below which the page warns, and doubts
@@ -29,7 +31,13 @@ class Distances:
 
     nearest: np.ndarray  # [N] index among the reals
     distance: np.ndarray  # [N]
+    next: np.ndarray  # [N] distance to the nearest of the other real images
     limit: float  # below it, a fake is as close to a real as the closest 1% of reals are
+
+    @property
+    def is_copy(self) -> np.ndarray:
+        """Mask [N] of the fakes that are close to a real image, and to no other one."""
+        return (self.distance < self.limit) & (self.distance < RATIO * self.next)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +88,12 @@ def distances(
     points = np.concatenate([x[order] for x in (reals, mirrored) if x is not None])
     some = np.arange(len(reals))[:NUM_FOR_LIMIT]
     _, between = nearest(points[some], points, own=some, period=len(reals))
-    indices, found = nearest(fakes, points)
+    # The third is another image even if the second is the mirror image of the first.
+    indices, found = nearest(fakes, points, 2 if mirrored is None else 3)
+    images = order[indices % len(reals)]
+    other = np.argmax(images != images[:, :1], axis=1)
     limit = float(np.quantile(between, QUANTILE))
-    return Distances(order[indices[:, 0] % len(reals)], found[:, 0], limit)
+    return Distances(images[:, 0], found[:, 0], found[np.arange(len(fakes)), other], limit)
 
 
 def compare(found: Distances, is_training: np.ndarray, seed: int = 0) -> Nearness:
@@ -94,8 +105,7 @@ def compare(found: Distances, is_training: np.ndarray, seed: int = 0) -> Nearnes
         seed: seed of the random splits.
     """
     near = np.bincount(found.nearest, minlength=len(is_training))
-    is_copy = found.distance < found.limit
-    copied = np.bincount(found.nearest[is_copy], minlength=len(is_training))
+    copied = np.bincount(found.nearest[found.is_copy], minlength=len(is_training))
     per_thousand = 1000 / len(found.nearest)
     return Nearness(
         share=float(near[is_training].sum() / near.sum()),

@@ -94,8 +94,8 @@ closely", which more than {privacy.MANY_COPIES:g} copies per thousand are as wel
 <th>copies per thousand of training images<th>of held-out images<th>p</tr>{rows}</table>
 <p>p is the share of random splits of the same images that look at least as suspicious. A copy is a
 generated image that is as close to a real one as the closest 1% of the real images are to each
-other: about ten per thousand are expected, of training and held-out images in the same proportion
-as there are such images.
+other, and clearly closer to it than to the next one: fewer than ten per thousand are expected, of
+training and held-out images in the same proportion as there are such images.
 <h3>Does it tell who was in training?</h3>
 <table><tr><th>guess from<th>AUC<th>95% interval<th>p<th>images</tr>{guesses}</table>
 <p>AUC is the chance to pick the training image of a pair in which the other one was held out:

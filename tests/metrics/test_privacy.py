@@ -119,6 +119,25 @@ def test_copies_of_mirrored_training_images_are_told_where_training_mirrored(rng
     assert np.array_equal(reals[found.nearest][:, :, ::-1], fakes)
     assert privacy.compare(found, np.arange(100) < 50).p < 0.001
     assert found.limit > 1  # An image's own mirror image is no other image.
+    assert found.is_copy.all()
+
+
+def test_symmetric_images_are_copied_too_where_training_mirrored(rng):
+    half = smooth(rng, 100)
+    reals = np.concatenate([half[:, :, :8], half[:, :, 7::-1]], axis=2)
+    vectors = privacy_vectors.pixels(reals)
+    found = privacy.distances(vectors[:30] + 0.01, vectors, vectors)
+    assert found.nearest.tolist() == list(range(30))
+    assert found.is_copy.all()
+
+
+def test_images_that_are_close_to_all_others_are_no_copies(rng):
+    training, held_out = smooth(rng, 50), smooth(rng, 50)
+    reals = privacy_vectors.pixels(np.concatenate([training, held_out]))
+    blurred = reals.mean(axis=0) + rng.normal(size=[200, reals.shape[1]]) * 1e-3
+    found = privacy.distances(blurred.astype(np.float32), reals)
+    assert np.mean(found.distance < found.limit) > 0.9
+    assert not found.is_copy.any()
 
 
 def test_images_that_are_in_both_sets_favour_none(rng):
