@@ -58,11 +58,29 @@ def main() -> None:
 
         print(f"pgtf {__version__}")
     else:
-        from pgtf.commands.parsers import mistake, nearest
+        from pgtf.commands.parsers import mistake, nearest, nearest_word
 
-        kind = "flag" if name.startswith("-") else "command"
-        known = ("--help", "--version") if kind == "flag" else PROGRAMS
-        mistake(f"unknown {kind} {name}{nearest(name, known)}", front(), "commands")
+        if name.startswith("-"):
+            mistake(
+                f"unknown flag {name}{nearest(name, ('--help', '--version'))}", front(), "commands"
+            )
+        known = {**{program: program for program in PROGRAMS}, **_sub_commands()}
+        near = nearest_word(name, known)
+        remedy = f". Did you mean {front()} {known[near]}?" if near else ""
+        mistake(f"unknown command {name}{remedy}", front(), "commands")
+
+
+def _sub_commands() -> dict[str, str]:
+    """Returns "generate explore" for "explore", and so on."""
+    from pgtf.commands.command_line import missing_packages_reported, prepare
+
+    with missing_packages_reported():
+        prepare()
+        from pgtf.commands import dataset, generate_flags
+        from pgtf.commands.parsers import command_names
+
+        names = {name: f"dataset {name}" for name in command_names(dataset.make_parser())}
+        return names | {name: f"generate {name}" for name in generate_flags.COMMANDS}
 
 
 def _exit_on_signals() -> None:

@@ -137,6 +137,11 @@ def resolve_hub(args: argparse.Namespace) -> None:
         args.run = None
 
 
+def command_names(parser: argparse.ArgumentParser) -> list[str]:
+    """Lists the sub-commands of a parser."""
+    return [name for action in parser._actions for name in getattr(action, "_name_parser_map", ())]
+
+
 def _typed() -> str:
     """Returns the program of this process as users type it: python -m NAME, or python FILE."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
