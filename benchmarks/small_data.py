@@ -237,7 +237,7 @@ def _phases(first, stable_kimg, fade_kimg):
 def cost(args):
     """Processor time of iterations with and without ADA, in turns."""
     root = pathlib.Path(args.outdir)
-    for resolution, minibatch in ((32, 16), (128, 4)):
+    for resolution, minibatch in (map(int, x.split(":")) for x in args.sizes.split(",")):
         images = np.random.RandomState(0).randint(0, 256, (64, resolution, resolution, 3), np.uint8)
         dataset, steppers = dataset_of(root / f"noise-{resolution}", images), {}
         for kind in ("none", "diffaug", "ada"):
@@ -287,6 +287,7 @@ def main():
     p = commands.add_parser("cost", help=cost.__doc__)
     p.add_argument("--outdir", default="small-data")
     p.add_argument("--turns", type=int, default=5)
+    p.add_argument("--sizes", default="32:16,128:4", help="side:minibatch")
     p.add_argument("--fmap_base", type=int, default=256, help="8192 and 512: the paper's networks")
     p.add_argument("--fmap_max", type=int, default=64)
     p.set_defaults(run=cost)
