@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     privacy.check_numbers(**numbers)
     inception = None if args.inception is None else Inception(args.inception)
     out = args.out or folder / "privacy.html"
-    found, pairs = _measured(args, source, sides, inception, config.mirror_augment)
+    found, pairs = _measured(args, source, sides, inception, bool(config.mirror_augment))
     text = privacy_page.page(folder.name, found, pairs)
     files.write_atomically(Path(out), text.encode())
     title, sentence = found.verdict
