@@ -110,6 +110,8 @@ def execute(content: Any, folder: pathlib.Path) -> Any:
             cell.outputs = [x for x in cell.outputs if x.get("name") != "stderr"]
         for output in cell.get("outputs", []):
             _make_small(output.get("data", {}))
+            if "text" in output:  # without where the checkout lies
+                output["text"] = output["text"].replace(f"{folder.resolve()}{os.sep}", "")
     notebook.metadata.pop("language_info", None)
     return notebook
 

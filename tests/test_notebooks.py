@@ -43,6 +43,8 @@ def test_a_notebook_is_stored_as_it_ran_from_top_to_bottom_with_small_pictures(p
         "stream",
     }
     assert {output.get("name", "stdout") for output in outputs} == {"stdout"}
+    texts = "\n".join("".join(output.get("text", "")) for output in outputs)
+    assert re.findall(r"(?<![\w.:/])/\w+/\S*|INFO:.*", texts) == []  # where and with what it ran
     pictures = [x["data"]["image/png"] for x in outputs if "image/png" in x.get("data", {})]
     sizes = [PIL.Image.open(io.BytesIO(base64.b64decode(picture))).size for picture in pictures]
     assert len(sizes) >= 5

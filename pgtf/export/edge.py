@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from pgtf import files, images
+from pgtf.export import saving
 from pgtf.export.export import NUM_CHECKED
 from pgtf.export.self_check import largest_difference
 from pgtf.export.serving_files import sample_inputs
@@ -49,7 +50,7 @@ def export_edge(
     with tempfile.TemporaryDirectory() as folder:
         facts = facts or Facts(name=Path(path).stem)
         module, signatures = make_module(Gs, facts)
-        tf.saved_model.save(module, folder, {SIGNATURE: signatures[SIGNATURE]})
+        saving.save(module, folder, {SIGNATURE: signatures[SIGNATURE]})
         signature = tf.saved_model.load(folder).signatures[SIGNATURE]
         specs = signature.structured_input_signature[1]
         inputs = sample_inputs(specs, NUM_CHECKED)
@@ -101,7 +102,7 @@ def _to_tflite(generate: Any, packages: None) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         function = generate.get_concrete_function()
         module.variables_used = list(function.graph.variables)
-        tf.saved_model.save(module, folder, {SIGNATURE: function})
+        saving.save(module, folder, {SIGNATURE: function})
         content: bytes = tf.lite.TFLiteConverter.from_saved_model(folder, [SIGNATURE]).convert()
     return content
 

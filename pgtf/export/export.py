@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pgtf.export import serving_files
+from pgtf.export import saving, serving_files
 from pgtf.export.directions import edit
 from pgtf.export.labels import default_rows, one_hot
 from pgtf.export.model_card import write_model_card
@@ -60,7 +60,7 @@ def export_generator(
     inputs = {name: taken for name, (taken, _) in specs.items()}
     try:
         with new_version(out, version) as (folder, number):
-            tf.saved_model.save(module, str(folder), functions)
+            saving.save(module, folder, functions)
             report = self_check(folder, _expected(Gs, inputs, facts))
             size = Gs.config.base.size_at(Gs.stage(Gs.lod)[0])
             sizes = serving_files.batch_sizes(*size)
