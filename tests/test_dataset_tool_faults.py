@@ -46,9 +46,7 @@ def test_a_path_without_permission_is_one_line(locked, tmp_path, monkeypatch, ca
     capsys.readouterr()
     request.getfixturevalue("as_nobody")
     assert run("create_from_images", "out/made", "pictures") == 2
-    assert re.search(
-        f"error: .*Permission denied.*{locked}|{locked}: Permission denied", capsys.readouterr().err
-    )
+    assert re.search(f"error: .*{locked}: [Pp]ermission denied[.]", capsys.readouterr().err)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys, request):
@@ -59,7 +57,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, caps
     tmp_path.chmod(0o555)
     request.getfixturevalue("as_nobody")
     assert run("create_from_images", "made", "pictures") == 2
-    assert re.search("error: .*Permission denied: 'made.partial'", capsys.readouterr().err)
+    assert re.search("error: made.partial: permission denied[.]", capsys.readouterr().err)
 
 
 def test_too_small_a_disk_is_found_before_work_begins(tmp_path, monkeypatch, capsys):
@@ -85,9 +83,7 @@ def test_a_disk_that_fills_up_is_one_line_and_looks_unfinished(tmp_path, monkeyp
     monkeypatch.setattr(partial, "CHECKPOINT_SECONDS", 0)
     flags = ["--num_images=1000", "--num_workers=1"]
     assert run("create_demo", tmp_path / "demo", *flags) == 2
-    message = (
-        "error: .Errno 28. No space left on device: .* .*demo.partial keeps what is done; --res"
-    )
+    message = "error: No space left on device: .* .*demo.partial keeps what is done; --resume"
     assert re.search(message, capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["demo.partial"]
     monkeypatch.setattr(os, "pwrite", write)
@@ -106,7 +102,7 @@ def test_a_disk_that_is_full_before_the_labels_is_one_line(tmp_path, monkeypatch
     monkeypatch.setattr(exporter, "write_labels", no_space)
     assert run("create_demo", tmp_path / "demo", "--num_images=5") == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error == f"error: [Errno 28] No space left on device: '{tmp_path}/demo.partial'"
+    assert error == f"error: {tmp_path}/demo.partial: no space left on device."
     assert list(tmp_path.iterdir()) == []
 
 

@@ -202,10 +202,17 @@ def line_of(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    """Returns the message; for a folder of images in place of a dataset, the command it needs."""
+    """Returns the message: of the system's errors the file and the reason, without a number.
+
+    For a folder of images in place of a dataset, it names the command that this needs.
+    """
     from pgtf.dataset import NoDataset  # `prepare` must run before NumPy is imported
     from pgtf.dataset.sources.images import suggested_command
 
+    if isinstance(error, OSError) and error.strerror:
+        names = " to ".join(str(x) for x in (error.filename, error.filename2) if x is not None)
+        reason = error.strerror[0].lower() + error.strerror[1:]
+        return f"{names}: {reason}." if names else error.strerror
     if not isinstance(error, NoDataset) or error.datasets:
         return str(error)
     if command := suggested_command(error.path):

@@ -11,7 +11,7 @@ import os
 import pkgutil
 from collections.abc import Sequence
 
-from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.command_line import line_of, one_line_errors
 from pgtf.commands.parsers import Parser
 from pgtf.dataset.commands import Commands
 from pgtf.dataset.encoder import TooManyRejected
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
             if isinstance(error, TooManyRejected) and hasattr(args, "max_errors"):
                 more = f". --max_errors=N leaves out up to N such files.{more}"
             if more:
-                raise ValueError(f"{error}{more}") from error
+                raise ValueError(f"{line_of(error)}{more}") from error
             raise
 
 

@@ -72,6 +72,8 @@ def read_config(folder: Path, config_class: type[C]) -> C:
         ValueError: if it is damaged.
     """
     path = folder / CONFIG_FILE
+    if not files.exists(path):
+        raise FileNotFoundError(f"{folder}: not the folder of a run: no {CONFIG_FILE} in it.")
     fields = read_json(path, max_bytes=SMALL_BYTES, allow_nan=True)  # as `from_json` does
     loaded: C = config_class.from_fields(fields, str(path))
     return loaded

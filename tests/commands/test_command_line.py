@@ -76,6 +76,31 @@ def test_an_error_of_several_lines_becomes_one(capsys):
     assert capsys.readouterr().err == "error: first second\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            FileNotFoundError(2, "No such file or directory", "a/b"),
+            "a/b: no such file or directory.",
+        ),
+        (
+            OSError(18, "Invalid cross-device link", "a", None, "b"),
+            "a to b: invalid cross-device link.",
+        ),
+        (
+            OSError(28, "No space left on device: x. Add --resume"),
+            "No space left on device: x. Add --resume",
+        ),
+        (OSError("a/b: no such folder."), "a/b: no such folder."),
+        (OSError(), "OSError"),
+    ],
+)
+def test_an_error_of_the_system_is_its_file_and_the_reason(error, line, capsys):
+    with pytest.raises(SystemExit), one_line_errors():
+        raise error
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
 def test_other_errors_pass():
     with pytest.raises(KeyError), one_line_errors():
         raise KeyError("a mistake of ours")

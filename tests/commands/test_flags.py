@@ -54,23 +54,25 @@ def answers(command_lines, setup=""):
 
 
 ENTRY = re.compile(r"^if __name__ == .__main__.:", re.MULTILINE)
-SLOW = "benchmarks/small_data.py"
+SLOW = {"benchmarks/small_data.py", "benchmarks/overfitting.py"}
 FOLDERS = ("benchmarks", "examples", "metrics", "notebooks", "pgtf", "serving", "tests")
 BENCHMARKS = [
     path
     for path in sorted((ROOT / "benchmarks").glob("*.py"))
-    if ENTRY.search(path.read_text()) and path != ROOT / SLOW
+    if ENTRY.search(path.read_text()) and str(path.relative_to(ROOT)) not in SLOW
 ]
-# Processes that the package and the tests start, and two tools that import what they measure.
+# Processes that the package and the tests start, and three tools that import what they measure.
 NOT_FOR_USERS = {
-    SLOW,
+    *SLOW,
     "pgtf/distribution/all_reduce_check.py",
     "pgtf/export/self_check.py",
+    "pgtf/foreign/jpeg_check.py",
     "tests/foreign/bounded.py",
     "tests/addons/test_reference_values.py",
     "tests/conformance/replicas.py",
     "tests/fuzz/__main__.py",
     "tests/fuzz/bad_readers.py",
+    "tests/training/adapting_replicas.py",
     "tests/training/fed_ahead.py",
     "tests/training/two_logical_gpus.py",
 }
@@ -90,7 +92,10 @@ HELP = [
     "pgtf.restoration --help",
     "pgtf.restoration train --help",
     "pgtf.restoration evaluate --help",
-    *(f"examples/{name}.py --help" for name in ("digits", "faces", "photographs", "spectrograms")),
+    *(
+        f"examples/{name}.py --help"
+        for name in ("bands", "digits", "faces", "photographs", "spectrograms")
+    ),
     "notebooks/execute.py --help",
     "serving/grpc_client.py --help",
     "serving/rest_client.py --help",
