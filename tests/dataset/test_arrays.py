@@ -318,3 +318,12 @@ def test_a_damaged_archive_is_named_once_in_a_line_that_is_not_long(tmp_path, ca
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.count("x.npz") == 1
     assert len(line) < 1500
+
+
+def test_images_without_subjects_are_not_split_by_them(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", noise(8, 4, 4))
+    flags = ("--held_out=2", "--split_by=subject")
+    assert run("create_from_arrays", tmp_path / "out", tmp_path / "x.npy", *flags) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert re.search("`--split_by=subject` needs volumes, or DICOM files", line), line
+    assert not (tmp_path / "out").exists()

@@ -68,9 +68,7 @@ def create(
     labels = _labels(arrays, root, names, files)
     order, split = _order(facts, files, arrays), None
     if arrays.held_out is not None:
-        groups = _groups(arrays, root, names, facts, files)
-        has_subjects = any(x.subject or x.is_volume for x in facts)
-        by = arrays.split_by or (SUBJECT if has_subjects else None)
+        groups, by = _groups(arrays, root, names, facts, files)
         chosen = dataclasses.replace(arrays, split_by=by)
         order, split = held_out_last(order, groups, chosen, len(rejected))
         meta |= {} if by is None else {"subjects": len(set(groups))}
@@ -142,15 +140,26 @@ def _groups(
     names: Sequence[str],
     facts: Sequence[Facts],
     files: np.ndarray,
-) -> list[str]:
-    """Group of each image: the patient of a scan, the file of a volume, otherwise itself."""
+) -> tuple[list[str], str | None]:
+    """Group of each image, and by what: the patient of a scan, the file of a volume, or neither.
+
+    Raises:
+        ValueError: groups are asked for that there are not.
+    """
     if column := _column(arrays):
         groups = groups_of(root, names, column, arrays.labels, arrays.table)
-        return [groups[file] for file in files]
-    return [
+        return [groups[file] for file in files], column
+    has_subjects = any(x.subject or x.is_volume for x in facts)
+    if arrays.split_by == SUBJECT and not has_subjects:
+        raise ValueError(
+            f"`--split_by={SUBJECT}` needs volumes, or DICOM files that name patients. Received: "
+            f"{root}. Give a column of --labels, or folder."
+        )
+    found = [
         facts[file].subject or (names[file] if facts[file].is_volume else f"{names[file]} {i}")
         for i, file in enumerate(files)
     ]
+    return found, SUBJECT if has_subjects else None
 
 
 def _rows(values: np.ndarray, order: np.ndarray, num_rejected: int) -> np.ndarray:
