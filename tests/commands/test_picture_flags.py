@@ -23,6 +23,7 @@ from pgtf.dataset.sources import image_folder
 from pgtf.dataset.sources.image_folder import Fitting, open_image_folder
 from pgtf.export.source import Source
 from pgtf.foreign import pictures
+from pgtf.restoration import restorer
 from pgtf.restoration.photographs import Photographs
 from tests import tiny
 from tests.foreign.tiffs import tiff
@@ -45,7 +46,10 @@ POINTS = np.array([[20, 20], [44, 20], [32, 30], [24, 44], [40, 44]], np.float32
 def test_every_command_that_decodes_pictures_has_the_flags(command, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
-    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "assets.extra").mkdir(parents=True)
+    (tmp_path / "a" / "saved_model.pb").write_bytes(b"")
+    about = {"format": restorer.FORMAT, "task": "jpeg", "scale": 1, "margin": 8, "stride": 8}
+    (tmp_path / "a" / restorer.ABOUT_FILE).write_text(json.dumps(about))
     (tmp_path / "a.pkl").write_bytes(b"x")
     words = command.replace("REALS", str(tmp_path)).replace("PKL", str(tmp_path / "a.pkl")).split()
     parse = PARSERS[command]
