@@ -11,6 +11,7 @@ All records of a file have one shape and therefore one size: record i needs no i
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -66,6 +67,7 @@ class Layout:
         return len(self.prefix) + self.num_pixel_bytes + len(self.suffix) + FOOTER
 
 
+@functools.lru_cache  # It is asked for at each reading, and takes 0.1 ms.
 def layout(shape: Shape, data_first: bool = True, dtype: np.dtype[Any] = UINT8) -> Layout:
     """Computes the layout of records with images of this shape and type."""
     num_bytes = int(np.prod(shape)) * dtype.itemsize
