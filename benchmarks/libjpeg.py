@@ -37,7 +37,7 @@ FORMATTER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
 
 
 class Verdict(NamedTuple):
-    """What libjpeg says about a file."""
+    """Holds the verdict of libjpeg on a file."""
 
     warnings: list[str]
     failure: str | None  # the message with which it gave up

@@ -107,7 +107,7 @@ def test_only_parts_in_common_are_compared_and_at_least_one(folder):
 
 
 def described(path, **facts):
-    """What networks see of a dataset whose dataset.json states these facts."""
+    """Returns the parts of a dataset's identity if its dataset.json states these facts."""
     (path / "dataset.json").write_text(json.dumps(facts))
     return seen_by_networks(open_dataset(path, max_label_size="full"))
 

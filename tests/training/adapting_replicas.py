@@ -39,7 +39,7 @@ def main(folder):
     stepper, state = adapting(config, dataset, strategy)
     for start in (0, 32):
         stepper.run(call_of(config, start, 4))
-    # Of the last interval, after which nothing was trained, the variable does not know.
+    # The variable lacks the last value: nothing was trained after that interval.
     variable = stepper._stepper.augmentation._p
     ps = [float(value) for value in strategy.experimental_local_results(variable)]
     weights = [
