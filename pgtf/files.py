@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, TypeVar
 
-from absl import logging
-
 PathLike = str | os.PathLike[str]
 
 T = TypeVar("T")
@@ -49,6 +47,8 @@ def retried(action: Callable[[], T], path: PathLike) -> T:
                 if error.errno not in PASSING:
                     raise
                 reason = error.strerror
+            from absl import logging  # 90 modules, and most processes have nothing to say
+
             logging.warning("%s: %s. Trying again in %g seconds.", path, reason, wait_sec)
             time.sleep(wait_sec)
         return action()

@@ -10,6 +10,7 @@ import dataclasses
 import re
 
 MAX_SIDE = 64
+MIN_RESOLUTION_LOG2 = 2  # level of the smallest images, where G and D start
 SQUARE = "4x4"  # the paper's
 
 
@@ -41,7 +42,8 @@ class Grid:
 
     def size_at(self, level: int) -> tuple[int, int]:
         """Height and width of the images of a level from 2: the grid times 2^(level - 2)."""
-        return self.height << (level - 2), self.width << (level - 2)
+        finer = level - MIN_RESOLUTION_LOG2
+        return self.height << finer, self.width << finer
 
     @property
     def area(self) -> int:
@@ -59,7 +61,7 @@ class Grid:
         is_level = factor > 0 and factor & (factor - 1) == 0
         if not is_level or (height, width) != (self.height * factor, self.width * factor):
             return None
-        return factor.bit_length() + 1
+        return factor.bit_length() - 1 + MIN_RESOLUTION_LOG2
 
 
 SQUARE_GRID = Grid.parse(SQUARE)

@@ -60,8 +60,8 @@ ALLOWED = {
     "runs": {"dataset", "files", "foreign", "installation", "interop", "wording"},
     "distribution": {"foreign"},
     "dataset": {
-        *("files", "foreign", "grids", "images", "installation", "label_groups", "previews"),
-        *("stored", "wording"),
+        *("files", "foreign", "grids", "images", "installation", "label_groups", "lazy"),
+        *("previews", "stored", "wording"),
     },
     "foreign": {"files"},
     "files": set(),

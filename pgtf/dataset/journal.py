@@ -14,8 +14,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import logging
-
 from pgtf.foreign import numbers
 from pgtf.foreign.json_files import parse_json
 
@@ -101,6 +99,8 @@ class Journal:
         except BlockingIOError:
             raise FileExistsError(f"{self._folder}: another process is writing it.") from None
         except OSError as error:
+            from absl import logging
+
             logging.warning(
                 "%s: this file system has no locks (%s), so two commands that write the same "
                 "dataset at once cannot be noticed. Start only one.",

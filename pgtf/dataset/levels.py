@@ -9,8 +9,7 @@ from typing import Any
 from pgtf.dataset.absence import RECORDS_NAME, NoDataset
 from pgtf.dataset.description import dtype_of, grid_of
 from pgtf.dataset.tfrecords import RecordFile, open_records
-
-MIN_RESOLUTION_LOG2 = 2  # the grid, 4x4 unless dataset.json says so, is where G and D start
+from pgtf.grids import MIN_RESOLUTION_LOG2
 
 
 def open_levels(path: str, names: Sequence[str], meta: Mapping[str, Any]) -> dict[int, RecordFile]:

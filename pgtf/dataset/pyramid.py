@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from pgtf.dataset.description import PAPER_GRID
-from pgtf.dataset.levels import MIN_RESOLUTION_LOG2
-from pgtf.grids import MAX_SIDE, Grid
+from pgtf.grids import MAX_SIDE, MIN_RESOLUTION_LOG2, Grid
 
 UINT16_LEVELS = 4  # 255 * 4^4 < 2^16
 MIN_CELLS = 12  # pixels of the smallest grid that is suggested: 4x3

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import PIL.JpegImagePlugin
-from absl import logging
 
 # Messages about files that another version of libjpeg may decode; all others are about damage, such
 # as "bad arithmetic code".
@@ -90,6 +89,8 @@ def _simplejpeg():  # type: ignore[no-untyped-def]
     try:
         import simplejpeg
     except ImportError as error:
+        from absl import logging
+
         logging.warning(
             "Damaged JPEG files are not recognized: %s. Install it: pip install simplejpeg", error
         )

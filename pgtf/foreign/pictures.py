@@ -7,7 +7,6 @@ Every image file of a user is opened here, except those that OpenCV decodes for 
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import os
 import re
@@ -20,6 +19,7 @@ import PIL.Image
 
 from pgtf.foreign import kinds, picture_headers, pnm, tiff
 from pgtf.foreign.files import PathLike, open_regular, size_of
+from pgtf.foreign.formats import TGA, formats
 from pgtf.foreign.jpeg import WholeJpeg, decode_jpeg, refuse_damaged
 from pgtf.foreign.limits import (
     DEEP,
@@ -33,33 +33,11 @@ from pgtf.foreign.samples import prepare_png, prepare_ppm
 from pgtf.foreign.tiff_pages import FileContent, Plain, plain_tiff
 from pgtf.foreign.tiff_samples import open_tiff
 
-# Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
-PNG_START = b"\x89PNG"
+PNG, PNG_START = ("PNG",), b"\x89PNG"
 OPENCV_FORMATS = ("PNG", "WEBP", "TIFF", "BMP")  # and JPEG
 HEAD_BYTES = 64  # enough to tell a kind of file from another
 NUM_PAGES, TURN = "pgtf-pages", "pgtf-orientation"  # keys in the `info` of a TIFF file
-TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from text.
 XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])\s*["'<]""")
-
-
-@functools.cache
-def formats() -> tuple[str, ...]:
-    """Names of FORMATS that this Pillow can read; an older one has no AVIF."""
-    PIL.Image.init()
-    return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
-
-
-@functools.cache
-def extensions() -> frozenset[str]:
-    """Extensions that promise a picture, with their dots: of files that can be read, or are named.
-
-    The latter are camera raw files and the like: they shall be rejected with a remedy, not skipped.
-    """
-    known = {*formats(), "TGA"}
-    return kinds.EXTENSIONS | {
-        end for end, kind in PIL.Image.registered_extensions().items() if kind in known
-    }
 
 
 @contextlib.contextmanager
@@ -250,7 +228,8 @@ def _open(
     elif head.startswith(pnm.STARTS):
         file = pnm.to_binary(file, num_bytes, max_pixels)
     file.seek(0)
-    picture = _open_by_pillow(file, name)
+    # Most sets are of PNG or JPEG files: they do not wait until all others are imported.
+    picture = _open_by_pillow(file, name, PNG if head.startswith(PNG_START) else formats())
     if picture.format == "PPM":
         prepare_ppm(picture, file)
     if page:
@@ -262,9 +241,9 @@ def _open(
     return picture
 
 
-def _open_by_pillow(file: IO[bytes], name: str) -> PIL.Image.Image:
+def _open_by_pillow(file: IO[bytes], name: str, known: tuple[str, ...]) -> PIL.Image.Image:
     try:
-        return PIL.Image.open(file, formats=formats())
+        return PIL.Image.open(file, formats=known)
     except PIL.UnidentifiedImageError:
         if reason := kinds.reason_by_name(name):
             raise UnreadableKind(reason) from None

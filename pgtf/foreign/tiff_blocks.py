@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import PIL.TiffImagePlugin
 
 from pgtf.foreign import tiff
 
@@ -183,7 +182,9 @@ def _unpacked(
         tags |= {TILE_OFFSETS: offsets, TILE_BYTES: sizes}
     else:
         tags |= {ROWS_PER_STRIP: [layout.block[0]], STRIP_OFFSETS: offsets, STRIP_BYTES: sizes}
-    picture = PIL.TiffImagePlugin.TiffImageFile(io.BytesIO(_with_tags(new, tags)))
+    from PIL import TiffImagePlugin  # takes a quarter of the time to import all readers
+
+    picture = TiffImagePlugin.TiffImageFile(io.BytesIO(_with_tags(new, tags)))
     try:
         return np.asarray(picture)
     except OSError:

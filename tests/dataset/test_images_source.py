@@ -1,6 +1,8 @@
 """Folders as real people have them."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import PIL.features
@@ -16,7 +18,7 @@ from pgtf.dataset.sources import images
 from pgtf.dataset.sources.images import ImageOptions
 from tests.dataset import original
 from tests.dataset.commands import run
-from tests.dataset.folders import create, save, shades
+from tests.dataset.folders import create, gradient, save, shades
 
 
 def test_folders_are_walked_in_the_order_of_their_paths(tmp_path):
@@ -225,3 +227,23 @@ def test_files_of_the_original_are_read_the_same_way_through_conversion(tmp_path
     options = ImageOptions(channels=3, resolution=32)
     images.create(str(tmp_path / "images-rgb"), str(original.INPUTS / "images-rgb"), options)
     original.assert_equals_original(tmp_path / "images-rgb", "images-rgb")
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg"])
+def test_workers_import_no_more_than_reading_takes(extension, tmp_path):
+    """Each import costs as much as several images, in every worker."""
+    PIL.Image.fromarray(gradient(8, 8)).save(tmp_path / f"a.{extension}")
+    code = (
+        "import sys\n"
+        "from pgtf.dataset import workers\n"
+        "from pgtf.dataset.encoder import Encoder\n"
+        "from pgtf.dataset.sources.image_files import LoadFiles\n"
+        "from pgtf.dataset.sources.pictures import Conversion, read_picture\n"
+        f"load = LoadFiles({str(tmp_path)!r}, Conversion(3, 8), read_picture)\n"
+        f"assert Encoder(load, (3, 8, 8), None)((0, [('a.{extension}', 0)])).num_records == 1\n"
+        "print(*sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(run.stdout.split())
+    useless = {"absl", "tqdm", "pgtf.dataset.folder", "pgtf.dataset.exporter"}
+    assert not imported & (useless | {"PIL.TiffImagePlugin", "PIL.WebPImagePlugin"})

@@ -10,7 +10,7 @@ import pytest
 
 from pgtf.dataset.sources.images import list_images
 from pgtf.dataset.sources.pictures import Conversion, read_picture
-from pgtf.foreign import pictures
+from pgtf.foreign import formats, pictures
 from tests.dataset.commands import run
 from tests.dataset.folders import create, save
 from tests.foreign.tiffs import tiff
@@ -128,7 +128,7 @@ def test_jpeg_xl_is_named(name, content, tmp_path):
 
 def test_avif_is_no_heic(tmp_path):
     """Both have files of the brand mif1."""
-    if "AVIF" not in pictures.formats():
+    if "AVIF" not in formats.formats():
         pytest.skip("Pillow has no AVIF here")
     PIL.Image.fromarray(THUMBNAIL).save(tmp_path / "x.heif", "AVIF", quality=100)
     found = read_picture(str(tmp_path / "x.heif"), Conversion(3, 16))

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from pgtf.dataset.sources.pictures import Conversion, read_picture
-from pgtf.foreign import pictures
+from pgtf.foreign import formats, pictures
 from pgtf.foreign.tiff import orientation_of
 from tests.foreign.picture_files import (
     ODD_EXIF,
@@ -149,7 +149,7 @@ def test_the_orientation_in_xmp_data_may_be_written_in_all_ways_of_xml(form, tmp
     assert turned_by(content[:2] + segment + content[2:], tmp_path / "x")
 
 
-@pytest.mark.skipif("AVIF" not in pictures.formats(), reason="this Pillow reads no AVIF")
+@pytest.mark.skipif("AVIF" not in formats.formats(), reason="this Pillow reads no AVIF")
 def test_damaged_exif_data_of_an_avif_file_are_not_read(tmp_path):
     block = exif((0x010E, 7, 4, 0))
     content = encoded("AVIF", exif=b"Exif\0\0" + block)

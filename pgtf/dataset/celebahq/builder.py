@@ -17,10 +17,9 @@ from pgtf.dataset.celebahq.preflight import Check, Preflight, check_inputs
 from pgtf.dataset.celebahq.report import REPORT_FILE, Result, finish_report
 from pgtf.dataset.description import PAPER_GRID
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
-from pgtf.dataset.levels import MIN_RESOLUTION_LOG2
 from pgtf.dataset.partial import SUFFIX
 from pgtf.dataset.pyramid import check_size
-from pgtf.grids import Grid
+from pgtf.grids import MIN_RESOLUTION_LOG2, Grid
 
 NUM_IMAGES = 202_599  # images in CelebA
 NUM_ZIPS = 30

@@ -23,9 +23,9 @@ from pgtf.dataset.celebahq.inputs import (
 )
 from pgtf.dataset.celebahq.jpeg import decode
 from pgtf.dataset.celebahq.maker import MAX_JPEG, SKIP, Item, Maker
-from pgtf.dataset.levels import MIN_RESOLUTION_LOG2
 from pgtf.foreign.files import read_bytes
 from pgtf.foreign.messages import plain
+from pgtf.grids import MIN_RESOLUTION_LOG2
 
 FIRST_JPEG = "000001.jpg"
 PNG_BYTES = 3 << 19  # typical size of a 1024x1024 photograph

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import PIL.Image
 import PIL.ImageColor
-from tqdm import tqdm
 
 from pgtf.dataset.sources.deep import (
     UINT8_MAX,
     check_finite,
-    percentile_range,
-    sampled,
     to_stored,
 )
 from pgtf.dataset.sources.pictures import Conversion, bar_color, refuse_transparency, to_srgb
-from pgtf.dataset.sources.ranges import Range, to_8_bits
-from pgtf.dataset.sources.reading import look_at
-from pgtf.dataset.sources.survey import CHUNK, Page
-from pgtf.dataset.workers import default_num_workers, ordered_map
+from pgtf.dataset.sources.ranges import to_8_bits
 from pgtf.foreign.pictures import open_picture, orientation
 from pgtf.foreign.samples import UINT16_MAX, samples
 
@@ -47,7 +38,7 @@ def read_deep(path: str, conversion: Conversion, page: int = 0) -> np.ndarray:
     Raises:
         ValueError, OSError: the file cannot be used.
     """
-    values, highest = _read_values(path, conversion, page)
+    values, highest = read_values(path, conversion, page)
     color = PIL.ImageColor.getrgb(bar_color(conversion.pad, conversion.alpha))
     bars = float(LUMINANCE @ color[:3]) / UINT8_MAX * highest  # gray, as all bars of deep images
     return to_stored(
@@ -55,7 +46,7 @@ def read_deep(path: str, conversion: Conversion, page: int = 0) -> np.ndarray:
     )
 
 
-def _read_values(path: str, conversion: Conversion, page: int = 0) -> tuple[np.ndarray, float]:
+def read_values(path: str, conversion: Conversion, page: int = 0) -> tuple[np.ndarray, float]:
     """Values of a file [H, W, C], upright and opaque, and that of full light."""
     with open_picture(path, max_pixels=conversion.max_pixels, page=page) as file:
         deep = samples(file)
@@ -105,53 +96,3 @@ def _with_channels(values: np.ndarray, channels: int) -> np.ndarray:
         return np.broadcast_to(values, (*values.shape[:2], 3))
     gray = values.astype(np.float64) @ LUMINANCE
     return (np.rint(gray) if values.dtype.kind in "iu" else gray)[..., np.newaxis]
-
-
-def range_of_files(
-    image_dir: str,
-    pages: Sequence[Page],
-    conversion: Conversion,
-    percentiles: Range,
-    num_workers: int | None,
-) -> Range:
-    """Finds the range of a set of files by percentiles of its values.
-
-    Raises:
-        ValueError: all values are the same, or no file can be read.
-    """
-    chunks = [list(pages[start : start + CHUNK]) for start in range(0, len(pages), CHUNK)]
-    num_workers = min(num_workers or default_num_workers(), len(chunks))
-    look = _Look(image_dir, conversion, len(pages))
-    found = []
-    with tqdm(total=len(pages), unit="img", desc="Finding the range", disable=None) as bar:
-        for part in ordered_map(look, chunks, num_workers):
-            found += part
-            bar.update(CHUNK)
-    if not found:
-        raise ValueError(f"{image_dir}: no file can be read.")
-    extent = min(low for low, _, _ in found), max(high for _, high, _ in found)
-    try:
-        values = (some for _, _, some in found)
-        return percentile_range(values, extent, percentiles, conversion.dtype)
-    except ValueError as error:
-        raise ValueError(f"{image_dir}: {error}.") from None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Look:
-    """Finds extents and some values of files in a worker."""
-
-    image_dir: str
-    conversion: Conversion
-    num_images: int
-
-    def __call__(self, pages: Sequence[Page]) -> list[tuple[float, float, np.ndarray]]:
-        return list(self._looks(pages))
-
-    def _looks(self, pages: Sequence[Page]) -> Iterator[tuple[float, float, np.ndarray]]:
-        for name, page in pages:
-            path = os.path.join(self.image_dir, name)
-            found = look_at(path, functools.partial(_read_values, path, self.conversion, page))
-            if found is not None:
-                values, _ = found
-                yield float(values.min()), float(values.max()), sampled(values, self.num_images)

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,10 @@ from pgtf.dataset.encoder import Rejected, TooManyRejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.pyramid import size_of, suggested_grid
 from pgtf.dataset.sources.annotations import FileLabels, read_labels
-from pgtf.dataset.sources.deep_pictures import range_of_files, read_deep
+from pgtf.dataset.sources.deep_pictures import read_deep
+from pgtf.dataset.sources.deep_range import range_of_files
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
+from pgtf.dataset.sources.image_files import LoadFiles, Page
 from pgtf.dataset.sources.image_options import ImageOptions as ImageOptions
 from pgtf.dataset.sources.image_options import add_flags, options_of
 from pgtf.dataset.sources.pictures import (
@@ -30,9 +32,8 @@ from pgtf.dataset.sources.pictures import (
     Conversion,
     read_picture,
 )
-from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.suggestion import suggested_command as suggested_command
-from pgtf.dataset.sources.survey import Page, all_pages, auto_range, survey, warn
+from pgtf.dataset.sources.survey import all_pages, auto_range, survey, warn
 from pgtf.dataset.sources.walking import find_images
 from pgtf.dataset.sources.walking import list_images as list_images
 from pgtf.files import PASSING, retried
@@ -84,7 +85,9 @@ def create(
         tfrecord_dir,
         items=itertools.chain(rejected, (pages[i] for i in order)),
         num_items=len(rejected) + len(order),
-        load=_LoadFiles(image_dir, conversion),
+        load=LoadFiles(
+            image_dir, conversion, read_picture if conversion.dtype == DTYPE else read_deep
+        ),
         shape=conversion.shape,
         dtype=conversion.dtype,
         job=_job(image_dir, names, images) | ({"range": value_range} if value_range else {}),
@@ -158,24 +161,6 @@ def _rows(labels: FileLabels, order: np.ndarray, num_rejected: int) -> np.ndarra
     return np.concatenate(
         [np.zeros_like(values, shape=(num_rejected, *values.shape[1:])), values[order]]
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class _LoadFiles:
-    """The `load` of a folder; items are (path below it, page), or rejected already."""
-
-    image_dir: str
-    conversion: Conversion
-
-    def __call__(self, items: Sequence[Page | Rejected]) -> Iterator[np.ndarray | Rejected]:
-        for item in items:
-            yield item if isinstance(item, Rejected) else self._read(*item)
-
-    def _read(self, name: str, page: int) -> np.ndarray | Rejected:
-        path = os.path.join(self.image_dir, name)
-        function = read_picture if self.conversion.dtype == DTYPE else read_deep
-        read = functools.partial(function, path, self.conversion, *([page] if page else []))
-        return read_or_reject(path, read, f" (page {page + 1})" if page else "")
 
 
 def _conversion(

@@ -7,7 +7,7 @@ import os
 import unicodedata
 from collections.abc import Collection, Sequence
 
-from pgtf.foreign.pictures import extensions
+from pgtf.foreign.formats import extensions
 
 ANY_KIND = "/"  # in place of the extension of any kind of picture; no name ends with it
 

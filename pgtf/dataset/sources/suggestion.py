@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Sequence
 
 from pgtf.dataset.encoder import Rejected
-from pgtf.dataset.levels import MIN_RESOLUTION_LOG2
 from pgtf.dataset.pyramid import has_pyramid, suggested_grid
 from pgtf.dataset.sources.pictures import GRAY_MODES, PLAIN_MODES
 from pgtf.dataset.sources.reading import read_or_reject
@@ -18,7 +17,7 @@ from pgtf.dataset.sources.survey import SURVEYED, small_part, survey
 from pgtf.dataset.sources.walking import find_images
 from pgtf.foreign.limits import MAX_PIXELS
 from pgtf.foreign.pictures import open_picture
-from pgtf.grids import Grid
+from pgtf.grids import MIN_RESOLUTION_LOG2, Grid
 from pgtf.installation import command
 
 MAX_SUGGESTED = 1024  # pixels

@@ -12,6 +12,7 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
+from pgtf.dataset.sources.image_files import Page
 from pgtf.dataset.sources.ranges import Range, extent
 from pgtf.dataset.sources.reading import look_at
 from pgtf.dataset.workers import default_num_workers, ordered_map
@@ -23,7 +24,6 @@ DECODED = 50  # files decoded at most for that
 MANY_PAGES = (".apng", ".gif", ".tif", ".tiff", ".webp")  # extensions of files that may have more
 CHUNK = 16  # files per task of a worker
 SMALL_PART = 2  # Warn if the values span less than the whole range divided by this.
-Page = tuple[str, int]  # path below the folder, number of the picture in the file
 
 
 @dataclasses.dataclass(frozen=True)

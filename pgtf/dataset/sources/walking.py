@@ -13,8 +13,9 @@ from pgtf.dataset.encoder import Rejected
 from pgtf.files import PASSING, retried
 from pgtf.foreign import zips
 from pgtf.foreign.files import open_regular
+from pgtf.foreign.formats import extensions
 from pgtf.foreign.limits import UnreadableKind
-from pgtf.foreign.pictures import extensions, open_picture, reason
+from pgtf.foreign.pictures import open_picture, reason
 from pgtf.installation import spelled
 
 # Folders and files that systems add to those of people, in lower case. Names that begin with a dot
