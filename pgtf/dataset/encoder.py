@@ -66,7 +66,7 @@ class Encoder:
         for place, image in enumerate(self.load(items)):
             if isinstance(image, Rejected):
                 rejected[place] = (image.name, image.reason)
-            elif image.shape != self.shape or image.dtype.name != self.dtype:
+            elif image.shape != self.shape or image.dtype != self.dtype:
                 raise TypeError(
                     f"`load` must give {self.dtype} {self.shape}. "
                     f"Received: {image.dtype} {image.shape}."

@@ -8,12 +8,16 @@ float32; for uint16 in 64 bits, which is exact; for float32 in float64.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 
 from pgtf.dataset.description import PAPER_GRID
 from pgtf.grids import MAX_SIDE, MIN_RESOLUTION_LOG2, Grid
 
 UINT16_LEVELS = 4  # 255 * 4^4 < 2^16
+CACHED_BYTES = 1 << 19  # pixels halved at a time, so that sums stay in the cache of a core
 MIN_CELLS = 12  # pixels of the smallest grid that is suggested: 4x3
 
 
@@ -66,30 +70,40 @@ def pyramid(images: np.ndarray, grid: Grid = PAPER_GRID) -> list[np.ndarray]:
         grid: size of the coarsest level.
     """
     num_coarser = (grid.level_of(*images.shape[-2:]) or MIN_RESOLUTION_LOG2) - MIN_RESOLUTION_LOG2
-    if images.dtype != np.uint8:
-        return _deep_pyramid(images, num_coarser)
-    levels = [images]
-    sums = images  # over 4^k pixels
-    for k in range(1, num_coarser + 1):
+    outer, (height, width) = images.shape[:-2], images.shape[-2:]
+    planes = images.reshape(math.prod(outer), height, width)
+    levels = [
+        np.empty((len(planes), height >> k, width >> k), images.dtype)
+        for k in range(1, num_coarser + 1)
+    ]
+    coarser = _coarser_uint8 if images.dtype == np.uint8 else _coarser_deep
+    step = max(CACHED_BYTES // (height * width * images.itemsize), 1)
+    for start in range(0, len(planes), step):
+        some = slice(start, start + step)
+        for level, means in zip(levels, coarser(planes[some], num_coarser), strict=True):
+            level[some] = means
+    return [images, *(level.reshape(*outer, *level.shape[1:]) for level in levels)]
+
+
+def _coarser_uint8(planes: np.ndarray, num: int) -> Iterator[np.ndarray]:
+    """Yields the means of 4, 16, ... pixels, rounded: uint8 [n, H, W] -> [n, H / 2^k, W / 2^k]."""
+    sums = planes
+    for k in range(1, num + 1):
         if k <= UINT16_LEVELS:
             sums = _sum_blocks_uint16(sums)
-            rounded = _divide(sums, 2 * k)
+            yield _divide(sums, 2 * k)
         else:
             sums = _sum_blocks(sums.astype(np.float32))
-            rounded = np.rint(sums * np.float32(0.25**k))
-        levels.append(rounded.astype(np.uint8))
-    return levels
+            yield np.rint(sums * np.float32(0.25**k))
 
 
-def _deep_pyramid(images: np.ndarray, num_coarser: int) -> list[np.ndarray]:
-    """Does `pyramid` for uint16 and float32."""
-    levels = [images]
-    sums = images.astype(np.uint64 if images.dtype.kind == "u" else np.float64)
-    for k in range(1, num_coarser + 1):
+def _coarser_deep(planes: np.ndarray, num: int) -> Iterator[np.ndarray]:
+    """Does `_coarser_uint8` for uint16 and float32."""
+    is_integer = planes.dtype.kind == "u"
+    sums = planes.astype(np.uint64 if is_integer else np.float64)
+    for k in range(1, num + 1):
         sums = _sum_blocks(sums)
-        means = _divide(sums, 2 * k) if sums.dtype.kind == "u" else sums * 0.25**k
-        levels.append(means.astype(images.dtype))
-    return levels
+        yield _divide(sums, 2 * k) if is_integer else sums * 0.25**k
 
 
 def _sum_blocks_uint16(x: np.ndarray) -> np.ndarray:

@@ -48,6 +48,10 @@ SINGLE_THREADED = {
         "TF_NUM_INTEROP_THREADS",
     )
 }
+# glibc gives the memory of large arrays back when they are freed, and the system clears each page
+# of the next ones: a tenth of a worker's time. It may from these numbers of bytes on, of an array
+# and of free memory.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "134217728"}
 
 
 def default_num_workers() -> int:
@@ -144,7 +148,7 @@ class Worker:
             stderr=subprocess.DEVNULL if quiet else None,
             pass_fds=descriptors,
             start_new_session=True,  # Ctrl-C reaches the caller alone, which stops us.
-            env={**os.environ, **SINGLE_THREADED},
+            env=os.environ | SINGLE_THREADED | (KEEP_MEMORY if max_bytes == NO_LIMIT else {}),
         )
         theirs.close()
 
