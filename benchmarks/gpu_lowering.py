@@ -42,7 +42,7 @@ def lower(resolution, minibatch, precision, part):
         return updates.apply_D(compute_D(images, latents), lrate)
 
     def run_G(latents, lrate):
-        return updates._apply_G(updates._compute_G(latents, labels, num, one, zero), lrate)
+        return updates._apply_G(updates._compute_G(Inputs(latents, labels), num, one, zero), lrate)
 
     def run_both(images, latents, others, lrate):  # Two passes over one input would be merged.
         return run_D(images, latents, lrate), run_G(others, lrate)

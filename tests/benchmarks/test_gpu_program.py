@@ -1,5 +1,8 @@
 """The reader of optimized HLO, and the model of the schedule."""
 
+import subprocess
+import sys
+
 import pytest
 
 from benchmarks import gpu_program
@@ -72,3 +75,11 @@ def test_the_models_hours_are_those_of_the_schedule():
     assert gpu_program.hours(rows) == pytest.approx(iterations * 0.036 / 3600)
     kimg = sum(gpu_program.KIMG.get(r, 1200) for r in stages)
     assert kimg == 12000
+
+
+@pytest.mark.slow
+def test_an_iteration_is_lowered_without_a_gpu(tmp_path):
+    """Both updates are called by their private names."""
+    command = [sys.executable, "-m", "benchmarks.gpu_lowering", "4", "4", "fp32", "iteration"]
+    subprocess.run([*command, str(tmp_path / "x.pb")], check=True, capture_output=True)
+    assert (tmp_path / "x.pb").stat().st_size > 100_000
