@@ -252,7 +252,9 @@ class Networks:
 def _present(network: Any, path: Path) -> Any:
     """Returns a network. Raises ValueError if there is none."""
     if network is None:
-        raise ValueError(f"{path}: holds Gs only.")
+        raise ValueError(
+            f"{path}: holds Gs only. Load the run or a snapshot, which hold all three."
+        )
     return network
 
 
