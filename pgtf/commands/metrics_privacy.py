@@ -187,7 +187,7 @@ def scores(source: Source, reals: np.ndarray) -> np.ndarray:
     D = source.D
     if D is None:
         raise ValueError(
-            f"{source.path}: holds Gs only, and D tells copies apart. Name a run or a snapshot."
+            f"{source.path}: holds Gs only, and scores of D are needed. Name a run or a snapshot."
         )
     group = D.config.mbstd_group_size
     batch, num_copies = (1, 1) if group == "all" else (BATCH, max(group, 1))
