@@ -19,7 +19,7 @@ from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 from pgtf.dataset.sources import demo
 from pgtf.dataset.tfrecords import to_records
-from pgtf.metrics import image_sets
+from pgtf.metrics import datasets, image_sets
 from pgtf.metrics.evaluator import Evaluator
 from pgtf.metrics.label_scores import label_data
 from pgtf.metrics.plan import parse_plan
@@ -101,7 +101,7 @@ def measure(dataset, snapshot, num_fakes=2000, seed=1):
     _, D, Gs = interop.load_snapshot(snapshot)
     reals = image_sets.of_dataset(dataset)
     evaluator = Evaluator(parse_plan(f"labels:{num_fakes}"), reals, labels=label_data(dataset))
-    labels = image_sets.labels_of(dataset)
+    labels = datasets.labels_of(dataset)
     (record,) = evaluator(image_sets.of_network("fakes", Gs, seed, labels, D=D))
     return record["values"]
 

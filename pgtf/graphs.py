@@ -2,7 +2,7 @@
 
 A graph is a program. Some of its operations write files, open sockets or run Python, and tables and
 custom savers run functions while a SavedModel loads. A graph is therefore loaded only if all
-operations that can run are on the allow-lists below: arithmetic, images and control flow.
+operations that can run are on the allow-lists of pgtf/graph_operations.py.
 """
 
 from __future__ import annotations
@@ -17,48 +17,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-# The operations of `generate.py export`, of restoration networks, and others of the same kinds that
-# exporters use. None of them touches a file, the network, another process, or memory that it
-# does not own.
-ARITHMETIC = frozenset(
-    "Abs Acos Add AddN AddV2 BiasAdd Bitcast BitwiseAnd BitwiseOr BitwiseXor Cast Ceil ClipByValue "
-    "Cos Div DivNoNan Elu Erf Exp Expm1 Floor FloorDiv FloorMod IsFinite IsInf IsNan L2Loss "
-    "LeakyRelu LeftShift Log Log1p Maximum Minimum Mul MulNoNan Neg Pow RealDiv Reciprocal Relu "
-    "Relu6 RightShift Rint Round Rsqrt Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Square "
-    "SquaredDifference Sub Tan Tanh".split()
-)
-COMPARISONS = frozenset(
-    "All Any Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalNot LogicalOr NotEqual "
-    "Select SelectV2 StaticRegexFullMatch Where".split()
-)
-REDUCTIONS = frozenset("ArgMax ArgMin Cumsum Max Mean Min Prod Sum TopKV2".split())
-LAYERS = frozenset(
-    "AvgPool BatchMatMul BatchMatMulV2 BatchNormWithGlobalNormalization CheckNumerics Conv2D "
-    "Conv2DBackpropInput DepthToSpace DepthwiseConv2dNative Einsum FusedBatchNorm FusedBatchNormV3 "
-    "LRN MatMul MaxPool ResizeBicubic ResizeBilinear ResizeNearestNeighbor SpaceToDepth".split()
-)
-SHAPES = frozenset(
-    "BroadcastArgs BroadcastTo Concat ConcatV2 Const ExpandDims Fill GatherNd GatherV2 Identity "
-    "IdentityN MirrorPad OneHot OnesLike Pack Pad PadV2 Placeholder PlaceholderWithDefault Range "
-    "Rank Reshape ReverseV2 Shape Size Slice Split SplitV Squeeze StopGradient StridedSlice "
-    "StringFormat StringJoin Substr Tile Transpose Unpack ZerosLike".split()
-)
-PICTURES = frozenset("EncodePng DecodeJpeg".split())
-RANDOM = frozenset(
-    "StatelessRandomGetAlg StatelessRandomGetKeyCounter StatelessRandomNormalV2 "
-    "StatelessRandomUniformFullIntV2 StatelessRandomUniformV2 StatelessTruncatedNormalV2".split()
-)
-CONTROL = frozenset(
-    "Assert If NoOp PartitionedCall ReadVariableOp StatefulPartitionedCall StatelessIf "
-    "StatelessWhile TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem "
-    "TensorListStack VarIsInitializedOp While".split()
-)
-PURE = ARITHMETIC | COMPARISONS | REDUCTIONS | LAYERS | SHAPES | PICTURES | RANDOM | CONTROL
-# Written into every SavedModel for `Saver`, which loading with objects does not run.
-_SAVER = frozenset(
-    "AssignVariableOp DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename "
-    "VarHandleOp".split()
-)
+from pgtf.graph_operations import PURE, SAVER
+
 _OBJECTS = frozenset(
     "_generic_user_object signature_map trackable_dict_wrapper trackable_list_wrapper "
     "trackable_tuple_wrapper".split()
@@ -234,9 +194,9 @@ def _check(folder: Path, meta_graph: Any) -> None:
         )
     reached = _reached(folder, functions, objects.concrete_functions)
     for name, nodes in functions.items():
-        allowed = PURE if name in reached else PURE | _SAVER
+        allowed = PURE if name in reached else PURE | SAVER
         _check_nodes(folder, nodes, allowed, functions)
-    _check_nodes(folder, meta_graph.graph_def.node, PURE | _SAVER, functions)
+    _check_nodes(folder, meta_graph.graph_def.node, PURE | SAVER, functions)
     nodes = [node for nodes in functions.values() for node in nodes]
     _check_constants(folder, [*nodes, *meta_graph.graph_def.node])
 

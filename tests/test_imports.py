@@ -72,6 +72,7 @@ ALLOWED = {
     "networks": {"grids", "lazy", "ops"},
     "losses": {"label_groups", "lazy"},
     "label_groups": set(),
+    "graphs": {"graph_operations"},
     "depth": {"images", "previews"},
     "lazy": set(),
     "grids": set(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pgtf.api.networks import Networks, ServedNetworks
+from pgtf.api.networks import Networks
+from pgtf.api.served_networks import ServedNetworks
 from pgtf.export.source import Source
 from pgtf.export.version_folder import served_version
 from pgtf.foreign import hub

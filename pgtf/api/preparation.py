@@ -82,8 +82,8 @@ class _Asked(NamedTuple):
     """Networks of a file that options ask for."""
 
     config: Config  # with the options of networks to transfer
-    start: starts.Start | None = None  # of --resume_pkl
-    source: transfers.Source | None = None  # of --transfer
+    start: starts.Start | None = None  # networks of --resume_pkl
+    source: transfers.Source | None = None  # networks of --transfer
     path: str = ""  # file
     lines: tuple[str, ...] = ()  # for the user
 

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
     folder: Path
     nothing_left: bool  # the run was finished before
-    signum: int | None  # of the signal that ended it early
+    signum: int | None  # the signal that ended it early
 
 
 class Observer(Protocol):

@@ -16,9 +16,10 @@ from pgtf.commands.command_line import one_line_errors
 from pgtf.distribution.signals import deferred, exit_after
 from pgtf.foreign.terminal import one_line
 from pgtf.metrics import inception, plot, records, setup
+from pgtf.metrics.datasets import by_label
 from pgtf.metrics.during_training import keep_best, summary
 from pgtf.metrics.evaluator import Evaluator
-from pgtf.metrics.image_sets import ImageSet, by_label, in_random_order, of_dataset
+from pgtf.metrics.image_sets import ImageSet, in_random_order, of_dataset
 from pgtf.metrics.neighbours import NUM_FAKES, neighbour_sheet
 from pgtf.metrics.plan import Plan, parse_plan
 

@@ -23,7 +23,7 @@ from pgtf.runs import run_folder
 from pgtf.runs.datasets import open_dataset_of
 
 BATCH = 32
-NUM_STARTS = 2  # of the search for the latents of an image
+NUM_STARTS = 2  # starts of each search for an image's latents
 BY_IMAGE = (
     "Held-out images were chosen one by one. If a person has several images, some may be on both "
     "sides, and a network that knows the person looks harmless: see the limits."
@@ -186,7 +186,9 @@ def scores(source: Source, reals: np.ndarray) -> np.ndarray:
     """
     D = source.D
     if D is None:
-        raise ValueError(f"{source.path}: holds Gs only.")
+        raise ValueError(
+            f"{source.path}: holds Gs only, and scores of D are needed. Name a run or a snapshot."
+        )
     group = D.config.mbstd_group_size
     batch, num_copies = (1, 1) if group == "all" else (BATCH, max(group, 1))
     found = []

@@ -21,7 +21,7 @@ from pgtf.graphs import SavedModel
 from pgtf.installation import spelled
 from pgtf.interop import load_meta, load_pkl, load_snapshot
 from pgtf.label_groups import LabelGroup, cut, one_class, restored
-from pgtf.metrics import image_sets
+from pgtf.metrics import datasets, image_sets
 from pgtf.metrics.during_training import SNAPSHOTS
 from pgtf.metrics.image_sets import ImageSet
 from pgtf.runs import identity, run_folder
@@ -196,7 +196,7 @@ def _labels(
     label_size: int,
     groups: Sequence[LabelGroup],
     dataset: Dataset | None,
-) -> image_sets.Labels | None:
+) -> datasets.Labels | None:
     """Samples labels of the right length from the dataset; None for a network without labels."""
     if not label_size:
         return None
@@ -205,4 +205,4 @@ def _labels(
             f"{path}: was trained with {label_size} label columns; give the dataset that has them "
             "as --dataset."
         )
-    return image_sets.labels_of(dataset, groups, label_size)
+    return datasets.labels_of(dataset, groups, label_size)

@@ -137,7 +137,9 @@ def load(path: str | os.PathLike[str], source: Source) -> Directions:
         vectors[name] = vector / norm
     usual = found.get("angles", {})
     if unknown := usual.keys() - vectors.keys():
-        raise ValueError(f"{path}: has an angle of no direction: {min(unknown)[:20]!r}.")
+        raise ValueError(
+            f"{path}: `angles` must name directions of the file. Received: {min(unknown)[:20]!r}."
+        )
     return Directions(found["network"], found["method"], vectors, usual)
 
 

@@ -22,8 +22,8 @@ from pgtf.label_groups import restored, standardised
 from pgtf.networks import Generator, latents_from_seeds
 
 NUM_CHECKED = 4  # images that are compared per signature
-SAMPLES_PIXELS = 2**21  # of the card's picture, and at most MAX_SAMPLES images
-MAX_SAMPLES = 24
+SAMPLES_PIXELS = 2**21  # limit of the card's picture, beside MAX_SAMPLES
+MAX_SAMPLES = 24  # images in the card's picture
 
 Specs = Mapping[str, tf.TensorSpec]  # inputs or outputs of a signature by name
 

@@ -17,7 +17,7 @@ from typing import Any
 from pgtf.installation import spelled
 
 MAX_BODY = 1 << 16  # bytes of a request; those of the page have a few hundred
-BODY_SEC = 10.0  # in which the body of a request must arrive
+BODY_SEC = 10.0  # limit for the body of a request to arrive
 # Requests of the page that change something: an event, its end, and the end of a visit.
 POSTED = frozenset(f"/gradio_api/{name}" for name in ("queue/join", "cancel", "reset"))
 # They fetch addresses for others, or write files.

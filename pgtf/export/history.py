@@ -70,7 +70,10 @@ class History:
         path = self._snapshots[index][1]
         content = read_snapshot(path)[2]
         if content.config != self._config:
-            raise ValueError(f"{path}: holds a network with other options than the newest one.")
+            raise ValueError(
+                f"{path}: holds a network with other options than the newest snapshot, and is not "
+                "of the same run. Move it out of the folder."
+            )
         if self._Gs is None:
             self._Gs = build(content)
         else:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pgtf.foreign.numbers import is_number
 from pgtf.label_groups import CLASS, CONTINUOUS, LabelGroup, are_classes, standardised
 
 MAX_LISTED = 100  # names of classes in an error
@@ -203,15 +204,7 @@ def _are_names(pairs: Sequence[tuple[str, str, str]], groups: Sequence[LabelGrou
     """True if the parts of a text are names of columns, such as findings, and no numbers."""
     names = {name for group in groups for name in group.names}
     texts = [text.strip() for text, _, _ in pairs]
-    return all(text in names for text in texts) and not all(map(_is_number, texts))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return all(text in names for text in texts) and not all(map(is_number, texts))
 
 
 def _class_number(value: str | int, label_size: int, names: Sequence[str], argument: str) -> int:

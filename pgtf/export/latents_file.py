@@ -17,8 +17,8 @@ from pgtf.foreign.files import open_regular, size_of
 from pgtf.foreign.messages import shown
 from pgtf.installation import spelled
 
-MAX_BYTES = 2**30  # of an array: 500,000 vectors of 512 float32 values
-MAX_INFLATED_BYTES = 2**28  # of a compressed array
+MAX_BYTES = 2**30  # an array may have: 500,000 vectors of 512 float32 values
+MAX_INFLATED_BYTES = 2**28  # a compressed array may have
 MAX_NAMES = 8  # arrays that an error lists
 LATENTS, LABELS, STYLEGAN_W = "latents", "labels", "w"
 FLOATS = "f"

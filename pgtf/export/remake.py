@@ -37,7 +37,10 @@ def make_again(source: Source, mark: Mark, path: str) -> np.ndarray:
     """
     network = mark.facts.get(NETWORK)
     if network is None:
-        raise ValueError(f"{path}: its mark names no network.")
+        raise ValueError(
+            f"{path}: its mark names no network, so that it cannot be made again. Files "
+            "written with --mark=full or --mark=short name theirs."
+        )
     if network != source.sha256:
         raise ValueError(
             f"{path}: was made by the network {network[:16]}..., and {source.path} is "

@@ -22,11 +22,11 @@ BLOCK = 1024  # latents of a random state that are in memory at once
 class Samples:
     """Latent vectors, which are sampled anew each time they are read."""
 
-    prefix: str  # of the names of their images
+    prefix: str  # names of their images begin with it
     numbers: np.ndarray  # [N] int64: seeds, positions among those of a random state, or rows
     sample: Callable[[np.ndarray], np.ndarray]  # numbers [n] -> float32 [n, latent_size]
     labels: np.ndarray | None = None  # [N, label_size] of a file, None without
-    random_state: int | None = None  # of which they are rows, as the original samples them
+    random_state: int | None = None  # latents are rows of its stream, as in the original
     edit: str | None = None  # directions along which they were turned, such as "smile=0.3"
 
     def __len__(self) -> int:
@@ -139,7 +139,7 @@ class _RandomRows:
             ) from None
         self._random_state = random_state
         self._latent_size = latent_size
-        self._index = -1  # of the block in memory
+        self._index = -1  # number of the block in memory
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
         rows = np.empty([len(positions), self._latent_size], np.float32)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 PREFIX = "pgtf-explore-"
 LOCK = "lock"
-MIN_AGE_SEC = 60  # of a folder that is taken for one of a killed process
+MIN_AGE_SEC = 60  # a younger folder may be one whose process has not locked it yet
 KEPT = 256  # pictures and downloads; one page shows about forty
 VARIABLE = "GRADIO_TEMP_DIR"  # gradio reads it whenever it writes a picture
 

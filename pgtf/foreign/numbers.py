@@ -32,3 +32,12 @@ def real(
     if not finite and isinstance(value, float) and not math.isfinite(value):
         return value
     return float(value) if low <= value <= high else None  # False for NaN
+
+
+def is_number(text: str) -> bool:
+    """True if a text is a number as Python writes it, NaN and infinity included."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

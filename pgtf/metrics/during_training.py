@@ -15,8 +15,8 @@ from pgtf import files
 from pgtf.depth import EIGHT_BITS, Depth
 from pgtf.events import Events
 from pgtf.metrics import image_sets, records
+from pgtf.metrics.datasets import Dataset, Labels, labels_of
 from pgtf.metrics.evaluator import Evaluator
-from pgtf.metrics.image_sets import Dataset, Labels
 from pgtf.metrics.measures import MEASURES
 from pgtf.metrics.plan import parse_plan
 from pgtf.metrics.records import Record
@@ -54,7 +54,7 @@ def prepare(
         ),
         every=plan.every,
         seed=options.seed,
-        labels=image_sets.labels_of(dataset),
+        labels=labels_of(dataset),
         depth=Depth.of(dataset),
     )
 
@@ -91,7 +91,7 @@ class SnapshotMetrics:
         evaluator: the metrics.
         every: snapshots from one evaluation to the next.
         seed: seed of the latents.
-        labels: function that samples labels, or None; see image_sets.labels_of.
+        labels: function that samples labels, or None; see `labels_of`.
         depth: type and range of the images.
     """
 

@@ -10,11 +10,14 @@ from pgtf.networks.layers import (
     EqualizedConv2D,
     EqualizedDense,
     LeakyReLU,
-    MinibatchStdDev,
     WeightedSum,
+)
+from pgtf.networks.minibatch_statistics import (
+    MinibatchDiscrimination,
+    MinibatchStatistic,
+    MinibatchStdDev,
     check_group,
 )
-from pgtf.networks.minibatch_statistics import MinibatchDiscrimination, MinibatchStatistic
 from pgtf.networks.network import Network, alpha_input, as_float32
 from pgtf.networks.noise import MultiplicativeNoise, NoiseSource
 from pgtf.networks.normalization import BatchNorm, LayerNorm

@@ -1,18 +1,69 @@
-"""Other ways for D to see a minibatch as a whole. Paper, Section 3 and Table 1, row e*."""
+"""Layers through which D sees a minibatch as a whole. Paper, Section 3 and Table 1, row e*."""
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from pgtf.networks import initial
-from pgtf.networks.layers import MinibatchStdDev, Shape
+from pgtf.networks.layers import Shape
 from pgtf.networks.options import DISCRIMINATION_DIMS, check_splits
 
 SELF_DISTANCE = 1e6  # keeps a sample from being its own neighbor
 INITIAL_STDDEV, INITIAL_BIAS = 0.05, -1.0
 _CHUNK = 32  # samples compared with all others at a time
+
+
+@keras.saving.register_keras_serializable(package="pgtf")
+class MinibatchStdDev(keras.layers.Layer):
+    """Appends the mean standard deviation over groups: [N, H, W, C] -> [N, H, W, C + 1].
+
+    Every (N / group)-th sample belongs to one group; `group` is at most N ("all" = N). Paper,
+    Section 3; groups as in the original release, reference A.
+
+    Raises:
+        ValueError: if N is larger than the group and not a multiple of it.
+    """
+
+    def __init__(
+        self, group_size: int | Literal["all"] = 4, epsilon: float = 1e-8, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.group_size = group_size
+        self.epsilon = epsilon
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        batch, height, width, fmaps = x.shape
+        group = tf.shape(x)[0]
+        if self.group_size != "all":
+            check_group(batch, self.group_size)
+            group = tf.minimum(self.group_size, group)
+        y = tf.reshape(x, [group, -1, height, width, fmaps])  # [group, N / group, H, W, C]
+        return tf.concat([x, self._maps(y, group)], axis=-1)
+
+    def _maps(self, y: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+        """Computes maps to append: groups [group, N / group, H, W, C] -> [N, H, W, 1]."""
+        height, width = y.shape[2:4]
+        variance = tf.reduce_mean(tf.square(y - tf.reduce_mean(y, axis=0)), axis=0)
+        stddev = tf.reduce_mean(tf.sqrt(variance + self.epsilon), axis=[1, 2, 3], keepdims=True)
+        return tf.tile(stddev, [group, height, width, 1])
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        return (*input_shape[:-1], input_shape[-1] + 1)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {"group_size": self.group_size, "epsilon": self.epsilon}
+        return super().get_config() | config
+
+
+def check_group(batch: int | None, group_size: int) -> None:
+    """Raises ValueError unless `batch` samples (None = unknown) form whole groups."""
+    if batch is not None and batch > group_size and batch % group_size:
+        raise ValueError(
+            "the minibatch of D must be a multiple of `mbstd_group_size`, or smaller than it. "
+            f"Received: minibatch={batch}, mbstd_group_size={group_size}."
+        )
 
 
 @keras.saving.register_keras_serializable(package="pgtf")

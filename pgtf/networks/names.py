@@ -9,7 +9,6 @@ from pgtf.networks.layers import (
     EqualizedConv2D,
     EqualizedDense,
     LeakyReLU,
-    MinibatchStdDev,
     NearestUp,
     PixelNorm,
     WeightedSum,
@@ -17,6 +16,7 @@ from pgtf.networks.layers import (
 from pgtf.networks.minibatch_statistics import (
     MinibatchDiscrimination,
     MinibatchStatistic,
+    MinibatchStdDev,
 )
 from pgtf.networks.mnist1k import MnistDiscriminator, MnistGenerator
 from pgtf.networks.network import Network

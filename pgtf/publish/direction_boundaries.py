@@ -9,7 +9,7 @@ import numpy as np
 
 from pgtf.publish.direction_search import unit
 
-SHARE = 0.3  # of the images with the highest and the lowest scores, which a boundary separates
+SHARE = 0.3  # a boundary separates this share with the highest scores from that with the lowest
 MIN_SIDE = 10  # images on each side of a boundary
 
 

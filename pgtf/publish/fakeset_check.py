@@ -21,8 +21,8 @@ from pgtf.foreign.pictures import open_picture
 from pgtf.foreign.schema import Between, read_as, resolved
 from pgtf.publish.fakeset import FAKES, FORMAT, GROUP, VERSION, fakes
 
-MAX_BYTES = 2**30  # of a manifest
-MAX_LEVELS = 1  # by which machines may differ, of 255
+MAX_BYTES = 2**30  # a manifest may have
+MAX_LEVELS = 1  # machines may differ by so many of 255
 MAX_NAMED = 3  # files that a message names
 _NAME = re.compile(r"(fakes|reals)/\d{5,15}/(seed|real)\d{7,18}\.png")
 
@@ -138,7 +138,10 @@ def _compare(
     given = header["label"]
     label = None if given is None else np.array(given, np.float32)
     if label is not None and len(label) != source.label_size:
-        raise ValueError(f"{folder}: the label of the manifest does not fit the network.")
+        raise ValueError(
+            f"{folder}: the label of the manifest must have {source.label_size} numbers, as the "
+            f"network. Received: {len(label)}. Name the network that made the set."
+        )
     names = {seed: name for name, seed in group}
     seeds = range(min(names), max(names) + 1)
     for seed, _, expected in fakes(source, seeds, header["lod"], label):

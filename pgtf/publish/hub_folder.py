@@ -24,7 +24,7 @@ from pgtf.interop.safetensors import write_safetensors
 from pgtf.interop.weights import to_arrays
 
 WEIGHTS, NETWORK, SAVED_MODEL = "model.safetensors", "network.json", "saved_model"
-VERSION = 1  # of the SavedModel in its folder
+VERSION = 1  # the SavedModel's folder has this name
 _REPO = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}")
 USE = """\
 In Python:
@@ -95,7 +95,10 @@ def _write_snapshot(source: Source, folder: Path) -> str:
     if source.meta:
         shutil.copyfile(source.path, folder / name)
     elif source.G is None or source.D is None:
-        raise ValueError(f"{source.path}: holds Gs only.")
+        raise ValueError(
+            f"{source.path}: must hold G, D and Gs to be published. Received: Gs only. Name a "
+            "snapshot, or a pickle that holds all three."
+        )
     else:
         save_snapshot(folder / name, source.G, source.D, source.Gs)
     return name

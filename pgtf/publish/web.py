@@ -27,7 +27,7 @@ PAGE = Path(__file__).with_name("web_page")
 MODEL, NETWORK = "model.json", "network.onnx"
 PRECISIONS = ("fp32", "fp16")
 NUM_CHECKED = 16  # seeds that a browser compares
-# Half precision has 11 bits; what 16 layers make of their rounding is no wrong page.
+# A page in half precision is right although 16 layers amplify the rounding of its 11 bits.
 MAX_LEVELS = {"fp32": 1, "fp16": 16}
 MIN_HALVED = 256  # values of a weight that is stored in half precision; others stay
 MAX_NAMED_CLASSES = 1000
@@ -44,17 +44,17 @@ def export_web(
     directions: Mapping[str, np.ndarray] | None = None,
     overwrite: bool = False,
 ) -> str:
-    """Writes the folder, which appears when it is complete. Returns what the browser found.
+    """Writes the folder, which appears when it is complete. Returns the browser's findings.
 
     Args:
         source: the network; exported at its own lod.
         out: folder to write.
         runtime: folder of the npm package onnxruntime-web, or "cdn".
-        precision: how weights are stored; sums are float32 either way.
+        precision: type in which weights are stored; sums are float32 either way.
         name: title of the page; None = the name of the folder.
-        mark: what downloads say about their pixels.
+        mark: metadata of downloads.
         directions: unit vectors [latent_size] by name, each a slider.
-        overwrite: if an older page in the folder is replaced.
+        overwrite: replace an older page in the folder.
 
     Raises:
         FileExistsError: `out` is there.
@@ -103,7 +103,7 @@ def _expected(source: Source) -> np.ndarray:
 
 
 def _facts(source: Source, name: str, precision: str, shape: Any) -> dict[str, Any]:
-    """Makes what the page knows about the network."""
+    """Collects the facts about the network that the page shows or computes with."""
     height, width, channels = shape
     kind = {1: "gray", 3: "color"}[channels]
     age = "" if source.kimg is None else f", trained with {source.kimg} thousand images"
@@ -123,7 +123,7 @@ def _facts(source: Source, name: str, precision: str, shape: Any) -> dict[str, A
 
 
 def _marks(source: Source, kind: recipe.Kind) -> dict[str, str]:
-    """Makes the packets of downloads: of a seed, with places to fill, and of anything else."""
+    """Builds the metadata of downloads: of a seed, with places to fill, and of anything else."""
     facts = {"Seeds": "@SEED@", "Lod": repr(float(source.Gs.lod)), "Zoom": "1"}
     facts |= {"Classes": "@CLASS@"} if source.label_size else {}
     marker = recipe.Marker(kind, source.sha256)

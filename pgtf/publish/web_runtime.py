@@ -13,7 +13,7 @@ from pgtf.foreign.json_files import SMALL_BYTES, read_json
 
 PACKAGE = "onnxruntime-web"
 CDN, CDN_VERSION = "https://cdn.jsdelivr.net", "1.30.0"
-FOLDER = "runtime"  # of the page
+FOLDER = "runtime"  # a folder in that of the page
 # By provider: the script, the glue around WebAssembly, and WebAssembly.
 FILES = {
     "webgpu": (
@@ -47,7 +47,7 @@ CDN_HASHES = {
         "sha384-vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM"
     ),
 }
-MAX_BYTES = 2**28  # of a file
+MAX_BYTES = 2**28  # a file may have
 _LICENCE = "{name} {version}, licence {licence}, as its package.json beside this file says.\n"
 
 Files = dict[str, dict[str, dict[str, str]]]  # {"wasm": {"script": {"url", "integrity"}}}

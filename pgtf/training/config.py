@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
 from pgtf.augment import AugmentConfig
-from pgtf.dataset import DatasetConfig
 from pgtf.losses import LossConfig
 from pgtf.networks import DiscriminatorConfig, GeneratorConfig
+from pgtf.runs import interfaces
 from pgtf.schedule import Schedule
 
 
@@ -79,11 +79,8 @@ class TrainingConfig:
             raise ValueError(f"`adam_epsilon` must be at least 0. Received: {self.adam_epsilon}.")
 
 
-class RunConfig(Protocol):
+class RunConfig(interfaces.RunConfig, Protocol):
     """Interface of config.Config as training uses it; that room imports this one."""
-
-    @property
-    def dataset(self) -> DatasetConfig: ...
 
     @property
     def G(self) -> GeneratorConfig: ...
@@ -116,13 +113,3 @@ class RunConfig(Protocol):
     ) -> RunConfig: ...
 
     def check(self) -> None: ...
-
-    def to_json(self) -> str: ...
-
-    @classmethod
-    def from_json(cls, text: bytes | str, source: str = ...) -> Any: ...  # a RunConfig
-
-    @classmethod
-    def from_fields(cls, groups: Any, source: str) -> Any: ...  # of the parsed JSON
-
-    def differences(self, other: Any) -> list[str]: ...

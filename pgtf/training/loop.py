@@ -30,12 +30,10 @@ from pgtf.training.overfitting import AdaptingStepper
 from pgtf.training.pace import Pace
 from pgtf.training.profiler import Steps, profiled
 from pgtf.training.progress import Display, TickProgress
+from pgtf.training.rollback import config_after, roll_back
 from pgtf.training.start import Start
 from pgtf.training.state import Progress, TrainingState
 from pgtf.training.stepper import Stepper
-
-MAX_ROLLBACKS = 3  # to one checkpoint
-ROLLBACK_SEEDS = 1_000_003  # distance of the seeds before and after; no likely seed of another run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +169,7 @@ def _train(job: _Job, state: TrainingState, checkpoints: Checkpoints, interrupt:
             if options.on_divergence != "rollback":
                 remedy = "continue with other draws: --on_divergence=rollback."
                 raise Diverged(f"{error} Or {remedy}") from None
-            _roll_back(error, state, checkpoints)
+            roll_back(error, state, checkpoints)
             is_saved = True
 
 
@@ -278,25 +276,13 @@ def _begin(state: TrainingState, config: RunConfig, dataset: Dataset, options: R
 
 
 def _make_stepper(job: _Job, state: TrainingState) -> Steps:
-    """A Stepper with other draws after every rollback: the same draws would end the same way."""
-    seed = job.config.training.seed + ROLLBACK_SEEDS * state.progress.num_rollbacks
-    config = job.config.replace({"training.seed": seed})
+    """Creates a Stepper with other draws after every rollback."""
+    config = config_after(state.progress.num_rollbacks, job.config)
     parts = held_out.split(job.dataset, job.config)
     stepper = Stepper(state, config, parts.train, job.strategy)
     if parts.held_out is None:
         return stepper
     return AdaptingStepper(stepper, state, config, (parts.train, parts.held_out), job.workers)
-
-
-def _roll_back(error: Diverged, state: TrainingState, checkpoints: Checkpoints) -> None:
-    """Goes back to the newest healthy checkpoint; raises Diverged if there is none left to try."""
-    num_rollbacks = state.progress.num_rollbacks + 1
-    if not checkpoints.restore(state, healthy=True):
-        raise Diverged(f"{error} There is no healthy checkpoint to go back to.") from None
-    if num_rollbacks > state.progress.num_rollbacks + MAX_ROLLBACKS:
-        raise Diverged(f"{error} {MAX_ROLLBACKS} rollbacks did not help.") from None
-    state.progress.num_rollbacks = num_rollbacks
-    logging.warning("Diverged: %s Rollback %d, with other draws.", error, num_rollbacks)
 
 
 def _cores_per_replica(strategy: tf.distribute.Strategy) -> int | None:

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from pgtf import depth as depths
-from pgtf.api.networks import Networks, ServedNetworks
+from pgtf.api.networks import Networks
+from pgtf.api.served_networks import ServedNetworks
 from pgtf.commands import generate, generate_flags
 from pgtf.depth import Depth
 from pgtf.export import edge, export_generator

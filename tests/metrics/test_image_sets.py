@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from pgtf.label_groups import one_class
-from pgtf.metrics import image_sets
+from pgtf.metrics import datasets, image_sets
 
 
 def all_of(image_set, num):
@@ -139,9 +139,9 @@ def test_a_dataset_is_read_in_order_and_mirrored_half_the_time(rng):
 
 
 def test_labels_of_fakes_are_rows_of_the_dataset(rng):
-    assert image_sets.labels_of(small_dataset(rng)) is None
+    assert datasets.labels_of(small_dataset(rng)) is None
     dataset = small_dataset(rng, label_size=2)
-    drawn = image_sets.labels_of(dataset)(np.random.RandomState(0), 50)
+    drawn = datasets.labels_of(dataset)(np.random.RandomState(0), 50)
     rows = {tuple(row) for row in dataset.read_labels(range(20))}
     assert drawn.shape == (50, 2)
     assert {tuple(row) for row in drawn} <= rows

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pgtf.label_groups import LabelGroup
-from pgtf.metrics import image_sets, label_reader, label_scores
+from pgtf.metrics import datasets, image_sets, label_reader, label_scores
 from pgtf.metrics.evaluator import Evaluator
 from pgtf.metrics.image_sets import ImageSet
 from pgtf.metrics.label_scores import LabelData, area_under_curve, scores_of
@@ -115,7 +115,7 @@ def test_a_subset_by_label_is_a_dataset_of_the_images_that_have_it():
         def read_images(self, indices):
             return np.asarray(indices)[:, None]
 
-    found = dict(image_sets.by_label(Dataset()))
+    found = dict(datasets.by_label(Dataset()))
     assert [*found] == ["a", "c"]
     assert (found["c"].num_images, found["c"].name) == (3, "x (label c)")
     np.testing.assert_array_equal(found["c"].read_images([0, 2])[:, 0], [1, 4])

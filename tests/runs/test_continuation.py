@@ -10,7 +10,7 @@ import pytest
 from pgtf.dataset import open_dataset
 from pgtf.runs import continuation, run_folder
 from pgtf.runs.identity import Beginning, Source
-from tests.runs.test_run_identity import brighten
+from tests.runs.changed_datasets import brighten
 
 
 def finish(folder, nimg=288):

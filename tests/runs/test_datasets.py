@@ -8,7 +8,7 @@ from pgtf.dataset import open_dataset
 from pgtf.runs import continuation
 from pgtf.runs.choice import Request
 from pgtf.runs.datasets import open_dataset_of
-from tests.runs.test_run_identity import brighten, describe, with_values
+from tests.runs.changed_datasets import brighten, describe, with_values
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Starts train.py in separate processes: alone, or as the workers of one job."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -125,3 +126,22 @@ def _free_ports(number):
     for each in sockets:
         each.close()
     return ports
+
+
+class _Traced(Exception):
+    """Ends a call of a stepper between tracing and running."""
+
+
+def traced(stepper, call):
+    """Traces the iterations of a call, and does not run them. Returns the function."""
+    found, trace = [], stepper._trace
+
+    def stop(stage):
+        found.append(trace(stage))
+        raise _Traced
+
+    stepper._trace = stop
+    with contextlib.suppress(_Traced):
+        stepper.run(call)
+    (function,) = found
+    return function

@@ -9,6 +9,7 @@ from pgtf.ops import gpu, portable, training
 from pgtf.training import compilation, differentiation, plan
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
+from tests.training import jobs
 from tests.training.test_precision import arrays_of
 
 LRATE = 1e-3
@@ -94,9 +95,7 @@ def test_an_iteration_is_one_program_that_takes_its_random_numbers(config, datas
     state = TrainingState(config, strategy)
     stepper = Stepper(state, config, dataset, strategy)
     call = plan.next_call(config.schedule, config.training, 0, 0)
-    stepper.run(call.split(1)[0])
-    (function,) = stepper._functions.values()
-    graph = function.graph.as_graph_def()
+    graph = jobs.traced(stepper, call.split(1)[0]).graph.as_graph_def()
     programs = [f for f in graph.library.function if f.attr["_XlaMustCompile"].b]
     assert len(programs) == 1
     kinds = {node.op for node in programs[0].node_def}

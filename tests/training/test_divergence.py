@@ -9,7 +9,7 @@ import tensorflow as tf
 from pgtf.distribution.workers import Workers
 from pgtf.runs.checkpoints import Checkpoints
 from pgtf.runs.identity import Source
-from pgtf.training import loop, pace, randomness
+from pgtf.training import loop, pace, randomness, rollback
 from pgtf.training.calls import Diverged
 from pgtf.training.randomness import Stream
 from pgtf.training.state import TrainingState
@@ -117,5 +117,5 @@ def test_a_rollback_that_does_not_help_is_tried_three_times(
     options = loop.RunOptions(checkpoint_sec=0, on_divergence="rollback")
     with pytest.raises(Diverged, match="Lower the learning rate. 3 rollbacks did not help"):
         loop.run(config, dataset, strategy, tmp_path, options)
-    assert caplog.text.count("with other draws.") == loop.MAX_ROLLBACKS == 3
+    assert caplog.text.count("with other draws.") == rollback.MAX_ROLLBACKS == 3
     assert last_state(tmp_path, config, dataset, strategy).progress.cur_nimg == BEGIN

@@ -10,6 +10,7 @@ from pgtf.runs.checkpoints import Checkpoints
 from pgtf.training import callbacks, loop, plan, randomness
 from pgtf.training.state import TrainingState
 from pgtf.training.stepper import Stepper
+from tests.training import jobs
 
 
 def recorded(monkeypatch, kind, name, label, events):
@@ -30,7 +31,8 @@ def test_the_first_iteration_precedes_checkpoint_and_pictures(
     recorded(monkeypatch, Generator, "run", "images", events)
     recorded(monkeypatch, Checkpoints, "save", "checkpoint", events)
     recorded(monkeypatch, images, "save_png", "reals.png", events)
-    loop.run(config.replace({"training.total_kimg": 0.096}), dataset, strategy, tmp_path)
+    changes = {"schedule.lod_training_kimg": 1, "training.total_kimg": 0.096}  # 4x4 throughout
+    loop.run(config.replace(changes), dataset, strategy, tmp_path)
     assert events[:2] == ["iterations"] * 2  # one call, whose first iteration is timed apart
     assert events[2:5] == ["checkpoint", "images", "reals.png"]
 
@@ -60,12 +62,8 @@ def test_the_first_picture_is_of_the_weights_before_the_first_iteration(
 
 def test_the_graph_of_a_stage_holds_the_weights_of_its_resolution_only(config, dataset, strategy):
     state = TrainingState(config, strategy)
-    stepper, graphs = Stepper(state, config, dataset, strategy), []
-    call = plan.next_call(config.schedule, config.training, 0, 0, 1)
-    trace = stepper._trace
-    stepper._trace = lambda stage: graphs.append(trace(stage)) or graphs[0]
-    stepper.run(call)
-    (function,) = graphs
+    stepper = Stepper(state, config, dataset, strategy)
+    function = jobs.traced(stepper, plan.next_call(config.schedule, config.training, 0, 0, 1))
     captured = {id(handle) for handle, _ in function.graph.captures}
     for network in state.networks().values():
         held = {n for n, v in network.variables_by_name.items() if id(v.handle) in captured}

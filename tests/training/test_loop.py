@@ -9,6 +9,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pgtf.dataset import pipeline
 from pgtf.export import timelapse
@@ -276,6 +277,8 @@ def test_a_record_that_stays_unreadable_ends_training_with_its_name(
         lambda file, record: read_example(dataclasses.replace(file, path="gone"), record),
     )
     stepper = Stepper(TrainingState(config, strategy), config, dataset, strategy)
+    reading = tf.function(lambda iterator, *numbers: iterator.get_next())
+    monkeypatch.setattr(stepper, "_trace", lambda stage: reading)  # all of an iteration but updates
     monkeypatch.setattr(os, "preadv", preadv)
     call = loop.plan.next_call(config.schedule, config.training, 0, 0)
     with pytest.raises(OSError, match=r"record \d+ \(offset \d+\): Input/output error: '.*-r02.tf"):

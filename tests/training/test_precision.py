@@ -152,10 +152,10 @@ def test_tf32_leaves_images_in_nhwc(monkeypatch):
         precision.configure("fp32")
 
 
+@pytest.mark.slow  # XLA compiles an iteration
 @pytest.mark.parametrize(
     ("accumulation", "nimg"),
-    # At 8x8 while fading all layers take part.
-    [(1, 0), pytest.param(2, 72, marks=pytest.mark.slow)],
+    [(1, 0), (2, 72)],  # At 8x8 while fading all layers take part.
 )
 def test_compiled_gradients_are_those_of_the_uncompiled_step(
     config, dataset, strategy, accumulation, nimg

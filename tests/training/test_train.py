@@ -196,29 +196,6 @@ def test_a_finished_run_of_a_moved_dataset_is_finished_and_can_be_trained_longer
     assert [json.loads(line)["kimg"] for line in lines] == [0.064, 0.128, 0.192]
 
 
-def test_every_second_snapshot_and_the_last_are_measured_and_the_best_is_kept(run, tmp_path):
-    jobs.write_blocks(tmp_path / "blocks", resolution_log2=4)
-    options = (
-        f"--dataset={tmp_path / 'blocks'}",
-        *TINY,
-        "--config.schedule.lod_initial_resolution=4",
-        "--config.schedule.lod_training_kimg=9",
-        "--config.schedule.tick_kimg_base=1",
-        "--config.training.network_snapshot_ticks=1",
-        "--total_kimg=3",
-        "--metrics=swd:32,msssim:32@every=2",
-    )
-    assert run(*options)[0] == 0
-    (folder,) = (tmp_path / "results").iterdir()
-    found = list(map(json.loads, (folder / "metric-swd.jsonl").read_text().splitlines()))
-    assert [record["kimg"] for record in found] == [2, 3]
-    assert {(record["num_images"], record["lod"]) for record in found} == {(32, 2.0)}
-    assert found[0]["values"].keys() == {"swd", "swd_16"}
-    assert (folder / "metric-msssim.jsonl").exists()
-    best = min(found, key=lambda record: record["value"])["snapshot"]
-    assert (folder / "best-swd.h5").read_bytes() == (folder / best).read_bytes()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "extra", "code"),

@@ -15,6 +15,7 @@ from pgtf.dataset.sources.matching import match_names
 from pgtf.dataset.sources.tables import Table, parse_table
 from pgtf.foreign.files import read_bytes, read_text
 from pgtf.foreign.json_files import read_json
+from pgtf.foreign.numbers import is_number
 
 POINTS = ("left eye", "right eye", "nose", "left corner of the mouth", "right corner of the mouth")
 # CelebA's names of the columns. Left and right are as seen by the viewer.
@@ -136,7 +137,7 @@ def _columns(table: Table) -> tuple[int, list[int]]:
             f"{table.path}: its header must name a file column and those of {EXPECTED}. "
             f"Received: {len(header)} columns."
         )
-    if all(map(_is_number, header[first + 1 :])):
+    if all(map(is_number, header[first + 1 :])):
         raise ValueError(f"{table.path}: must have a header. Received: a row of numbers.")
     return first, list(range(first + 1, len(header)))
 
@@ -174,14 +175,6 @@ def _read_json(path: str) -> Rows:
 
 def _read(path: str) -> str:
     return read_text(path, MAX_BYTES)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 _READERS = {".csv": _read_table, ".tsv": _read_table, ".json": _read_json}
