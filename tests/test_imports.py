@@ -79,7 +79,7 @@ ALLOWED = {
     "wording": set(),
     "export": {
         *("depth", "files", "foreign", "graphs", "grids", "images", "installation", "interop"),
-        *("label_groups", "marks", "networks", "ops", "previews", "stored", "wording"),
+        *("label_groups", "lazy", "marks", "networks", "ops", "previews", "stored", "wording"),
     },
     "marks": {"foreign"},
     "metrics": {

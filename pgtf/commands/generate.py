@@ -17,6 +17,7 @@ from pgtf import images
 from pgtf.commands import generate_directions, generate_flags, generate_publish, generate_runs
 from pgtf.commands import generate_networks as networks
 from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.generate_parts import LATENTS
 from pgtf.dataset.sources.pictures import Conversion, read_picture
 from pgtf.dataset.sources.reading import read_or_refuse
 from pgtf.distribution.signals import exit_after
@@ -261,8 +262,7 @@ def export(args: argparse.Namespace) -> None:
 def _samples(args: argparse.Namespace, source: Source, default_seeds: str) -> samples.Samples:
     """Finds the latents that the flags describe."""
     networks.check_lod(args, source.Gs)
-    names = ("seeds", "random_state", "num", "indices", "latents")
-    given = {name: getattr(args, name, None) for name in names}
+    given = {name: getattr(args, name, None) for name in LATENTS}
     found = samples.from_flags(source.Gs, default_seeds, **given)
     return generate_directions.turned(args, source, found)
 

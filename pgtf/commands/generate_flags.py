@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pgtf.commands import generate_publish_flags as publish_flags
 from pgtf.commands.command_line import announce_tensorflow, one_line_errors
 from pgtf.commands.generate_parts import (
+    LATENTS,
     add_directions,
     add_directions_file,
     add_fps,
@@ -30,6 +31,7 @@ from pgtf.commands.generate_parts import (
 )
 from pgtf.commands.parsers import Parser, check_files, resolve_hub
 from pgtf.dataset.commands import add_depth
+from pgtf.export import samples
 from pgtf.installation import command
 from pgtf.runs import run_folder
 
@@ -50,6 +52,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         add_flags(commands.add_parser(name, help=title, description=description))
     args: argparse.Namespace = parser.parse_args(argv[1:])
     with one_line_errors():
+        if "random_state" in args:
+            samples.check_flags(**{name: getattr(args, name, None) for name in LATENTS})
         resolve_hub(args)
         check_files(
             args,

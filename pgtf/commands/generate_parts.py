@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 MARKS = ("full", "short", "none")  # those of export.recipe
+LATENTS = ("seeds", "random_state", "num", "indices", "latents")  # flags that say which
 RUN = "folder of a run, or its number in --outdir (default: the newest)"
 
 

@@ -6,11 +6,15 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pgtf import networks
 from pgtf.export.latents_file import read_latents
-from pgtf.networks import Generator, latents_from_seeds
+
+if TYPE_CHECKING:  # The command line checks its flags without TensorFlow.
+    from pgtf.networks import Generator
 
 MAX_IMAGES = 1_000_000  # limit for one command
 MAX_SEED = 10**18 - 1  # numbers of at most 18 digits
@@ -65,12 +69,7 @@ def from_flags(
         ValueError: if the flags exclude each other or are malformed.
         OSError: if the file cannot be read.
     """
-    given = {"--seeds": seeds, "--random_state": random_state, "--latents": latents}
-    names = [f"`{name}`" for name, value in given.items() if value is not None]
-    if len(names) > 1:
-        raise ValueError(f"{' and '.join(names)} exclude each other.")
-    if random_state is None and (num is not None or indices is not None):
-        raise ValueError("`--num` and `--indices` need `--random_state`.")
+    check_flags(seeds, random_state, num, indices, latents)
     if latents is not None:
         return from_file(Gs, latents)
     if random_state is not None:
@@ -78,11 +77,31 @@ def from_flags(
     return from_seeds(Gs.latent_size, default_seeds if seeds is None else seeds)
 
 
+def check_flags(
+    seeds: str | None = None,
+    random_state: int | None = None,
+    num: int | None = None,
+    indices: str | None = None,
+    latents: str | None = None,
+) -> None:
+    """Raises ValueError for flags that no network would make right; see `from_flags`."""
+    given = {"--seeds": seeds, "--random_state": random_state, "--latents": latents}
+    names = [f"`{name}`" for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise ValueError(f"{' and '.join(names)} exclude each other.")
+    if random_state is None and (num is not None or indices is not None):
+        raise ValueError("`--num` and `--indices` need `--random_state`.")
+    if random_state is not None:
+        from_random_state(1, random_state, num, indices)
+    if seeds is not None:
+        parse_numbers("--seeds", seeds)
+
+
 def from_seeds(latent_size: int, text: str) -> Samples:
     """Samples the latents of seeds such as "0-63", as every command and the exported model do."""
 
     def sample(numbers: np.ndarray) -> np.ndarray:
-        found: np.ndarray = latents_from_seeds(numbers, latent_size).numpy()
+        found: np.ndarray = networks.latents_from_seeds(numbers, latent_size).numpy()
         return found
 
     return Samples("seed", parse_numbers("--seeds", text), sample)
