@@ -67,6 +67,23 @@ def test_numbers_and_dates_of_patients_are_no_labels(cells, others, scans, tmp_p
         assert make(tmp_path, source, *flags).meta["label_names"] == ["age"]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "file,patient,age\na/0.dcm,1000123,x\na/1.dcm,DOE^JANE,3",  # forgotten --split_by=patient
+        "file,patient,age\na/0.dcm,Jane Doe,1",
+        "patient,born,age\nDOE JANE,19630413,1",  # no column of files
+        "file,patient\na/0.dcm,1000123",  # classes that are too many
+        "file,patient\na/0.dcm,1000123\na/0.dcm,Doe",
+    ],
+)
+def test_a_table_that_cannot_be_used_is_named_without_its_patients(rows, scans, tmp_path, capsys):
+    (tmp_path / "x.csv").write_text(rows + "\n")
+    line = fail(tmp_path, scans("a", "b"), capsys, f"--labels={tmp_path / 'x.csv'}")
+    assert "x.csv" in line
+    assert not WHO.search(line), line
+
+
 def test_a_patient_is_the_same_in_all_folders_and_a_split_by_hashes_stores_none(scans, tmp_path):
     source = scans("DOE_JANE_1000123", "DOE_JANE_1000456")
     for i in range(3):

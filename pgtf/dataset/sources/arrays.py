@@ -30,7 +30,7 @@ from pgtf.dataset.sources.array_survey import (
 from pgtf.dataset.sources.array_target import Target, facts_of, target_of
 from pgtf.dataset.sources.deep import fit_values, to_stored
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
-from pgtf.dataset.sources.patients import check_labels
+from pgtf.dataset.sources.patients import check_labels, without_patients
 from pgtf.dataset.sources.reading import read_or_reject
 from pgtf.dataset.sources.stacks import FEW_CHANNELS, KEPT_BYTES, Reading, one_kind_of_error
 
@@ -68,10 +68,12 @@ def create(
     _warn(facts, target)
     files = np.repeat(np.arange(len(names)), [fact.num for fact in facts])
     numbers = np.concatenate([np.arange(fact.num) for fact in facts])
-    labels = _labels(arrays, root, names, files, facts)
+    with without_patients(x.private for x in facts):
+        labels = _labels(arrays, root, names, files, facts)
     order, split = _order(facts, files, arrays), None
     if arrays.held_out is not None:
-        groups, by = _groups(arrays, root, names, facts, files)
+        with without_patients(x.private for x in facts):
+            groups, by = _groups(arrays, root, names, facts, files)
         chosen = dataclasses.replace(arrays, split_by=by)
         order, split = held_out_last(order, groups, chosen, len(rejected))
         meta |= {} if by is None else {"subjects": len(set(groups))}

@@ -5,9 +5,10 @@ The hashes stay in memory. Their salt is no secret, since splits must be the sam
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ FIELDS = (
 )
 NAMES = ("PatientName", "OtherPatientNames")
 WORD = re.compile(r"[^\W_]+")
+# Cells of tables in messages; files are named without quotation marks.
+CELL = re.compile(r"'[^']*'|\"[^\"]*\"|(?<![\w/.-])\d+(?![\w/-])")
 MIN_LETTERS = 3  # Shorter words are no names.
 
 
@@ -95,6 +98,24 @@ def check_labels(
                 "dataset. Choose others with --label_columns; --split_by=COLUMN keeps a patient's "
                 "images together."
             )
+
+
+@contextlib.contextmanager
+def without_patients(private: Iterable[frozenset[str]]) -> Iterator[None]:
+    """Context manager that takes what headers say of patients out of messages about a table.
+
+    Raises:
+        ValueError: as in the `with` block, with [patient] in place of such cells.
+    """
+    try:
+        yield
+    except ValueError as error:
+        known = frozenset[str]().union(*private)
+
+        def shown(found: re.Match[str]) -> str:
+            return "[patient]" if _is_in(_parts(found[0]), known) else found[0]
+
+        raise ValueError(CELL.sub(shown, str(error))) from None
 
 
 def _words(text: str) -> list[str]:
