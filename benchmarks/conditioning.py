@@ -77,7 +77,7 @@ def write(folder, num_images, held_out, seed=0):
     (folder / "dataset.json").write_text(json.dumps(facts))
 
 
-def train(dataset, folder, total_kimg):
+def train(dataset, folder, total_kimg, seed):
     """Trains the demo's networks. Returns the newest snapshot and the last statistics."""
     changes = {
         "dataset.path": dataset.path,
@@ -86,6 +86,7 @@ def train(dataset, folder, total_kimg):
         "schedule.lod_training_kimg": 0,
         "schedule.lod_transition_kimg": 0,
         "training.total_kimg": total_kimg,
+        "training.seed": seed,
     }
     shape = (dataset.resolution_log2, dataset.num_channels, dataset.label_size)
     config = PRESETS["demo"].replace(changes).for_dataset(*shape, num_gpus=1)
@@ -106,13 +107,15 @@ def measure(dataset, snapshot, num_fakes=2000, seed=1):
     return record["values"]
 
 
-def main(total_kimg, num_images, folder):
+def main(total_kimg, num_images, seed, folder):
     write(folder / "aged", num_images, held_out=num_images // 10)
     for size in ("full", 0):
         dataset = open_dataset(folder / "aged", max_label_size=size)
-        snapshot, terms = train(dataset, folder / f"labels-{size}", total_kimg)
+        snapshot, terms = train(dataset, folder / f"labels-{size}", total_kimg, seed)
         values = measure(dataset, snapshot) if dataset.label_size else {}
-        line = {"kimg": total_kimg, "label_columns": dataset.label_size} | terms | values
+        line = (
+            {"kimg": total_kimg, "seed": seed, "label_columns": dataset.label_size} | terms | values
+        )
         rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()}
         print(json.dumps(rounded), flush=True)
 
@@ -122,8 +125,11 @@ if __name__ == "__main__":
     parser.add_argument("--kimg", type=float, default=40, help="default: %(default)s")
     parser.add_argument("--images", type=int, default=6000, help="default: %(default)s")
     parser.add_argument(
+        "--seed", type=int, default=1000, help="of networks and latents (default: %(default)s)"
+    )
+    parser.add_argument(
         "--out", type=pathlib.Path, help="folder to keep (default: a temporary one)"
     )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        main(args.kimg, args.images, args.out or pathlib.Path(temporary))
+        main(args.kimg, args.images, args.seed, args.out or pathlib.Path(temporary))

@@ -83,7 +83,7 @@ AMBIGUOUS = {
     "another folder": (
         "f,n\ndogs/a.png,1\n",
         ["cats/a.png"],
-        "no label for .*cats/a.png. Add one. Received, for example: dogs/a.png",
+        "no label for .*cats/a.png. Add one. Received, for example: 'dogs/a.png'",
     ),
     "a number without its zeros": (
         "f,n\n1,3\n2,4\n",
@@ -108,7 +108,7 @@ AMBIGUOUS = {
         NAMES,
         r"must hold numbers .line 2: breed holds 'cat'.*--label_columns; there are id, breed, age",
     ),
-    "another name": ("f,n\nimg/x.jpg,1\n", NAMES, "Received, for example: img/x.jpg"),
+    "another name": ("f,n\nimg/x.jpg,1\n", NAMES, "Received, for example: 'img/x.jpg'"),
     "blank": (
         "f,class\n0001.jpg,\n0002.jpg,dog\n",
         NAMES,

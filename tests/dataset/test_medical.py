@@ -10,29 +10,15 @@ import zlib
 import numpy as np
 import pytest
 
-from pgtf.dataset import inspection, open_dataset
+from pgtf.dataset import open_dataset
 from pgtf.dataset.sources.nifti import open_nifti
 from pgtf.dataset.sources.stacks import Reading
 from tests.dataset.commands import run
+from tests.dataset.scans import NAME, SCANS, fail, make, noise, scan, volume
 
 nibabel = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")
 EXAMPLE = pathlib.Path(nibabel.__file__).parent / "tests" / "data" / "example4d.nii.gz"
-SCANS = pathlib.Path(pydicom.__file__).parent / "data" / "test_files"
-NAME, DATE = "Doe^Jane", "19630413"
-
-
-def make(tmp_path, source, *flags):
-    assert run("create_from_arrays", tmp_path / "out", source, "--shuffle=0", *flags) == 0
-    return inspection.verify(str(tmp_path / "out"))
-
-
-def fail(tmp_path, source, capsys, *flags):
-    """Returns the one line of a command that ends with exit code 2."""
-    assert run("create_from_arrays", tmp_path / "out", source, *flags) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert not (tmp_path / "out").exists()
-    return line
 
 
 def test_a_series_of_volumes_has_16_bits_and_a_grid_of_4x3(tmp_path):
@@ -46,15 +32,6 @@ def test_a_series_of_volumes_has_16_bits_and_a_grid_of_4x3(tmp_path):
     np.testing.assert_array_equal(dataset.read_images(range(48))[..., 0], expected)
     low, high = np.percentile(expected[:, ::7, ::5], (0.1, 99.9))
     assert dataset.value_range == pytest.approx((low, high), rel=0.02)
-
-
-def volume(path, values, affine=None, slope=None):
-    image = nibabel.Nifti1Image(values, np.eye(4) if affine is None else affine)
-    if slope is not None:
-        image.header.set_data_dtype(np.int16)
-        image.header.set_slope_inter(*slope)
-    nibabel.save(image, path)
-    return path
 
 
 @pytest.mark.parametrize(("axis", "place"), [("x", 0), ("y", 1), ("z", 2)])
@@ -123,36 +100,6 @@ def test_mr_keeps_its_16_bits_and_its_window_is_for_previews_only(tmp_path):
     shown = dataset.preview_of(found)[..., 0]
     exact = (stored.astype(float) - low) / header.WindowWidth * 255
     np.testing.assert_allclose(shown, exact.clip(0, 255), atol=0.51)
-
-
-def scan(path, values, **fields):
-    """Writes a scan with a patient's data in all places that usually have some."""
-    header = pydicom.Dataset()
-    header.file_meta = pydicom.dataset.FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    header.SOPClassUID = pydicom.uid.CTImageStorage
-    header.SOPInstanceUID = header.StudyInstanceUID = "1.2.840.77777"
-    header.PatientName, header.PatientID, header.StudyDate = NAME, f"id {NAME}", DATE
-    header.PatientBirthDate = DATE
-    header.SamplesPerPixel = 3 if values.shape[-1] == 3 else 1
-    header.PlanarConfiguration = 0
-    header.PhotometricInterpretation = "RGB" if values.shape[-1] == 3 else "MONOCHROME2"
-    header.BitsAllocated = header.BitsStored = 8 * values.itemsize
-    header.HighBit = header.BitsStored - 1
-    header.PixelRepresentation = int(values.dtype.kind == "i")
-    shape = values.shape[:-1] if values.shape[-1] == 3 else values.shape
-    *frames, header.Rows, header.Columns = shape
-    if frames:
-        header.NumberOfFrames = frames[0]
-    header.PixelData = values.tobytes()
-    for name, value in fields.items():
-        setattr(header, name, value)
-    header.save_as(path, enforce_file_format=True)
-    return path
-
-
-def noise(*shape, dtype=np.uint16, high=4096):
-    return np.random.default_rng(0).integers(0, high, shape).astype(dtype)
 
 
 def test_monochrome1_is_inverted(tmp_path):

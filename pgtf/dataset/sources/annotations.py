@@ -153,7 +153,7 @@ def _missing(
     count = len(names) - len(meant)
     more = f" and {count - 1} others" if count > 1 else ""
     example = next(iter(entries.by_name), None)
-    received = "no names" if example is None else f"for example: {shortened(example)}"
+    received = "no names" if example is None else f"for example: {shortened(example)!r}"
     return (
         f"{entries.source}: no label for {os.path.join(image_dir, name)}{more}. Add one. "
         f"Received, {received}."

@@ -39,6 +39,7 @@ OPENERS: dict[str, Opener] = {
 KINDS = ".npy, .npz, .tif, .nii, .nii.gz, or DICOM"
 INTEGER, REAL = "integer", "real"
 MAX_MASKS = 63  # values of masks, each of which is a channel
+APART = 0.5  # voxels that a mask may be away from its volume
 MANY = 1 << 20  # images that the samples of a set are spread over, if it has more
 
 
@@ -57,6 +58,7 @@ class Facts:
     is_volume: bool
     window: Range | None
     is_burned_in: bool
+    private: frozenset[str]
     masks: tuple[int, ...] = ()  # values of its mask that are not 0
 
 
@@ -77,6 +79,7 @@ def find_files(source: str) -> tuple[list[str], list[str]]:
         ValueError: it holds no such files.
     """
     if os.path.isfile(source):
+        _check_kind(source)
         return [os.path.basename(source)], []
     if not os.path.isdir(source):
         raise FileNotFoundError(f"{source}: no such folder or file.")
@@ -101,6 +104,12 @@ def find_files(source: str) -> tuple[list[str], list[str]]:
 
 def _is_passed_over(name: str, of_systems: frozenset[str]) -> bool:
     return is_hidden(name) or name.lower() in of_systems
+
+
+def _check_kind(path: str) -> None:
+    """Raises ValueError for a file of another kind."""
+    if not extension(path) and not _is_dicom(path) and os.access(path, os.R_OK):
+        raise ValueError(f"{path}: must be one of {KINDS}, found another extension and content.")
 
 
 def _is_dicom(path: str) -> bool:
@@ -183,14 +192,14 @@ class _Look:
             check_finite(image)
             kinds.add(kind_of(image.dtype))
             samples.append(sampled(image, total))
-            extents.append((float(image.min()), float(image.max())))
+            extents.append((image.min().item(), image.max().item()))
         low, high = min(x for x, _ in extents), max(x for _, x in extents)
         if low == high:
             raise ValueError(f"is constant, all its values are {low:g}")
         return Facts(
             stack.num,
             stack.shape,
-            (low, high),
+            (float(low), float(high)),
             REAL if REAL in kinds else kinds.pop() if len(kinds) == 1 else INTEGER,
             np.concatenate(samples),
             stack.num_bytes,
@@ -199,6 +208,7 @@ class _Look:
             stack.is_volume,
             stack.window,
             stack.is_burned_in,
+            stack.private,
             masks=() if mask is None else _mask_values(mask, stack, self.reading),
         )
 
@@ -217,10 +227,14 @@ def _mask_values(path: str, images: Stack, reading: Reading) -> tuple[int, ...]:
         ValueError: it does not fit the images, or is no mask.
     """
     try:
-        stack = CACHE.open(path, reading)
+        stack = CACHE.open(path, dataclasses.replace(reading, is_mask=True))
         found, wanted = (stack.num, stack.shape), (images.num, (*images.shape[:2], 1))
         if found != wanted:
             raise ValueError(f"must have {_described(*wanted)}, found {_described(*found)}")
+        if images.place and stack.place and (apart := images.place.apart(stack.place)) > APART:
+            raise ValueError(
+                f"must lie where its images do (affine), found {apart:.3g} voxels between them"
+            )
         values: set[int] = set()
         for number in range(stack.num):
             mask = stack.read(number)

@@ -13,11 +13,13 @@ from pgtf.dataset.exporter import Options
 from pgtf.dataset.pyramid import refuse_size, size_of
 from pgtf.dataset.sources.array_options import ArrayOptions
 from pgtf.dataset.sources.array_survey import REAL, Facts
-from pgtf.dataset.sources.deep import full_range, percentile_range
+from pgtf.dataset.sources.deep import check_resolved, full_range, percentile_range
 from pgtf.dataset.sources.ranges import Range
+from pgtf.dataset.tfrecords import MAX_CHANNELS
 from pgtf.foreign.samples import UINT16_MAX
 
 RGB = 3  # channels of color pictures
+FIRST_CHANNELS = " --layout=NCHW reads arrays whose channels come first."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +53,16 @@ def target_of(first: str, facts: Sequence[Facts], arrays: ArrayOptions, options:
     """Decides shape, type and range of the dataset.
 
     Raises:
-        ValueError: the images have no pyramid, or all values are the same.
+        ValueError: the images have no pyramid, or the range is none.
     """
     height, width, channels = facts[0].shape
     if arrays.resolution is not None:
         size = size_of(arrays.resolution, options.grid)
     elif options.grid.level_of(height, width) is None:
+        is_first = arrays.layout == "NHWC" and options.grid.level_of(width, channels) is not None
         raise ValueError(
             f"{first}: {refuse_size(height, width, options.grid)} Received: {height}x{width}. "
-            "--resolution and --transform convert."
+            f"--resolution and --transform convert.{FIRST_CHANNELS if is_first else ''}"
         )
     else:
         size = (height, width)
@@ -70,19 +73,37 @@ def target_of(first: str, facts: Sequence[Facts], arrays: ArrayOptions, options:
         is_small = REAL not in kinds and 0 <= extent[0] and extent[1] <= UINT16_MAX
         dtype = "float32" if not is_small else "uint8" if kinds == {"uint8"} else "uint16"
     stretched = dtype == DTYPE and (kinds != {"uint8"} or arrays.value_range is not None)
-    if arrays.value_range == "auto":
-        value_range = extent
-    elif arrays.value_range is not None:
-        value_range = arrays.value_range
-    elif dtype == DTYPE and not stretched:
-        value_range = full_range(DTYPE, extent)
-    else:
-        samples = (x.samples for x in facts)
-        value_range = percentile_range(samples, extent, arrays.percentiles, dtype)
+    try:
+        value_range = _range_of(facts, arrays, extent, dtype, stretched)
+    except ValueError as error:
+        raise ValueError(f"{first}: {error}.") from None
     masks = tuple(sorted({value for x in facts for value in x.masks}))
     if arrays.with_masks is not None and not masks:
         raise ValueError(f"{arrays.with_masks}: all masks are empty.")
+    if channels + len(masks) > MAX_CHANNELS:
+        of_masks = f", {len(masks)} of them of masks" if masks else ""
+        raise ValueError(
+            f"{first}: must have 1 to {MAX_CHANNELS} channels. Received: "
+            f"{channels + len(masks)}{of_masks}.{FIRST_CHANNELS if not masks else ''}"
+        )
     return Target(size, channels, dtype, value_range, stretched, masks)
+
+
+def _range_of(
+    facts: Sequence[Facts], arrays: ArrayOptions, extent: Range, dtype: str, stretched: bool
+) -> Range:
+    if arrays.value_range is None and dtype == DTYPE and not stretched:
+        return full_range(DTYPE, extent)
+    if arrays.value_range is None:
+        # Fractions that are stretched to 8 bits need bounds with fractions.
+        has_fractions = stretched and any(x.kind == REAL for x in facts)
+        samples = (x.samples for x in facts)
+        of_bounds = "float32" if has_fractions else dtype
+        return percentile_range(samples, extent, arrays.percentiles, of_bounds)
+    value_range = extent if arrays.value_range == "auto" else arrays.value_range
+    if dtype == "float32":
+        check_resolved(value_range)
+    return value_range
 
 
 def facts_of(facts: Sequence[Facts], target: Target) -> dict[str, Any]:

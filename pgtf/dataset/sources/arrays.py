@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 
 from pgtf.dataset.commands import Commands
+from pgtf.dataset.description import DTYPE
 from pgtf.dataset.encoder import Rejected
 from pgtf.dataset.exporter import Options, Summary, export, shuffled
 from pgtf.dataset.sources.annotations import read_labels
@@ -29,10 +30,12 @@ from pgtf.dataset.sources.array_survey import (
 from pgtf.dataset.sources.array_target import Target, facts_of, target_of
 from pgtf.dataset.sources.deep import fit_values, to_stored
 from pgtf.dataset.sources.groups import group_column, groups_of, held_out_last
+from pgtf.dataset.sources.patients import check_labels, without_patients
 from pgtf.dataset.sources.reading import read_or_reject
-from pgtf.dataset.sources.stacks import KEPT_BYTES, Reading, one_kind_of_error
+from pgtf.dataset.sources.stacks import FEW_CHANNELS, KEPT_BYTES, Reading, one_kind_of_error
 
 SUBJECT = "subject"
+FAINT = 64  # A uint8 set without values from here on is nearly black.
 Item = tuple[str, str | None, int]  # file, its mask, number of the image in it
 
 
@@ -62,13 +65,15 @@ def create(
     names = [name for name, _ in kept]
     target = target_of(os.path.join(root, names[0]), facts, arrays, options)
     meta = facts_of(facts, target)
-    _warn(facts)
+    _warn(facts, target)
     files = np.repeat(np.arange(len(names)), [fact.num for fact in facts])
     numbers = np.concatenate([np.arange(fact.num) for fact in facts])
-    labels = _labels(arrays, root, names, files)
+    with without_patients(x.private for x in facts):
+        labels = _labels(arrays, root, names, files, facts)
     order, split = _order(facts, files, arrays), None
     if arrays.held_out is not None:
-        groups, by = _groups(arrays, root, names, facts, files)
+        with without_patients(x.private for x in facts):
+            groups, by = _groups(arrays, root, names, facts, files)
         chosen = dataclasses.replace(arrays, split_by=by)
         order, split = held_out_last(order, groups, chosen, len(rejected))
         meta |= {} if by is None else {"subjects": len(set(groups))}
@@ -92,13 +97,29 @@ def create(
     return dataclasses.replace(summary, skipped=tuple(others))
 
 
-def _warn(facts: Sequence[Facts]) -> None:
+def _warn(facts: Sequence[Facts], target: Target) -> None:
     if count := sum(x.is_burned_in for x in facts):
         logging.warning(
             "%d of %d files say that their pixels show patient data (BurnedInAnnotation=YES): "
             "networks may learn and show them. Remove these files, or blank the places.",
             count,
             len(facts),
+        )
+    highest = max(x.extent[1] for x in facts)
+    if target.dtype == DTYPE and not target.stretched and highest < FAINT:
+        logging.warning(
+            "the highest value is %g of 255, so that all images are nearly black to the networks. "
+            "--range=0,%g stretches them.",
+            highest,
+            highest,
+        )
+    height, _, channels = facts[0].shape
+    if height <= FEW_CHANNELS < channels:
+        logging.warning(
+            "images have %d rows and %d channels. If the channels come first in the files, say "
+            "--layout=NCHW.",
+            height,
+            channels,
         )
 
 
@@ -113,7 +134,11 @@ def _order(facts: Sequence[Facts], files: np.ndarray, arrays: ArrayOptions) -> n
 
 
 def _labels(
-    arrays: ArrayOptions, root: str, names: Sequence[str], files: np.ndarray
+    arrays: ArrayOptions,
+    root: str,
+    names: Sequence[str],
+    files: np.ndarray,
+    facts: Sequence[Facts],
 ) -> tuple[np.ndarray, Sequence[str]] | None:
     """Labels of all images, and the names of their columns; None if there are none.
 
@@ -121,12 +146,19 @@ def _labels(
     """
     if arrays.labels is None:
         return None
+    private = [x.private for x in facts]
     if arrays.labels.lower().endswith(".npy") and len(files) != len(names):
-        found = read_labels(arrays.labels, root, [str(i) for i in range(len(files))], arrays.table)
-        return None if found is None else (found.values, found.names)
-    table = dataclasses.replace(arrays.table, group_column=group_column(_column(arrays)))
-    found = read_labels(arrays.labels, root, names, table)
-    return None if found is None else (found.values[files], found.names)
+        numbers = [str(i) for i in range(len(files))]
+        found, rows = read_labels(arrays.labels, root, numbers, arrays.table), np.arange(len(files))
+        private = [private[file] for file in files]
+    else:
+        column = group_column(_column(arrays))
+        table = dataclasses.replace(arrays.table, group_column=column)
+        found, rows = read_labels(arrays.labels, root, names, table), files
+    if found is None:
+        return None
+    check_labels(arrays.labels, found.values, found.names, private)
+    return found.values[rows], found.names
 
 
 def _column(arrays: ArrayOptions) -> str | None:
@@ -206,7 +238,8 @@ class _Load:
         image = to_stored(values, target.size, target.dtype, transform, source_range, bars)
         if mask is None:
             return image
-        labels = CACHE.open(mask, self.reading).read(number)
+        of_mask = dataclasses.replace(self.reading, is_mask=True)
+        labels = CACHE.open(mask, of_mask).read(number)
         labels = fit_values(labels, target.size, transform, nearest=True)
         low, high = target.mask_range
         planes = [np.where(labels[..., 0] == value, high, low) for value in target.masks]

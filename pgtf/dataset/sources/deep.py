@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -16,9 +17,10 @@ from pgtf.foreign.samples import UINT16_MAX
 PERCENTILES = (0.1, 99.9)
 POOLED = 1 << 24  # values of a whole set that its percentiles are taken from, at most
 SAMPLED, MIN_SAMPLED = 1 << 14, 64  # values per image: at most, and at least if there are so many
-DIGITS = 6  # of a range; machines may differ in those that follow
+DIGITS = 6  # of the width of a range; machines may differ in those that follow
 UINT8_MAX = 255
 LARGEST = 1e30  # differences and products of such values are finite in float32
+FINEST = 2.0**-14  # of its larger bound: a narrower range leaves float32 fewer than 1,024 steps
 
 
 def parse_percentiles(text: str) -> Range:
@@ -43,7 +45,7 @@ def check_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         what = "not numbers (NaN)" if np.isnan(values).any() else "infinite"
         raise ValueError(f"has values that are {what}")
-    if values.size and max(values.max(), -values.min()) > LARGEST:
+    if values.size and max(float(values.max()), -float(values.min())) > LARGEST:
         raise ValueError(f"has values beyond {LARGEST:g}, as marks of missing pixels are")
 
 
@@ -69,7 +71,7 @@ def percentile_range(
         dtype: type of the dataset; those of integers have whole numbers as bounds.
 
     Raises:
-        ValueError: all values are the same.
+        ValueError: all values are the same, or float32 cannot tell them apart.
     """
     low, high = np.percentile(np.concatenate(list(samples)), percentiles).tolist()
     if not low < high:
@@ -77,8 +79,22 @@ def percentile_range(
     if not low < high:
         raise ValueError(f"all values are the same, {low:g}")
     if dtype == "float32":
-        return float(f"{low:.{DIGITS}g}"), float(f"{high:.{DIGITS}g}")
+        check_resolved((low, high))
+        # Bounds that are close to each other share their first digits.
+        shared = math.ceil(math.log10(max(-low, high) / (high - low)))
+        digits = DIGITS + max(shared, 0)
+        return float(f"{low:.{digits}g}"), float(f"{high:.{digits}g}")
     return float(np.floor(low)), float(np.ceil(high))
+
+
+def check_resolved(value_range: Range) -> None:
+    """Raises ValueError for a range of which float32 cannot tell the values apart."""
+    low, high = value_range
+    if high - low < max(FINEST * max(-low, high), 1 / LARGEST):
+        raise ValueError(
+            f"values of {low:.9g} to {high:.9g} are too close to each other for float32; subtract "
+            "a constant from the values of all files, or multiply them"
+        )
 
 
 def full_range(dtype: str, extent: Range) -> Range:

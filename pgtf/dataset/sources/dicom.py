@@ -1,19 +1,21 @@
 """DICOM files as stacks of frames, by the package pydicom.
 
-Nothing of a file but its pixels leaves this module, except a hash of the patient, a window, and the
-unit of the values. Messages name tags and types, never their values, which may be names or dates.
+Nothing of a file but its pixels leaves this module, except hashes of what it says of the patient, a
+window, and the unit of the values. Messages name tags and types, never their values, which may be
+names or dates.
 """
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from pgtf.dataset.exporter import SHUFFLE_SEED
 from pgtf.dataset.isolated import Isolation
+from pgtf.dataset.sources.dicom_values import COLORS, INVERTED, in_units, unit_of
 from pgtf.dataset.sources.optional import import_optional
+from pgtf.dataset.sources.patients import private_of, subject_of
 from pgtf.dataset.sources.ranges import Range
 from pgtf.dataset.sources.stacks import (
     MAX_BYTES,
@@ -22,12 +24,12 @@ from pgtf.dataset.sources.stacks import (
     Unusable,
     errors_of,
     memory_for,
+    of_array,
 )
 
-COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
 MAGIC, MAGIC_AT = b"DICM", 128  # at the start of a file
-HASH_DIGITS = 16
-MAX_UNIT = 16  # letters of a unit
+RGB = 3  # samples of a pixel
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def open_dicom(path: str, reading: Reading) -> Stack:
@@ -41,15 +43,8 @@ def open_dicom(path: str, reading: Reading) -> Stack:
     """
     import_optional("pydicom", "pydicom")
     values, facts = _ISOLATION(path, max_bytes=memory_for(path))
-    num, height, width, channels = values.shape
-    return Stack(
-        num=num,
-        shape=(height, width, channels),
-        read=lambda number: values[number],
-        num_bytes=values.nbytes,
-        is_volume=num > 1,
-        **facts,
-    )
+    stack = of_array(values, values.nbytes)
+    return dataclasses.replace(stack, is_volume=stack.num > 1, **facts)
 
 
 def read_dicom(path: str) -> tuple[np.ndarray, dict[str, Any]]:
@@ -61,19 +56,20 @@ def read_dicom(path: str) -> tuple[np.ndarray, dict[str, Any]]:
     pydicom = import_optional("pydicom", "pydicom")
     with errors_of("DICOM", "pydicom"):
         header = pydicom.dcmread(path)
-        if "PixelData" not in header:
+        if not any(name in header for name in PIXELS):
             raise Unusable("has no pixel data")
         photometric = str(header.get("PhotometricInterpretation", ""))
-        if photometric not in ("MONOCHROME1", "MONOCHROME2", *COLORS):
+        if photometric not in (INVERTED, "MONOCHROME2", *COLORS):
             known = photometric if photometric == "PALETTE COLOR" else "of another kind"
             raise Unusable(f"must be gray or RGB, found {known} (PhotometricInterpretation)")
         _check_decoder(pydicom, header)
         _check_length(header)
-        frames = _frames(header)
-        values = np.stack([_in_units(header, x, i) for i, x in enumerate(frames)])
+        _check_samples(header)
+        values = in_units(header)
         facts = {
-            "unit": _unit(header),
-            "subject": _subject(header),
+            "unit": unit_of(header),
+            "subject": subject_of(header),
+            "private": private_of(header),
             "window": _window(header),
             "is_burned_in": str(header.get("BurnedInAnnotation", "")).strip().upper() == "YES",
         }
@@ -116,72 +112,29 @@ def _check_length(header: Any) -> None:
     num_bytes = num_values * int(header.BitsAllocated) // 8
     if header.get("PhotometricInterpretation") == "YBR_FULL_422":
         num_bytes = num_bytes * 2 // 3
-    if len(header.PixelData) < num_bytes:
+    found = max(len(header[name].value) for name in PIXELS if name in header)
+    if found < num_bytes:
+        raise Unusable(f"pixel data are truncated, found {found} of {num_bytes} bytes")
+
+
+def _check_samples(header: Any) -> None:
+    """Raises ValueError for pixels that are not what the header says of them."""
+    found = int(header.get("SamplesPerPixel", 1))
+    wanted = RGB if header.PhotometricInterpretation in COLORS else 1
+    if found != wanted:
+        raise Unusable(f"must have {wanted} samples per pixel, found {found} (SamplesPerPixel)")
+    highest, bits = header.get("HighBit"), header.get("BitsStored")
+    is_plain = not header.file_meta.TransferSyntaxUID.is_encapsulated and "PixelData" in header
+    if is_plain and None not in (highest, bits) and int(highest) != int(bits) - 1:
         raise Unusable(
-            f"pixel data are truncated, found {len(header.PixelData)} of {num_bytes} bytes"
+            f"must have values in its lowest bits, found bit {highest} as the highest of {bits} "
+            "(HighBit)"
         )
-
-
-def _frames(header: Any) -> np.ndarray:
-    """Stored values of all frames: [N, H, W], or RGB [N, H, W, 3]; MONOCHROME1 is inverted."""
-    try:
-        pixels: np.ndarray = header.pixel_array
-    except RuntimeError:  # Every decoder that is installed has failed.
-        syntax = header.file_meta.TransferSyntaxUID.name
-        raise Unusable(
-            f"nothing installed decodes its pixels, {syntax}: they are damaged, or need another "
-            "package, such as pylibjpeg[all]"
-        ) from None
-    is_color = header.PhotometricInterpretation in COLORS
-    if pixels.ndim == (3 if is_color else 2):
-        pixels = pixels[np.newaxis]
-    if header.PhotometricInterpretation != "MONOCHROME1":
-        return pixels
-    # The lowest possible value is the highest one, and the other way around.
-    bits = int(header.get("BitsStored", header.BitsAllocated))
-    ends = -1 if header.get("PixelRepresentation", 0) == 1 else (1 << bits) - 1
-    return np.asarray(ends - pixels.astype(np.int64))
-
-
-def _in_units(header: Any, frame: np.ndarray, number: int) -> np.ndarray:
-    """Applies the modality LUT or the rescaling of a frame; integers stay integers."""
-    if "ModalityLUTSequence" in header and len(header.ModalityLUTSequence):
-        pixels = import_optional("pydicom.pixels", "pydicom")
-        return np.asarray(pixels.apply_modality_lut(frame, header))
-    place = _rescaling(header, number)
-    slope, intercept = float(place.get("RescaleSlope", 1)), float(place.get("RescaleIntercept", 0))
-    if (slope, intercept) == (1, 0):
-        return frame
-    if slope.is_integer() and intercept.is_integer():
-        return np.asarray(frame.astype(np.int64) * int(slope) + int(intercept))
-    return frame * slope + intercept
-
-
-def _rescaling(header: Any, number: int) -> Any:
-    """The part of a header that holds the rescaling of a frame: its own in enhanced files."""
-    groups = [*header.get("PerFrameFunctionalGroupsSequence", [])[number : number + 1]]
-    groups += [*header.get("SharedFunctionalGroupsSequence", [])[:1]]
-    for group in groups:
-        if found := group.get("PixelValueTransformationSequence"):
-            return found[0]
-    return header
-
-
-def _unit(header: Any) -> str:
-    """Unit of the values: "HU" of CT, others as they are named, "" if that is not known."""
-    place = _rescaling(header, 0)
-    luts = header.get("ModalityLUTSequence")
-    found = luts[0].get("ModalityLUTType") if luts else place.get("RescaleType")
-    if not found and "RescaleSlope" in place and header.get("Modality") == "CT":
-        found = "HU"  # DICOM PS3.3, C.11.1.1.2
-    found = str(found or header.get("Units") or "")
-    is_plain = not found or (found.isalnum() and len(found) <= MAX_UNIT)
-    return found if is_plain else "another"  # Anybody may have written anything there.
 
 
 def _window(header: Any) -> Range | None:
     """The header's first window: values to show as black and white; None if it has none."""
-    if header.PhotometricInterpretation == "MONOCHROME1":  # It is meant for the other way around.
+    if header.PhotometricInterpretation == INVERTED:  # It is meant for the other way around.
         return None
     found = []
     for name in ("WindowCenter", "WindowWidth"):
@@ -192,11 +145,3 @@ def _window(header: Any) -> Range | None:
     if not (np.isfinite(found).all() and width > 1):
         return None
     return center - width / 2, center + width / 2
-
-
-def _subject(header: Any) -> str | None:
-    """A hash that tells patients apart, and nothing else; None if the file names none."""
-    text = str(header.get("PatientID") or header.get("StudyInstanceUID") or "").strip()
-    if not text:
-        return None
-    return hashlib.sha256(f"{SHUFFLE_SEED} {text}".encode()).hexdigest()[:HASH_DIGITS]

@@ -12,6 +12,7 @@ import PIL.Image
 from pgtf.dataset.sources.optional import import_optional
 from pgtf.dataset.sources.stacks import (
     MAX_BYTES,
+    Place,
     Reading,
     Stack,
     Unusable,
@@ -30,7 +31,7 @@ def open_nifti(path: str, reading: Reading) -> Stack:
 
     An image is a slice across `reading.axis`; its rows are the first of the other two axes. Pixels
     that are not square are resampled to the smaller side. The volumes of a series follow each
-    other.
+    other; a fifth axis holds channels.
 
     Raises:
         OSError, ValueError: it cannot be read, or is no volume of numbers.
@@ -53,7 +54,7 @@ def open_nifti(path: str, reading: Reading) -> Stack:
         with _errors():  # A mapped file is read now.
             where = tuple(place if other == axis else slice(None) for other in range(3))
             plane = np.array(values[(*where, volume)])
-        return _resampled(plane, size)
+        return _nearest(plane, size) if reading.is_mask else _resampled(plane, size)
 
     return Stack(
         num=per_volume * values.shape[3],
@@ -61,6 +62,7 @@ def open_nifti(path: str, reading: Reading) -> Stack:
         read=read,
         num_bytes=0 if isinstance(values, np.memmap) else values.nbytes,
         is_volume=True,
+        place=Place(image.affine, values.shape[:3]),
     )
 
 
@@ -86,7 +88,7 @@ def _check_length(image: Any, path: str) -> None:
 
 
 def _volumes(values: np.ndarray) -> np.ndarray:
-    """Arranges an image of any number of axes as [X, Y, Z, volumes, C].
+    """Arranges an image of up to five axes as [X, Y, Z, volumes, C].
 
     Raises:
         ValueError: it has more axes, or no numbers.
@@ -95,7 +97,7 @@ def _volumes(values: np.ndarray) -> np.ndarray:
         if not {*COLORS} <= {*values.dtype.names}:
             raise Unusable(f"must have numbers or colors, found {values.dtype.names}")
         values = np.stack([values[name] for name in COLORS], axis=-1)
-    else:
+    elif values.ndim != 5:
         values = values[..., np.newaxis]
     if values.dtype.kind not in "fiu":
         raise Unusable(f"must have real numbers, found {values.dtype}")
@@ -103,7 +105,7 @@ def _volumes(values: np.ndarray) -> np.ndarray:
     while len(sides) > 4 and sides[-1] == 1:
         sides.pop()
     if len(sides) > 4 or not values.size:
-        raise Unusable(f"must have up to 4 axes, found {[*sides]}")
+        raise Unusable(f"must have up to 5 axes, found {[*sides]}")
     return values.reshape(*sides, *(1,) * (4 - len(sides)), channels)
 
 
@@ -129,6 +131,15 @@ def _resampled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     ]
     found = np.stack([np.asarray(layer) for layer in layers], axis=2)
     return np.rint(found).astype(plane.dtype) if plane.dtype.kind in "iu" else found
+
+
+def _nearest(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarges [H, W, C] by the nearest pixel, which makes no values that it has not."""
+    places = [
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+        for old, new in zip(plane.shape, size, strict=False)
+    ]
+    return plane[np.ix_(*places)]
 
 
 def _errors() -> contextlib.AbstractContextManager[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import logging
 import os
 import warnings
@@ -28,6 +29,22 @@ BYTES_PER_BYTE = 64  # of memory of a process that unpacks a file, beyond FREE_B
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """Position of a volume in space."""
+
+    affine: np.ndarray  # [4, 4]: indices of voxels -> millimetres
+    sides: tuple[int, ...]  # numbers of voxels
+
+    def apart(self, other: Place) -> float:
+        """Largest distance of corners of two volumes, in the smallest sides of voxels."""
+        ends = [(0, side - 1) for side in self.sides]
+        corners = np.array([(*corner, 1) for corner in itertools.product(*ends)])
+        distances = np.linalg.norm((corners @ (self.affine - other.affine).T)[:, :3], axis=1)
+        voxel = np.linalg.norm(self.affine[:3, :3], axis=0).min()
+        return float(distances.max() / voxel)
+
+
+@dataclasses.dataclass(frozen=True)
 class Stack:
     """Images of one file, in order."""
 
@@ -40,6 +57,8 @@ class Stack:
     is_volume: bool = False  # Its images resemble each other, and belong together.
     window: Range | None = None  # values to show as black and white
     is_burned_in: bool = False  # Its pixels may show who the patient is.
+    place: Place | None = None  # None = unknown
+    private: frozenset[str] = frozenset()  # hashes of what the header says of the patient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +69,7 @@ class Reading:
     axis: str = "z"  # of volumes: their images are slices across it
     grid: Grid = PAPER_GRID
     any_size: bool = False  # Images need not be the grid times a power of two.
+    is_mask: bool = False  # Values are names, such as numbers of tissues, that cannot be averaged.
 
 
 Opener = Callable[[str, Reading], Stack]

@@ -20,7 +20,8 @@ from pgtf.dataset.sources.stacks import (
 )
 
 CHANNEL_AXES = "CS"  # tifffile's names: channels, samples
-WHITE_IS_ZERO = 0  # a photometric interpretation
+WHITE_IS_ZERO, PALETTE = 0, 3  # photometric interpretations
+NO_DATA = "GDAL_NODATA"  # tag of maps: the value of pixels that have none
 
 
 def open_tiff_stack(path: str, reading: Reading) -> Stack:
@@ -33,12 +34,12 @@ def open_tiff_stack(path: str, reading: Reading) -> Stack:
         OSError, ValueError: it cannot be read, or holds no images.
     """
     import_optional("tifffile", "tifffile")
-    images = _ISOLATION(path, max_bytes=memory_for(path))
+    images = _ISOLATION(path, reading.is_mask, max_bytes=memory_for(path))
     return of_array(images, images.nbytes)
 
 
-def read_tiff(path: str) -> np.ndarray:
-    """Reads the images of a file, [N, H, W, C].
+def read_tiff(path: str, is_mask: bool = False) -> np.ndarray:
+    """Reads the images of a file, [N, H, W, C]; those of masks as they are stored.
 
     Raises:
         MemoryError, OSError, ValueError: it cannot be read, or holds no images.
@@ -48,26 +49,55 @@ def read_tiff(path: str) -> np.ndarray:
         series = [x for x in file.series if x.shape == file.series[0].shape]
         if sum(x.nbytes for x in series) > MAX_BYTES:
             raise Unusable(f"must have at most {MAX_BYTES >> 30} GiB of values")
-        return np.concatenate([_images(x) for x in series])
+        return np.concatenate([_images(x, is_mask) for x in series])
 
 
 _ISOLATION = Isolation(read_tiff)  # of this process
 
 
-def _images(series: Any) -> np.ndarray:
+def _images(series: Any, is_mask: bool) -> np.ndarray:
     """Values of a series, [N, H, W, C]."""
     axes = series.axes
     if "Y" not in axes or "X" not in axes:
         raise Unusable(f"must have rows and columns, found the axes {axes}")
-    values: np.ndarray = series.asarray()
+    page = series.keyframe
+    values = _decoded(series, page)
     if values.dtype.kind not in "fiub":
         raise Unusable(f"must have numbers, found {values.dtype}")
-    page = series.keyframe
-    if page.photometric == WHITE_IS_ZERO and values.dtype.kind == "u":
-        values = np.iinfo(values.dtype).max - values
+    if not is_mask:
+        _check_pixels(page, values)
+        if page.photometric == WHITE_IS_ZERO and values.dtype.kind in "bu":
+            values = ~values  # the highest of the type minus the value
     channels = [axis for axis, name in enumerate(axes) if name in CHANNEL_AXES]
     plane = [axes.index("Y"), axes.index("X")]
     others = [axis for axis in range(values.ndim) if axis not in (*channels, *plane)]
     values = values.transpose(*others, *plane, *channels)
     height, width = (series.shape[axis] for axis in plane)
     return values.reshape(-1, height, width, math.prod(series.shape[axis] for axis in channels))
+
+
+def _decoded(series: Any, page: Any) -> np.ndarray:
+    """Unpacks the values of a series; names the package if one is missing."""
+    try:
+        values: np.ndarray = series.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        name = getattr(page.compression, "name", page.compression)
+        raise Unusable(f"its compression, {name}, needs a package: imagecodecs") from None
+    return values
+
+
+def _check_pixels(page: Any, values: np.ndarray) -> None:
+    """Raises ValueError for numbers of colors, and for pixels without data.
+
+    The value that means the latter passes if it is 0, which is often a real value as well.
+    """
+    if page.photometric == PALETTE:
+        raise Unusable("must be gray or of channels, found a palette; create_from_images reads it")
+    try:
+        nodata = float(page.tags[NO_DATA].value)
+    except (KeyError, TypeError, ValueError):
+        return
+    if nodata and (num := int((values == nodata).sum())):
+        raise Unusable(f"has {num} pixels without data, which are {nodata:g} ({NO_DATA})")
