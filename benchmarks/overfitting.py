@@ -20,11 +20,13 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from benchmarks import small_data
-from pgtf.commands.parsers import Parser
+from benchmarks import arguments, small_data
+from pgtf import lazy
+from pgtf.commands.parsers import Parser, among
 from pgtf.dataset.sources import demo
-from pgtf.metrics.classifier import train
 from pgtf.training import held_out
+
+classifiers = lazy.Module("pgtf.metrics.classifier")  # The command line does without it.
 
 RESOLUTION, NUM_HELD_OUT, NUM_CLASSIFIED = 16, 64, 3000
 OPTIONS = {
@@ -44,7 +46,7 @@ def images_of(args):
     more, labels = small_data.face_images(NUM_CLASSIFIED, RESOLUTION, 2)
     factors = {name: list(values) for name, values in demo.FACTORS.items()}
     epochs = small_data.CLASSIFIER_EPOCHS["faces"]
-    return images, train(lambda x: more[x], labels, factors, 3, epochs=epochs)
+    return images, classifiers.train(more.__getitem__, labels, factors, 3, epochs=epochs)
 
 
 def run(args):
@@ -80,17 +82,16 @@ def main():
     parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", type=int, default=64, help="to train on")
     parser.add_argument("--kimg", type=float, default=60)
-    parser.add_argument("--looks", type=_numbers, default=[2, 5, 10, 20, 30, 40, 50, 60, 80, 100])
-    parser.add_argument("--kinds", type=lambda text: text.split(","), default=["none", "ada"])
-    parser.add_argument("--seeds", type=lambda text: [*map(int, text.split(","))], default=[1])
+    looks = [2, 5, 10, 20, 30, 40, 50, 60, 80, 100]
+    parser.add_argument("--looks", type=arguments.numbers, default=looks)
+    parser.add_argument("--kinds", type=among(OPTIONS), default=["none", "ada"])
+    parser.add_argument("--seeds", type=arguments.integers, default=[1])
     parser.add_argument("--target", type=float, default=0.6, help="aug_target")
     parser.add_argument("--emoji", help="unpacked emoji-datasource-google; none = faces")
     parser.add_argument("--outdir", default="small-data")
-    run(parser.parse_args())
-
-
-def _numbers(text):
-    return [float(part) for part in text.split(",")]
+    args = parser.parse_args()
+    arguments.check_paths(args, args.emoji is not None)
+    run(args)
 
 
 if __name__ == "__main__":

@@ -23,26 +23,32 @@ if __name__ == "__main__":
 
 import numpy as np
 import PIL.Image
-import tensorflow as tf
 
+from benchmarks import arguments
 from pgtf import images as pixels
-from pgtf.commands.parsers import Parser
+from pgtf import lazy
+from pgtf.commands.parsers import Parser, among
 from pgtf.config import PRESETS
 from pgtf.dataset import open_dataset
 from pgtf.dataset.exporter import export, load_arrays
 from pgtf.dataset.sources import demo
-from pgtf.distribution.workers import Workers
-from pgtf.metrics.classifier import resize, train
 from pgtf.metrics.kid import SCALE, kernel_distance
 from pgtf.metrics.swd import SlicedWasserstein
-from pgtf.training import held_out, plan, transfers
-from pgtf.training.calls import enter_stage, set_lod
-from pgtf.training.overfitting import AdaptingStepper
-from pgtf.training.state import TrainingState
-from pgtf.training.stepper import Stepper
+from pgtf.training import held_out, plan
+
+# The command line does without them.
+tf = lazy.Module("tensorflow")
+calls = lazy.Module("pgtf.training.calls")
+classifiers = lazy.Module("pgtf.metrics.classifier")
+overfitting = lazy.Module("pgtf.training.overfitting")
+states = lazy.Module("pgtf.training.state")
+steppers = lazy.Module("pgtf.training.stepper")
+transfers = lazy.Module("pgtf.training.transfers")
+workers = lazy.Module("pgtf.distribution.workers")
 
 NUM_FACES, NUM_EMOJI, NUM_JUDGED = 300, 1000, 900
-KINDS = ("none", "diffaug", "ada")
+DATASETS, KINDS = ("faces", "emoji"), ("none", "diffaug", "ada")
+TARGETS = ("32", "labels", "gray")
 NUM_TRAINED = 4000  # faces of `transfer`
 _HAIR = list(demo.FACTORS).index("hair")
 FMAPS = {"fmap_base": 256, "fmap_max": 32}
@@ -74,7 +80,7 @@ class Judge:
         return {name: round(float(value), 3) for name, value in found.items()}
 
     def _features(self, images):
-        logits = self.classifier.model(tf.constant(resize(images))).numpy()
+        logits = self.classifier.model(tf.constant(classifiers.resize(images))).numpy()
         return logits / np.abs(logits).std()
 
 
@@ -135,23 +141,24 @@ def config_of(dataset, kimg, seed, changes):
 def trained(config, dataset, looks=(), judge=None, start=None, parts=None):
     """Trains without files: -> state, values of the judge at each of `looks` kimg, CPU seconds."""
     strategy, began = tf.distribute.get_strategy(), time.process_time()
-    state = TrainingState(config, strategy)
+    state = states.TrainingState(config, strategy)
     if start is not None:
         state.load_networks(*start)
         state.progress.stage = None
     parts = parts or held_out.split(dataset, config)
-    steps = stepper = Stepper(state, config, parts.train, strategy)
+    steps = stepper = steppers.Stepper(state, config, parts.train, strategy)
     if parts.held_out is not None:
         datasets = (parts.train, parts.held_out)
-        steps = AdaptingStepper(stepper, state, config, datasets, Workers(strategy))
+        team = workers.Workers(strategy)
+        steps = overfitting.AdaptingStepper(stepper, state, config, datasets, team)
     values, looks = [], [1000 * x for x in looks]
     while state.progress.cur_nimg < config.training.total_kimg * 1000:
         nimg = state.progress.cur_nimg
-        enter_stage(state, config.schedule.at(nimg), config.training)
+        calls.enter_stage(state, config.schedule.at(nimg), config.training)
         call = plan.next_call(config.schedule, config.training, nimg, nimg, 8, 8)
         steps.run(call)
         state.progress.cur_nimg = call.end_nimg
-        set_lod(state, call.now)
+        calls.set_lod(state, call.now)
         while looks and call.end_nimg >= looks[0]:
             looks.pop(0)
             values.append(judge(state))
@@ -161,7 +168,7 @@ def trained(config, dataset, looks=(), judge=None, start=None, parts=None):
 def augment(args):
     """Every dataset, augmentation and seed."""
     root = pathlib.Path(args.outdir)
-    for name in args.datasets.split(","):
+    for name in args.datasets:
         if name == "faces":
             images, labels = face_images(NUM_FACES + NUM_JUDGED, 16, 1)
             more, more_labels = face_images(3000, 16, 2)
@@ -174,11 +181,11 @@ def augment(args):
         num = NUM_FACES if name == "faces" else NUM_EMOJI
         dataset = dataset_of(root / f"{name}-{num}", images[:num])
         epochs = CLASSIFIER_EPOCHS[name]
-        classifier = train(lambda x, more=more: more[x], more_labels, factors, 3, epochs=epochs)
+        classifier = classifiers.train(more.__getitem__, more_labels, factors, 3, epochs=epochs)
         judge = Judge(images[num : num + NUM_JUDGED], classifier)
         print(json.dumps({"dataset": name, "accuracy": classifier.accuracy}), flush=True)
-        for seed in map(int, args.seeds.split(",")):
-            for kind in args.kinds.split(","):
+        for seed in args.seeds:
+            for kind in args.kinds:
                 config = config_of(dataset, kimg, seed, {"augment.aug": kind})
                 looks = [kimg / 2, kimg]
                 state, values, sec = trained(config, dataset, looks, judge)
@@ -205,7 +212,7 @@ def transfer(args):
     print(json.dumps({"source": values}), flush=True)
     source = transfers.Source("source", state.G, state.D, state.Gs, ())
     targets = {"32": (large, None), "labels": (small, hair), "gray": (gray, None)}
-    for name in args.targets.split(","):
+    for name in args.targets:
         images, labels = targets[name]
         rest = None if labels is None else labels[NUM_TRAINED:]
         own = None if labels is None else labels[:NUM_TRAINED]
@@ -237,20 +244,21 @@ def _phases(first, stable_kimg, fade_kimg):
 def cost(args):
     """Processor time of iterations with and without ADA, in turns."""
     root = pathlib.Path(args.outdir)
-    for resolution, minibatch in (map(int, x.split(":")) for x in args.sizes.split(",")):
+    for resolution, minibatch in args.sizes:
         images = np.random.RandomState(0).randint(0, 256, (64, resolution, resolution, 3), np.uint8)
-        dataset, steppers = dataset_of(root / f"noise-{resolution}", images), {}
+        dataset, made = dataset_of(root / f"noise-{resolution}", images), {}
         for kind in ("none", "diffaug", "ada"):
             changes = {f"{n}.{name}": getattr(args, name) for n in "GD" for name in FMAPS}
             changes |= {"schedule.minibatch_base": minibatch, "augment.aug": kind}
             if kind == "ada":
                 changes["augment.aug_p"] = 0.3
             config = config_of(dataset, 1000, 1, changes)
-            state = TrainingState(config, tf.distribute.get_strategy())
-            steppers[kind] = Stepper(state, config, dataset, tf.distribute.get_strategy())
-        seconds = {kind: [] for kind in steppers}
+            strategy = tf.distribute.get_strategy()
+            state = states.TrainingState(config, strategy)
+            made[kind] = steppers.Stepper(state, config, dataset, strategy)
+        seconds = {kind: [] for kind in made}
         for turn in range(args.turns + 1):
-            for kind, stepper in steppers.items():
+            for kind, stepper in made.items():
                 call = plan.next_call(config.schedule, config.training, 0, 0, 1, 1)
                 began = time.process_time()
                 stepper.run(call)
@@ -268,30 +276,32 @@ def _save(path, state):
 
 def main():
     parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
     p = commands.add_parser("augment", help=augment.__doc__)
     p.add_argument("--emoji", default="package", help="unpacked emoji-datasource-google")
     p.add_argument("--outdir", default="small-data")
-    p.add_argument("--datasets", default="faces,emoji")
-    p.add_argument("--kinds", default=",".join(KINDS))
-    p.add_argument("--seeds", default="1,2,3")
+    p.add_argument("--datasets", type=among(DATASETS), default=DATASETS)
+    p.add_argument("--kinds", type=among(KINDS), default=KINDS)
+    p.add_argument("--seeds", type=arguments.integers, default=[1, 2, 3])
     p.add_argument("--faces_kimg", type=float, default=24)
     p.add_argument("--emoji_kimg", type=float, default=16)
     p.set_defaults(run=augment)
     p = commands.add_parser("transfer", help=transfer.__doc__)
     p.add_argument("--outdir", default="small-data")
     p.add_argument("--source_kimg", type=float, default=8)
-    p.add_argument("--targets", default="32,labels,gray")
+    p.add_argument("--targets", type=among(TARGETS), default=TARGETS)
     p.add_argument("--kimg", type=float, default=5, help="of new networks; others see half of it")
     p.set_defaults(run=transfer)
     p = commands.add_parser("cost", help=cost.__doc__)
     p.add_argument("--outdir", default="small-data")
     p.add_argument("--turns", type=int, default=5)
-    p.add_argument("--sizes", default="32:16,128:4", help="side:minibatch")
+    kind = {"type": arguments.sizes, "metavar": "SIDE:MINIBATCH,..."}
+    p.add_argument("--sizes", **kind, default=[(32, 16), (128, 4)])
     p.add_argument("--fmap_base", type=int, default=256, help="8192 and 512: the paper's networks")
     p.add_argument("--fmap_max", type=int, default=64)
     p.set_defaults(run=cost)
     args = parser.parse_args()
+    arguments.check_paths(args, "emoji" in getattr(args, "datasets", ()))
     args.run(args)
 
 

@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from pgtf.foreign.terminal import printable
@@ -100,6 +100,20 @@ def mistake(message: str, prog: str, listed: str = "flags") -> NoReturn:
     text = " ".join(f"{message} ({prog} --help lists the {listed})".split())
     print(f"error: {printable(text)}", file=sys.stderr)
     sys.exit(2)
+
+
+def among(known: Iterable[str], separator: str = ",") -> Callable[[str], list[str]]:
+    """Makes a type of argument: some of the known words, with separators between them."""
+    names = list(known)
+
+    def parse(text: str) -> list[str]:
+        words = text.split(separator)
+        if unknown := [word for word in words if word not in names]:
+            near = nearest(unknown[0], names) or f". Known: {', '.join(names)}"
+            raise argparse.ArgumentTypeError(f"unknown `{unknown[0]}`{near}")
+        return words
+
+    return parse
 
 
 def check_files(args: argparse.Namespace, *names: str, folders: Iterable[str] = ()) -> None:

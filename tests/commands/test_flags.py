@@ -54,23 +54,18 @@ def answers(command_lines, setup=""):
 
 
 ENTRY = re.compile(r"^if __name__ == .__main__.:", re.MULTILINE)
-SLOW = {"benchmarks/small_data.py", "benchmarks/overfitting.py"}
 FOLDERS = ("benchmarks", "examples", "metrics", "notebooks", "pgtf", "serving", "tests")
 BENCHMARKS = [
-    path
-    for path in sorted((ROOT / "benchmarks").glob("*.py"))
-    if ENTRY.search(path.read_text()) and str(path.relative_to(ROOT)) not in SLOW
+    path for path in sorted((ROOT / "benchmarks").glob("*.py")) if ENTRY.search(path.read_text())
 ]
-# Processes that the package and the tests start, and three tools that import what they measure.
+# Processes that the package and the tests start.
 NOT_FOR_USERS = {
-    *SLOW,
     "pgtf/distribution/all_reduce_check.py",
     "pgtf/export/self_check.py",
     "pgtf/foreign/jpeg_check.py",
     "tests/foreign/bounded.py",
     "tests/addons/test_reference_values.py",
     "tests/conformance/replicas.py",
-    "tests/fuzz/__main__.py",
     "tests/fuzz/bad_readers.py",
     "tests/training/adapting_replicas.py",
     "tests/training/fed_ahead.py",
@@ -100,7 +95,7 @@ HELP = [
     "serving/grpc_client.py --help",
     "serving/rest_client.py --help",
     "tests/bare_install.py --help",
-    *(f"tests.{name} --help" for name in ("chaos", "reference.fidelity")),
+    *(f"tests.{name} --help" for name in ("chaos", "fuzz", "reference.fidelity")),
     *(f"benchmarks.{path.stem} --help" for path in BENCHMARKS),
 ]
 
@@ -218,6 +213,23 @@ MISTAKES = {
     "benchmarks.paper --table=mnist": "Did you mean mnist1k?",
     "benchmarks.paper --table=1 --dataset=/nowhere": "/nowhere: no such dataset folder",
     "benchmarks.conditioning --kmg=3": "Did you mean --kimg?",
+    "benchmarks.small_data": "required: COMMAND",
+    "benchmarks.small_data augmnt": "Did you mean augment?",
+    "benchmarks.small_data cost --turn=3": "Did you mean --turns?",
+    "benchmarks.small_data cost --sizes=32": "invalid SIDE:MINIBATCH,... value: '32'",
+    "benchmarks.small_data transfer --targets=32,grey": "unknown `grey`. Did you mean gray?",
+    "benchmarks.small_data transfer --outdir=README.md": "README.md: `--outdir` must be a folder.",
+    "benchmarks.small_data augment --emoji=/nowhere": "/nowhere: no such file",
+    "benchmarks.overfitting --emoji=docs": "docs: no emoji.json in it",
+    "benchmarks.overfitting --kinds=adda": "unknown `adda`. Did you mean ada?",
+    "benchmarks.overfitting --kmig=3": "Did you mean --kimg?",
+    "tests.fuzz --minuts=3": "Did you mean --minutes?",
+    "tests.fuzz --minutes=0": "invalid float above 0 value: '0'",
+    "tests.fuzz --kinds=NIfTI;DICOMM": "unknown `DICOMM`. Did you mean DICOM?",
+    "tests.fuzz --kinds=latents --plain": "--plain leaves none of these --kinds",
+    "tests.fuzz --repeat=/nowhere": "/nowhere: no such file",
+    "tests.fuzz --repeat=docs": "docs: no finding.json in it",
+    "tests.fuzz --out=README.md": "README.md: `--out` must be a folder.",
     "benchmarks.gpu_lowering 64 32 bf166 D x": "Did you mean bf16?",
 }
 

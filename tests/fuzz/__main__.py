@@ -14,8 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pgtf.commands.command_line import missing_packages_reported
-from pgtf.commands.parsers import Parser
+from pgtf.commands.command_line import missing_packages_reported, one_line_errors
+from pgtf.commands.generate_parts import positive
+from pgtf.commands.parsers import Parser, among, check_files
 
 with missing_packages_reported():
     from tests.fuzz.catalogue import BY_NAME, KINDS
@@ -28,24 +29,31 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """Parses a command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = Parser(prog="python -m tests.fuzz", description=summary, epilog=details)
-    parser.add_argument("--minutes", type=float, help="time to spend (default: 10, or --inputs)")
-    parser.add_argument("--inputs", type=int, help="number of inputs, at least")
+    text = "time to spend (default: 10, or --inputs)"
+    parser.add_argument("--minutes", type=positive(float), help=text)
+    parser.add_argument("--inputs", type=positive(int), help="number of inputs, at least")
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-    names = ", ".join(BY_NAME)
-    parser.add_argument(
-        "--kinds", help=f"names with semicolons between them (default: all): {names}"
-    )
+    text = f"names with semicolons between them (default: all): {', '.join(BY_NAME)}"
+    parser.add_argument("--kinds", type=among(BY_NAME, ";"), default=[*BY_NAME], help=text)
     parser.add_argument("--plain", action="store_true", help="kinds that need no TensorFlow only")
-    parser.add_argument("--jobs", type=int, help="processes (default: one per core)")
+    parser.add_argument("--jobs", type=positive(int), help="processes (default: one per core)")
     out = "folder for findings (default: %(default)s)"
     parser.add_argument(
         "--out", type=Path, default=Path(tempfile.gettempdir(), "pgtf-fuzz"), help=out
     )
     parser.add_argument("--repeat", type=Path, help="folder of a finding: read that input only")
     args = parser.parse_args(argv)
-    unknown = [name for name in (args.kinds or "").split(";") if name and name not in BY_NAME]
-    if unknown:
-        parser.error(f"no such kinds: {', '.join(unknown)}")
+    if args.plain:
+        args.kinds = [name for name in args.kinds if not BY_NAME[name].needs_tensorflow]
+    if not args.kinds:
+        parser.error("--plain leaves none of these --kinds")
+    with one_line_errors():
+        if args.out.is_file():
+            raise NotADirectoryError(f"{args.out}: `--out` must be a folder.")
+        if args.repeat:
+            check_files(args, folders=["repeat"])
+            if not (args.repeat / "finding.json").is_file():
+                raise FileNotFoundError(f"{args.repeat}: no finding.json in it.")
     return args
 
 
@@ -82,10 +90,7 @@ def main(argv: list[str]) -> int:
     args = parse(argv)
     if args.repeat:
         return repeat(args.repeat)
-    names = args.kinds.split(";") if args.kinds else list(BY_NAME)
-    kinds = [
-        kind for kind in KINDS if kind.name in names and not (args.plain and kind.needs_tensorflow)
-    ]
+    kinds = [kind for kind in KINDS if kind.name in args.kinds]
     minutes = args.minutes if args.minutes or args.inputs else 10.0
     jobs = args.jobs or len(os.sched_getaffinity(0))
     for number in (signal.SIGINT, signal.SIGTERM):  # A shell may have made us ignore the first.

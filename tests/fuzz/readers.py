@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# Imported here, so that not every child must.
+import h5py  # noqa: F401
+import lmdb  # noqa: F401
+import nibabel  # noqa: F401
+import pydicom  # noqa: F401
+import scipy.io  # noqa: F401
+import tifffile  # noqa: F401
+
 from pgtf.commands import dataset as dataset_tool
 from pgtf.dataset.celebahq import deltas, jpeg, preflight
 from pgtf.dataset.celebahq.inputs import read_image_list

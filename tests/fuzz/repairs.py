@@ -10,14 +10,15 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
-import h5py
 import numpy as np
 from hypothesis import strategies as st
 
+from pgtf import lazy
 from pgtf.dataset.crc32c import masked_crc32c
 from pgtf.dataset.tfrecords import FOOTER, HEADER
 from tests.fuzz.mutations import json_edited, json_of
 
+h5py = lazy.Module("h5py")  # The command line does without it.
 HDF5_CHECKSUM = len("\nsha256:\n") + 64
 
 

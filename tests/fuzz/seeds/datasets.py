@@ -12,11 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import h5py
-import lmdb
 import numpy as np
-import scipy.io
 
+from pgtf import lazy
 from pgtf.dataset import tfrecords
 from pgtf.dataset.exporter import Options
 from pgtf.dataset.journal import JOURNAL
@@ -27,6 +25,11 @@ from tests.fuzz.cases import HERE, Case, write
 from tests.fuzz.seeds import DATA, FIRST, HOSTILE, NUM, below, files, named
 from tests.fuzz.seeds.pictures import encoded, jpeg, pictures, png
 from tests.fuzz.seeds.tables import npy
+
+# The command line does without them.
+h5py = lazy.Module("h5py")
+lmdb = lazy.Module("lmdb")
+matlab = lazy.Module("scipy.io")
 
 
 def dataset(folder: str = "cats") -> Case:
@@ -134,7 +137,7 @@ def svhn_mat() -> list[Case]:
     found = []
     for packed in (False, True):
         buffer = io.BytesIO()
-        scipy.io.savemat(buffer, content, do_compression=packed)
+        matlab.savemat(buffer, content, do_compression=packed)
         found.append(buffer.getvalue())
     found.append((HOSTILE / "mat-segv" / "train_32x32.mat").read_bytes())
     return named("train_32x32.mat", *found)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import nibabel
 import numpy as np
-import pydicom
-import tifffile
 
+from pgtf import lazy
 from tests.fuzz.cases import Case
 from tests.fuzz.seeds import files
 from tests.fuzz.seeds.tables import npy
 
-SCANS = Path(pydicom.__file__).parent / "data" / "test_files"
+# The command line does without them.
+nibabel = lazy.Module("nibabel")
+pydicom = lazy.Module("pydicom")
+tifffile = lazy.Module("tifffile")
+
 PLAIN = ("MR_small.dcm", "MR_small_bigendian.dcm", "liver_expb_1frame.dcm", "rtdose_1frame.dcm")
 PACKED = (
     *("MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "SC_rgb_jpeg_dcmtk.dcm", "image_dfl.dcm"),
@@ -40,7 +42,8 @@ def volumes() -> list[Case]:
 
 def dicom(*names: str) -> list[Case]:
     """Scans of pydicom's own tests."""
-    return [{"in/a.dcm": content} for content in files(*names, folder=SCANS).values()]
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    return [{"in/a.dcm": content} for content in files(*names, folder=folder).values()]
 
 
 def arrays() -> list[Case]:
