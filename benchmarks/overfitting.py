@@ -5,8 +5,7 @@
 
 Demo faces at 16x16, or emoji (small_data.py). At each look one line of JSON: the overfitting signal
 r_v over the last 1,000 images, from 64 images that nothing is trained on, p of the augmentations,
-and values of the fakes against 900 others: SWD x 10^3, and for faces KID x 10^3 and modes by a
-classifier.
+and values of the fakes against 900 others: SWD x 10^3, KID x 10^3 and modes by a classifier.
 """
 
 import argparse
@@ -29,6 +28,7 @@ from pgtf.training import held_out
 classifiers = lazy.Module("pgtf.metrics.classifier")  # The command line does without it.
 
 RESOLUTION, NUM_HELD_OUT, NUM_CLASSIFIED = 16, 64, 3000
+NUM_EPOCHS = 4  # of the classifier
 OPTIONS = {
     "none": {"augment.watch": True},
     "ada": {"augment.aug": "ada"},
@@ -38,15 +38,17 @@ OPTIONS = {
 
 
 def images_of(args):
-    """Images to train on, to hold out and to judge by, and a classifier of them or None."""
+    """Images to train on, to hold out and to judge by, and a classifier of such images."""
     num = args.images + NUM_HELD_OUT + small_data.NUM_JUDGED
     if args.emoji is not None:
-        return small_data.emoji_images(args.emoji, RESOLUTION)[0][:num], None
-    images, _ = small_data.face_images(num, RESOLUTION, 1)
-    more, labels = small_data.face_images(NUM_CLASSIFIED, RESOLUTION, 2)
-    factors = {name: list(values) for name, values in demo.FACTORS.items()}
-    epochs = small_data.CLASSIFIER_EPOCHS["faces"]
-    return images, classifiers.train(more.__getitem__, labels, factors, 3, epochs=epochs)
+        more, labels, categories = small_data.emoji_images(args.emoji, RESOLUTION)
+        images, factors = more[:num], {"category": categories}
+    else:
+        images, _ = small_data.face_images(num, RESOLUTION, 1)
+        more, labels = small_data.face_images(NUM_CLASSIFIED, RESOLUTION, 2)
+        factors = {name: list(values) for name, values in demo.FACTORS.items()}
+    classifier = classifiers.train(more.__getitem__, labels, factors, 3, epochs=NUM_EPOCHS)
+    return images, classifier
 
 
 def run(args):
@@ -73,7 +75,8 @@ def run(args):
                 return line
 
             changes = {"augment.aug_interval": 1000, "augment.aug_target": args.target}
-            changes |= OPTIONS[kind]
+            changes |= {"augment.aug_kimg": args.aug_kimg, "D.fmap_base": 8 * args.D_fmaps}
+            changes |= {"D.fmap_max": args.D_fmaps} | OPTIONS[kind]
             config = small_data.config_of(dataset, args.kimg, seed, changes)
             small_data.trained(config, dataset, looks, look, parts=parts)
 
@@ -87,6 +90,8 @@ def main():
     parser.add_argument("--kinds", type=among(OPTIONS), default=["none", "ada"])
     parser.add_argument("--seeds", type=arguments.integers, default=[1])
     parser.add_argument("--target", type=float, default=0.6, help="aug_target")
+    parser.add_argument("--aug_kimg", type=float, default=20, help="aug_kimg")
+    parser.add_argument("--D_fmaps", type=int, default=32, help="feature maps of D; G has 32")
     parser.add_argument("--emoji", help="unpacked emoji-datasource-google; none = faces")
     parser.add_argument("--outdir", default="small-data")
     args = parser.parse_args()

@@ -38,9 +38,11 @@ from pgtf.training import held_out, plan
 
 # The command line does without them.
 tf = lazy.Module("tensorflow")
+augmentations = lazy.Module("pgtf.training.augmentation")
 calls = lazy.Module("pgtf.training.calls")
 classifiers = lazy.Module("pgtf.metrics.classifier")
 overfitting = lazy.Module("pgtf.training.overfitting")
+randomness = lazy.Module("pgtf.training.randomness")
 states = lazy.Module("pgtf.training.state")
 steppers = lazy.Module("pgtf.training.stepper")
 transfers = lazy.Module("pgtf.training.transfers")
@@ -252,6 +254,7 @@ def cost(args):
             changes |= {"schedule.minibatch_base": minibatch, "augment.aug": kind}
             if kind == "ada":
                 changes["augment.aug_p"] = 0.3
+            changes["training.minibatch_repeats"] = 1
             config = config_of(dataset, 1000, 1, changes)
             strategy = tf.distribute.get_strategy()
             state = states.TrainingState(config, strategy)
@@ -266,7 +269,40 @@ def cost(args):
                     seconds[kind].append((time.process_time() - began) / len(call.nimgs))
         line = {"resolution": resolution, "minibatch": minibatch}
         line |= {f"{kind}_cpu_ms": round(1000 * min(x), 1) for kind, x in seconds.items()}
+        shape = (minibatch, resolution, resolution, 3)
+        line["ada_alone_cpu_ms"] = round(1000 * _alone(made["ada"].augmentation, shape), 1)
         print(json.dumps(line), flush=True)
+
+
+def _alone(augmentation, shape, turns=20):
+    """Processor time that an augmentation adds to an iteration, the mean of several draws.
+
+    D's reals and fakes are augmented, G's fakes too, with their gradients. Measured by itself
+    because an iteration of large networks varies by more than this.
+    """
+    images = tf.random.stateless_uniform(shape, [0, 0], -1.0, 1.0)
+    sampler = randomness.Sampler(1, shape[0])
+    streams = (augmentations.STREAMS_OF_D, augmentations.STREAMS_OF_G)
+
+    @tf.function(autograph=False)
+    def part(nimg):
+        of_D, of_G = (augmentation.draw(sampler, nimg, x) for x in streams)
+        reals, fakes = augmentation.of_D(images, images, of_D)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            found = augmentation.of_G(images, of_G)
+        return reals, fakes, tape.gradient(found, images, output_gradients=found)
+
+    part(tf.constant(0, tf.int64))
+    seconds = []
+    for turn in range(turns):
+        nimg, repeats = tf.constant(shape[0] * turn, tf.int64), []
+        for _ in range(3):
+            began = time.process_time()
+            part(nimg)
+            repeats.append(time.process_time() - began)
+        seconds.append(min(repeats))
+    return np.mean(seconds)
 
 
 def _save(path, state):

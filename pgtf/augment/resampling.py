@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +23,7 @@ NUM_TAPS = 12
 CUTOFF = 1.14
 KAISER_BETA = 4.8
 # Rows of a filter matrix that are multiplied at a time: only the columns that they use.
-BLOCK = 128
+BLOCK = 32
 
 
 def blit(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
@@ -113,19 +114,30 @@ def bordered(matrix: Callable[[int], np.ndarray], size: int) -> np.ndarray:
 
 def _rows_filtered(images: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:
     """Multiplies columns of pixels by a matrix [I, H]: [N, H, W, C] -> [N, I, W, C]."""
-    _, height, width, channels = images.shape
-    flat = tf.reshape(images, [-1, height, width * channels])
-    parts = [tf.matmul(rows, flat[:, used]) for rows, used in _blocks(matrix)]
-    return tf.reshape(tf.concat(parts, axis=1), [-1, len(matrix), width, channels])
+
+    @tf.custom_gradient
+    def filtered(images: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        _, height, width, channels = images.shape
+        flat = tf.reshape(images, [-1, height, width * channels])
+        parts = [tf.matmul(rows, flat[:, used]) for rows, used in _blocks(matrix)]
+        found = tf.reshape(tf.concat(parts, axis=1), [-1, len(matrix), width, channels])
+        return found, lambda dy: _rows_filtered(dy, matrix.T)
+
+    return filtered(images)
 
 
 def _columns_filtered(images: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:
     """Multiplies rows of pixels by a matrix [J, W]: [N, H, W, C] -> [N, H, J, C]."""
-    _, height, width, channels = images.shape
-    flat = tf.reshape(tf.transpose(images, [0, 1, 3, 2]), [-1, width])
-    parts = [tf.matmul(flat[:, used], rows.T) for rows, used in _blocks(matrix)]
-    found = tf.reshape(tf.concat(parts, axis=1), [-1, height, channels, len(matrix)])
-    return tf.transpose(found, [0, 1, 3, 2])
+
+    @tf.custom_gradient
+    def filtered(images: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        _, height, width, channels = images.shape
+        flat = tf.reshape(tf.transpose(images, [0, 1, 3, 2]), [-1, width])
+        parts = [tf.matmul(flat[:, used], rows.T) for rows, used in _blocks(matrix)]
+        found = tf.reshape(tf.concat(parts, axis=1), [-1, height, channels, len(matrix)])
+        return tf.transpose(found, [0, 1, 3, 2]), lambda dy: _columns_filtered(dy, matrix.T)
+
+    return filtered(images)
 
 
 def _blocks(matrix: np.ndarray) -> Iterator[tuple[np.ndarray, slice]]:
