@@ -11,7 +11,6 @@ import PIL.Image
 from pgtf.foreign import kinds
 
 # Deviation: the original takes every format that Pillow opens, of which EPS runs a program.
-# Pillow's module for each, because importing all of its forty takes a worker as long as 50 images.
 FORMATS = {
     "JPEG": "JpegImagePlugin",
     "PNG": "PngImagePlugin",
@@ -29,6 +28,7 @@ TGA = (".tga", ".icb", ".vda", ".vst")  # Nothing in these files tells them from
 @functools.cache
 def formats() -> tuple[str, ...]:
     """Names of FORMATS that this Pillow can read; an older one has no AVIF."""
+    # Importing all forty modules of Pillow takes a worker as long as 50 images.
     for module in FORMATS.values():
         with contextlib.suppress(ImportError):
             importlib.import_module(f"PIL.{module}")
