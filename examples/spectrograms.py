@@ -112,13 +112,14 @@ def sound(source: pathlib.Path, target: pathlib.Path) -> None:
     paths = sorted(source.glob("*.npy"))
     if not paths:
         raise ValueError(f"{source}: no .npy files in it.")
-    target.mkdir(parents=True)
-    for path in paths:
-        image = np.load(path, allow_pickle=False)
+    images = [np.load(path, allow_pickle=False) for path in paths]
+    for path, image in zip(paths, images, strict=True):
         if image.shape != (BINS, FRAMES, 2):
             raise ValueError(
                 f"{path}: must be [{BINS}, {FRAMES}, 2]. Received: {list(image.shape)}."
             )
+    target.mkdir(parents=True)
+    for path, image in zip(paths, images, strict=True):
         write_wav(target / f"{path.stem}.wav", sound_of(image))
     print(f"Wrote {len(paths)} sounds to {target}")
 

@@ -224,9 +224,12 @@ def of_network(
     found = of_generator(name, Gs.run, Gs.latent_size, shape, seed, labels, depth)
 
     def head(images: np.ndarray) -> np.ndarray:
-        x = to_float(images) if images.dtype == np.uint8 else images / 127.5 - 1
+        # Minibatch statistics need whole groups, so the first images fill up the last one.
+        missing = -len(images) % D.config.group_of(len(images))
+        whole = np.concatenate([images, images[:missing]])
+        x = to_float(whole) if whole.dtype == np.uint8 else whole / 127.5 - 1
         logits: np.ndarray = D(x.astype(np.float32), lod=D.lod)[1].numpy()
-        return logits
+        return logits[: len(images)]
 
     has_head = D is not None and labels is not None
     return dataclasses.replace(found, lod=float(Gs.lod), head=head if has_head else None)

@@ -8,6 +8,7 @@ import pytest
 
 from pgtf.label_groups import one_class
 from pgtf.metrics import datasets, image_sets
+from tests import tiny
 
 
 def all_of(image_set, num):
@@ -156,3 +157,15 @@ def test_the_hash_follows_the_pixels_the_number_and_nothing_else(rng):
     assert image_sets.of_array("a", images.reshape(70, 2, 8, 1)).sha256(70) != found
     images[69, 3, 3] ^= 1
     assert image_sets.of_array("a", images).sha256(70) != found
+
+
+@pytest.mark.parametrize("num", [1, 3, 4, 6, 15])
+def test_the_label_head_reads_any_number_of_images(num, rng):
+    options = {"label_size": 2, "mbstd_group_size": 4}
+    D, Gs = tiny.discriminator(**options), tiny.generator(label_size=2)
+    labels = np.eye(2, dtype=np.float32)[[0, 1] * 8]
+    found = image_sets.of_network("fakes", Gs, 0, lambda first, end: labels[first:end], D=D)
+    images = rng.integers(0, 256, (num, 16, 16, 3), np.uint8)
+    whole = np.concatenate([images, images[: -num % min(num, 4)]])
+    expected = D(whole.astype(np.float32) / 127.5 - 1, lod=D.lod)[1].numpy()[:num]
+    tiny.assert_the_same_but_for_rounding(found.head(images), expected)
