@@ -6,10 +6,9 @@
 Importing this package imports neither TensorFlow nor NumPy; the first use of a name does.
 """
 
-from typing import TYPE_CHECKING
-
 from pgtf import lazy
 
+TYPE_CHECKING = False  # An interruption is a line only after this import, and `typing` takes long.
 if TYPE_CHECKING:
     from pgtf import dataset as dataset
     from pgtf import export as export

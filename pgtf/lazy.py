@@ -6,10 +6,12 @@ Flags, their help and the options behind them do without it.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+
+TYPE_CHECKING = False  # Every command waits for this module before it can be interrupted in peace.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
 
 def names_of(module: str) -> Callable[[str], Any]:
@@ -23,6 +25,8 @@ def names_of(module: str) -> Callable[[str], Any]:
     package = module.rpartition(".")[0]
 
     def get(name: str) -> Any:
+        import importlib.util
+
         # Python asks for a module of the package in this way before it imports it.
         if not name.startswith("_") and importlib.util.find_spec(f"{package}.{name}") is None:
             names = importlib.import_module(module)

@@ -327,3 +327,11 @@ def test_importing_every_module_has_no_effects(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_can_be_interrupted_before_typing_is_imported():
+    """Python's own import of it takes longer than all that comes before the handlers of signals."""
+    code = "import sys; from pgtf.commands import entry; print('typing' in sys.modules)"
+    command = [sys.executable, "-S", "-c", code]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
