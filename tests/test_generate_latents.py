@@ -170,7 +170,7 @@ def test_the_first_images_are_written_before_the_last_latents_are_sampled(
         return run_one(self, latents, *rest)
 
     sampled = []
-    monkeypatch.setattr(samples, "latents_from_seeds", lambda seeds, size: (
+    monkeypatch.setattr(samples.networks, "latents_from_seeds", lambda seeds, size: (
         sampled.append(len(seeds)), latents_from_seeds(seeds, size))[1])  # fmt: skip
     monkeypatch.setattr(Generator, "run", stopped)
     for flags in ("--seeds=0-99999", "--random_state=1 --num=100000"):
@@ -208,7 +208,7 @@ def test_the_first_images_are_written_before_the_last_latents_are_sampled(
         ("video --seeds=1,2 --lod=7", "`lod` must be in 0 ... 2"),
         ("video --lod=7", "`lod` must be in 0 ... 2"),
         ("video --seconds=9999999", "at most 16777216 latent vectors"),
-        ("video --random_state=-1", "Seed must be between"),
+        ("video --random_state=-1", "`--random_state` must be in 0 ... 4294967295. Received: -1"),
         ("video --fps=1e-5 --out=O.gif", "`--fps` must be at least"),
     ],
 )

@@ -72,8 +72,11 @@ def test_standard_error_may_lead_elsewhere_or_nowhere():
 
 
 # SIGINT while Python imports what handles it: the first import of the commands that takes a while.
+# Processes of a shell in the background begin with SIGINT ignored.
 EARLY = """
-import builtins, runpy, sys
+import _signal, builtins, runpy, sys
+
+_signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
 def import_(name, *rest, original=builtins.__import__, **named):
     if name == "signal":
