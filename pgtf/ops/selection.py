@@ -31,10 +31,10 @@ def is_wide(weight: tf.Tensor) -> bool:
 def uses_winograd(x: tf.Tensor, weight: tf.Tensor, stride: int) -> bool:
     """True if Winograd's form is faster for these shapes. An unknown batch size counts as 1."""
     num_images, height, width = x.shape[:3]
-    is_square = height == width and height in SIDES_WINOGRAD
+    has_tiles = height in SIDES_WINOGRAD and width in SIDES_WINOGRAD
     has_many_pixels = (num_images or 1) * height * width >= FEWEST_PIXELS_WINOGRAD
     has_many_maps = weight.shape[2] * weight.shape[3] >= FEWEST_MAPS_WINOGRAD
-    fits = stride == 1 and is_square and has_many_pixels and has_many_maps
+    fits = stride == 1 and has_tiles and has_many_pixels and has_many_maps
     return fits and x.dtype.size >= 4 and is_wide(weight)
 
 

@@ -196,17 +196,20 @@ def test_xla_compiles_when_a_graph_is_made(tmp_path):
 @pytest.mark.parametrize(
     ("images", "size", "stride", "dtype", "fmaps", "is_used"),
     [
-        (64, 2, 1, tf.float32, 256, False),
-        (16, 4, 1, tf.float32, 256, True),
-        (15, 4, 1, tf.float32, 256, False),
-        (16, 4, 1, tf.float32, 255, False),
-        (4, 8, 1, tf.float64, 256, True),
-        (4, 8, 1, tf.bfloat16, 256, False),
-        (4, 9, 2, tf.float32, 256, False),
-        (1, 16, 1, tf.float32, 256, True),
-        (1, 33, 1, tf.float32, 256, False),
-        (1, 128, 1, tf.float32, 256, True),
-        (1, 256, 1, tf.float32, 256, False),
+        (64, (2, 2), 1, tf.float32, 256, False),
+        (16, (4, 4), 1, tf.float32, 256, True),
+        (15, (4, 4), 1, tf.float32, 256, False),
+        (16, (4, 4), 1, tf.float32, 255, False),
+        (4, (8, 8), 1, tf.float64, 256, True),
+        (4, (8, 8), 1, tf.bfloat16, 256, False),
+        (4, (9, 9), 2, tf.float32, 256, False),
+        (1, (16, 16), 1, tf.float32, 256, True),
+        (2, (10, 8), 1, tf.float32, 256, False),
+        (4, (10, 8), 1, tf.float32, 256, True),
+        (16, (5, 4), 1, tf.float32, 256, False),
+        (1, (33, 33), 1, tf.float32, 256, False),
+        (1, (128, 128), 1, tf.float32, 256, True),
+        (1, (256, 256), 1, tf.float32, 256, False),
     ],
 )
 def test_wide_layers_use_it_in_all_directions(images, size, stride, dtype, fmaps, is_used):
@@ -218,7 +221,7 @@ def test_wide_layers_use_it_in_all_directions(images, size, stride, dtype, fmaps
             y = conv_gradients.conv2d(x, weight, stride, padding)
         return y, tape.gradient(y, [x, weight])
 
-    shapes = [images, size, size, 256], [3, 3, 256, fmaps]
+    shapes = [images, *size, 256], [3, 3, 256, fmaps]
     specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     graph = tf.function(all_directions).get_concrete_function(*specs).graph
     kinds = [operation.type for operation in graph.get_operations()]
