@@ -48,9 +48,9 @@ SINGLE_THREADED = {
         "TF_NUM_INTEROP_THREADS",
     )
 }
-# glibc gives the memory of large arrays back when they are freed, and the system clears each page
-# of the next ones: a tenth of a worker's time. It may from these numbers of bytes on, of an array
-# and of free memory.
+# When a large array is freed, glibc returns its memory, and the system must clear each page of the
+# next one, which took a tenth of a worker's time. With these values glibc keeps arrays of up to 64
+# MiB, and up to 128 MiB of free memory.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "134217728"}
 
 

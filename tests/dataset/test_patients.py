@@ -1,4 +1,4 @@
-"""What DICOM headers, and folders that archives name after patients, say of people stays out."""
+"""Nothing that DICOM headers or folder names say about patients reaches a dataset or a message."""
 
 import json
 import re
