@@ -63,6 +63,14 @@ class Depth:
         fields |= {name: getattr(self, name) for name in PREVIEW_FIELDS if getattr(self, name)}
         return fields
 
+    def check_preview(self) -> None:
+        """Raises ValueError if pictures cannot be made here: a color map needs matplotlib.
+
+        Long work calls it first, so that it does not fail when it draws its result.
+        """
+        if self.preview is not None:
+            previews.check_mapping(self.preview)
+
     @property
     def is_8bit(self) -> bool:
         """True for values of uint8, as the original's."""

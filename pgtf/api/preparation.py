@@ -16,6 +16,7 @@ from pgtf.dataset import Dataset
 from pgtf.dataset.commands import print_summary
 from pgtf.dataset.description import default_mirror
 from pgtf.dataset.sources import automatic, demo
+from pgtf.depth import Depth
 from pgtf.distribution.workers import Workers
 from pgtf.runs.choice import Request, choose
 from pgtf.runs.identity import NEW_NETWORKS, Beginning
@@ -65,6 +66,7 @@ def prepared(
         may_shrink=not options.states_resolution,
         fit_schedule=options.fit_schedule,
     )
+    Depth.of(dataset).check_preview()
     if asked.start is not None:
         starts.check_stated(config, options.fields, made, asked.path)
     start, lines = _filled(options, config, asked, made, dataset.label_names)

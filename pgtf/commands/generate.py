@@ -170,6 +170,7 @@ def _walks(
 def project(args: argparse.Namespace) -> None:
     """Finds the latent vector whose image is closest to a given one; writes it, pictures, film."""
     source = networks.source(args)
+    source.depth.check_preview()
     Gs, label = source.Gs, source.label(args.class_, args.label)
     target = _target(args, source)
     out = Path(args.out or source.beside(f"-{Path(args.target).stem}"))
@@ -235,6 +236,7 @@ def explore(args: argparse.Namespace) -> None:
         model = explorable.ServedModel(args.saved_model)
     else:
         source = networks.source(args)
+        source.depth.check_preview()
         model = generate_runs.explorable_of(source, generate_directions.vectors(args, source))
         _warn(args)
     explore.explore(model, args.host, args.port, args.open)

@@ -40,6 +40,7 @@ def find(args: argparse.Namespace) -> None:
     if args.method == "boundary" and (args.scores is None) == (args.classifier is None):
         raise ValueError("`--method=boundary` needs either `--scores` or `--classifier`.")
     source = networks.source(args)
+    source.depth.check_preview()
     path = Path(args.out or directions.beside(source))
     sheet = path.with_suffix(".png")
     if path == sheet:

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
     held_out = open_dataset_of(folder, config, 0, "held_out")
     training = open_dataset_of(folder, config, 0, "train")
     source = Source.from_snapshot(run_folder.newest_snapshot(folder))
+    source.depth.check_preview()
     sides = [_Reals.chosen(x, args, source) for x in (training, held_out)]
     numbers = {"generated": args.num}
     numbers |= {x: len(y.indices) for x, y in zip(("training", "held_out"), sides, strict=True)}
