@@ -36,6 +36,9 @@ def run(name: str, arguments: list[str] | None = None) -> None:
     from pgtf.commands.programs import PROGRAMS, RESTORATION
 
     words = sys.argv[1:] if arguments is None else arguments
+    if words == ["--version"]:
+        _print_version()
+        return
     program = {**PROGRAMS, "restoration": RESTORATION}[name]
     command_line.run(program, [sys.argv[0], *words])
 
@@ -54,9 +57,7 @@ def main() -> None:
         lines = (f"  {name:{width}}  {program.summary}" for name, program in PROGRAMS.items())
         print(HELP.format(program=front(), commands="\n".join(lines)), end="")
     elif name == "--version":
-        from pgtf import __version__
-
-        print(f"pgtf {__version__}")
+        _print_version()
     else:
         from pgtf.commands.parsers import mistake, nearest, nearest_word
 
@@ -68,6 +69,12 @@ def main() -> None:
         near = nearest_word(name, known)
         remedy = f". Did you mean {front()} {known[near]}?" if near else ""
         mistake(f"unknown command {name}{remedy}", front(), "commands")
+
+
+def _print_version() -> None:
+    from pgtf import __version__
+
+    print(f"pgtf {__version__}")
 
 
 def _sub_commands() -> dict[str, str]:

@@ -75,10 +75,13 @@ def held_out(groups: Sequence[str], amount: int | float, seed: int) -> np.ndarra
         chosen.add(group)
         count += sizes[group]
     if count >= len(groups):
+        remedy = "Hold fewer out."
+        if len(sizes) == 1:
+            remedy = "Add images of other groups, or choose others with --split_by."
         raise ValueError(
             f"`held_out` must leave images for training. Received: held_out={amount} of "
             f"{counted(len(groups), 'image')} in {counted(len(sizes), 'group')}, which are held "
-            "out as wholes."
+            f"out as wholes. {remedy}"
         )
     return np.array([group in chosen for group in groups])
 

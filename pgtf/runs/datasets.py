@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,8 +34,9 @@ def open_dataset_of(
     """
     source = identity.load(folder).source
     paths = [options.path, *([] if source is None else [source.path])]
+    places = {os.path.realpath(path): path for path in reversed(paths)}  # the first name of each
     found = []
-    for path in dict.fromkeys(paths):
+    for path in reversed(places.values()):
         sizes: dict[str, Any] = {
             "resolution": options.resolution,
             "max_label_size": max_label_size,

@@ -7,7 +7,10 @@ import sys
 import PIL.Image
 import pytest
 
+import pgtf
+from pgtf.commands import entry
 from pgtf.commands.command_line import one_line_errors
+from pgtf.commands.programs import PROGRAMS
 from pgtf.dataset import open_dataset
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -67,6 +70,13 @@ def test_an_output_that_nobody_reads_to_its_end_is_no_error(size):
             text=True,
         )
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize("name", [*PROGRAMS, "restoration"])
+def test_every_program_says_its_version(name, capsys, monkeypatch):
+    monkeypatch.setattr(entry, "_exit_on_signals", lambda: None)
+    entry.run(name, ["--version"])
+    assert capsys.readouterr().out == f"pgtf {pgtf.__version__}\n"
 
 
 def test_an_error_of_several_lines_becomes_one(capsys):

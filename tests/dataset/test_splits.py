@@ -45,6 +45,8 @@ def test_groups_stay_together():
     assert chosen.any(axis=1).sum() == 2
     with pytest.raises(ValueError, match="must leave images for training.*50 images in 10 groups"):
         held_out(groups, 46, 0)
+    with pytest.raises(ValueError, match="3 images in 1 group, .* Add images of other groups, or"):
+        held_out(["only"] * 3, 1, 0)
 
 
 @pytest.fixture

@@ -81,8 +81,9 @@ def test_other_images_in_its_place_are_refused(run, options):
     brighten("datasets/blocks")
     with pytest.raises(
         ValueError, match=f"datasets/blocks: other images than .* {run} .*--dataset"
-    ):
+    ) as caught:
         open_dataset_of(run, options, 0)
+    assert str(caught.value).count("other images") == 1  # Both names are of one place.
 
 
 def test_values_on_another_scale_in_its_place_are_refused(there, config, options):
