@@ -15,6 +15,10 @@ DEMO_EXPORT := serving/demo
 # 2 GB of memory.
 ALL_CORES := -n auto --maxprocesses=4 --dist=loadfile
 
+# Keep Python's bytecode, whatever the shell says: otherwise every process that imports TensorFlow
+# compiles 3,800 modules anew, 11 s of processor time instead of 5.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-slow test-oldest test-addons test-install test-gpu-program fuzz lint
 .PHONY: format docs clean
 

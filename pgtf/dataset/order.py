@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import tensorflow as tf
@@ -16,16 +17,30 @@ def record_order(seed: int, positions: Any, num_images: int) -> tf.Tensor:
     places = tf.cast(positions % num_images, tf.uint64)
     end = tf.constant(num_images, tf.uint64)
 
-    def walk(records: tf.Tensor) -> tuple[tf.Tensor]:
-        return (tf.where(records < end, records, _permute(records, epochs, seed, num_images)),)
+    def walk(records: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        records = tf.where(found, records, _permute(records, epochs, seed, num_images))
+        return records, records < end
 
     # Cycle walking: permute until the result is a record; under 4 turns on average.
-    (records,) = tf.while_loop(
-        lambda records: tf.reduce_any(records >= end),
+    records, _ = tf.while_loop(
+        lambda _, found: tf.logical_not(tf.reduce_all(found)),
         walk,
-        (_permute(places, epochs, seed, num_images),),
+        (places, tf.zeros_like(places, tf.bool)),
     )
     return tf.cast(records, tf.int64)
+
+
+@functools.lru_cache(maxsize=8)
+def traced_order(seed: int, num_images: int) -> Any:
+    """Returns `record_order` for int64 positions as a function that is traced once per process.
+
+    Each dataset of tf.data would trace its hundreds of operations anew, in a third of a second.
+    """
+    return tf.function(
+        lambda positions: record_order(seed, positions, num_images),
+        input_signature=[tf.TensorSpec([None], tf.int64)],
+        autograph=False,
+    )
 
 
 def _permute(places: tf.Tensor, epochs: tf.Tensor, seed: int, num_images: int) -> tf.Tensor:

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from pgtf.dataset.folder import Dataset
 from pgtf.dataset.labels import LabelTable
-from pgtf.dataset.order import record_order
+from pgtf.dataset.order import traced_order
 from pgtf.dataset.tfrecords import RecordFile
 from pgtf.images import DRANGE, UINT8_DRANGE, adjust_drange, tensor_to_model
 
@@ -156,7 +156,7 @@ def _order(
 
     def block(start: tf.Tensor) -> tf.Tensor:
         positions = start + tf.constant(offsets.reshape(-1), tf.int64)
-        return record_order(seed, positions, num_images)
+        return tf.ensure_shape(traced_order(seed, num_images)(positions), [offsets.size])
 
     return starts.map(block)
 

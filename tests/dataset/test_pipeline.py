@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pgtf.dataset import open_dataset, pipeline
 from pgtf.dataset.labels import LabelTable
+from pgtf.dataset.order import record_order
 from pgtf.dataset.tfrecords import RecordFile, open_records, to_records
 from tests.dataset import original
 
@@ -26,39 +27,6 @@ def which(dataset, images, resolution_log2):
     """Record numbers of images [n, R, R, C], by their content."""
     known = dataset.read_images(range(dataset.num_images), resolution_log2)
     return [int(np.nonzero((known == image).all((1, 2, 3)))[0][0]) for image in images]
-
-
-@pytest.mark.parametrize("num_images", [1, 2, 3, 10, 257, 1000])
-def test_every_epoch_shows_every_image_once(num_images):
-    order = pipeline.record_order(5, np.arange(3 * num_images), num_images).numpy()
-    for epoch in order.reshape(3, num_images):
-        assert sorted(epoch) == list(range(num_images))
-
-
-def test_epochs_and_seeds_differ():
-    orders = [pipeline.record_order(seed, np.arange(2000), 1000).numpy() for seed in (0, 1)]
-    epochs = [orders[0][:1000], orders[0][1000:], orders[1][:1000]]
-    for a, b in itertools.combinations(epochs, 2):
-        assert (a == b).mean() < 0.01  # one in 1000 by chance
-
-
-def test_each_image_comes_at_each_place_equally_often():
-    epochs = 4000
-    order = pipeline.record_order(3, np.arange(10 * epochs), 10).numpy().reshape(epochs, 10)
-    counts = np.stack([(order == image).sum(0) for image in range(10)])
-    chi_square = ((counts - epochs / 10) ** 2 / (epochs / 10)).sum()
-    assert chi_square < 130  # 81 degrees of freedom: below 130 with probability 0.9996
-
-
-def test_the_order_is_written_down():
-    """A run is resumed by later versions too: these numbers never change."""
-    assert pipeline.record_order(7, np.arange(20), 10).numpy().tolist() == ORDER_OF_SEED_7
-    far = pipeline.record_order(1000, np.arange(4) + 12_345_678, 30_000)
-    assert far.numpy().tolist() == FAR_ORDER_OF_SEED_1000
-
-
-ORDER_OF_SEED_7 = [7, 8, 1, 3, 4, 2, 0, 9, 6, 5, 9, 8, 1, 0, 4, 7, 5, 2, 3, 6]
-FAR_ORDER_OF_SEED_1000 = [3230, 9142, 24091, 28028]
 
 
 def test_a_stream_started_anywhere_continues_the_one_from_0(dataset):
@@ -87,7 +55,7 @@ def test_images_come_in_record_order_with_their_own_labels(dataset, resolution_l
     (images, labels), (more, _) = take(stream, 2)
     side = 1 << resolution_log2
     assert (images.shape, images.dtype) == ((5, side, side, 3), np.uint8)
-    records = pipeline.record_order(9, np.arange(10), 10).numpy()
+    records = record_order(9, np.arange(10), 10).numpy()
     assert which(dataset, np.concatenate([images, more]), resolution_log2) == records.tolist()
     np.testing.assert_array_equal(labels, dataset.read_labels(records[:5]))
 
@@ -135,7 +103,7 @@ def test_held_levels_and_levels_read_record_by_record_give_the_same(
     monkeypatch.setattr(pipeline, "HELD_BYTES", 10 * 8 * 8 * 3 - 1)
     read = take(pipeline.batches(dataset, **options), 9)
     positions = 5 + 3 + 6 * np.arange(9)[:, None] + np.arange(3)
-    records = pipeline.record_order(4, positions.reshape(-1), 10).numpy().reshape(9, 3)
+    records = record_order(4, positions.reshape(-1), 10).numpy().reshape(9, 3)
     for ours, theirs, numbers in zip(held, read, records, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1], theirs[1])
@@ -234,7 +202,7 @@ def test_records_beyond_2_and_4_gib_are_read(dataset, tmp_path, record):
         file.truncate(num * len(content))
     levels = {10: open_records(str(path))}
     large = dataclasses.replace(dataset, num_images=num, files=levels, label_size=0)
-    (position,) = np.nonzero(pipeline.record_order(0, np.arange(num), num).numpy() == record)[0]
+    (position,) = np.nonzero(record_order(0, np.arange(num), num).numpy() == record)[0]
     stream = pipeline.batches(
         large, resolution_log2=10, minibatch=1, seed=0, position=int(position), prefetch=0
     )

@@ -88,7 +88,7 @@ def test_float32_is_closer_to_the_convolution_than_tensorflows_own(rng, size, fm
 
 
 FITS = [(1, 1), (2, 2), (3, 3), (5, 3), (6, 6), (9, 6)]
-QUICK = [(4, 1), (4, 2), (10, 5), (4, 6)]  # every kind: one, some, a divisor, exactly all
+QUICK = [(4, 1), (4, 2), (4, 5), (4, 6)]  # every kind: one, some, a divisor, exactly all
 
 
 @pytest.mark.parametrize(
