@@ -149,12 +149,15 @@ def config_of(dataset, kimg, seed, changes):
 
 
 def trained(config, dataset, looks=(), judge=None, start=None, parts=None):
-    """Trains without files: -> state, values of the judge at each of `looks` kimg, CPU seconds."""
+    """Trains without files: -> state, values of the judge at each of `looks`, CPU seconds.
+
+    The judge looks after the call in which so many kimg are reached; values name the kimg there.
+    """
     strategy, began = tf.distribute.get_strategy(), time.process_time()
     parts = parts or held_out.split(dataset, config)
     state, steps = experiments.begin(config, parts.train, strategy)
     if start is not None:
-        state.load_networks(*start)
+        state.load_networks(start.G, start.D, start.Gs, start.nimg, start.frozen)
         state.progress.stage = None
     if parts.held_out is not None:
         datasets = (parts.train, parts.held_out)
@@ -165,7 +168,7 @@ def trained(config, dataset, looks=(), judge=None, start=None, parts=None):
         call, _ = experiments.run_next(state, steps, config, num_evaluations=8)
         while looks and call.end_nimg >= looks[0]:
             looks.pop(0)
-            values.append(judge(state))
+            values.append({"kimg": state.progress.cur_nimg / 1000} | judge(state))
     return state, values, time.process_time() - began
 
 
@@ -227,7 +230,7 @@ def transfer(args):
             looks = [x for x in np.linspace(0, args.kimg, 9)[1:].tolist() if x <= kimg]
             looks = [x for x in looks if config.schedule.lod(round(1000 * x)) < 1]
             _, values, sec = trained(config, dataset, looks, judge, start)
-            swd = {look: value["swd"] for look, value in zip(looks, values, strict=True)}
+            swd = {value["kimg"]: value["swd"] for value in values}
             print(json.dumps({"to": name, "from": kind, "cpu_sec": sec, "swd": swd}), flush=True)
 
 
