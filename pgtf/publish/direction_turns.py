@@ -19,12 +19,11 @@ from pgtf.export.directions import turned
 from pgtf.publish.direction_judge import Moved, Trial, Value
 from pgtf.publish.direction_search import unit
 
-WANTED = 0.93  # share of the tried images that a turn must give the value; 90% of others have it
-ANGLES = (*(i / 20 for i in range(2, 13)), 0.7, 0.8, 0.9, 1.0, 1.1)  # radians
-NUM_STEPS, MINIBATCH = 200, 48
+WANTED = 0.95  # share of images that a turn must give the value; at least 90% of others have it
+ANGLES = tuple(i / 50 for i in range(5, 56))  # radians: 0.1 to 1.1
+NUM_STEPS, MINIBATCH = 120, 32
 START = 0.4  # radians
 STEP = 0.06  # largest step of Adam in radians, falling to 0 along a cosine
-AIM = 0.95  # share of a minibatch that shall have the value
 GROWTH = 1.0  # change of the logarithm of the value's weight per step and missing share
 MAX_WEIGHT = 100.0  # of the value, whose inverse is the least; a value may be out of reach
 
@@ -70,8 +69,8 @@ class Descent:
         """Turns a normal away from the other factors: [L] -> [L] of length 1.
 
         It minimises the cross-entropy between the other factors' answers before and after the turn,
-        among the turns that give AIM of the images the value: the weight of that value grows while
-        fewer have it, and shrinks while more have it.
+        among the turns that give WANTED of the images the value: the weight of that value grows
+        while fewer have it, and shrinks while more have it.
 
         Args:
             normal: direction to begin with.
@@ -103,7 +102,7 @@ class Descent:
             length = tf.norm(steer)
             steer.assign(steer * tf.clip_by_value(length, ANGLES[0], ANGLES[-1]) / length)
             has_it = np.argmax(judge.split(logits)[asked], axis=1) == value.index
-            log_weight += GROWTH * (AIM - float(np.mean(has_it)))
+            log_weight += GROWTH * (WANTED - float(np.mean(has_it)))
             log_weight = float(np.clip(log_weight, -np.log(MAX_WEIGHT), np.log(MAX_WEIGHT)))
             report()
         return unit(steer.numpy()[np.newaxis])[0]
