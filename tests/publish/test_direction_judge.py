@@ -92,6 +92,20 @@ def test_a_direction_is_refined_to_the_same_bits_and_reports_its_steps(trial):
     np.testing.assert_array_equal(first, Descent(trial).refine(entangled(), value))
 
 
+def test_each_image_of_a_descent_keeps_its_label(monkeypatch):
+    labelled, seen = Trial(READER, np.arange(100)), []
+    labelled.labels = np.arange(100)[:, np.newaxis]
+    descent = Descent(labelled)
+
+    def gradient(steer, labels, latents, targets, weights):
+        seen.append(np.array_equal(labelled.latents[labels[:, 0]], latents))
+        return tf.ones([SIZE]), tf.zeros([len(latents), 7])
+
+    monkeypatch.setattr(descent, "_traced", gradient)
+    descent.refine(entangled(), Value("skin", 0))
+    assert seen == [True] * direction_turns.NUM_STEPS
+
+
 def test_a_direction_that_does_not_reach_a_value_has_the_best_angle(trial):
     value = Value("hat", 1)
     angle, moved = smallest_angle(trial, np.eye(SIZE)[9], value)
@@ -118,11 +132,9 @@ def judged(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("network", ["snapshot", "labelled_snapshot"])
 def test_the_command_prints_a_table_and_its_directions_have_angles(
-    network, judged, request, tmp_path, monkeypatch, capsys
+    judged, snapshot, tmp_path, monkeypatch, capsys
 ):
-    snapshot = request.getfixturevalue(network)
     monkeypatch.setattr(direction_turns, "NUM_STEPS", 3)
     monkeypatch.setattr("pgtf.commands.generate_directions.NUM_JUDGED", (50, 50))
     flags = (f"--snapshot={snapshot}", "--method=boundary", f"--classifier={judged}")
