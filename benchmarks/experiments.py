@@ -15,6 +15,7 @@ from pgtf.runs.identity import Source
 from pgtf.training import plan
 
 # The command line of benchmarks.paper does without them.
+calls = lazy.Module("pgtf.training.calls")
 checkpoints = lazy.Module("pgtf.runs.checkpoints")
 loop = lazy.Module("pgtf.training.loop")
 setup = lazy.Module("pgtf.metrics.setup")
@@ -143,28 +144,43 @@ def train_for(config, dataset, strategy, seconds, num_looks, look):
             end.
         look: function of (TrainingState, seconds trained).
     """
-    state = states.TrainingState(config, strategy)
-    stepper = steppers.Stepper(state, config, dataset, strategy)
-    training = dataclasses.replace(config.training, total_kimg=_ENDLESS_KIMG)
+    config = config.replace({"training.total_kimg": _ENDLESS_KIMG})
+    state, stepper = begin(config, dataset, strategy)
     spent, seen, looks = 0.0, set(), 0
     while looks < num_looks:
-        now = config.schedule.at(state.progress.cur_nimg)
-        if state.progress.stage != now.stage:
-            state.G_opt.reset()
-            state.D_opt.reset()
-            state.progress.stage = now.stage
-        nimg = state.progress.cur_nimg
-        call, started = plan.next_call(config.schedule, training, nimg, nimg), time.process_time()
-        stepper.run(call)
-        if (now.resolution, now.minibatch) in seen:
-            spent += time.process_time() - started
-        seen.add((now.resolution, now.minibatch))
-        state.progress.cur_nimg = call.end_nimg
+        call, call_sec = run_next(state, stepper, config)
+        stage = (call.now.resolution, call.now.minibatch)
+        if stage in seen:
+            spent += call_sec
+        seen.add(stage)
         if spent >= seconds * (looks + 1) / num_looks:
-            for network in state.networks().values():
-                network.lod = call.now.lod
             look(state, spent)
             looks += 1
+
+
+def begin(config, dataset, strategy):
+    """Makes the state of a run without files, and what trains it: -> TrainingState, Stepper."""
+    state = states.TrainingState(config, strategy)
+    return state, steppers.Stepper(state, config, dataset, strategy)
+
+
+def run_next(state, stepper, config, num_evaluations=None):
+    """Runs the next call, as training does: -> Call, seconds of processor time.
+
+    Args:
+        state: TrainingState, which the call moves on.
+        stepper: what runs calls on it.
+        config: Config of the run.
+        num_evaluations: evaluations of the schedule in the call; None = as in training on CPUs.
+    """
+    nimg, started = state.progress.cur_nimg, time.process_time()
+    calls.enter_stage(state, config.schedule.at(nimg), config.training)
+    counts = (num_evaluations, num_evaluations)
+    call = plan.next_call(config.schedule, config.training, nimg, nimg, *counts)
+    stepper.run(call)
+    state.progress.cur_nimg = call.end_nimg
+    calls.set_lod(state, call.now)
+    return call, time.process_time() - started
 
 
 def save_picture(path, Gs, seed):

@@ -20,14 +20,10 @@ if __name__ == "__main__":
 import numpy as np
 
 from benchmarks import arguments, small_data
-from pgtf import lazy
 from pgtf.commands.parsers import Parser, among
-from pgtf.dataset.sources import demo
 from pgtf.training import held_out
 
-classifiers = lazy.Module("pgtf.metrics.classifier")  # The command line does without it.
-
-RESOLUTION, NUM_HELD_OUT, NUM_CLASSIFIED = 16, 64, 3000
+RESOLUTION, NUM_HELD_OUT = 16, 64
 NUM_EPOCHS = 4  # of the classifier
 OPTIONS = {
     "none": {"augment.watch": True},
@@ -37,26 +33,13 @@ OPTIONS = {
 }
 
 
-def images_of(args):
-    """Images to train on, to hold out and to judge by, and a classifier of such images."""
-    num = args.images + NUM_HELD_OUT + small_data.NUM_JUDGED
-    if args.emoji is not None:
-        more, labels, categories = small_data.emoji_images(args.emoji, RESOLUTION)
-        images, factors = more[:num], {"category": categories}
-    else:
-        images, _ = small_data.face_images(num, RESOLUTION, 1)
-        more, labels = small_data.face_images(NUM_CLASSIFIED, RESOLUTION, 2)
-        factors = {name: list(values) for name, values in demo.FACTORS.items()}
-    classifier = classifiers.train(more.__getitem__, labels, factors, 3, epochs=NUM_EPOCHS)
-    return images, classifier
-
-
 def run(args):
     """Every kind of augmentation with every seed, in turns."""
-    images, classifier = images_of(args)
-    numbers = np.arange(args.images + NUM_HELD_OUT)
-    judge = small_data.Judge(images[len(numbers) :], classifier)
     name = "faces" if args.emoji is None else "emoji"
+    numbers = np.arange(args.images + NUM_HELD_OUT)
+    wanted = (name, len(numbers) + small_data.NUM_JUDGED, RESOLUTION, NUM_EPOCHS)
+    images, classifier = small_data.images_of(*wanted, args.emoji)
+    judge = small_data.Judge(images[len(numbers) :], classifier)
     folder = pathlib.Path(args.outdir) / f"{name}-{args.images}-{NUM_HELD_OUT}"
     dataset = small_data.dataset_of(folder, images[numbers])
     train_part, kept_part = np.split(numbers, [args.images])

@@ -1,11 +1,10 @@
-"""Small datasets: augmentation of what D sees, transfer of trained networks, and their cost.
+"""Small datasets: augmentation of what D sees, and transfer of trained networks.
 
     npm pack emoji-datasource-google && tar xzf emoji-datasource-google-*.tgz
     python -m benchmarks.small_data augment --emoji=package --outdir=small-data
     python -m benchmarks.small_data transfer --outdir=small-data
-    python -m benchmarks.small_data cost
 
-One line of JSON per run or timing. `augment` trains on 300 demo faces at 16x16 and 1,000 emoji at
+One line of JSON per run. `augment` trains on 300 demo faces at 16x16 and 1,000 emoji at
 32x32, with each augmentation and seed, and compares fakes with images that nothing was trained on:
 SWD x 10^3, KID x 10^3 on the logits of a classifier of the images, modes that it counts.
 `transfer` carries networks of 16x16 demo faces on to 32x32, to a label set and to gray.
@@ -24,7 +23,7 @@ if __name__ == "__main__":
 import numpy as np
 import PIL.Image
 
-from benchmarks import arguments
+from benchmarks import arguments, experiments
 from pgtf import images as pixels
 from pgtf import lazy
 from pgtf.commands.parsers import Parser, among
@@ -34,27 +33,23 @@ from pgtf.dataset.exporter import export, load_arrays
 from pgtf.dataset.sources import demo
 from pgtf.metrics.kid import SCALE, kernel_distance
 from pgtf.metrics.swd import SlicedWasserstein
-from pgtf.training import held_out, plan
+from pgtf.training import held_out
 
 # The command line does without them.
 tf = lazy.Module("tensorflow")
-augmentations = lazy.Module("pgtf.training.augmentation")
-calls = lazy.Module("pgtf.training.calls")
 classifiers = lazy.Module("pgtf.metrics.classifier")
 overfitting = lazy.Module("pgtf.training.overfitting")
-randomness = lazy.Module("pgtf.training.randomness")
-states = lazy.Module("pgtf.training.state")
-steppers = lazy.Module("pgtf.training.stepper")
 transfers = lazy.Module("pgtf.training.transfers")
 workers = lazy.Module("pgtf.distribution.workers")
 
-NUM_FACES, NUM_EMOJI, NUM_JUDGED = 300, 1000, 900
-DATASETS, KINDS = ("faces", "emoji"), ("none", "diffaug", "ada")
+NUM_JUDGED, NUM_CLASSIFIED = 900, 3000
+KINDS = ("none", "diffaug", "ada")
 TARGETS = ("32", "labels", "gray")
 NUM_TRAINED = 4000  # faces of `transfer`
+# Images to train on, resolution, and epochs of the classifier, of each dataset of `augment`.
+SETS = {"faces": (300, 16, 4), "emoji": (1000, 32, 10)}
 _HAIR = list(demo.FACTORS).index("hair")
 FMAPS = {"fmap_base": 256, "fmap_max": 32}
-CLASSIFIER_EPOCHS = {"faces": 4, "emoji": 10}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +105,19 @@ def emoji_images(package, resolution):
     return np.stack(found)[order], labels[order], names
 
 
+def images_of(name, num, resolution, num_epochs, package):
+    """Images of "faces" or "emoji" and a classifier trained on such: uint8 [num, R, R, 3]."""
+    if name == "emoji":
+        more, labels, categories = emoji_images(package, resolution)
+        images, factors = more[:num], {"category": categories}
+    else:
+        images, _ = face_images(num, resolution, 1)
+        more, labels = face_images(NUM_CLASSIFIED, resolution, 2)
+        factors = {factor: list(values) for factor, values in demo.FACTORS.items()}
+    classifier = classifiers.train(more.__getitem__, labels, factors, 3, epochs=num_epochs)
+    return images, classifier
+
+
 def dataset_of(folder, images, labels=None):
     """A dataset folder of uint8 [N, R, R, C], made unless it exists."""
     if not folder.exists():
@@ -141,29 +149,26 @@ def config_of(dataset, kimg, seed, changes):
 
 
 def trained(config, dataset, looks=(), judge=None, start=None, parts=None):
-    """Trains without files: -> state, values of the judge at each of `looks` kimg, CPU seconds."""
+    """Trains without files: -> state, values of the judge at each of `looks`, CPU seconds.
+
+    The judge looks after the call in which so many kimg are reached; values name the kimg there.
+    """
     strategy, began = tf.distribute.get_strategy(), time.process_time()
-    state = states.TrainingState(config, strategy)
-    if start is not None:
-        state.load_networks(*start)
-        state.progress.stage = None
     parts = parts or held_out.split(dataset, config)
-    steps = stepper = steppers.Stepper(state, config, parts.train, strategy)
+    state, steps = experiments.begin(config, parts.train, strategy)
+    if start is not None:
+        state.load_networks(start.G, start.D, start.Gs, start.nimg, start.frozen)
+        state.progress.stage = None
     if parts.held_out is not None:
         datasets = (parts.train, parts.held_out)
         team = workers.Workers(strategy)
-        steps = overfitting.AdaptingStepper(stepper, state, config, datasets, team)
+        steps = overfitting.AdaptingStepper(steps, state, config, datasets, team)
     values, looks = [], [1000 * x for x in looks]
     while state.progress.cur_nimg < config.training.total_kimg * 1000:
-        nimg = state.progress.cur_nimg
-        calls.enter_stage(state, config.schedule.at(nimg), config.training)
-        call = plan.next_call(config.schedule, config.training, nimg, nimg, 8, 8)
-        steps.run(call)
-        state.progress.cur_nimg = call.end_nimg
-        calls.set_lod(state, call.now)
+        call, _ = experiments.run_next(state, steps, config, num_evaluations=8)
         while looks and call.end_nimg >= looks[0]:
             looks.pop(0)
-            values.append(judge(state))
+            values.append({"kimg": state.progress.cur_nimg / 1000} | judge(state))
     return state, values, time.process_time() - began
 
 
@@ -171,20 +176,12 @@ def augment(args):
     """Every dataset, augmentation and seed."""
     root = pathlib.Path(args.outdir)
     for name in args.datasets:
-        if name == "faces":
-            images, labels = face_images(NUM_FACES + NUM_JUDGED, 16, 1)
-            more, more_labels = face_images(3000, 16, 2)
-            factors = {k: list(v) for k, v in demo.FACTORS.items()}
-            kimg = args.faces_kimg
-        else:
-            images, labels, categories = emoji_images(args.emoji, 32)
-            more, more_labels, factors = images, labels, {"category": categories}
-            kimg = args.emoji_kimg
-        num = NUM_FACES if name == "faces" else NUM_EMOJI
+        num, resolution, num_epochs = SETS[name]
+        kimg = {"faces": args.faces_kimg, "emoji": args.emoji_kimg}[name]
+        wanted = (name, num + NUM_JUDGED, resolution, num_epochs)
+        images, classifier = images_of(*wanted, args.emoji)
         dataset = dataset_of(root / f"{name}-{num}", images[:num])
-        epochs = CLASSIFIER_EPOCHS[name]
-        classifier = classifiers.train(more.__getitem__, more_labels, factors, 3, epochs=epochs)
-        judge = Judge(images[num : num + NUM_JUDGED], classifier)
+        judge = Judge(images[num:], classifier)
         print(json.dumps({"dataset": name, "accuracy": classifier.accuracy}), flush=True)
         for seed in args.seeds:
             for kind in args.kinds:
@@ -197,7 +194,7 @@ def augment(args):
                 line |= {"signal": found.signal_mean}
                 print(json.dumps(line), flush=True)
                 if seed == 1:
-                    _save(root / f"{name}-{kind}.png", state)
+                    experiments.save_picture(root / f"{name}-{kind}.png", state.Gs, seed)
 
 
 def transfer(args):
@@ -233,7 +230,7 @@ def transfer(args):
             looks = [x for x in np.linspace(0, args.kimg, 9)[1:].tolist() if x <= kimg]
             looks = [x for x in looks if config.schedule.lod(round(1000 * x)) < 1]
             _, values, sec = trained(config, dataset, looks, judge, start)
-            swd = {look: value["swd"] for look, value in zip(looks, values, strict=True)}
+            swd = {value["kimg"]: value["swd"] for value in values}
             print(json.dumps({"to": name, "from": kind, "cpu_sec": sec, "swd": swd}), flush=True)
 
 
@@ -243,80 +240,13 @@ def _phases(first, stable_kimg, fade_kimg):
     return {f"schedule.{name}": value for name, value in zip(names, values, strict=True)}
 
 
-def cost(args):
-    """Processor time of iterations with and without ADA, in turns."""
-    root = pathlib.Path(args.outdir)
-    for resolution, minibatch in args.sizes:
-        images = np.random.RandomState(0).randint(0, 256, (64, resolution, resolution, 3), np.uint8)
-        dataset, made = dataset_of(root / f"noise-{resolution}", images), {}
-        for kind in ("none", "diffaug", "ada"):
-            changes = {f"{n}.{name}": getattr(args, name) for n in "GD" for name in FMAPS}
-            changes |= {"schedule.minibatch_base": minibatch, "augment.aug": kind}
-            if kind == "ada":
-                changes["augment.aug_p"] = 0.3
-            changes["training.minibatch_repeats"] = 1
-            config = config_of(dataset, 1000, 1, changes)
-            strategy = tf.distribute.get_strategy()
-            state = states.TrainingState(config, strategy)
-            made[kind] = steppers.Stepper(state, config, dataset, strategy)
-        seconds = {kind: [] for kind in made}
-        for turn in range(args.turns + 1):
-            for kind, stepper in made.items():
-                call = plan.next_call(config.schedule, config.training, 0, 0, 1, 1)
-                began = time.process_time()
-                stepper.run(call)
-                if turn:  # The first traces.
-                    seconds[kind].append((time.process_time() - began) / len(call.nimgs))
-        line = {"resolution": resolution, "minibatch": minibatch}
-        line |= {f"{kind}_cpu_ms": round(1000 * min(x), 1) for kind, x in seconds.items()}
-        shape = (minibatch, resolution, resolution, 3)
-        line["ada_alone_cpu_ms"] = round(1000 * _alone(made["ada"].augmentation, shape), 1)
-        print(json.dumps(line), flush=True)
-
-
-def _alone(augmentation, shape, turns=20):
-    """Processor time that an augmentation adds to an iteration, the mean of several draws.
-
-    D's reals and fakes are augmented, G's fakes too, with their gradients. Measured by itself
-    because an iteration of large networks varies by more than this.
-    """
-    images = tf.random.stateless_uniform(shape, [0, 0], -1.0, 1.0)
-    sampler = randomness.Sampler(1, shape[0])
-    streams = (augmentations.STREAMS_OF_D, augmentations.STREAMS_OF_G)
-
-    @tf.function(autograph=False)
-    def part(nimg):
-        of_D, of_G = (augmentation.draw(sampler, nimg, x) for x in streams)
-        reals, fakes = augmentation.of_D(images, images, of_D)
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            found = augmentation.of_G(images, of_G)
-        return reals, fakes, tape.gradient(found, images, output_gradients=found)
-
-    part(tf.constant(0, tf.int64))
-    seconds = []
-    for turn in range(turns):
-        nimg, repeats = tf.constant(shape[0] * turn, tf.int64), []
-        for _ in range(3):
-            began = time.process_time()
-            part(nimg)
-            repeats.append(time.process_time() - began)
-        seconds.append(min(repeats))
-    return np.mean(seconds)
-
-
-def _save(path, state):
-    latents = np.random.RandomState(9).randn(32, state.Gs.latent_size).astype(np.float32)
-    pixels.save_image_grid(path, state.Gs.run(latents, None, 0.0), (8, 4))
-
-
 def main():
     parser = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     p = commands.add_parser("augment", help=augment.__doc__)
     p.add_argument("--emoji", default="package", help="unpacked emoji-datasource-google")
     p.add_argument("--outdir", default="small-data")
-    p.add_argument("--datasets", type=among(DATASETS), default=DATASETS)
+    p.add_argument("--datasets", type=among(SETS), default=list(SETS))
     p.add_argument("--kinds", type=among(KINDS), default=KINDS)
     p.add_argument("--seeds", type=arguments.integers, default=[1, 2, 3])
     p.add_argument("--faces_kimg", type=float, default=24)
@@ -328,14 +258,6 @@ def main():
     p.add_argument("--targets", type=among(TARGETS), default=TARGETS)
     p.add_argument("--kimg", type=float, default=5, help="of new networks; others see half of it")
     p.set_defaults(run=transfer)
-    p = commands.add_parser("cost", help=cost.__doc__)
-    p.add_argument("--outdir", default="small-data")
-    p.add_argument("--turns", type=int, default=5)
-    kind = {"type": arguments.sizes, "metavar": "SIDE:MINIBATCH,..."}
-    p.add_argument("--sizes", **kind, default=[(32, 16), (128, 4)])
-    p.add_argument("--fmap_base", type=int, default=256, help="8192 and 512: the paper's networks")
-    p.add_argument("--fmap_max", type=int, default=64)
-    p.set_defaults(run=cost)
     args = parser.parse_args()
     arguments.check_paths(args, "emoji" in getattr(args, "datasets", ()))
     args.run(args)

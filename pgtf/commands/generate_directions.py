@@ -24,11 +24,12 @@ from pgtf.publish import (
     direction_judge,
     direction_search,
     direction_sheet,
+    direction_turns,
 )
 from pgtf.wording import counted
 
-# Images after the first --num_images: for sensitivities, for the choice of turns, for the table.
-NUM_JUDGED = (300, 200, 500)
+# Images after the first --num_images: for the choice of angles, for the table.
+NUM_JUDGED = (200, 500)
 MAX_CSV_BYTES = 2**28
 Scores = tuple[np.ndarray, dict[str, np.ndarray]]  # seeds [N]; name -> [N]
 
@@ -92,16 +93,16 @@ def _judged(
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Lets a classifier read generated images. Finds a direction for each of its values.
 
-    Normals, sensitivities, the choice of a turn and the table that is printed have images of their
-    own. Returns the directions and their angles.
+    The directions, their angles and the table that is printed have images of their own. Returns the
+    directions and their angles.
     """
     judge = _judge(args.classifier, source)
     reader = direction_judge.Reader(source, judge)
     ends = np.cumsum([0, args.num_images, *NUM_JUDGED])
     parts = [np.arange(begin, end) for begin, end in itertools.pairwise(ends)]
-    trial, sensitive, tried, measured = (direction_judge.Trial(reader, part) for part in parts)
+    trial, tried, measured = (direction_judge.Trial(reader, part) for part in parts)
     values, scores = {}, {}
-    for (factor, names), logits in zip(judge.factors.items(), trial.logits(), strict=True):
+    for (factor, names), logits in zip(judge.factors.items(), trial.answers, strict=True):
         for i, value in enumerate(names):
             if len(names) == 2 and i == 0:
                 continue  # the opposite of the other one
@@ -109,7 +110,7 @@ def _judged(
             values[name] = direction_judge.Value(factor, i)
             scores[name] = logits[:, i] - np.delete(logits, i, axis=1).max(axis=1)
     normals = direction_boundaries.normals(trial.latents, scores)
-    turns = direction_judge.choose(normals, values, sensitive.sensitivities(), tried)
+    turns = direction_turns.choose(normals, values, trial, tried)
     print(f"{'direction':20}  angle  asked  other factors that changed")
     for name, turn in turns.items():
         moved = measured.moved(turn.vector, turn.angle, values[name])

@@ -167,7 +167,7 @@ def edit(latents: Any, vectors: np.ndarray, angles: Any) -> np.ndarray:
     return found
 
 
-def turned(latents: tf.Tensor, vectors: np.ndarray, angles: tf.Tensor) -> tf.Tensor:
+def turned(latents: tf.Tensor, vectors: np.ndarray | tf.Tensor, angles: tf.Tensor) -> tf.Tensor:
     """Turns latents along directions; their length stays, and the angles are the strengths.
 
     The latents move on the sphere along the great circle whose tangent is the sum of the vectors'
@@ -180,7 +180,7 @@ def turned(latents: tf.Tensor, vectors: np.ndarray, angles: tf.Tensor) -> tf.Ten
     """
     length = tf.norm(latents, axis=1, keepdims=True)
     unit = tf.math.divide_no_nan(latents, length)  # [N, L]
-    rows = tf.constant(vectors, latents.dtype)
+    rows = tf.convert_to_tensor(vectors, latents.dtype)
     along = tf.matmul(unit, rows, transpose_b=True)  # [N, K]
     across_norm = tf.sqrt(tf.maximum(1 - tf.square(along), _LEAST**2))
     weights = angles / across_norm

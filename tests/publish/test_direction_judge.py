@@ -10,8 +10,9 @@ from pgtf import marks
 from pgtf.export import directions
 from pgtf.export.source import Source
 from pgtf.metrics import classifier
-from pgtf.publish import direction_judge
-from pgtf.publish.direction_judge import Judge, Reader, Trial, Value, cautious, choose
+from pgtf.publish import direction_turns
+from pgtf.publish.direction_judge import Judge, Reader, Trial, Value
+from pgtf.publish.direction_turns import Descent, choose, smallest_angle
 from tests.commands.generating import refusal, run
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
@@ -50,7 +51,7 @@ def trial():
 
 
 def test_a_trial_reads_turned_images(trial):
-    before = trial.values()
+    before = trial.values(trial.latents)
     rows = trial.latents / np.sqrt(np.mean(trial.latents**2, axis=1, keepdims=True))
     assert np.array_equal(before["skin"], 3 * rows[:, 0] + rows[:, 2] < 0)
     vector = np.eye(SIZE, dtype=np.float32)[0]
@@ -63,51 +64,54 @@ def test_a_trial_reads_turned_images(trial):
     assert 0.05 < trial.changed_at_random(0.3)["hair"] < 0.6
 
 
-def test_sensitivities_are_second_moments_of_slopes(trial):
-    found = trial.sensitivities()
-    line = np.zeros(SIZE)
-    line[[0, 2]] = 3, 1
-    values, vectors = np.linalg.eigh(found["skin"])
-    assert values[-1] > 0.9  # But for the normalisation of latents, the slope is the same anywhere.
-    assert abs(vectors[:, -1] @ line / np.linalg.norm(line)) > 0.98
-    # Hair depends on the third number by its square, whose slopes are 0 on average.
-    assert found["hair"][2, 2] > 0.8
-    assert np.abs(found["hat"])[:3, :3].max() < 0.1
-    for matrix in found.values():
-        assert np.trace(matrix) == pytest.approx(1)
+def entangled():
+    """The normal of skin's boundary, and as much of the third number, on which hair depends."""
+    return np.eye(SIZE)[[0, 2]].sum(axis=0) / np.sqrt(2)
 
 
-def test_a_cautious_normal_avoids_what_others_are_sensitive_to():
-    normal = np.array([3.0, 0, 1, 0])
-    others = [np.diag([0, 0, 1.0, 0])]
-    angles = [abs(cautious(normal, others, x)[2]) for x in (np.inf, 3.0, 0.1)]
-    assert angles[0] == pytest.approx(1 / np.sqrt(10))
-    assert angles[0] > 1.8 * angles[1] > 10 * angles[2]
-    assert np.linalg.norm(cautious(normal, others, 0.3)) == pytest.approx(1)
-    np.testing.assert_allclose(cautious(normal, [], 0.3), normal / np.sqrt(10), rtol=1e-6)
-
-
-def test_the_turn_that_is_chosen_gives_the_value_and_changes_others_least(trial):
-    fresh = Trial(READER, np.arange(1000, 1400))
-    value = Value("skin", 0)
-    normal = np.zeros(SIZE)
-    normal[[0, 2]] = 3, 1
-    normal /= np.linalg.norm(normal)
-    turn = choose({"light": normal}, {"light": value}, trial.sensitivities(), trial)["light"]
-    assert abs(turn.vector[2]) < 0.5 * normal[2]
+def test_a_refined_direction_gives_the_value_and_leaves_the_other_factors(trial):
+    fresh, value = Trial(READER, np.arange(1000, 1400)), Value("skin", 0)
+    normal = entangled()
+    plain = fresh.moved(normal, smallest_angle(trial, normal, value)[0], value)
+    assert plain.others["hair"] > 0.4
+    turn = choose({"light": normal}, {"light": value}, trial, trial)["light"]
+    assert np.linalg.norm(turn.vector) == pytest.approx(1, abs=1e-5)
+    assert turn.vector[0] > 0.9
+    assert abs(turn.vector[2]) < 0.15
     found = fresh.moved(turn.vector, turn.angle, value)
     assert found.asked >= 0.9
-    plain = fresh.moved(normal.astype(np.float32), turn.angle, value)
-    assert found.others["hair"] < plain.others["hair"]
-    smaller = max(x for x in (0, *direction_judge.ANGLES) if x < turn.angle)
-    assert trial.moved(turn.vector, smaller, value).asked < direction_judge.WANTED
+    assert max(found.others.values()) < 0.25
+    smaller = max(x for x in (0, *direction_turns.ANGLES) if x < turn.angle)
+    assert trial.moved(turn.vector, smaller, value).asked < direction_turns.WANTED
 
 
-def test_a_value_that_no_turn_gives_has_the_best_one(trial):
-    normal = np.eye(SIZE)[9]
-    turn = choose({"x": normal}, {"x": Value("hat", 1)}, {}, trial)["x"]
-    assert turn.angle in direction_judge.ANGLES
-    assert trial.moved(turn.vector, turn.angle, Value("hat", 1)).asked < 0.9
+def test_a_direction_is_refined_to_the_same_bits_and_reports_its_steps(trial):
+    steps, value = [], Value("hat", 1)
+    first = Descent(trial).refine(entangled(), value, lambda: steps.append(1))
+    assert len(steps) == direction_turns.NUM_STEPS
+    np.testing.assert_array_equal(first, Descent(trial).refine(entangled(), value))
+
+
+def test_each_image_of_a_descent_keeps_its_label(monkeypatch):
+    labelled, seen = Trial(READER, np.arange(100)), []
+    labelled.labels = np.arange(100)[:, np.newaxis]
+    descent = Descent(labelled)
+
+    def gradient(steer, labels, latents, targets, weights):
+        seen.append(np.array_equal(labelled.latents[labels[:, 0]], latents))
+        return tf.ones([SIZE]), tf.zeros([len(latents), 7])
+
+    monkeypatch.setattr(descent, "_traced", gradient)
+    descent.refine(entangled(), Value("skin", 0))
+    assert seen == [True] * direction_turns.NUM_STEPS
+
+
+def test_a_direction_that_does_not_reach_a_value_has_the_best_angle(trial):
+    value = Value("hat", 1)
+    angle, moved = smallest_angle(trial, np.eye(SIZE)[9], value)
+    assert angle in direction_turns.ANGLES
+    assert moved == trial.moved(np.eye(SIZE)[9], angle, value)
+    assert moved.asked < 0.9
 
 
 @pytest.mark.parametrize("side", [8, 32, 64])
@@ -131,8 +135,8 @@ def judged(tmp_path):
 def test_the_command_prints_a_table_and_its_directions_have_angles(
     judged, snapshot, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(direction_judge, "CAUTIONS", (np.inf, 0.3))
-    monkeypatch.setattr("pgtf.commands.generate_directions.NUM_JUDGED", (50, 50, 50))
+    monkeypatch.setattr(direction_turns, "NUM_STEPS", 3)
+    monkeypatch.setattr("pgtf.commands.generate_directions.NUM_JUDGED", (50, 50))
     flags = (f"--snapshot={snapshot}", "--method=boundary", f"--classifier={judged}")
     run("directions", *flags, "--num_images=100", f"--out={tmp_path}/d.json")
     lines = capsys.readouterr().out.splitlines()
