@@ -1,7 +1,7 @@
 """Processor time of training iterations with and without augmentation.
 
-    python -m benchmarks.augmentation_cost --sizes=32:16,128:4
-    python -m benchmarks.augmentation_cost --fmap_base=8192 --fmap_max=512   # the paper's networks
+    python -m benchmarks.augmentation_cost --sizes=32:16,128:4               # the paper's networks
+    python -m benchmarks.augmentation_cost --fmap_base=2048 --fmap_max=128 --iterations=4
 
 One line of JSON per size. `none_cpu_ms` and the like are milliseconds per iteration, in the
 shortest of several calls, each of which goes on where the last one ended, as in training; the
@@ -106,10 +106,10 @@ def main():
     kind = {"type": arguments.sizes, "metavar": "SIDE:MINIBATCH,..."}
     parser.add_argument("--sizes", **kind, default=[(32, 16), (128, 4)])
     parser.add_argument("--kinds", type=among(small_data.KINDS), default=small_data.KINDS)
-    parser.add_argument("--turns", type=int, default=5, help="timed calls of each kind")
-    parser.add_argument("--iterations", type=int, default=4, help="iterations per call")
-    parser.add_argument("--fmap_base", type=int, default=256)
-    parser.add_argument("--fmap_max", type=int, default=64)
+    parser.add_argument("--turns", type=int, default=3, help="timed calls of each kind")
+    parser.add_argument("--iterations", type=int, default=1, help="iterations per call")
+    parser.add_argument("--fmap_base", type=int, default=8192)
+    parser.add_argument("--fmap_max", type=int, default=512)
     args = parser.parse_args()
     for resolution, minibatch in args.sizes:
         with tempfile.TemporaryDirectory() as folder:
