@@ -136,7 +136,7 @@ def train_for(config, dataset, strategy, seconds, num_looks, look):
     """Trains for a time rather than a number of images, without files.
 
     The time is that of all processors, so that other work on the machine does not count. What the
-    first call of a resolution takes is left out: most of it is tracing.
+    first call of each fade and of each stable phase takes is left out: most of it is tracing.
 
     Args:
         seconds: of processor time in training.
@@ -149,10 +149,10 @@ def train_for(config, dataset, strategy, seconds, num_looks, look):
     spent, seen, looks = 0.0, set(), 0
     while looks < num_looks:
         call, call_sec = run_next(state, stepper, config)
-        stage = (call.now.resolution, call.now.minibatch)
-        if stage in seen:
+        traced = (call.now.resolution, call.now.minibatch, min(call.alphas) < 1)
+        if traced in seen:
             spent += call_sec
-        seen.add(stage)
+        seen.add(traced)
         if spent >= seconds * (looks + 1) / num_looks:
             look(state, spent)
             looks += 1
