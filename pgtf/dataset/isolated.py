@@ -41,7 +41,7 @@ def isolated(
             worker.send(None)
             yield result[0]
     except WorkerDied as error:
-        raise ValueError(f"{source}: damaged: {_ended(error)}.") from None
+        raise ValueError(f"{source}: damaged: {_ended(error)}. Get an intact copy.") from None
     except MemoryError:
         raise ValueError(f"{source}: damaged: {_too_large(max_bytes)}.") from None
     finally:

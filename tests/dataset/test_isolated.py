@@ -22,7 +22,8 @@ def test_what_is_yielded_in_the_process_is_yielded_here():
 def test_the_death_of_the_process_is_one_line(number):
     results = isolated("in/x.mat", loads.die_by, number, max_bytes=MIB)
     assert next(results) == 1
-    line = f"^in/x.mat: damaged: reading it ended with {signal.Signals(number).name}[.]$"
+    ended = f"reading it ended with {signal.Signals(number).name}"
+    line = f"^in/x.mat: damaged: {ended}[.] Get an intact copy[.]$"
     with pytest.raises(ValueError, match=line):
         next(results)
 
