@@ -13,6 +13,8 @@ import stat
 
 _VARIABLE, _OPTION = "TF_XLA_FLAGS", "tf_xla_persistent_cache_directory"
 _GPUS = "/dev/nvidia[0-9]*"
+# TensorFlow compares with one of these names, depending on its version and how it is run.
+_DEVICE_TYPES = "GPU,XLA_GPU_JIT"
 
 
 def choose() -> None:
@@ -25,7 +27,7 @@ def choose() -> None:
         return
     path = folder()
     if _is_private(path):
-        options = f"--{_OPTION}={path} --tf_xla_persistent_cache_device_types=XLA_GPU_JIT"
+        options = f"--{_OPTION}={path} --tf_xla_persistent_cache_device_types={_DEVICE_TYPES}"
         os.environ[_VARIABLE] = f"{flags} {options}".strip()
 
 

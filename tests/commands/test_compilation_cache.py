@@ -62,17 +62,18 @@ def test_without_a_gpu_nothing_is_made(with_gpu, monkeypatch):
 
 @pytest.mark.slow
 def test_tensorflow_knows_the_options_and_writes_programs_there(tmp_path):
-    """Compiles for a CPU, whose compiler TensorFlow knows by another name."""
+    """Compiles for a CPU, whose names are those of a GPU with another letter."""
     code = (
         "import tensorflow as tf\n"
         "f = tf.function(lambda x: tf.sin(x) + 1, jit_compile=True)\n"
         "f(tf.zeros([3]))"
     )
-    for device, is_written in (("XLA_CPU_JIT", True), ("XLA_GPU_JIT", False)):
-        folder = tmp_path / device
+    types = compilation_cache._DEVICE_TYPES
+    for devices, is_written in ((types.replace("GPU", "CPU"), True), (types, False)):
+        folder = tmp_path / devices
         folder.mkdir()
         options = f"--tf_xla_persistent_cache_directory={folder}"
-        options += f" --tf_xla_persistent_cache_device_types={device}"
+        options += f" --tf_xla_persistent_cache_device_types={devices}"
         environment = os.environ | {VARIABLE: options, "CUDA_VISIBLE_DEVICES": "-1"}
         subprocess.run([sys.executable, "-c", code], env=environment, check=True)
         assert bool(list(folder.iterdir())) == is_written
