@@ -100,7 +100,7 @@ def test_whatis_makes_the_same_values_of_16_bits_and_the_same_preview(flag, tmp_
 
 
 def test_whatis_needs_no_network_and_reads_what_is_short(plain, tmp_path, capsys):
-    for kind in ("short", "none"):
+    for kind in ("full", "short", "none"):
         run(
             "images",
             f"--snapshot={plain}",
@@ -119,7 +119,12 @@ def test_whatis_needs_no_network_and_reads_what_is_short(plain, tmp_path, capsys
     text = refusal(capsys, "whatis", tmp_path / "none" / "seed0003.png", f"--out={tmp_path}/a.png")
     assert "`--out` needs the network" in text
     short = ("whatis", tmp_path / "short" / "seed0003.png", f"--snapshot={plain}")
-    assert "does not say from what" in refusal_after_output(capsys, *short)
+    said = refusal_after_output(capsys, *short)
+    assert "made by this network, but its mark does not say from what" in said
+    content = (tmp_path / "full" / "seed0003.png").read_bytes()
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(content[: len(content) - 60])
+    assert f"error: {cut}: " in refusal_after_output(capsys, "whatis", cut, f"--snapshot={plain}")
 
 
 def refusal_after_output(capsys, *argv):

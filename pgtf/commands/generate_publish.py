@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pgtf import files
 from pgtf.commands import generate_directions
 from pgtf.commands import generate_networks as networks
 from pgtf.dataset import open_dataset
+from pgtf.dataset.sources.reading import read_or_refuse
 from pgtf.export import Facts, image_files, pictures, remake, sha256
 from pgtf.export.source import Source
 from pgtf.foreign import hub
@@ -38,7 +40,7 @@ def whatis(args: argparse.Namespace) -> None:
     if not named:
         return
     again = remake.make_again(networks.source(args), mark, args.file)
-    off = remake.difference(again, args.file)
+    off = read_or_refuse(args.file, functools.partial(remake.difference, again, args.file))
     print(f"The network makes the same picture: {counted(off, 'gray level')} of 255 off.")
     if args.out is not None:
         path = pictures.prepare_file(Path(args.out), args.overwrite)
@@ -73,7 +75,8 @@ def push(args: argparse.Namespace) -> None:
         hub.client()  # before anything is written
     source = networks.source(args)
     out = Path(args.out or source.beside("-hub"))
-    hub_folder.write(source, out, facts(args, source, args.repo.partition("/")[2]), args.repo)
+    described = facts(args, source, args.repo.partition("/")[2])
+    hub_folder.write(source, out, described, args.repo, args.overwrite)
     print(f"folder for {args.repo} in {one_line(out)}")
     if not args.dry_run:
         print(one_line(hub_folder.upload(out, args.repo, args.private)))

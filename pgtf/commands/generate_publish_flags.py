@@ -54,7 +54,7 @@ def add_find(p: argparse.ArgumentParser) -> None:
         "boundary: planes between high and low scores (default: %(default)s)"
     )
     p.add_argument("--method", choices=METHODS, default="sefa", help=text)
-    text = "sefa and pca: number of directions (default: %(default)s)"
+    text = "sefa and pca: number of directions, at most that of the latents (default: %(default)s)"
     p.add_argument("--num", type=positive(int), default=10, help=text)
     text = "pca and boundary with --classifier: number of images (default: %(default)s)"
     p.add_argument("--num_images", type=positive(int), default=4000, help=text)

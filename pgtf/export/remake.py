@@ -47,12 +47,15 @@ def make_again(source: Source, mark: Mark, path: str) -> np.ndarray:
             f"{source.sha256[:16]}... (SHA-256 of the weights)."
         )
     if "Walk" in mark.facts:
-        raise ValueError(f"{path}: is a film. {spelled('generate.py video')} makes it again.")
+        raise ValueError(
+            f"{path}: is a film of this network. {spelled('generate.py video')} makes it again."
+        )
     try:
         return _generated(source, mark.facts)
     except KeyError as error:
         raise ValueError(
-            f"{path}: its mark does not say from what the pixels were made (no {error.args[0]})."
+            f"{path}: was made by this network, but its mark does not say from what "
+            f"(no {error.args[0]}), so that it cannot be made again."
         ) from None
     except ValueError as error:
         raise ValueError(f"{path}: its mark is damaged: {error}") from None
@@ -62,6 +65,7 @@ def difference(again: np.ndarray, path: str) -> int:
     """Computes the largest difference between a picture and the pixels of a file, in gray levels.
 
     Raises:
+        OSError, ValueError: the pixels cannot be read.
         ValueError: it is more than 1: the file was changed after it was generated.
     """
     off, same_size = 255, False

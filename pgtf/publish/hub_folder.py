@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -49,22 +48,26 @@ def check_repo(repo: str) -> None:
         raise ValueError(f"`--repo` must be like user/name. Received: {repo!r}.")
 
 
-def write(source: Source, out: Path, facts: Facts, repo: str) -> None:
+def write(source: Source, out: Path, facts: Facts, repo: str, overwrite: bool = False) -> None:
     """Writes snapshot, safetensors, SavedModel and card; the folder appears when it is complete.
 
     Args:
         source: the network.
-        out: folder, which must be empty or missing.
+        out: folder, which must be empty or missing unless `overwrite`.
         facts: facts for the card.
         repo: name on the hub, for the card.
+        overwrite: replace an older folder of this command.
 
     Raises:
-        FileExistsError: the folder holds something.
+        FileExistsError: the folder holds something, or something else.
         ValueError: the network is damaged.
         OSError: the folder cannot be written.
     """
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{out} exists. Choose another --out.")
+    is_used = out.exists() and any(out.iterdir())
+    if is_used and not overwrite:
+        raise FileExistsError(f"{out} exists. Choose another --out, or --overwrite.")
+    if is_used and not (out / NETWORK).is_file():
+        raise FileExistsError(f"{out} holds no folder of this command. Choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -81,8 +84,8 @@ def write(source: Source, out: Path, facts: Facts, repo: str) -> None:
         files.write_atomically(folder / NETWORK, content.encode())
         _write_card(source, folder, facts, repo, snapshot)
         folder.chmod(0o755)
-        with contextlib.suppress(FileNotFoundError):
-            out.rmdir()
+        if out.exists():
+            shutil.rmtree(out)
         os.replace(folder, out)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

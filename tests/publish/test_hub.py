@@ -115,6 +115,22 @@ def test_push_uploads_what_dry_run_writes(client, folder, snapshot, tmp_path, mo
     assert (tmp_path / "x" / same).read_bytes() == (folder / same).read_bytes()
 
 
+def test_a_folder_is_replaced_if_that_is_said_and_it_is_one_of_push(
+    snapshot, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(export, "self_check", lambda folder, expected: NO_REPORT)
+    out = tmp_path / "x"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    push = ("push", f"--snapshot={snapshot}", f"--repo={REPO}", "--dry_run", f"--out={out}")
+    assert "Choose another --out, or --overwrite" in refusal(capsys, *push)
+    assert "no folder of this command" in refusal(capsys, *push, "--overwrite")
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    (out / "mine.txt").rename(out / "network.json")  # as in such a folder
+    run(*push, "--overwrite")
+    assert (out / "model.safetensors").exists()
+
+
 def test_an_address_is_a_network_wherever_one_is_taken(client, snapshot, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     net = pgtf.load(f"hf://{REPO}")
